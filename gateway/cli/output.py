@@ -1,0 +1,65 @@
+"""How every listing is printed: a table for people, JSON Lines or one JSON document for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, as_json: bool, empty: str = "") -> int:
+    """Prints ``rows`` and returns how many there were.
+
+    As JSON Lines every key is printed; as a table only ``columns`` (a column's title is its key).
+    ``empty`` is said on stderr when there is nothing.
+    """
+    if as_json:
+        count = 0
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False, default=str))
+            count += 1
+        return count
+    listed = list(rows)
+    if not listed:
+        if empty:
+            click.echo(empty, err=True)
+        return 0
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in listed:
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    # A pipe has no width: wide rows stay one line for grep and awk.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250, highlight=False).print(table)
+    return len(listed)
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Prints one JSON document."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def moment(milliseconds: int | None) -> str:
+    """A ledger time as local ISO 8601 text with its offset, or an empty text."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().isoformat(timespec="seconds")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value)

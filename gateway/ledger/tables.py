@@ -1,0 +1,345 @@
+"""The ledger at rest (SQLAlchemy Core, SQLite and PostgreSQL).
+
+Times are integers, milliseconds since 1970 UTC. Foreign keys are named after what they point to
+(``message``, ``exchange``), because ``message_id`` is the mail's Message-ID, a tracked property. A partner
+is named by its stable key, without a foreign key, so that history survives changes of the profile.
+
+Big immutable rows (message, exchange, …) stand beside tiny work tables (outgoing, expectation), whose
+rows disappear when the work is done: what is due never scans history.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only for INTEGER
+
+
+def _text(name: str, *, index: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, default="", server_default="", index=index)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, default=0, server_default="0")
+
+
+# Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them.
+content = Table(
+    "content",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+# One mail, as received or sent.
+message = Table(
+    "message",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("direction", Text, nullable=False),  # in, out
+    Column("state", Text, nullable=False),  # MessageState
+    _text("kind"),  # letter, bounce, receipt, auto-reply
+    _text("mailbox"),
+    _text("host"),
+    _text("user"),
+    Column("sha256", Text, nullable=False),  # content: the raw mail
+    _number("size"),
+    _text("message_id"),
+    _text("in_reply_to"),
+    _text("subject"),
+    _text("from_address"),
+    Column("to_addresses", Text, nullable=False, default="[]", server_default="[]"),  # JSON list
+    Column("cc_addresses", Text, nullable=False, default="[]", server_default="[]"),
+    _text("dated"),  # the Date header as written
+    _text("partner"),
+    _number("attempts"),
+    _text("fault_code"),
+    _text("fault"),  # JSON of GatewayError.as_dict
+    Index("ix_message_state_id", "state", "id"),
+    Index("ix_message_message_id", "message_id"),
+    Index("ix_message_sha256", "sha256"),
+    Index("ix_message_at", "at"),
+)
+
+# Where we saw a message: the same mail may be seen twice under other UIDs, and a UID may be reused.
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("message", Id, ForeignKey("message.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),  # as listed by the server
+    Column("state", Text, nullable=False),  # stored, deleted
+)
+
+# One EDI body or attachment of a message.
+payload = Table(
+    "payload",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("message", Id, ForeignKey("message.id"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    _text("path"),
+    _text("file_name"),
+    _text("content_type"),
+    Column("sha256", Text, nullable=False),  # of the decoded bytes
+    _number("size"),
+    _text("repairs"),
+)
+
+# The record of one interchange's life, in or out.
+exchange = Table(
+    "exchange",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("direction", Text, nullable=False),  # in, out
+    Column("kind", Text, nullable=False),  # document, acknowledgment
+    Column("state", Text, nullable=False),  # ExchangeState
+    _text("verdict"),  # accepted, accepted_with_errors, partially_accepted, rejected, or ""
+    _text("partner"),
+    _text("agreement"),
+    Column("message", Id, ForeignKey("message.id"), nullable=True, index=True),
+    Column("payload", Id, ForeignKey("payload.id"), nullable=True),
+    # the seven tracked properties
+    _text("file_name"),
+    _text("from_address"),
+    _text("host"),
+    _text("message_id"),
+    _text("subject"),
+    Column("to_addresses", Text, nullable=False, default="[]", server_default="[]"),
+    _text("user"),
+    # the EDI keys of the interchange
+    _text("sender_qualifier"),
+    _text("sender_id"),
+    _text("receiver_qualifier"),
+    _text("receiver_id"),
+    _text("interchange_date"),
+    _text("interchange_time"),
+    _text("interchange_version"),
+    _text("control_number"),
+    _text("usage"),
+    _text("types"),  # distinct ST01 values, blank-separated, in order
+    _text("versions"),  # distinct GS08 values, blank-separated
+    Column("sha256", Text, nullable=False),  # content: the interchange's bytes
+    _number("size"),
+    _number("segments"),
+    _number("findings"),
+    _text("ta1"),  # "A 000" as we judged it
+    _text("fault_code"),
+    _text("fault"),
+    Column("duplicate_of", Id, ForeignKey("exchange.id"), nullable=True),
+    Column("answers", Id, ForeignKey("exchange.id"), nullable=True, index=True),  # acknowledgment → what it answers
+    Column("idempotency_key", Text, nullable=True, unique=True),
+    Column("handed_over_at", BigInteger, nullable=True),
+    _text("smtp_reply"),
+    Index("ix_exchange_partner_at", "partner", "at"),
+    Index("ix_exchange_control_number_at", "control_number", "at"),
+    Index("ix_exchange_message_id", "message_id"),
+    Index("ix_exchange_at", "at"),
+    Index("ix_exchange_state_at", "state", "at"),
+)
+
+# One inbound interchange once: sender, receiver, ISA13 and ISA09 (see flow.acknowledge).
+interchange_key = Table(
+    "interchange_key",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False),
+)
+
+functional_group = Table(
+    "functional_group",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    _text("functional_id"),
+    _text("application_sender"),
+    _text("application_receiver"),
+    _text("control_number"),
+    _text("version"),
+    _number("sets"),
+    _text("status"),  # our verdict on an inbound group
+    _text("acknowledged"),  # the partner's verdict on an outbound group
+    Column("acknowledged_at", BigInteger, nullable=True),
+    Index("ix_functional_group_control_number", "control_number"),
+)
+
+transaction_set = Table(
+    "transaction_set",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("functional_group", Id, ForeignKey("functional_group.id"), nullable=False, index=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    _text("set_id"),
+    _text("control_number"),
+    _text("implementation"),
+    _text("guideline"),
+    _text("agreement"),
+    _text("status"),
+    _number("start"),  # byte offsets in the interchange
+    _number("end"),
+    _number("segments"),
+    _text("acknowledged"),
+    Column("acknowledged_at", BigInteger, nullable=True),
+    _text("delivery"),  # "", due, delivered, withheld
+    _text("delivered_to"),
+    Column("delivered_at", BigInteger, nullable=True),
+)
+Index(
+    "ix_transaction_set_due",
+    transaction_set.c.id,
+    sqlite_where=transaction_set.c.delivery == "due",
+    postgresql_where=transaction_set.c.delivery == "due",
+)
+
+business_key = Table(
+    "business_key",
+    metadata,
+    Column("value", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("transaction_set", Id, ForeignKey("transaction_set.id"), primary_key=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False, index=True),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False, index=True),
+    Column("functional_group", Id, ForeignKey("functional_group.id"), nullable=True),
+    Column("transaction_set", Id, ForeignKey("transaction_set.id"), nullable=True),
+    Column("level", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    _text("x12"),
+    _text("scope"),
+    _text("segment"),
+    _number("position"),
+    _text("loop"),
+    _number("element"),
+    _number("component"),
+    _number("repetition"),
+    _number("offset"),
+    _text("value"),
+    _text("message"),
+)
+
+# What an acknowledgment said of one of our exchanges, down to the transaction set.
+acknowledgment = Table(
+    "acknowledgment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("carrier", Id, ForeignKey("exchange.id"), nullable=False, index=True),  # the interchange it came in
+    Column(
+        "exchange", Id, ForeignKey("exchange.id"), nullable=True, index=True
+    ),  # what it answers; NULL: nothing of ours
+    Column("functional_group", Id, ForeignKey("functional_group.id"), nullable=True),
+    Column("transaction_set", Id, ForeignKey("transaction_set.id"), nullable=True),
+    Column("kind", Text, nullable=False),  # TA1, 997, 999
+    Column("status", Text, nullable=False),
+    _text("codes"),
+    _text("errors"),  # JSON list of sentences
+    _text("names"),  # the numbers it names, as written: "000000012", "PO 17", "850 0001"
+    Column("relation", Text, nullable=False),  # matched, duplicate, contradicting, orphan, forged
+)
+
+# Work: mails that wait for the wire. The row goes when the mail is sent or given up.
+outgoing = Table(
+    "outgoing",
+    metadata,
+    Column("exchange", Id, ForeignKey("exchange.id"), primary_key=True),
+    Column("message", Id, ForeignKey("message.id"), nullable=False),
+    Column("partner", Text, nullable=False),
+    Column("state", Text, nullable=False),  # ready, sending, held
+    Column("next_at", BigInteger, nullable=False),
+    _number("attempts"),
+    _text("envelope_sender"),
+    Column("recipients", Text, nullable=False),  # JSON list
+    Index("ix_outgoing_state_next_at", "state", "next_at"),
+)
+
+# Work: acknowledgments that we wait for. The row goes when it came or was settled.
+expectation = Table(
+    "expectation",
+    metadata,
+    Column("exchange", Id, ForeignKey("exchange.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # TA1, 997, 999, functional
+    Column("partner", Text, nullable=False),
+    Column("within", BigInteger, nullable=False),  # ms from the hand-over
+    Column("due_at", BigInteger, nullable=True, index=True),  # NULL until handed over
+    Column("overdue_at", BigInteger, nullable=True),  # when it was raised
+)
+
+# The next control number of one identity pair and level.
+control_number = Table(
+    "control_number",
+    metadata,
+    Column("partner", Text, primary_key=True),
+    Column("ours", Text, primary_key=True),  # qualifier:id
+    Column("theirs", Text, primary_key=True),
+    Column("level", Text, primary_key=True),  # interchange, group
+    Column("next", BigInteger, nullable=False),
+)
+
+# Everything that happened, append-only, in order.
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=True, index=True),
+    Column("message", Id, ForeignKey("message.id"), nullable=True, index=True),
+    _text("partner"),
+    _text("actor"),  # who: gateway, or a person
+    Column("body", Text, nullable=False, default="{}", server_default="{}"),  # JSON
+)
+
+# One run of `gateway night`.
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=True),
+    Column("exit_code", Integer, nullable=True),
+    Column("summary", Text, nullable=False, default="{}", server_default="{}"),
+)
+
+# Passwords, encrypted with a key that is kept outside the database.
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    _text("updated_by"),
+)

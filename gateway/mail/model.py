@@ -1,0 +1,223 @@
+"""What passes between the mail edge and the rest: frozen values and the two ports, mailbox and transport.
+
+Adapters (POP3, Maildir, SMTP, and their in-memory twins) implement the ports; ``gateway.app`` wires them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+# ---------------------------------------------------------------- collecting
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One message as a mailbox lists it, before download. ``uid`` is UIDL (RFC 1939 section 7) or a file name."""
+
+    number: int
+    uid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One downloaded message: its raw bytes exactly as the server keeps them (dot-stuffing undone, CR LF kept)."""
+
+    listed: Listed
+    raw: bytes
+
+
+class MailboxSession(Protocol):
+    """One session with a mailbox. Nothing is gone from the server before ``commit`` returned."""
+
+    def listing(self) -> Sequence[Listed]:
+        """All messages waiting, oldest first.
+
+        Raises:
+            MailboxUnavailable: when the connection fails.
+        """
+        ...
+
+    def fetch(self, wanted: Sequence[Listed]) -> Iterator[Fetched]:
+        """Downloads the messages in the order asked for (pipelined where the server allows it).
+
+        A single message that the server cannot give (``-ERR``) is left out; the others go on.
+
+        Raises:
+            MailboxUnavailable: when the connection fails; what was yielded before is complete.
+        """
+        ...
+
+    def delete(self, done: Iterable[Listed]) -> None:
+        """Marks messages for deletion; only ``commit`` makes it real."""
+        ...
+
+    def commit(self) -> None:
+        """Ends the session so that marked messages are deleted (POP3 QUIT).
+
+        Raises:
+            MailboxUnavailable: when the server did not confirm; some, all or none may be gone.
+        """
+        ...
+
+
+class Mailbox(Protocol):
+    """An account we collect from. ``session`` logs in; leaving the block without ``commit`` deletes nothing."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+
+    def session(self) -> AbstractContextManager[MailboxSession]:
+        """Connects and logs in.
+
+        Raises:
+            MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
+        """
+        ...
+
+
+# ---------------------------------------------------------------- sending
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """One mail ready for the wire: envelope (RFC 5321) and complete bytes with CR LF line ends."""
+
+    envelope_sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The SMTP host's word that it took the mail: its reply to the final dot, and who was refused."""
+
+    host: str
+    reply: str
+    refused: tuple[tuple[str, str], ...] = ()  # (recipient, reply)
+
+
+class TransportSession(Protocol):
+    """One SMTP session, reused for many mails; it reconnects by itself when the host closed it between mails."""
+
+    def send(self, mail: OutgoingMail) -> Handover:
+        """Hands one mail over.
+
+        Raises:
+            SmtpUnavailable: nothing was sent.
+            TemporarilyRefused: a 4xx reply; nothing was taken.
+            Refused: a 5xx reply, or all recipients refused for good; nothing was taken.
+            OutcomeUnknown: the connection was lost between the final dot and its reply.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """A way to send mail. ``session`` connects lazily: an idle session costs nothing."""
+
+    @property
+    def host(self) -> str: ...
+
+    def session(self) -> AbstractContextManager[TransportSession]: ...
+
+
+# ---------------------------------------------------------------- letters
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that hold before anything is parsed (all in bytes or counts)."""
+
+    message_size: int = 100_000_000
+    header_block: int = 256_000
+    headers: int = 1_000
+    header_line: int = 64_000
+    boundary: int = 70
+    parts: int = 200
+    depth: int = 10
+    decompressed: int = 1_000_000_000
+    decompression_ratio: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A leaf of the MIME tree, decoded. ``path`` is its place ("1.2"); ``damage`` says why it cannot be trusted, or ""."""
+
+    path: str
+    content_type: str  # lower case, without parameters
+    file_name: str  # as a label: decoded, sanitised, never a path; "" where there is none
+    charset: str
+    encoding: str  # content-transfer-encoding, lower case
+    data: bytes
+    damage: str = ""
+    disposition: str = ""  # attachment, inline or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """What a delivery status notification (RFC 3464) says of one recipient."""
+
+    original_message_id: str
+    recipient: str
+    action: str  # failed, delayed, delivered, relayed, expanded
+    status: str  # 5.1.1
+    diagnostic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One received mail, opened. Addresses are bare addr-specs with the domain in lower case.
+
+    ``kind`` is letter, bounce, receipt, or auto-reply (Auto-Submitted, RFC 3834; never answered).
+    ``sender_problem`` says why the From header does not name exactly one sender, or "".
+    """
+
+    kind: str
+    from_address: str
+    sender_problem: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str
+    message_id: str  # with angle brackets; "" where there is none
+    in_reply_to: str
+    references: tuple[str, ...]
+    date: str
+    parts: tuple[Part, ...]
+    bounces: tuple[Bounce, ...] = ()
+    auto_submitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file in a mail we write."""
+
+    file_name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A mail to be written. ``message_id`` is fixed by the caller, so that every retry sends the same bytes."""
+
+    sender: str
+    to: tuple[str, ...]
+    subject: str
+    message_id: str
+    body: str
+    attachments: tuple[Attachment, ...] = ()
+    sender_name: str = ""
+    cc: tuple[str, ...] = ()
+    reply_to: str = ""
+    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
+    date: float = 0.0  # seconds since the epoch, UTC
+    headers: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    auto_submitted: bool = True

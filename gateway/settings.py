@@ -1,0 +1,79 @@
+"""What gateway.toml says, as frozen values. Reading and checking the file is ``gateway.settings_file``'s work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSettings:
+    """One account to collect from. ``security`` is tls, starttls or none; ``secret`` names its password."""
+
+    name: str
+    protocol: str  # pop3 or maildir
+    host: str = ""
+    port: int = 0  # 0: 995 for tls, else 110
+    security: str = "tls"
+    user: str = ""
+    secret: str = ""  # empty: mailbox.<name>
+    ca_file: str = ""
+    path: str = ""  # maildir: the directory
+    keep_on_server: bool = False
+    plaintext_password: bool = False  # allows a password on a connection without TLS
+    timeout: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """The host we send through. ``sender`` is our address in From and the envelope."""
+
+    host: str
+    port: int = 0  # 0: 465 for tls, 587 for starttls, 25 for none
+    security: str = "starttls"
+    user: str = ""  # empty: no AUTH
+    secret: str = ""  # empty: smtp
+    sender: str = ""
+    sender_name: str = ""
+    ca_file: str = ""
+    plaintext_password: bool = False
+    helo: str = ""
+    timeout: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Bounds on untrusted input (bytes or counts); the names are those of ``gateway.mail.model.Limits``."""
+
+    message_size: int = 100_000_000
+    header_block: int = 256_000
+    headers: int = 1_000
+    header_line: int = 64_000
+    boundary: int = 70
+    parts: int = 200
+    depth: int = 10
+    decompressed: int = 1_000_000_000
+    decompression_ratio: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
+
+    home: Path
+    name: str  # our company, for people
+    domain: str  # right side of the Message-IDs we make
+    identities: tuple[tuple[str, str], ...]
+    database_url: str
+    mailboxes: tuple[MailboxSettings, ...] = ()
+    smtp: SmtpSettings | None = None
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    partners_directory: Path = Path("partners")
+    inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
+    outbox: Path = Path("outbox")  # watched: outbox/<partner>/*
+    interval: timedelta = timedelta(minutes=5)  # gateway serve
+    duplicate_window: timedelta = timedelta(days=365)
+    batch_size: int = 100  # messages a commit
+    attempts: int = 8  # SMTP attempts before a person is called
+    metrics_file: Path | None = None

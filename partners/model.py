@@ -1,0 +1,204 @@
+"""Who we trade with, as frozen values: partner, identity, agreement and what an agreement settles.
+
+All values are normalised when they are made, so that equal means equal: an identity's qualifier has two
+characters (``2`` is ``02``, X12 element I05), its id no padding; an address has its domain in lower case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a partnership stands. Only testing and live exchange documents."""
+
+    DRAFT = "draft"
+    TESTING = "testing"
+    LIVE = "live"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+class Direction(StrEnum):
+    """Seen from us: IN is what the partner sends us."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class TA1Policy(StrEnum):
+    """When we answer an interchange with a TA1: ISA14 asks for it, always, or never."""
+
+    WHEN_ASKED = "when-asked"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class FunctionalAck(StrEnum):
+    """Which functional acknowledgment: AUTO takes 999 where the version is a HIPAA guide (005010X…), else 997."""
+
+    AUTO = "auto"
+    F997 = "997"
+    F999 = "999"
+    NONE = "none"
+
+
+class AckDetail(StrEnum):
+    """SET lists every transaction set (AK2), REJECTED only those not accepted, GROUP none."""
+
+    SET = "set"
+    REJECTED = "rejected"
+    GROUP = "group"
+
+
+class Evidence(StrEnum):
+    """What proves a sender. ADDRESS is a claim and must be chosen knowingly; further kinds come with S/MIME and DKIM."""
+
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """An EDI identity: qualifier (ISA05/07, X12 element I05) and id (ISA06/08), normalised by ``of``."""
+
+    qualifier: str
+    id: str
+
+    @classmethod
+    def of(cls, qualifier: str, id_: str) -> Identity:
+        """The identity with its qualifier padded to two characters (``2`` is ``02``) and its id trimmed."""
+        return cls(qualifier.strip().upper().rjust(2, "0"), id_.strip())
+
+    @classmethod
+    def parse(cls, text: str) -> Identity:
+        """``ZZ:OURCO`` or ``01:123456789``.
+
+        Raises:
+            ValueError: without a colon, an empty part, a qualifier over 2 or an id over 15 characters.
+        """
+        qualifier, colon, id_ = text.partition(":")
+        found = cls.of(qualifier, id_)
+        if not colon or not qualifier.strip() or not found.id or len(found.qualifier) > 2 or len(found.id) > 15:
+            raise ValueError(f"{text!r} is not QUALIFIER:ID (2 and at most 15 characters)")
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.qualifier}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Separators:
+    """The delimiters we write for an agreement; ``repetition`` is used from 00402 on; ``line_ending`` follows each segment."""
+
+    element: str = "*"
+    component: str = ":"
+    segment: str = "~"
+    repetition: str = "^"
+    line_ending: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeSettings:
+    """How outbound interchanges of an agreement are enveloped (X12.5 sections 4.1 and 4.2).
+
+    ``interchange_version`` (ISA12) is derived from the agreement's version where empty: 004010 → 00401.
+    ``application_sender``/``application_receiver`` are GS02/GS03; empty means the ISA ids.
+    """
+
+    our_identity: Identity | None = None  # None: the home's first identity
+    partner_identity: Identity | None = None  # None: the partner's first identity
+    application_sender: str = ""
+    application_receiver: str = ""
+    interchange_version: str = ""
+    usage: str = "P"  # ISA15
+    request_ta1: bool = False  # ISA14
+    separators: Separators = field(default_factory=Separators)
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgmentPolicy:
+    """For IN: what we send back. For OUT: what we expect, and ``within`` which time of the hand-over."""
+
+    ta1: TA1Policy = TA1Policy.WHEN_ASKED
+    functional: FunctionalAck = FunctionalAck.AUTO
+    detail: AckDetail = AckDetail.SET
+    within: timedelta | None = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where accepted inbound documents go.
+
+    ``kind`` is directory, command or http; ``target`` the directory (relative to the home), the command
+    line, or the URL. ``unit`` is set (one file a transaction set, inside its own envelope) or interchange.
+    ``secret`` names the secret that the HTTP hook sends as a bearer token.
+    """
+
+    kind: str = "directory"
+    target: str = ""  # empty: inbox/<partner key>
+    unit: str = "set"
+    timeout: timedelta = timedelta(seconds=60)
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """How outbound mail of an agreement looks; templates are str.format with the names that docs/reference lists."""
+
+    to: tuple[str, ...] = ()  # empty: the partner's first address
+    cc: tuple[str, ...] = ()
+    subject: str = "{sets} {control_number} from {our_name}"
+    file_name: str = "{sets}_{control_number}.edi"
+    body: str = "This mail carries EDI (ANSI X12) for {partner_name}: {sets}, interchange {control_number}.\n"
+    content_type: str = "application/EDI-X12"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one partner and we settled for one direction and some transaction sets.
+
+    ``sets`` are ST01 values, or ``*`` for all; ``versions`` are GS08 prefixes (``004010``,
+    ``005010X222A1``), empty for any. ``business_keys`` maps a name (``po``) to an element path (``BEG03``,
+    ``REF02[REF01=IA]``). ``on_doubt`` is resend or hold: what happens after an unknown SMTP outcome.
+    """
+
+    name: str
+    direction: Direction
+    sets: tuple[str, ...]
+    versions: tuple[str, ...] = ()
+    envelope: EnvelopeSettings = field(default_factory=EnvelopeSettings)
+    acknowledgment: AcknowledgmentPolicy = field(default_factory=AcknowledgmentPolicy)
+    delivery: Delivery = field(default_factory=Delivery)
+    mail: MailSettings = field(default_factory=MailSettings)
+    business_keys: tuple[tuple[str, str], ...] = ()
+    reject_from: str = "error"  # error or warning
+    on_doubt: str = "hold"
+
+    def covers(self, set_id: str, version: str) -> bool:
+        """Whether this agreement is about transaction set ``set_id`` in ``version`` (GS08 or ST03)."""
+        return ("*" in self.sets or set_id in self.sets) and (
+            not self.versions or any(version.startswith(each) for each in self.versions)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change."""
+
+    key: str
+    name: str
+    status: Status
+    addresses: tuple[str, ...]
+    identities: tuple[Identity, ...]
+    agreements: tuple[Agreement, ...]
+    evidence: Evidence = Evidence.ADDRESS
+    contact: str = ""
+    notes: str = ""
+
+    def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
+        """The first agreement of that direction that covers the set, exact sets before ``*``."""
+        fitting = [a for a in self.agreements if a.direction is direction and a.covers(set_id, version)]
+        fitting.sort(key=lambda a: "*" in a.sets)
+        return fitting[0] if fitting else None
