@@ -54,7 +54,7 @@ class AckDetail(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What proves a sender. ADDRESS is a claim and must be chosen knowingly; further kinds come with S/MIME and DKIM."""
+    """What proves a sender. ADDRESS alone is a claim, chosen knowingly."""
 
     ADDRESS = "address"
 
@@ -90,7 +90,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Separators:
-    """The delimiters we write for an agreement; ``repetition`` is used from 00402 on; ``line_ending`` follows each segment."""
+    """The delimiters we write for an agreement; ``repetition`` counts from 00402 on, ``line_ending`` follows segments."""
 
     element: str = "*"
     component: str = ":"

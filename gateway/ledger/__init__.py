@@ -1,0 +1,1 @@
+"""What happened, for good: tables, recording, search, and the raw bytes."""

@@ -55,7 +55,7 @@ MEANING: dict[MessageState | ExchangeState, str] = {
     ExchangeState.ACCEPTED: "Accepted and acknowledged; the documents wait to be handed to the business.",
     ExchangeState.DELIVERED: "The business has the documents.",
     ExchangeState.REJECTED: "Nothing in it was acceptable; the partner was told.",
-    ExchangeState.DUPLICATE: "The same bytes as an earlier exchange: not delivered, the same acknowledgment sent again.",
+    ExchangeState.DUPLICATE: "The same bytes as an earlier exchange: not delivered, acknowledged the same way again.",
     ExchangeState.CONFLICT: "A used control number with other content: not delivered, TA1 025 sent.",
     ExchangeState.QUARANTINED: "It cannot be processed; it waits for a person.",
     ExchangeState.DISCARDED: "A person looked at it and put it aside; the bytes are kept.",

@@ -1,0 +1,1 @@
+"""The mail edge: collecting, opening, writing and sending mail."""

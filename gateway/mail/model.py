@@ -68,11 +68,19 @@ class Mailbox(Protocol):
     """An account we collect from. ``session`` logs in; leaving the block without ``commit`` deletes nothing."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The mailbox's name in gateway.toml."""
+        ...
+
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The server, or the directory of a Maildir (tracked property Host)."""
+        ...
+
     @property
-    def user(self) -> str: ...
+    def user(self) -> str:
+        """The account (tracked property User)."""
+        ...
 
     def session(self) -> AbstractContextManager[MailboxSession]:
         """Connects and logs in.
@@ -123,9 +131,18 @@ class Transport(Protocol):
     """A way to send mail. ``session`` connects lazily: an idle session costs nothing."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The SMTP host (tracked property Host)."""
+        ...
 
-    def session(self) -> AbstractContextManager[TransportSession]: ...
+    @property
+    def user(self) -> str:
+        """The account we log in with, or "" (tracked property User)."""
+        ...
+
+    def session(self) -> AbstractContextManager[TransportSession]:
+        """A session; connecting waits for the first mail."""
+        ...
 
 
 # ---------------------------------------------------------------- letters
@@ -148,7 +165,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A leaf of the MIME tree, decoded. ``path`` is its place ("1.2"); ``damage`` says why it cannot be trusted, or ""."""
+    """A leaf of the MIME tree, decoded. ``path`` is its place ("1.2"); ``damage`` says why it cannot be trusted."""
 
     path: str
     content_type: str  # lower case, without parameters

@@ -1,0 +1,1 @@
+"""The X12 engine. Pure: bytes in, values out."""
