@@ -90,7 +90,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Separators:
-    """The delimiters we write for an agreement; ``repetition`` counts from 00402 on, ``line_ending`` follows segments."""
+    """The delimiters we write for an agreement; ``repetition`` counts from 00402, ``line_ending`` follows segments."""
 
     element: str = "*"
     component: str = ":"

@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an unexpected failure.")
 @click.pass_context
 def root(ctx: click.Context, home: Path | None, debug: bool) -> None:
-    """A trading-partner gateway: ANSI X12 over email, acknowledged, tracked and kept.
+    r"""A trading-partner gateway: ANSI X12 over email, acknowledged, tracked and kept.
 
     \b
     Exit codes: 0 done · 1 unexpected · 2 usage · 65 some documents rejected or quarantined
