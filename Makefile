@@ -1,0 +1,67 @@
+# Every target builds what it needs by itself; `make` alone lists them.
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := .stamp
+# The environment is rebuilt for another VENV, and stays as it is while the files below do.
+MARK   := $(subst /,_,$(VENV))
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+TESTS  ?= tests
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench reference lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: $(STAMP)/run$(MARK) ## the whole gateway on this machine: a mail host, trading partners, a night of traffic
+	@$(BIN)/gateway demo $(DEMO)
+
+test: $(STAMP)/dev$(MARK) ## all tests; installs Debian's servers for the integration tests where it may
+	@tools/debian_packages.sh
+	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile -q $(PYTEST)
+
+check: lint test ## format, lint, types, layers, tests
+
+lint: $(STAMP)/dev$(MARK) ## format, lint, types and layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)/dev$(MARK) ## put the source into its format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(STAMP)/dev$(MARK) ## measure what benchmarks/ measures
+	@for script in benchmarks/[a-z]*.py; do \
+	  if [ -e "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script" || exit 1; fi; done
+
+reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code
+	$(BIN)/python tools/generate_reference.py
+
+lock: $(STAMP)/dev$(MARK) ## pin the newest dependencies, with hashes, in requirements/
+	@BIN=$(BIN) tools/lock.sh
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) $(STAMP) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment: what runs, and what develops on top of it
+
+$(STAMP)/venv$(MARK): tools/make_venv.sh
+	@mkdir -p $(STAMP)
+	@tools/make_venv.sh $(VENV)
+	@touch $@
+
+$(STAMP)/run$(MARK): $(STAMP)/venv$(MARK) requirements/run.txt requirements/build.txt pyproject.toml
+	@echo "installing what the gateway needs (pinned, with hashes)"
+	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMP)/dev$(MARK): $(STAMP)/run$(MARK) requirements/dev.txt
+	@echo "installing what the tests need (pinned, with hashes)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Installs the servers that the integration tests start (Dovecot, Postfix, PostgreSQL) where root and apt-get are
+# at hand; elsewhere says which tests will be skipped. No service is started: the tests start their own.
+set -eu
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+
+postgres_here() {
+    command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
+dovecot_here() {
+    command -v dovecot >/dev/null 2>&1 &&
+        { [ -x /usr/lib/dovecot/pop3 ] || [ -x /usr/libexec/dovecot/pop3 ]; } &&
+        { [ -x /usr/lib/dovecot/imap ] || [ -x /usr/libexec/dovecot/imap ]; } &&
+        { [ -x /usr/lib/dovecot/lmtp ] || [ -x /usr/libexec/dovecot/lmtp ]; }
+}
+
+missing=
+dovecot_here || missing="$missing dovecot-pop3d dovecot-imapd dovecot-lmtpd"
+command -v postfix >/dev/null 2>&1 || missing="$missing postfix"
+postgres_here || missing="$missing postgresql"
+[ -n "$missing" ] || exit 0
+
+give_up() {
+    echo "The tests that need these Debian packages will be skipped:$missing"
+    echo "  why: $1"
+    exit 0
+}
+
+command -v apt-get >/dev/null 2>&1 || give_up "there is no apt-get on this machine; install the servers by its own means"
+[ "$(id -u)" = 0 ] || give_up "only root may install them; run: sudo apt-get install --no-install-recommends$missing"
+
+# Packages start their service on installation unless this policy forbids it; the machine's own policy comes back after.
+policy=/usr/sbin/policy-rc.d
+kept=
+if [ -e "$policy" ]; then
+    kept=$(mktemp)
+    cp -p "$policy" "$kept"
+fi
+restore() {
+    if [ -n "$kept" ]; then
+        cp -p "$kept" "$policy"
+        rm -f "$kept"
+    else
+        rm -f "$policy"
+    fi
+}
+trap restore EXIT
+trap 'exit 130' INT TERM
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+echo "installing$missing with apt-get (no service is started)"
+export DEBIAN_FRONTEND=noninteractive
+install() {
+    # shellcheck disable=SC2086 # the names are words
+    apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1
+}
+log=$(mktemp)
+if ! install && ! { apt-get update -q >>"$log" 2>&1 && install; }; then
+    tail -n 15 "$log"
+    rm -f "$log"
+    give_up "apt-get could not install them, see above"
+fi
+rm -f "$log"
