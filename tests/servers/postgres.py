@@ -1,1 +1,116 @@
-"""The postgres fixture."""
+"""A PostgreSQL server of our own: a fresh cluster on a free loopback port, thrown away at the end of the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from servers import need
+
+SERVER_USER = "postgres"  # who runs the server where we are root: PostgreSQL refuses root
+# A test cluster may forget everything in a power cut.
+SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "listen_addresses=127.0.0.1",
+    "max_connections=40",
+    "shared_buffers=16MB",
+    "log_min_messages=fatal",
+)
+
+
+@dataclass
+class Postgres:
+    """A running server."""
+
+    port: int
+    password: str = "not a secret"  # nobody but this machine's tests can reach it
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, database: str = "postgres") -> str:
+        """The url of a database on this server."""
+        return f"postgresql://gateway:{self.password.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+
+    def fresh_database(self) -> str:
+        """Makes an empty database and returns its url."""
+        import psycopg
+
+        name = f"ledger_{next(self._numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole run."""
+    initdb, server = need.program("initdb"), need.program("postgres")
+    # A short directory: a Unix socket's path has at most 107 bytes.
+    directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    started = Postgres(port=need.free_port())
+    data, password_file = directory / "data", directory / "password"
+    password_file.write_text(started.password)
+    if os.geteuid() == 0:
+        shutil.chown(directory, SERVER_USER)
+        shutil.chown(password_file, SERVER_USER)
+    make = [initdb, "-D", str(data), "-U", "gateway", "-A", "scram-sha-256", f"--pwfile={password_file}"]
+    make += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    made = subprocess.run(need.as_user(SERVER_USER, make), cwd=directory, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    run = [server, "-D", str(data), "-p", str(started.port), "-k", str(directory)]
+    run += [word for setting in SETTINGS for word in ("-c", setting)]
+    log = directory / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(need.as_user(SERVER_USER, run), cwd=directory, stdout=out, stderr=out)
+    try:
+        _wait(started, process, log)
+        yield started
+    finally:
+        process.send_signal(3)  # SIGQUIT: nothing here is worth a checkpoint
+        process.wait(timeout=30)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait(started: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:
+    import time
+
+    import psycopg
+
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        try:
+            psycopg.connect(started.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"PostgreSQL does not answer: {log.read_text()}")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The url of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.fresh_database()
+
+
+@pytest.fixture
+def ledger_engine(ledger_url: str) -> Iterator[Engine]:
+    """A migrated ledger, once on SQLite and once on PostgreSQL."""
+    from gateway.ledger import database
+
+    engine = database.open_engine(ledger_url)
+    database.upgrade(engine)
+    yield engine
+    engine.dispose()
