@@ -1,4 +1,4 @@
-"""What gateway.toml says, as frozen values. Reading and checking the file is ``gateway.settings_file``'s work."""
+"""What gateway.toml says, as frozen values. Reading and checking the file is the reader's work."""
 
 from __future__ import annotations
 

@@ -1,0 +1,20 @@
+"""What gateway.toml says: frozen values, the reader that checks the file, and the file that `gateway init` writes."""
+
+from __future__ import annotations
+
+from gateway.settings.lines import line_of
+from gateway.settings.model import LimitSettings, MailboxSettings, Settings, SmtpSettings
+from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
+from gateway.settings.template import template_settings
+
+__all__ = [
+    "FILE_NAME",
+    "LimitSettings",
+    "MailboxSettings",
+    "Settings",
+    "SmtpSettings",
+    "line_of",
+    "parse_settings",
+    "read_settings",
+    "template_settings",
+]

@@ -1,0 +1,118 @@
+"""Every key that gateway.toml may hold: how it is read and what it means.
+
+The reader, the reference page and the check for misspelt keys all work from these tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.settings import values
+from gateway.settings.values import Reader
+
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. ``field`` is the settings' field where it has another name; ``default`` is what the reference says."""
+
+    name: str
+    read: Reader
+    kind: str
+    default: str  # as people read it; "required" where there is none
+    meaning: str
+    field: str = ""
+
+
+def _whole(name: str, least: int, most: int, default: str, meaning: str) -> Key:
+    return Key(name, values.whole(least, most), f"whole number, {least} to {most}", default, meaning)
+
+
+def _span(name: str, least: timedelta, most: timedelta, default: str, meaning: str) -> Key:
+    kind = f"time span, {values.say_duration(least)} to {values.say_duration(most)}"
+    return Key(name, values.duration(least, most), kind, default, meaning)
+
+
+def _choice(name: str, allowed: tuple[str, ...], default: str, meaning: str) -> Key:
+    return Key(name, values.choice(*allowed), " or ".join(f"`{each}`" for each in allowed), default, meaning)
+
+
+def _flag(name: str, meaning: str) -> Key:
+    return Key(name, values.boolean, "`true` or `false`", "`false`", meaning)
+
+
+def _text(name: str, default: str, meaning: str) -> Key:
+    return Key(name, values.text, "text", default, meaning)
+
+
+def _path(name: str, default: str, meaning: str, field: str = "") -> Key:
+    return Key(name, values.text, "path", default, meaning, field)
+
+
+GATEWAY = (
+    _text("name", "required", "Our company, as partners and people read it."),
+    Key("domain", values.domain, "domain name", "required", "The right side of the Message-IDs that we make."),
+    Key("identities", values.identities, "list of `QUALIFIER:ID`", "required", "Our EDI identities; the first is used where an agreement names none."),  # noqa: E501
+    _span("interval", _SECOND, _DAY, "`5m`", "How often `gateway serve` runs a batch."),
+    _span("duplicate_window", _DAY, 36_500 * _DAY, "`365d`", "How long a partner's interchange control number may not be used again for other content."),  # noqa: E501
+    _whole("batch_size", 1, 10_000, "`100`", "How many messages are recorded in one commit."),
+    _whole("attempts", 1, 100, "`8`", "How often a mail is offered to the SMTP host before a person is called."),
+    _path("inbox", "`inbox`", "Where accepted documents are delivered, in one directory for each partner."),
+    _path("outbox", "`outbox`", "The watched directory: files in `outbox/<partner>` are submitted."),
+    _path("partners", "`partners`", "Where the partner profiles lie.", "partners_directory"),
+    _path("metrics_file", "none", "A file that every batch writes its counts to (Prometheus text format)."),
+)  # fmt: skip
+
+DATABASE = (
+    _text("url", "`sqlite:///ledger.db`", "The ledger's database (SQLite or PostgreSQL). `{password}` in it is filled with the secret `database`."),  # noqa: E501
+)  # fmt: skip
+
+MAILBOX = (
+    _choice("protocol", ("pop3", "maildir"), "`pop3`", "How messages are collected."),
+    Key("host", values.host, "host name or address", "required for pop3", "The POP3 server."),
+    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 995 with `tls`, else 110."),
+    _choice("security", ("tls", "starttls", "none"), "`tls`", "TLS from the start, TLS by STLS (RFC 2595), or none."),
+    _text("user", "required for pop3", "The account we log in with."),
+    Key("secret", values.name, "name of a secret", "`mailbox.NAME`", "The secret that holds the account's password."),
+    _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
+    _path("path", "required for maildir", "The Maildir directory."),
+    _flag("keep_on_server", "Leave messages on the server; each is still taken once only."),
+    _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
+    _span("timeout", _SECOND, timedelta(hours=1), "`1m`", "How long one answer of the server may take."),
+)  # fmt: skip
+
+SMTP = (
+    Key("host", values.host, "host name or address", "required", "The server that we send through."),
+    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 465 with `tls`, 587 with `starttls`, else 25."),
+    _choice("security", ("tls", "starttls", "none"), "`starttls`", "TLS from the start, by STARTTLS (RFC 3207), or none."),  # noqa: E501
+    _text("user", "none", "The account for AUTH; without it no login is made."),
+    Key("secret", values.name, "name of a secret", "`smtp`", "The secret that holds the account's password."),
+    Key("sender", values.address, "email address", "the user, where it is an address", "Our address in From and in the envelope."),  # noqa: E501
+    _text("sender_name", "the gateway's name", "Our name in From."),
+    _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
+    _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
+    Key("helo", values.domain, "domain name", "this machine's name", "The name that we give in EHLO."),
+    _span("timeout", _SECOND, timedelta(hours=1), "`1m`", "How long one answer of the server may take."),
+)  # fmt: skip
+
+LIMITS = (
+    _whole("message_size", 1_000, 2_000_000_000, "`100000000`", "Bytes of one message; known before it is downloaded."),
+    _whole("header_block", 1_000, 10_000_000, "`256000`", "Bytes of all header fields of one message."),
+    _whole("headers", 10, 100_000, "`1000`", "Header fields of one message."),
+    _whole("header_line", 998, 1_000_000, "`64000`", "Bytes of one header line."),
+    _whole("boundary", 1, 1_000, "`70`", "Characters of a multipart boundary (RFC 2046 section 5.1.1 allows 70)."),
+    _whole("parts", 1, 10_000, "`200`", "Parts of one message."),
+    _whole("depth", 1, 100, "`10`", "Levels of parts in parts."),
+    _whole("decompressed", 1_000, 100_000_000_000, "`1000000000`", "Bytes of one payload when it is decompressed."),
+    _whole("decompression_ratio", 1, 10_000, "`100`", "How many times larger a payload may be than its archive."),
+)
+
+TABLES: dict[str, tuple[Key, ...]] = {
+    "gateway": GATEWAY,
+    "database": DATABASE,
+    "mailbox": MAILBOX,
+    "smtp": SMTP,
+    "limits": LIMITS,
+}

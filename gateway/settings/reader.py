@@ -1,0 +1,234 @@
+"""gateway.toml → ``Settings``, with errors that name file, line, key and what is allowed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gateway.errors import ConfigurationFault, HomeMissing, SettingsInvalid
+from gateway.settings import values
+from gateway.settings.database import DEFAULT_URL, database_url
+from gateway.settings.keys import TABLES
+from gateway.settings.lines import KeyPath, key_lines, line_of
+from gateway.settings.model import LimitSettings, MailboxSettings, Settings, SmtpSettings
+
+FILE_NAME = "gateway.toml"
+
+_PASSWORDS = {"password", "passwd", "passphrase", "pass", "pwd", "pw", "token", "api_key", "apikey", "client_secret"}
+_DIRECTORIES = {"inbox": "inbox", "outbox": "outbox", "partners_directory": "partners"}
+_AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+
+
+def read_settings(home: Path) -> Settings:
+    """The settings of the home at ``home``, checked as a whole.
+
+    Raises:
+        HomeMissing: without a gateway.toml there.
+        SettingsInvalid: for the first thing wrong in it.
+        ConfigurationFault: when the file cannot be read at all.
+    """
+    file = home / FILE_NAME
+    try:
+        raw = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise HomeMissing(path=home) from None
+    except OSError as problem:
+        raise ConfigurationFault(reason=f"{file} cannot be read: {problem.strerror}.") from problem
+    return parse_settings(raw, home=home)
+
+
+def parse_settings(raw: bytes, *, home: Path) -> Settings:
+    """The settings that the bytes of a gateway.toml say; paths are taken from ``home``.
+
+    Raises:
+        SettingsInvalid: for the first thing wrong.
+    """
+    return _Reader(raw, Path(os.path.abspath(home))).settings()  # noqa: PTH100 - resolve() would follow links
+
+
+class _Reader:
+    """One file being read. ``fail`` is the one way out for everything that is wrong."""
+
+    def __init__(self, raw: bytes, home: Path) -> None:
+        self.home = home
+        self.file = home / FILE_NAME
+        self.lines: Mapping[KeyPath, int] = {}
+        self.text = self._decoded(raw)
+        self.document = self._parsed()
+        self.lines = key_lines(self.text)
+
+    def settings(self) -> Settings:
+        self._refuse_passwords(self.document, ())
+        self._refuse_unknown(self.document, tuple(TABLES), ())
+        gateway = self._table("gateway")
+        for key in ("name", "domain", "identities"):
+            self._require(gateway, ("gateway", key), "every gateway needs it")
+        for key, default in _DIRECTORIES.items():
+            gateway[key] = Path(self._absolute(gateway.get(key, default)))
+        if "metrics_file" in gateway:
+            gateway["metrics_file"] = Path(self._absolute(gateway["metrics_file"]))
+        return Settings(
+            home=self.home,
+            database_url=self._database(),
+            mailboxes=self._mailboxes(),
+            smtp=self._smtp(gateway["name"]),
+            limits=LimitSettings(**self._table("limits")),
+            **gateway,
+        )
+
+    def _database(self) -> str:
+        try:
+            return database_url(self._table("database").get("url", DEFAULT_URL), self.home)
+        except ValueError as problem:
+            self.fail(("database", "url"), str(problem))
+
+    def _mailboxes(self) -> tuple[MailboxSettings, ...]:
+        tables = self.document.get("mailbox", {})
+        if not isinstance(tables, dict) or any(not isinstance(each, dict) for each in tables.values()):
+            self.fail(("mailbox",), "each mailbox is a table of its own, such as [mailbox.orders]")
+        return tuple(self._mailbox(name) for name in tables)
+
+    def _mailbox(self, name: str) -> MailboxSettings:
+        where = ("mailbox", name)
+        self._read(where, values.name, name)
+        found = self._table(*where)
+        if found.setdefault("protocol", "pop3") == "maildir":
+            self._require(found, (*where, "path"), "a Maildir is a directory")
+            self._refuse(found, where, ("host", "port", "security", "user", "secret", "ca_file"), "pop3")
+            found["path"] = self._absolute(found["path"])
+        else:
+            self._require(found, (*where, "host"), "it names the POP3 server")
+            self._require(found, (*where, "user"), "it names the account")
+            self._refuse(found, where, ("path",), "maildir")
+            found.setdefault("secret", f"mailbox.{name}")
+            self._connection(found, where)
+        return MailboxSettings(name=name, **found)
+
+    def _smtp(self, our_name: str) -> SmtpSettings | None:
+        if "smtp" not in self.document:
+            return None
+        found = self._table("smtp")
+        self._require(found, ("smtp", "host"), "it names the server that we send through")
+        if "@" in found.get("user", ""):
+            found.setdefault("sender", found["user"])
+        self._require(found, ("smtp", "sender"), "partners must see who wrote to them")
+        found.setdefault("sender_name", our_name)
+        found.setdefault("secret", "smtp")
+        self._connection(found, ("smtp",), security="starttls")
+        return SmtpSettings(**found)
+
+    def _connection(self, found: dict[str, Any], where: KeyPath, security: str = "tls") -> None:
+        """What mailboxes and SMTP share: the certificates, and no password in the clear by accident."""
+        if "ca_file" in found:
+            found["ca_file"] = self._absolute(found["ca_file"])
+        in_clear = found.get("security", security) == "none" and bool(found.get("user"))
+        if in_clear and not found.get("plaintext_password", False):
+            self.fail(
+                (*where, "security"),
+                "this would send the password over the network unencrypted; use tls or starttls, "
+                "or allow it with plaintext_password = true (loopback, laboratories)",
+            )
+
+    # -------------------------------------------------------------- tables and keys
+
+    def _table(self, *where: str) -> dict[str, Any]:
+        """The table at ``where``, every value read; a key that is absent is left out, so that defaults hold."""
+        keys = TABLES[where[0]]
+        table = self.document
+        for name in where:
+            table = table.get(name, {})
+            if not isinstance(table, dict):
+                self.fail(where, f"a table is wanted, [{'.'.join(where)}]")
+        self._refuse_unknown(table, tuple(key.name for key in keys), where)
+        return {
+            key.field or key.name: self._read((*where, key.name), key.read, table[key.name])
+            for key in keys
+            if key.name in table
+        }
+
+    def _read(self, path: KeyPath, read: values.Reader, value: object) -> Any:  # noqa: ANN401 - the table of keys knows the type
+        try:
+            return read(value)
+        except ValueError as problem:
+            self.fail(path, str(problem))
+
+    def _absolute(self, written: str) -> str:
+        return os.path.abspath(self.home / Path(written).expanduser())  # noqa: PTH100
+
+    def _require(self, found: Mapping[str, object], path: KeyPath, why: str) -> None:
+        if path[-1] not in found:
+            self.fail(path, f"the key is missing; {why}")
+
+    def _refuse(self, found: Mapping[str, object], where: KeyPath, keys: tuple[str, ...], protocol: str) -> None:
+        for key in keys:
+            if key in found:
+                self.fail((*where, key), f"this key is for mailboxes with protocol = {protocol!r}")
+
+    def _refuse_unknown(self, table: Mapping[str, object], allowed: tuple[str, ...], where: KeyPath) -> None:
+        for key in table:
+            if key not in allowed:
+                self.fail((*where, key), f"unknown {'key' if where else 'table'}; {_hint(key, allowed, where)}")
+
+    def _refuse_passwords(self, value: object, path: KeyPath) -> None:
+        """Walks everything, known or not: a password must be refused by name before anything quotes it."""
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key.lower().replace("-", "_") in _PASSWORDS and not isinstance(inner, dict):
+                    self.fail((*path, key), _no_password(path))
+                self._refuse_passwords(inner, (*path, key))
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                self._refuse_passwords(inner, (*path, index))
+
+    # -------------------------------------------------------------- the file
+
+    def _decoded(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as problem:
+            line = raw.count(b"\n", 0, problem.start) + 1
+            raise SettingsInvalid(file=self.file, line=line, key="-", reason="the file is not UTF-8") from None
+
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as problem:
+            where = _AT.search(str(problem))
+            last = self.text.rstrip("\n").count("\n") + 1
+            line = int(where[1]) if where and where[1] else last
+            reason = f"this is not TOML: {_AT.sub('', str(problem))}"
+            raise SettingsInvalid(file=self.file, line=line, key="-", reason=reason) from None
+        except RecursionError:
+            raise SettingsInvalid(file=self.file, line=1, key="-", reason="it is nested too deep") from None
+
+    def fail(self, path: KeyPath, reason: str) -> NoReturn:
+        """Ends the reading with what is wrong at ``path``."""
+        line = line_of(self.text, path, self.lines)
+        key = ".".join(str(each) for each in path)
+        raise SettingsInvalid(file=self.file, line=line, key=key, reason=reason) from None
+
+
+def _hint(key: str, allowed: tuple[str, ...], where: KeyPath) -> str:
+    """What may have been meant by a key that is not known."""
+    close = get_close_matches(key.lower().replace("-", "_"), allowed, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    elsewhere = [name for name, keys in TABLES.items() if any(each.name == key for each in keys)]
+    if elsewhere and (not where or elsewhere[0] != where[0]):
+        return f"it belongs in [{elsewhere[0]}{'.NAME' if elsewhere[0] == 'mailbox' else ''}]"
+    return f"allowed are {', '.join(allowed)}"
+
+
+def _no_password(where: KeyPath) -> str:
+    """The sentence that leads a password to where it belongs."""
+    name = "NAME"
+    if len(where) > 1 and where[0] == "mailbox":
+        name = f"mailbox.{where[1]}"
+    elif where and where[0] in {"smtp", "database"}:
+        name = str(where[0])
+    return f"passwords never stand in this file: take the line out and store it with `gateway secret set {name}`"

@@ -1,0 +1,60 @@
+"""The gateway.toml that ``gateway init`` writes: everything a newcomer needs, the rest as comments."""
+
+from __future__ import annotations
+
+import json
+
+PLACEHOLDER_IDENTITY = "ZZ:MYCOMPANY"
+
+_TEMPLATE = """\
+# The settings of this gateway. docs/reference/settings.md explains every key; `gateway doctor` checks them.
+# Passwords never stand here: store them with `gateway secret set NAME`.
+
+[gateway]
+name = {name}            # our company, as partners and people read it
+domain = {domain}        # the right side of the Message-IDs that we make
+identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is used where an agreement names none
+# interval = "5m"            # how often `gateway serve` runs a batch
+# inbox = "inbox"            # accepted documents go to inbox/<partner>
+# outbox = "outbox"          # files in outbox/<partner> are sent
+# partners = "partners"      # the profiles of trading partners
+# metrics_file = "/var/lib/prometheus/node-exporter/edi-gateway.prom"
+
+# The ledger. SQLite needs nothing; PostgreSQL:
+# [database]
+# url = "postgresql://gateway:{{password}}@db.example.com/gateway"  # secret: database (environment or credentials)
+
+# An account that we collect from; add as many as you like.
+# Then: gateway secret set mailbox.orders
+# [mailbox.orders]
+# protocol = "pop3"          # or maildir, with path = "/var/mail/edi/Maildir"
+# host = "pop.example.com"
+# security = "tls"           # tls (port 995) or starttls (port 110)
+# user = "edi@example.com"
+
+# The host that we send through.
+# Then: gateway secret set smtp
+# [smtp]
+# host = "smtp.example.com"
+# security = "starttls"      # starttls (port 587) or tls (port 465)
+# user = "edi@example.com"
+# sender = "edi@example.com"
+
+# Bounds on what comes in; past one of them a message is quarantined.
+# [limits]
+# message_size = 100000000   # bytes
+"""
+
+
+def template_settings(name: str, domain: str, *identities: str) -> str:
+    """The text of a new gateway.toml; ``identities`` are ``QUALIFIER:ID``."""
+    return _TEMPLATE.format(
+        name=_quoted(name),
+        domain=_quoted(domain),
+        identities=", ".join(_quoted(each) for each in identities or (PLACEHOLDER_IDENTITY,)),
+    )
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's too, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
