@@ -1,0 +1,212 @@
+"""Writes the generated pages of docs/reference from the code: faults, states, templates, commands.
+
+Run it with ``make reference``. With ``--check`` it writes nothing, names the pages that are out of date, and ends
+with 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from gateway.cli.main import root
+from gateway.errors import GatewayError, all_faults
+from gateway.ledger.states import MEANING, NEEDS_ATTENTION, ExchangeState, MessageState
+from partners.model import MailSettings
+from partners.profile_values import TEMPLATE_NAMES
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by `make reference` from {source}; edit that, not this. -->\n"
+WIDTH = 100  # of help texts, whatever terminal this runs in
+
+
+def faults_page() -> str:
+    """Every failure the gateway can name: one entry a class, branch by branch."""
+    lines = [
+        "# Faults",
+        "",
+        NOTE.format(source="gateway/errors.py"),
+        "Whatever goes wrong has a code that stays the same from release to release, a sentence, the side it is on,",
+        "and a next step. A command that ends with a fault says them on stderr (with `--json` as one JSON document);",
+        "in the ledger they stand at the event. `{names}` are filled in when it happens. *Permanent* means that the",
+        "same attempt can never succeed; other faults are tried again by themselves.",
+        "",
+        "| exit code | meaning |",
+        "|---|---|",
+        "| 0 | done |",
+        "| 1 | unexpected: a defect, please report it |",
+        "| 2 | usage: an option, a name or a state does not fit |",
+        "| 65 | some documents were rejected or quarantined |",
+        "| 69 | a mailbox, SMTP host, database or delivery target is unavailable |",
+        "| 75 | try again later |",
+        "| 78 | configuration |",
+    ]
+    branches: list[type[GatewayError]] = [GatewayError, *GatewayError.__subclasses__()]
+    for branch in branches:
+        members = [branch] if branch is GatewayError else [f for f in all_faults() if issubclass(f, branch)]
+        lines += ["", f"## {_words(branch)}"]
+        if branch is not GatewayError and branch.__doc__:
+            lines += ["", _first_paragraph(branch.__doc__)]
+        for fault in members:
+            lines += _fault_entry(fault)
+    return "\n".join(lines) + "\n"
+
+
+def _fault_entry(fault: type[GatewayError]) -> Iterator[str]:
+    yield ""
+    yield f"### `{fault.code}`"
+    yield ""
+    yield f"> {fault.sentence}"
+    yield ""
+    yield (
+        f"`{fault.__name__}` · exit code {fault.exit_code} · side: {fault.side.value} · "
+        f"{'permanent' if fault.permanent else 'tried again'}"
+    )
+    yield ""
+    yield f"What to do: {fault.advice}"
+
+
+def states_page() -> str:
+    """Every state of a message and of an exchange, with the sentence an operator reads."""
+    lines = [
+        "# States",
+        "",
+        NOTE.format(source="gateway/ledger/states.py"),
+        "The state says where something stands, and only the ledger holds it. States marked ● need a person and are",
+        "listed by `gateway status`. The verdict on the content (accepted, accepted with errors, partially accepted,",
+        "rejected) is kept beside the state.",
+    ]
+    kinds: tuple[tuple[str, type[MessageState | ExchangeState]], ...] = (
+        ("Messages: one mail, received or sent", MessageState),
+        ("Exchanges: one interchange, in or out", ExchangeState),
+    )
+    for title, states in kinds:
+        lines += ["", f"## {title}", "", "| state | needs a person | meaning |", "|---|---|---|"]
+        lines += [f"| {s.value} | {'●' if s in NEEDS_ATTENTION else ''} | {MEANING[s]} |" for s in states]
+    return "\n".join(lines) + "\n"
+
+
+# What a name means in the templates of a profile, and an example; complete by TEMPLATE_NAMES.
+TEMPLATE_MEANING: dict[str, tuple[str, str]] = {
+    "sets": ("the transaction sets, each once, in order; TA1 for a TA1 alone", "855"),
+    "control_number": ("the interchange control number (ISA13)", "000000201"),
+    "group_control_number": ("the control number of the first group (GS06); empty for a TA1 alone", "201"),
+    "our_name": ("our name, from gateway.toml", "Example Co"),
+    "partner": ("the partner's key", "birch"),
+    "partner_name": ("the partner's name", "Birch Retail"),
+    "date": ("the interchange date (ISA09, YYMMDD)", "261102"),
+    "time": ("the interchange time (ISA10, HHMM)", "1045"),
+    "usage": ("the usage indicator (ISA15): P production, T test", "P"),
+}
+
+
+def templates_page() -> str:
+    """The names that subjects, file names and bodies of an agreement's mail may use."""
+    lines = [
+        "# Templates",
+        "",
+        NOTE.format(source="tools/generate_reference.py"),
+        "An agreement's `mail` settings `subject`, `file_name` and `body` are text in which `{name}` stands for a",
+        "value of the interchange that is sent. A name that is not in this list is refused when the profile is applied.",
+        "A literal brace is written twice: `{{` or `}}`.",
+        "",
+        "| name | stands for | example |",
+        "|---|---|---|",
+    ]
+    for name in TEMPLATE_NAMES:
+        meaning, example = TEMPLATE_MEANING[name]
+        lines.append(f"| `{{{name}}}` | {meaning} | {example} |")
+    sample = MailSettings()
+    values = {name: example for name, (_, example) in TEMPLATE_MEANING.items()}
+    lines += [
+        "",
+        "Where a profile says nothing:",
+        "",
+        "| setting | template | gives |",
+        "|---|---|---|",
+        *(
+            f"| `{key}` | `{text}` | {text.format_map(values)} |"
+            for key, text in (("subject", sample.subject), ("file_name", sample.file_name))
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """The help of every command, the deepest included."""
+    lines = [
+        "# Commands",
+        "",
+        NOTE.format(source="the commands' own help"),
+        "Data goes to stdout, messages go to stderr. `--json` prints one document, or one a line for listings.",
+        "`--home DIR` (before the command) or `GATEWAY_HOME` names the directory with gateway.toml.",
+    ]
+    for path, command in _walk(("gateway",), root):
+        context = click.Context(command, info_name=" ".join(path), terminal_width=WIDTH, max_content_width=WIDTH)
+        context.help_option_names = ["-h", "--help"]
+        text = re.sub(r"[ \t]+$", "", command.get_help(context), flags=re.MULTILINE)
+        lines += ["", f"{'#' * min(len(path) + 1, 4)} {' '.join(path)}", "", "```text", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None and not found.hidden:
+                yield from _walk((*path, name), found)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "faults.md": faults_page,
+    "states.md": states_page,
+    "templates.md": templates_page,
+    "commands.md": commands_page,
+}
+
+
+def outdated(directory: Path = REFERENCE) -> list[str]:
+    """The names of the pages in ``directory`` that differ from what the code says now."""
+    return [name for name, page in PAGES.items() if _read(directory / name) != page()]
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _words(fault: type[GatewayError]) -> str:
+    """``MessageFault`` as ``Message fault``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", fault.__name__).capitalize()
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.strip().split("\n\n")[0].split())
+
+
+def main() -> int:
+    """Writes all pages, or with ``--check`` only says which would change."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if a page is out of date")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="only these pages")
+    arguments = parser.parse_args()
+    if arguments.check:
+        late = outdated()
+        for name in late:
+            print(f"docs/reference/{name} is out of date: run `make reference`")
+        return 1 if late else 0
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name in arguments.pages or PAGES:
+        (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote docs/reference/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
