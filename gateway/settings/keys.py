@@ -93,7 +93,7 @@ SMTP = (
     _text("sender_name", "the gateway's name", "Our name in From."),
     _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
     _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
-    Key("helo", values.domain, "domain name", "this machine's name", "The name that we give in EHLO."),
+    Key("helo", values.domain, "domain name", "the gateway's domain", "The name that we give in EHLO."),
     _span("timeout", _SECOND, timedelta(hours=1), "`1m`", "How long one answer of the server may take."),
 )  # fmt: skip
 
