@@ -1,0 +1,339 @@
+"""POP3 (RFC 1939, 2449, 2595, 1734/5034): collecting mail, pipelined where the server allows it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from gateway.errors import GatewayError, InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
+from gateway.mail.model import Fetched, Listed
+from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end, readable
+
+_WINDOW = 64  # RETRs in flight: their commands always fit the socket buffers, so neither side can block the other
+_DELETE_WINDOW = 256
+_LISTING = 64_000_000  # bytes of a LIST or UIDL answer
+_LOCKED = re.compile(r"\[IN-USE\]|mail ?(?:drop|box)\b.{0,40}\block|\block.{0,40}\bmail ?(?:drop|box)", re.IGNORECASE)
+
+
+class Pop3Mailbox:
+    """One POP3 account. ``security`` is tls (port 995), starttls or none.
+
+    ``password`` is asked for at each login, so that it lives in memory only while it is needed. Messages larger
+    than ``max_size`` bytes are listed but never fetched.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        host: str,
+        port: int,
+        security: str,
+        user: str,
+        password: Callable[[], str],
+        ca_file: str = "",
+        plaintext_password: bool = False,
+        timeout: float = 60.0,
+        max_size: int = 100_000_000,
+        commit_timeout: float = 600.0,
+    ) -> None:
+        self._name = name
+        self._user = user
+        self._password = password
+        self._plaintext_password = plaintext_password
+        self._max_size = max_size
+        self._commit_timeout = commit_timeout
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout)
+
+    @property
+    def name(self) -> str:
+        """The mailbox's name in gateway.toml."""
+        return self._name
+
+    @property
+    def host(self) -> str:
+        """The server."""
+        return self._endpoint.host
+
+    @property
+    def user(self) -> str:
+        """The account."""
+        return self._user
+
+    @contextmanager
+    def session(self) -> Iterator[Pop3Session]:
+        """Connects, encrypts, logs in. Leaving without ``commit`` drops the connection: nothing is deleted.
+
+        Raises:
+            MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
+        """
+        self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
+        session = Pop3Session(self._endpoint, self._name, self._max_size, self._commit_timeout)
+        try:
+            session.open()
+            session.log_in(self._user, self._password())
+            yield session
+        finally:
+            # No QUIT: Gmail hides what was read once it sees a QUIT, and a dropped session deletes nothing anywhere.
+            session.close()
+
+
+class Pop3Session:
+    """One logged-in connection; made by ``Pop3Mailbox.session``.
+
+    ``left_out`` tells which messages the server did not give, and why.
+    """
+
+    def __init__(self, endpoint: Endpoint, name: str, max_size: int, commit_timeout: float) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._max_size = max_size
+        self._commit_timeout = commit_timeout
+        self._wire: Wire | None = None
+        self._capabilities: dict[str, str] = {}
+        self._secret = ""
+        self._marked: dict[int, Listed] = {}
+        self._in_flight: deque[Listed] = deque()
+        self.left_out: list[tuple[Listed, str]] = []
+
+    # ------------------------------------------------------------ the port
+
+    def listing(self) -> Sequence[Listed]:
+        """All messages waiting, in the server's order, with size (LIST) and uid (UIDL).
+
+        A server without UIDL gets ``sha256:`` and the hash of header block and size (TOP, else the whole message):
+        stable as long as the server does not rewrite headers between sessions.
+        """
+        try:
+            self._settle()
+            sizes = self._numbered("LIST")
+            uids = self._numbered("UIDL", optional=True)
+            return [
+                Listed(number, uids.get(number) or self._made_up_uid(number, size), _size(size))
+                for number, size in sizes.items()
+            ]
+        except ConnectionLostError as problem:
+            raise self._unavailable(problem) from problem
+
+    def fetch(self, wanted: Sequence[Listed]) -> Iterator[Fetched]:
+        """Downloads ``wanted`` in order, a window of RETRs in flight where PIPELINING is offered (RFC 2449).
+
+        A message that the server refuses, or that is past ``max_size``, is left out (see ``left_out``).
+        """
+        window = _WINDOW if "PIPELINING" in self._capabilities else 1
+        waiting = deque(wanted)
+        try:
+            self._settle()
+            while waiting or self._in_flight:
+                if waiting and len(self._in_flight) <= window // 2:
+                    self._request(waiting, window)
+                if self._in_flight:
+                    raw = self._receive()
+                    if raw is not None:
+                        yield raw
+        except ConnectionLostError as problem:
+            raise self._unavailable(problem) from problem
+
+    def delete(self, done: Iterable[Listed]) -> None:
+        """Marks messages; DELE is sent at ``commit``, so that an abandoned session has not even asked."""
+        for listed in done:
+            self._marked[listed.number] = listed
+
+    def commit(self) -> None:
+        """DELE for what is marked, then QUIT; with its own long timeout, since servers expunge only now."""
+        try:
+            self._settle()
+            self._delete_marked()
+            wire = self._connected
+            wire.timeout(self._commit_timeout)
+            wire.write(b"QUIT\r\n")
+            reply = wire.line()
+        except ConnectionLostError as problem:
+            raise self._unavailable(f"the end of the session was not confirmed: {problem}") from problem
+        finally:
+            self.close()
+        if not reply.startswith(b"+OK"):
+            raise self._unavailable(f"QUIT was answered {self._readable(reply)}; some messages may still be there")
+
+    # ------------------------------------------------------------ opening
+
+    def open(self) -> None:
+        """Connects, reads the greeting and the capabilities, starts TLS where it is asked for."""
+        try:
+            self._wire = Wire(self._endpoint)
+            greeting = self._wire.line()
+            if not greeting.startswith(b"+OK"):
+                raise self._busy_or_unavailable(greeting)
+            self._ask_capabilities()
+            if self._endpoint.security == "starttls":
+                self._start_tls(self._wire)
+        except ConnectionLostError as problem:
+            raise self._unavailable(problem) from problem
+
+    def log_in(self, user: str, password: str) -> None:
+        """USER and PASS, or AUTH PLAIN where USER is not offered."""
+        if has_line_end(user) or has_line_end(password):
+            raise LoginRefused(host=self._endpoint.host, user=ascii(user), reason="a line end in user or password")
+        self._secret = password
+        try:
+            self._send_login(user, password)
+            if "PIPELINING" not in self._capabilities:
+                self._ask_capabilities()  # some servers offer it only now
+        except ConnectionLostError as problem:
+            raise self._unavailable(problem) from problem
+        finally:
+            self._secret = ""
+
+    def close(self) -> None:
+        """Drops the connection without a word."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
+    def _start_tls(self, wire: Wire) -> None:
+        reply = self._command("STLS")
+        if not reply.startswith(b"+OK"):
+            raise InsecureConnection(
+                host=self._endpoint.host, reason=f"STLS was refused ({self._readable(reply)}); a stripped connection?"
+            )
+        wire.start_tls()
+        self._ask_capabilities()  # what was said before TLS may have been forged
+
+    def _send_login(self, user: str, password: str) -> None:
+        sasl = self._capabilities.get("SASL", "").upper().split()
+        if self._capabilities and "USER" not in self._capabilities and "PLAIN" in sasl:
+            token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+            self._secret = token
+            reply = self._command("AUTH PLAIN")
+            if reply.startswith(b"+ ") or reply == b"+":
+                reply = self._command(token)
+        else:
+            reply = self._command(f"USER {user}")
+            if reply.startswith(b"+OK"):
+                reply = self._command(f"PASS {password}")
+        if not reply.startswith(b"+OK"):
+            raise self._login_fault(user, reply)
+
+    def _login_fault(self, user: str, reply: bytes) -> GatewayError:
+        text = self._readable(reply)
+        if _LOCKED.search(text) or "[SYS/TEMP]" in text or "[LOGIN-DELAY]" in text:
+            return self._busy_or_unavailable(reply)
+        return LoginRefused(host=self._endpoint.host, user=user, reason=text)
+
+    def _busy_or_unavailable(self, reply: bytes) -> GatewayError:
+        text = self._readable(reply)
+        if _LOCKED.search(text):
+            return MailboxBusy(mailbox=self._name, host=self._endpoint.host, reason=text)
+        return self._unavailable(text)
+
+    def _ask_capabilities(self) -> None:
+        self._capabilities = {}
+        if self._command("CAPA").startswith(b"+OK"):
+            for line in self._lines():
+                word, _, rest = line.partition(" ")
+                self._capabilities[word.upper()] = rest
+
+    # ------------------------------------------------------------ fetching
+
+    def _request(self, waiting: deque[Listed], window: int) -> None:
+        commands = bytearray()
+        while waiting and len(self._in_flight) < window:
+            listed = waiting.popleft()
+            if listed.size > self._max_size:
+                self.left_out.append((listed, f"{listed.size} bytes are past the limit of {self._max_size}"))
+                continue
+            commands += b"RETR %d\r\n" % listed.number
+            self._in_flight.append(listed)
+        if commands:
+            self._connected.write(bytes(commands))
+
+    def _receive(self) -> Fetched | None:
+        """The answer to the oldest RETR in flight; None where the server has no message to give."""
+        wire = self._connected
+        reply = wire.line()
+        if reply.startswith(b"-ERR"):
+            self.left_out.append((self._in_flight.popleft(), self._readable(reply)))
+            return None
+        if not reply.startswith(b"+OK"):
+            raise ConnectionLostError(f"not an answer to RETR: {self._readable(reply)}")
+        raw = wire.body(self._max_size)
+        listed = self._in_flight.popleft()
+        if raw is None:
+            self.left_out.append((listed, f"larger than listed and past the limit of {self._max_size} bytes"))
+            return None
+        return Fetched(listed, raw)
+
+    def _settle(self) -> None:
+        """Reads away what an abandoned ``fetch`` still has in flight, so that answers stay in step."""
+        while self._in_flight:
+            self._receive()
+
+    def _delete_marked(self) -> None:
+        # A refused DELE leaves its message there: the next run sees it again and knows it by its uid.
+        numbers = list(self._marked)
+        window = _DELETE_WINDOW if "PIPELINING" in self._capabilities else 1
+        for first in range(0, len(numbers), window):
+            batch = numbers[first : first + window]
+            self._connected.write(b"".join(b"DELE %d\r\n" % number for number in batch))
+            for _ in batch:
+                reply = self._connected.line()
+                if not reply.startswith((b"+OK", b"-ERR")):
+                    raise ConnectionLostError(f"not an answer to DELE: {self._readable(reply)}")
+        self._marked.clear()
+
+    # ------------------------------------------------------------ speaking
+
+    @property
+    def _connected(self) -> Wire:
+        if self._wire is None:
+            raise ConnectionLostError("the session has ended")
+        return self._wire
+
+    def _command(self, text: str) -> bytes:
+        self._connected.write(text.encode() + b"\r\n")
+        return self._connected.line()
+
+    def _lines(self) -> list[str]:
+        content = self._connected.body(_LISTING)
+        if content is None:
+            raise ConnectionLostError(f"an answer of more than {_LISTING} bytes")
+        return content.decode("ascii", "backslashreplace").split("\r\n")[:-1]
+
+    def _numbered(self, command: str, *, optional: bool = False) -> dict[int, str]:
+        """The answer to LIST or UIDL as {number: text}; empty where the server refuses an optional command."""
+        reply = self._command(command)
+        found: dict[int, str] = {}
+        if not reply.startswith(b"+OK"):
+            if not optional:
+                raise ConnectionLostError(f"{command} was refused: {self._readable(reply)}")
+            return found
+        for line in self._lines():
+            number, _, rest = line.strip().partition(" ")
+            if not number.isdecimal() or len(number) > 10:
+                raise ConnectionLostError(f"{command} lists {readable(line.encode())!r}")
+            found[int(number)] = rest.strip()
+        return found
+
+    def _made_up_uid(self, number: int, size: str) -> str:
+        content: bytes | None = None
+        for command in (f"TOP {number} 0", f"RETR {number}"):
+            if self._command(command).startswith(b"+OK"):
+                content = self._connected.body(self._max_size)
+                break
+        return "sha256:" + hashlib.sha256(f"{size}\n".encode() + (content or b"")).hexdigest()
+
+    def _readable(self, reply: bytes) -> str:
+        return readable(reply, secret=self._secret)
+
+    def _unavailable(self, reason: object) -> MailboxUnavailable:
+        return MailboxUnavailable(mailbox=self._name, host=self._endpoint.host, reason=reason)
+
+
+def _size(text: str) -> int:
+    """The size that LIST gives; what is no number counts as 0, since RETR is bounded by itself."""
+    first = text.split(" ", 1)[0]
+    return int(first) if first.isdecimal() and len(first) <= 15 else 0

@@ -1,0 +1,189 @@
+"""SMTP as a transport: many mails on one connection, renewed where the host closed it between mails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gateway.errors import GatewayError, Refused, SmtpUnavailable, TemporarilyRefused
+from gateway.mail.model import Handover, OutgoingMail
+from gateway.mail.smtp_connection import SmtpConnection
+from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end
+
+_UNSAFE_PATH = re.compile(r"[\x00-\x20\x7f<>]")
+
+
+class SmtpTransport:
+    """An SMTP host we send through. ``security`` is tls (port 465), starttls (587) or none.
+
+    ``dot_timeout`` is how long the host may think over the final dot (RFC 5321 section 4.5.3.2.6: ten minutes);
+    a connection is renewed after ``mails_per_connection`` mails, since many hosts cap it.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        security: str,
+        user: str = "",
+        password: Callable[[], str] | None = None,
+        ca_file: str = "",
+        plaintext_password: bool = False,
+        helo: str = "",
+        timeout: float = 60.0,
+        dot_timeout: float = 600.0,
+        mails_per_connection: int = 500,
+    ) -> None:
+        if has_line_end(helo):
+            raise ValueError("helo contains a line end")
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout)
+        self._user = user
+        self._password = password
+        self._plaintext_password = plaintext_password
+        self._helo = helo
+        self._dot_timeout = dot_timeout
+        self._mails_per_connection = mails_per_connection
+
+    @property
+    def host(self) -> str:
+        """The SMTP host."""
+        return self._endpoint.host
+
+    @property
+    def user(self) -> str:
+        """The account we log in with, or an empty text."""
+        return self._user
+
+    @contextmanager
+    def session(self) -> Iterator[SmtpSession]:
+        """A session that connects with its first mail."""
+        session = SmtpSession(self.connect, self.host, self._dot_timeout, self._mails_per_connection)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def connect(self) -> SmtpConnection:
+        """A greeted, encrypted, logged-in connection.
+
+        Raises:
+            SmtpUnavailable, LoginRefused, InsecureConnection: nothing was sent.
+        """
+        if self._user:
+            self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
+        connection: SmtpConnection | None = None
+        try:
+            connection = SmtpConnection(Wire(self._endpoint), self.host)
+            connection.greet(self._helo, starttls=self._endpoint.security == "starttls")
+            if self._user:
+                connection.log_in(self._user, self._password() if self._password else "")
+        except ConnectionLostError as problem:
+            if connection is not None:
+                connection.drop()
+            raise SmtpUnavailable(host=self.host, reason=problem) from problem
+        except GatewayError:
+            if connection is not None:
+                connection.drop()
+            raise
+        return connection
+
+
+class SmtpSession:
+    """Hands mails over on one connection, renewing it where the host closed it between mails."""
+
+    def __init__(
+        self, connect: Callable[[], SmtpConnection], host: str, dot_timeout: float, mails_per_connection: int
+    ) -> None:
+        self._connect = connect
+        self._host = host
+        self._dot_timeout = dot_timeout
+        self._mails_per_connection = mails_per_connection
+        self._connection: SmtpConnection | None = None
+        self._sent = 0
+
+    def send(self, mail: OutgoingMail) -> Handover:
+        """Hands one mail over.
+
+        Raises:
+            SmtpUnavailable, LoginRefused, InsecureConnection: nothing was sent.
+            TemporarilyRefused: a 4xx reply, or some recipients for now and the others for good; nothing was taken.
+            Refused: a 5xx reply, or all recipients refused for good; nothing was taken.
+            OutcomeUnknown: the connection was lost between the final dot and its reply.
+        """
+        self._check_addresses(mail)
+        content = stuffed(mail.raw)
+        connection, reused = self._ready()
+        try:
+            refused = self._envelope(connection, mail, content)
+        except (SmtpUnavailable, TemporarilyRefused):
+            # On a connection that has served before, this is the host's way to say it was idle for too long.
+            if connection.open or not reused:
+                raise
+            connection, _ = self._ready()
+            refused = self._envelope(connection, mail, content)
+        return self._hand_over(connection, content, refused)
+
+    def close(self) -> None:
+        """Says QUIT and goes, without waiting for long."""
+        if self._connection is not None:
+            self._connection.quit()
+            self._connection = None
+
+    def _ready(self) -> tuple[SmtpConnection, bool]:
+        """A connection, and whether it has served before."""
+        if self._connection is not None and self._sent >= self._mails_per_connection:
+            self.close()
+        if self._connection is not None and (not self._connection.open or self._connection.stale()):
+            self._drop()
+        if self._connection is not None:
+            return self._connection, True
+        self._connection = self._connect()
+        self._sent = 0
+        return self._connection, False
+
+    def _envelope(self, connection: SmtpConnection, mail: OutgoingMail, content: bytes) -> tuple[tuple[str, str], ...]:
+        try:
+            return connection.envelope(mail, content)
+        except ConnectionLostError as problem:
+            connection.drop()
+            raise SmtpUnavailable(host=self._host, reason=problem) from problem
+        finally:
+            if not connection.open:
+                self._drop()
+
+    def _hand_over(self, connection: SmtpConnection, content: bytes, refused: tuple[tuple[str, str], ...]) -> Handover:
+        try:
+            reply = connection.content(content, self._dot_timeout)
+        finally:
+            if not connection.open:
+                self._drop()
+        self._sent += 1
+        return Handover(host=self._host, reply=f"{reply.code} {reply.text}", refused=refused)
+
+    def _check_addresses(self, mail: OutgoingMail) -> None:
+        for address in (mail.envelope_sender, *mail.recipients):
+            if _UNSAFE_PATH.search(address):
+                raise Refused(host=self._host, recipient=ascii(address), reply="the address breaks the SMTP grammar")
+        if not mail.recipients:
+            raise Refused(host=self._host, recipient="nobody", reply="the mail has no recipient")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.drop()
+            self._connection = None
+
+
+def stuffed(raw: bytes) -> bytes:
+    """The mail as DATA wants it: every line end CR LF, leading dots doubled, CR LF at the end, no final dot.
+
+    Bare CR or LF never reaches the wire: hosts disagree on what they mean (SMTP smuggling).
+    """
+    breaks = raw.count(b"\r\n")
+    if raw.count(b"\n") != breaks or raw.count(b"\r") != breaks:
+        raw = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
+    if not raw.endswith(b"\r\n"):
+        raw += b"\r\n"
+    raw = raw.replace(b"\r\n.", b"\r\n..")
+    return b"." + raw if raw.startswith(b".") else raw

@@ -1,0 +1,228 @@
+"""A line-based connection: TLS, exact bytes, bounded reads. POP3 and SMTP share it.
+
+The standard library's readers are not used on purpose: poplib ends on body lines past 2,048 bytes (one-line X12
+has them) and takes a bare LF for a line end, so that bytes are not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+
+from gateway.errors import InsecureConnection
+
+LINE = 16_384  # a reply line past this is no reply (RFC 1939 and RFC 5321 both say 512)
+_CHUNK = 262_144
+_CONTROL = re.compile(r"[^\x20-\x7e]+")
+
+
+class ConnectionLostError(Exception):
+    """The other side went away, fell silent, or stopped speaking the protocol. Adapters turn it into their fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect and how: ``security`` is tls (from the first byte), starttls or none."""
+
+    host: str
+    port: int
+    security: str
+    ca_file: str
+    timeout: float
+
+    def check_password_is_safe(self, *, plaintext_password: bool) -> None:
+        """Refuses a password on a connection that will never be encrypted, before anything is sent.
+
+        Raises:
+            InsecureConnection: unless the setting ``plaintext_password`` allows it in plain words.
+        """
+        if self.security == "none" and not plaintext_password:
+            raise InsecureConnection(
+                host=self.host, reason="a password would travel in clear text (security = none, no plaintext_password)"
+            )
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer, certificate and host name verified, against ``ca_file`` or the system's authorities."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Wire:
+    """One connection with its own read buffer.
+
+    Raises (all methods): ``ConnectionLostError`` for what the network did, ``InsecureConnection`` for TLS.
+    """
+
+    __slots__ = ("_buffer", "_endpoint", "_socket", "_start", "encrypted")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._buffer = bytearray()
+        self._start = 0  # where the unread bytes begin in the buffer
+        self.encrypted = False
+        try:
+            self._socket = socket.create_connection((endpoint.host, endpoint.port), endpoint.timeout)
+            # Without this, small TLS records wait for the other side's delayed ACK: 13 times slower over SMTP.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (OSError, UnicodeError) as problem:
+            raise ConnectionLostError(str(problem)) from problem
+        if endpoint.security == "tls":
+            self.start_tls()
+
+    def start_tls(self) -> None:
+        """Encrypts the connection; unread bytes from before are an attack (response injection) and end it."""
+        host = self._endpoint.host
+        if self._start < len(self._buffer):
+            self.close()
+            raise InsecureConnection(host=host, reason="the host sent more than its answer before TLS began")
+        try:
+            self._socket = tls_context(self._endpoint.ca_file).wrap_socket(self._socket, server_hostname=host)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError, TimeoutError) as problem:
+            self.close()
+            raise ConnectionLostError(f"TLS did not start: {problem}") from problem
+        except (ssl.SSLError, ValueError) as problem:
+            self.close()
+            raise InsecureConnection(host=host, reason=f"TLS failed: {problem}") from problem
+        except OSError as problem:
+            self.close()
+            raise InsecureConnection(
+                host=host, reason=f"the ca_file {self._endpoint.ca_file} cannot be read: {problem}"
+            ) from problem
+        self.encrypted = True
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection, for the greeting."""
+        try:
+            return str(self._socket.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+    def timeout(self, seconds: float) -> None:
+        """How long the next reads and writes may stay silent."""
+        self._socket.settimeout(seconds)
+
+    def restore_timeout(self) -> None:
+        """Back to the connection's ordinary timeout."""
+        self._socket.settimeout(self._endpoint.timeout)
+
+    def write(self, data: bytes) -> None:
+        """Sends all of ``data``."""
+        try:
+            self._socket.sendall(data)
+        except OSError as problem:
+            raise ConnectionLostError(f"lost while sending: {problem}") from problem
+
+    def line(self) -> bytes:
+        """The next line without its line end (CR LF, or a bare LF from a host that knows no better)."""
+        searched = self._start
+        deadline: float | None = None
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            if len(self._buffer) - self._start > LINE:
+                raise ConnectionLostError(f"a reply line of more than {LINE} bytes")
+            searched = len(self._buffer)
+            # A host that drips one byte now and then must not hold us for ever.
+            now = time.monotonic()
+            deadline = deadline or now + 2 * (self._socket.gettimeout() or 60.0)
+            if now > deadline:
+                raise ConnectionLostError("the reply does not end")
+            searched -= self._receive()
+        found = bytes(self._buffer[self._start : end])
+        self._start = end + 1
+        return found.removesuffix(b"\r")
+
+    def body(self, limit: int) -> bytes | None:
+        """A multi-line answer up to the line with the lone dot, dot-stuffing undone (RFC 1939 section 3).
+
+        Every byte is kept; lines may be of any length. None where it is larger than ``limit``: then it was read
+        to its end and thrown away, so that the next answer is in step.
+        """
+        if self._starts_with(b".\r\n"):
+            self._start += 3
+            return b""
+        oversized = 0
+        searched = self._start
+        while (end := self._buffer.find(b"\r\n.\r\n", searched)) < 0:
+            if len(self._buffer) - self._start > limit + limit // 4 + LINE:
+                oversized += len(self._buffer) - self._start - 4
+                if oversized > 8 * limit + 1_000_000_000:
+                    raise ConnectionLostError("an answer without end")
+                self._start = len(self._buffer) - 4
+            searched = max(self._start, len(self._buffer) - 4)
+            searched -= self._receive()
+            searched = max(searched, self._start)
+        content = bytes(memoryview(self._buffer)[self._start : end + 2])
+        self._start = end + 5
+        if oversized:
+            return None
+        content = content.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+        return content if len(content) <= limit else None
+
+    def has_unread(self) -> bool:
+        """Whether bytes wait that nobody asked for, or the other side has closed. Never blocks."""
+        if self._start < len(self._buffer):
+            return True
+        before = self._socket.gettimeout()
+        try:
+            self._socket.setblocking(False)
+            self._receive_now()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(before)
+        return True
+
+    def close(self) -> None:
+        """Ends the connection without a word."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _starts_with(self, wanted: bytes) -> bool:
+        while len(self._buffer) - self._start < len(wanted):
+            if not wanted.startswith(self._buffer[self._start :]):
+                return False
+            self._receive()
+        return self._buffer.startswith(wanted, self._start)
+
+    def _receive(self) -> int:
+        """Appends what comes next and returns by how many bytes the buffer's front moved away."""
+        moved = 0
+        if self._start and (self._start == len(self._buffer) or self._start > 4 * _CHUNK):
+            moved = self._start
+            del self._buffer[: self._start]
+            self._start = 0
+        try:
+            self._receive_now()
+        except TimeoutError as problem:
+            raise ConnectionLostError("no answer in time") from problem
+        except OSError as problem:
+            raise ConnectionLostError(f"lost while reading: {problem}") from problem
+        return moved
+
+    def _receive_now(self) -> None:
+        data = self._socket.recv(_CHUNK)
+        if not data:
+            raise ConnectionResetError("the host closed the connection")
+        self._buffer += data
+
+
+def readable(reply: bytes, *, secret: str = "") -> str:
+    """A host's reply for people and logs: printable ASCII, bounded, and without the secret should it echo one."""
+    text = _CONTROL.sub(" ", reply[:2_000].decode("ascii", "replace").replace("�", "?")).strip()
+    if secret:
+        text = text.replace(secret, "***")
+    return text if len(text) <= 400 else text[:400] + "…"
+
+
+def has_line_end(text: str) -> bool:
+    """Whether ``text`` would break out of the command it is put into."""
+    return "\r" in text or "\n" in text or "\0" in text
