@@ -11,11 +11,12 @@ from sqlalchemy import Connection, MetaData
 
 from gateway.ledger import database
 from gateway.ledger import tables as ledger
+from partners import tables as partners
 
 
 def metadata() -> list[MetaData]:
     """What the migrated schema must look like."""
-    return [ledger.metadata]
+    return [ledger.metadata, partners.metadata]
 
 
 def run(connection: Connection) -> None:

@@ -14,12 +14,13 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import ConfigurationFault, MigrationsBehind
 from gateway.ledger import database, tables
+from partners import tables as partner_tables
 
 pytestmark = pytest.mark.integration
 
 
 def everything() -> list[MetaData]:
-    return [tables.metadata]
+    return [tables.metadata, partner_tables.metadata]
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -119,11 +120,21 @@ def test_the_history_is_one_line_whose_order_is_that_of_the_file_names():
     assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == database.revisions()
 
 
-@pytest.mark.parametrize("statement", ["UPDATE event SET kind = 'x'", "DELETE FROM event", "DELETE FROM content"])
-def test_events_and_contents_can_be_added_but_not_changed(ledger_engine, statement):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET kind = 'x'",
+        "DELETE FROM event",
+        "DELETE FROM content",
+        "UPDATE profile_revision SET profile = 'x'",
+    ],
+)
+def test_events_contents_and_profiles_can_be_added_but_not_changed(ledger_engine, statement):
     with database.writing(ledger_engine) as connection:
         connection.execute(tables.content.insert().values(sha256="ab", size=1, at=1, bytes=b"x"))
         connection.execute(tables.event.insert().values(at=1, kind="received"))
+        revision = {"partner": "acme", "revision": 1, "at": 1, "by": "me", "sha256": "ab", "status": "live"}
+        connection.execute(partner_tables.profile_revision.insert().values(profile="", **revision))
     with pytest.raises(DBAPIError, match="append-only") as caught, ledger_engine.begin() as connection:
         connection.exec_driver_sql(statement)
     assert "append-only" in str(caught.value.orig)

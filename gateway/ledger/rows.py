@@ -1,0 +1,156 @@
+"""What a search gives back: exchanges and mails as frozen values with all tracked properties and keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gateway.ledger.moments import iso
+
+_MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRow:
+    """One exchange. Times are ms since 1970 UTC; ``keys`` are its business keys as (name, value)."""
+
+    id: int
+    at: int
+    updated_at: int
+    direction: str
+    kind: str
+    state: str
+    verdict: str
+    partner: str
+    agreement: str
+    # the tracked properties
+    file_name: str
+    from_address: str
+    host: str
+    message_id: str
+    subject: str
+    to_addresses: tuple[str, ...]
+    cc_addresses: tuple[str, ...]
+    user: str
+    mailbox: str
+    # the EDI keys
+    sender: str  # qualifier:id
+    receiver: str
+    interchange_date: str
+    interchange_time: str
+    interchange_version: str
+    control_number: str
+    usage: str
+    types: tuple[str, ...]
+    versions: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
+    # what became of it
+    size: int
+    segments: int
+    findings: int
+    ta1: str
+    fault_code: str
+    fault: str  # the fault's sentence
+    message: int | None
+    duplicate_of: int | None
+    answers: int | None
+    idempotency_key: str | None
+    handed_over_at: int | None
+    settled_at: int | None
+    smtp_reply: str
+    sha256: str
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where the next page begins: ``Query.before``."""
+        return self.at, self.id
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ISO 8601, lists as lists, business keys as (name, value) lists."""
+        return _as_dict("exchange", self)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One mail that no exchange speaks for: quarantined, a bounce, a receipt, an auto-reply, or not processed yet."""
+
+    id: int
+    at: int
+    direction: str
+    kind: str
+    state: str
+    partner: str
+    file_names: tuple[str, ...]
+    from_address: str
+    host: str
+    message_id: str
+    in_reply_to: str
+    subject: str
+    to_addresses: tuple[str, ...]
+    cc_addresses: tuple[str, ...]
+    user: str
+    mailbox: str
+    dated: str
+    size: int
+    fault_code: str
+    fault: str  # the fault's sentence
+    sha256: str
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where the next page begins: ``Query.before``."""
+        return self.at, self.id
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ISO 8601, lists as lists."""
+        return _as_dict("message", self)
+
+
+def exchange_row(row: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> ExchangeRow:
+    """An exchange from its database row, which holds the mail's ``cc_addresses`` and ``mailbox`` too."""
+    values = dict(row)
+    for name in ("sender", "receiver"):
+        values[name] = f"{values.pop(name + '_qualifier')}:{values.pop(name + '_id')}".strip(":")
+    for name in ("types", "versions"):
+        values[name] = tuple(values[name].split())
+    values.pop("payload")
+    return ExchangeRow(**_opened(values), keys=keys)
+
+
+def message_row(row: Mapping[str, Any], file_names: tuple[str, ...]) -> MessageRow:
+    """A mail from its database row."""
+    values = dict(row)
+    values.pop("attempts")
+    return MessageRow(**_opened(values), file_names=file_names)
+
+
+def fault_sentence(stored: str) -> str:
+    """The sentence of a fault that was stored as JSON (``GatewayError.as_dict``)."""
+    try:
+        fault = json.loads(stored) if stored else {}
+    except ValueError:
+        return stored
+    return str(fault.get("message", "")) if isinstance(fault, dict) else stored
+
+
+def address_list(stored: str | None) -> tuple[str, ...]:
+    """The addresses of a JSON list."""
+    return tuple(str(each) for each in json.loads(stored or "[]"))
+
+
+def _opened(values: dict[str, Any]) -> dict[str, Any]:
+    for name in ("to_addresses", "cc_addresses"):
+        values[name] = address_list(values[name])
+    values["fault"] = fault_sentence(values["fault"])
+    values["mailbox"] = values["mailbox"] or ""
+    return values
+
+
+def _as_dict(record: str, row: ExchangeRow | MessageRow) -> dict[str, Any]:
+    values: dict[str, Any] = {"record": record}
+    for each in fields(row):
+        value = getattr(row, each.name)
+        values[each.name] = iso(value) if each.name in _MOMENTS else value
+    return values
