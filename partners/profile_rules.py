@@ -1,0 +1,91 @@
+"""What must hold between the values of a profile: each rule yields the path of a key and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from partners.model import Agreement, Partner
+from partners.profile_values import show, web_address
+
+Path = tuple[str | int, ...]
+Found = Iterator[tuple[Path, str]]
+
+
+def partner_problems(partner: Partner) -> Found:
+    """What is wrong between the parts of a partner; paths from the file's root."""
+    yield from _same_address(partner)
+    for index, agreement in enumerate(partner.agreements):
+        for earlier in partner.agreements[:index]:
+            if agreement.name == earlier.name:
+                yield ("agreement", index, "name"), f"{show(agreement.name)} is used twice; give each agreement a name"
+                break
+            if _hides(earlier, agreement):
+                yield (
+                    ("agreement", index, "sets"),
+                    f"agreement {show(earlier.name)} covers these sets and versions already: this one never serves",
+                )
+                break
+
+
+def agreement_problems(partner: Partner, agreement: Agreement) -> Found:
+    """What is wrong between the settings of an agreement; paths from the agreement."""
+    yield from _separators(agreement)
+    yield from _delivery(agreement)
+    chosen = agreement.envelope.partner_identity
+    if chosen is not None and chosen not in partner.identities:
+        allowed = ", ".join(str(each) for each in partner.identities)
+        yield ("envelope", "partner_identity"), f"{chosen} is not among the partner's identities; use one of {allowed}"
+
+
+def _same_address(partner: Partner) -> Found:
+    seen: set[str] = set()
+    for index, address in enumerate(partner.addresses):
+        if address.lower() in seen:
+            yield ("addresses", index), f"{show(address)} is listed twice; capitals make no difference"
+        seen.add(address.lower())
+
+
+def _hides(earlier: Agreement, later: Agreement) -> bool:
+    """Whether every set and version of ``later`` leads to ``earlier`` (exact sets go before ``*``)."""
+    return (
+        earlier.direction is later.direction
+        and set(later.sets) <= set(earlier.sets)
+        and (
+            not earlier.versions
+            or (bool(later.versions) and all(each.startswith(earlier.versions) for each in later.versions))
+        )
+    )
+
+
+def _separators(agreement: Agreement) -> Found:
+    chosen = agreement.envelope.separators
+    named = {
+        "element": chosen.element,
+        "component": chosen.component,
+        "segment": chosen.segment,
+        "repetition": chosen.repetition,
+    }
+    for name, character in named.items():
+        others = [other for other, value in named.items() if other != name and value == character]
+        if others:
+            yield ("envelope", "separators", name), f"{show(character)} is also the {others[0]} separator; each differs"
+            return
+        if character in "\r\n" and (name != "segment" or chosen.line_ending):
+            yield ("envelope", "separators", name), "a line end can only be the segment terminator, without line_ending"
+            return
+
+
+def _delivery(agreement: Agreement) -> Found:
+    delivery = agreement.delivery
+    if delivery.kind == "directory":
+        if "://" in delivery.target:
+            yield ("delivery", "kind"), f"{show(delivery.target)} is a URL; use kind http"
+    elif not delivery.target:
+        yield ("delivery", "target"), f"is missing: kind {delivery.kind} needs a {_TARGET[delivery.kind]}"
+    elif delivery.kind == "http" and (wrong := web_address(delivery.target)):
+        yield ("delivery", "target"), wrong
+    if delivery.secret and delivery.kind != "http":
+        yield ("delivery", "secret"), f"only kind http sends a secret, not kind {delivery.kind}"
+
+
+_TARGET = {"command": "command line", "http": "URL"}

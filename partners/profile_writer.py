@@ -1,0 +1,114 @@
+"""A Partner as profile text: what differs from the defaults, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+import tomli_w
+
+from partners.model import (
+    AcknowledgmentPolicy,
+    Agreement,
+    Delivery,
+    EnvelopeSettings,
+    Identity,
+    MailSettings,
+    Partner,
+    Separators,
+)
+from partners.profile_values import duration_text, line_ending_text, separator_text
+
+Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Separators
+
+
+def write_profile(partner: Partner) -> str:
+    """The profile text that ``read_profile`` reads as the same partner.
+
+    Durations are written in whole seconds. Partner-wide tables are not made up: each agreement stands alone.
+    """
+    document: dict[str, Any] = {"key": partner.key, "name": partner.name, "status": partner.status.value}
+    document["addresses"] = list(partner.addresses)
+    document["identities"] = [str(each) for each in partner.identities]
+    for key in ("evidence", "contact", "notes"):
+        value = getattr(partner, key)
+        if value != Partner.__dataclass_fields__[key].default:
+            document[key] = plain(value)
+    document["agreement"] = [_agreement(each) for each in partner.agreements]
+    return _table(document)
+
+
+def plain(value: object) -> object:
+    """A value as TOML writes it: words, texts, lists, true and false."""
+    if value is None:
+        return "none"
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, Identity):
+        return str(value)
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def _agreement(agreement: Agreement) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": agreement.name,
+        "direction": agreement.direction.value,
+        "sets": list(agreement.sets),
+    }
+    for key in ("versions", "reject_from", "on_doubt"):
+        if getattr(agreement, key) != Agreement.__dataclass_fields__[key].default:
+            found[key] = plain(getattr(agreement, key))
+    sections = {
+        "business_keys": dict(agreement.business_keys),
+        "envelope": _changed(agreement.envelope, EnvelopeSettings(), leave=("separators",)),
+        "acknowledgment": _changed(agreement.acknowledgment, AcknowledgmentPolicy()),
+        "delivery": _changed(agreement.delivery, Delivery()),
+        "mail": _changed(agreement.mail, MailSettings()),
+    }
+    if separators := _separators(agreement.envelope.separators):
+        sections["envelope"]["separators"] = separators
+    return found | {name: table for name, table in sections.items() if table}
+
+
+def _separators(separators: Separators) -> dict[str, Any]:
+    found = _changed(separators, Separators())
+    return {
+        key: line_ending_text(value) if key == "line_ending" else separator_text(value) for key, value in found.items()
+    }
+
+
+def _changed(value: Section, default: Section, leave: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields of a value that are not as they are by default."""
+    names = [each.name for each in fields(value) if each.name not in leave]
+    return {name: plain(getattr(value, name)) for name in names if getattr(value, name) != getattr(default, name)}
+
+
+def _table(table: dict[str, Any], path: str = "") -> str:
+    """A table with its lists on one line (tomli_w gives every item its own), its subtables after its keys."""
+    rows = [_pair(key, value) for key, value in table.items() if not isinstance(value, dict) and not _is_tables(value)]
+    for key, value in table.items():
+        if _is_tables(value):
+            rows += [f"\n[[{path}{key}]]\n{_table(each, f'{path}{key}.')}" for each in value]
+        elif isinstance(value, dict):
+            header = "" if all(isinstance(each, dict) for each in value.values()) else f"\n[{path}{key}]\n"
+            rows.append(header + _table(value, f"{path}{key}."))
+    return "".join(rows)
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _pair(key: str, value: object) -> str:
+    if isinstance(value, list):
+        items = ", ".join(tomli_w.dumps({"x": each}).removeprefix("x = ").rstrip("\n") for each in value)
+        return f"{key} = [{items}]\n"
+    # TOML readers turn CR LF inside a multi-line string into LF; escaped on one line it survives.
+    return tomli_w.dumps({key: value}, multiline_strings="\r" not in str(value))

@@ -1,0 +1,30 @@
+"""Profiles at rest (SQLAlchemy Core, SQLite and PostgreSQL): every revision is kept, none is ever changed.
+
+Times are integers, milliseconds since 1970 UTC. The current revision of a partner is its highest.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+profile_revision = Table(
+    "profile_revision",
+    metadata,
+    Column("partner", Text, primary_key=True),  # the partner's key
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),  # who applied it
+    Column("file", Text, nullable=False, default="", server_default=""),  # where it came from, a label
+    Column("sha256", Text, nullable=False),  # of the profile text in UTF-8
+    Column("status", Text, nullable=False),  # Status, as the profile says
+    Column("profile", Text, nullable=False),  # the TOML text as applied
+)
