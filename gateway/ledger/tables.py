@@ -158,6 +158,7 @@ exchange = Table(
     Column("idempotency_key", Text, nullable=True, unique=True),
     Column("handed_over_at", BigInteger, nullable=True),
     _text("smtp_reply"),
+    Column("settled_at", BigInteger, nullable=True),  # a person looked at it and put it to rest
     Index("ix_exchange_partner_at", "partner", "at"),
     Index("ix_exchange_control_number_at", "control_number", "at"),
     Index("ix_exchange_message_id", "message_id"),

@@ -1,0 +1,204 @@
+"""The composition root: from a home directory to everything that works together.
+
+Nothing below this module knows how its collaborators are made; nothing above it makes any.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from gateway.flow.context import Context
+from gateway.flow.handover import Handover, handover_for
+from gateway.flow.reporter import Reporter, Tally
+from gateway.jobs.lock import HomeLock
+from gateway.ledger.database import check, open_engine
+from gateway.ledger.recording import Ledger
+from gateway.ledger.secrets import Secrets
+from gateway.mail.maildir import MaildirMailbox
+from gateway.mail.model import Limits, Mailbox, Transport
+from gateway.mail.pop3 import Pop3Mailbox
+from gateway.mail.smtp import SmtpTransport
+from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
+from partners.directory import Directory
+from partners.model import Delivery, Identity
+from partners.store import PartnerStore
+
+KEY_FILE = "secret.key"
+
+
+def milliseconds() -> int:
+    """Now, in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class App:
+    """One opened home. Attributes are made when they are first asked for; ``close`` lets go of them."""
+
+    settings: Settings
+    actor: str
+    clock: Callable[[], int] = milliseconds
+
+    @property
+    def home(self) -> Path:
+        """The directory with gateway.toml."""
+        return self.settings.home
+
+    def now(self) -> int:
+        """Milliseconds since 1970 UTC, by this home's clock."""
+        return self.clock()
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Passwords: environment, credentials directory, then the encrypted table."""
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        return Secrets(lambda: self.engine, self.home / KEY_FILE, os.environ, Path(directory) if directory else None)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database of the ledger and the profiles."""
+        url = self.settings.database_url
+        if "{password}" in url:
+            # The database's own password cannot be kept in the database.
+            url = url.replace("{password}", self.secrets.outside("database"))
+        return open_engine(url)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What happened, for good."""
+        return Ledger(self.engine, self.clock, self.actor)
+
+    @cached_property
+    def partners(self) -> PartnerStore:
+        """The profiles, every revision kept."""
+        return PartnerStore(self.engine)
+
+    @cached_property
+    def mailboxes(self) -> list[Mailbox]:
+        """The accounts we collect from; none is connected yet."""
+        return [self._mailbox(each) for each in self.settings.mailboxes]
+
+    @cached_property
+    def transport(self) -> Transport | None:
+        """The SMTP host, not connected yet; None where gateway.toml names none."""
+        return self._transport(self.settings.smtp) if self.settings.smtp else None
+
+    def directory(self) -> Directory:
+        """Who has which address and identity, as the profiles stand now."""
+        ours = [Identity.of(qualifier, id_) for qualifier, id_ in self.settings.identities]
+        return Directory(self.partners.current(), ours)
+
+    def context(self, reporter: Reporter | None = None) -> Context:
+        """What the steps of the flow are given, with the profiles as they stand now."""
+        return Context(
+            settings=self.settings,
+            ledger=self.ledger,
+            directory=self.directory(),
+            mailboxes=tuple(self.mailboxes),
+            transport=self.transport,
+            handover=self._handover,
+            reporter=reporter or Tally(),
+            clock=self.clock,
+            limits=Limits(**asdict(self.settings.limits)),
+        )
+
+    def record(self, kind: str, *, partner: str = "", **body: object) -> None:
+        """One event about the configuration, in the name of ``actor``."""
+        self.ledger.record(kind, partner=partner, **body)
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    def _handover(self, delivery: Delivery, partner: str) -> Handover:
+        return handover_for(
+            delivery.kind,
+            delivery.target,
+            timeout=delivery.timeout.total_seconds(),
+            token=self.secrets.get(delivery.secret) if delivery.secret else "",
+            home=self.home,
+            default_directory=self.settings.inbox / partner,
+        )
+
+    def _mailbox(self, box: MailboxSettings) -> Mailbox:
+        if box.protocol == "maildir":
+            return MaildirMailbox(box.name, self.home / box.path)
+        return Pop3Mailbox(
+            name=box.name,
+            host=box.host,
+            port=box.port or (995 if box.security == "tls" else 110),
+            security=box.security,
+            user=box.user,
+            password=partial(self.secrets.get, box.secret or f"mailbox.{box.name}"),
+            ca_file=self._file(box.ca_file),
+            plaintext_password=box.plaintext_password,
+            timeout=box.timeout.total_seconds(),
+            max_size=self.settings.limits.message_size,
+        )
+
+    def _transport(self, smtp: SmtpSettings) -> Transport:
+        ports = {"tls": 465, "starttls": 587, "none": 25}
+        return SmtpTransport(
+            host=smtp.host,
+            port=smtp.port or ports[smtp.security],
+            security=smtp.security,
+            user=smtp.user,
+            password=partial(self.secrets.get, smtp.secret or "smtp") if smtp.user else None,
+            ca_file=self._file(smtp.ca_file),
+            plaintext_password=smtp.plaintext_password,
+            helo=smtp.helo or self.settings.domain,
+            timeout=smtp.timeout.total_seconds(),
+        )
+
+    def _file(self, name: str) -> str:
+        return str(self.home / name) if name else ""
+
+
+@contextmanager
+def open_app(
+    home: Path,
+    *,
+    lock: bool = False,
+    verify: bool = True,
+    actor: str | None = None,
+    clock: Callable[[], int] = milliseconds,
+) -> Iterator[App]:
+    """Opens a home and closes it again.
+
+    Args:
+        home: the directory with gateway.toml.
+        lock: nobody else may work on this home meanwhile (everything that collects, sends or settles).
+        verify: the database must be there, at the newest migration.
+        actor: who acts; the login name by default.
+        clock: gives milliseconds since 1970 UTC.
+
+    Raises:
+        HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable
+    """
+    with ExitStack() as stack:
+        settings = read_settings(home)
+        if lock:
+            stack.enter_context(HomeLock(home))
+        app = App(settings, actor or login_name(), clock)
+        stack.callback(app.close)
+        if verify:
+            check(app.engine)
+        yield app
+
+
+def login_name() -> str:
+    """Who sits at the keyboard, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,84 @@
+"""``gateway exchange``: one exchange, and what a person does about it."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.ledger import show as ledger_show
+
+_reason = click.option("--reason", default="", help="Why; kept in the ledger with your name.")
+
+
+@click.group("exchange")
+def command() -> None:
+    """One exchange: show, resend, resolve, cancel, settle. Every act is kept in the ledger with who and why."""
+
+
+command.add_command(ledger_show, "show")
+
+
+@command.command("resend")
+@click.argument("numbers", nargs=-1, required=True, type=int)
+@_reason
+@click.pass_context
+def resend(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
+    """Queue the same bytes with the same control numbers and Message-ID again."""
+    from gateway.app import open_app
+    from gateway.flow import operate
+
+    with open_app(ctx.obj["home"], lock=True) as app:
+        for number in numbers:
+            operate.resend(app.context(), number, actor=app.actor, reason=reason)
+            click.echo(f"exchange {number}: queued again; the next batch sends it (gateway night)")
+    return 0
+
+
+@command.command("resolve")
+@click.argument("number", type=int)
+@click.option("--sent", "outcome", flag_value="sent", help="The partner has it: do not send it again.")
+@click.option("--resend", "outcome", flag_value="resend", help="The partner does not have it: send it again.")
+@_reason
+@click.pass_context
+def resolve(ctx: click.Context, number: int, outcome: str | None, reason: str) -> int:
+    """End the doubt about an exchange after asking the partner."""
+    from gateway.app import open_app
+    from gateway.errors import UsageFault
+    from gateway.flow import operate
+
+    if outcome is None:
+        raise UsageFault(reason="say --sent (the partner has it) or --resend (it does not)")
+    with open_app(ctx.obj["home"], lock=True) as app:
+        operate.resolve(app.context(), number, sent=outcome == "sent", actor=app.actor, reason=reason)
+        click.echo(f"exchange {number}: {'taken as sent' if outcome == 'sent' else 'queued again'}")
+    return 0
+
+
+@command.command("cancel")
+@click.argument("number", type=int)
+@_reason
+@click.pass_context
+def cancel(ctx: click.Context, number: int, reason: str) -> int:
+    """Take an exchange off the wire before it was sent, or give up one that failed. Its number stays used."""
+    from gateway.app import open_app
+    from gateway.flow import operate
+
+    with open_app(ctx.obj["home"], lock=True) as app:
+        operate.cancel(app.context(), number, actor=app.actor, reason=reason)
+        click.echo(f"exchange {number}: cancelled")
+    return 0
+
+
+@command.command("settle")
+@click.argument("numbers", nargs=-1, required=True, type=int)
+@_reason
+@click.pass_context
+def settle(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
+    """Say that an exchange needs no attention any more (you called the partner, it arrived otherwise, …)."""
+    from gateway.app import open_app
+    from gateway.flow import operate
+
+    with open_app(ctx.obj["home"], lock=True) as app:
+        for number in numbers:
+            operate.settle(app.context(), number, actor=app.actor, reason=reason)
+            click.echo(f"exchange {number}: settled")
+    return 0

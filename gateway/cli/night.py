@@ -1,0 +1,55 @@
+"""``gateway night``: one batch, as cron or a systemd timer calls it."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.output import json_option, moment, print_document
+from gateway.flow.night import Summary
+
+
+@click.command("night")
+@json_option
+@click.option("--quiet", is_flag=True, help="Say nothing but trouble.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
+    """Run one batch: collect, process, acknowledge, deliver, send, reconcile.
+
+    Ends with a summary. Exit code 0: all is well; 65: something was rejected or quarantined; 69: a mailbox
+    or the SMTP host was away (the rest was done, the next run goes on); 75: another batch is running.
+
+    Example (cron): 0 2 * * *  gateway --home /srv/edi night --quiet
+    """
+    from gateway.app import open_app
+    from gateway.cli.reporting import ConsoleReporter
+    from gateway.flow.metrics import write_metrics
+    from gateway.flow.night import night
+
+    with open_app(ctx.obj["home"], lock=True, actor="night") as app:
+        with ConsoleReporter(quiet=quiet or as_json) as reporter:
+            summary = night(app.context, reporter)
+        if app.settings.metrics_file is not None:
+            write_metrics(app.settings.metrics_file, summary, app.ledger)
+        if as_json:
+            print_document(summary.as_dict())
+        elif not quiet:
+            print_summary(summary)
+    return summary.exit_code
+
+
+def print_summary(summary: Summary) -> None:
+    """What a batch did, for people: numbers first, then what needs a person."""
+    seconds = (summary.ended_at - summary.started_at) / 1000
+    click.echo(f"Batch {summary.batch}, {moment(summary.started_at)}, {seconds:.1f} s")
+    if not summary.counts:
+        click.echo("  nothing to do")
+    for name, number in summary.counts.items():
+        click.echo(f"  {number:>6}  {name}")
+    if summary.attention:
+        click.echo(f"\n{len(summary.attention)} need a person (gateway status shows them again):")
+        for each in summary.attention[:20]:
+            click.echo(f"  {each.reference:>6}  {each.state}: {each.what}")
+            click.echo(f"          {each.reason}")
+            click.echo(f"          → {each.next_command}")
+        if len(summary.attention) > 20:
+            click.echo(f"          … and {len(summary.attention) - 20} more")

@@ -1,0 +1,108 @@
+"""``gateway quarantine``: what could not be processed, and what a person does about it."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.output import json_option, moment, print_document, print_rows
+
+_COLUMNS = ("reference", "at", "state", "partner", "what", "reason")
+_reason = click.option("--reason", required=True, help="Why; kept in the ledger with your name.")
+
+
+@click.group("quarantine")
+def command() -> None:
+    """What could not be processed: list, show, release, discard. A reference is m12 (message) or 34 (exchange)."""
+
+
+@command.command("list")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> int:
+    """Everything in quarantine, newest first."""
+    from gateway.app import open_app
+    from gateway.ledger.states import ExchangeState, MessageState
+    from gateway.ledger.work import attention
+
+    kept = {MessageState.QUARANTINED.value, ExchangeState.QUARANTINED.value, ExchangeState.CONFLICT.value}
+    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+        rows = [
+            {
+                "reference": each.reference,
+                "at": moment(each.at),
+                "state": each.state,
+                "partner": each.partner,
+                "what": each.what,
+                "reason": each.reason,
+            }
+            for each in attention(connection)
+            if each.state in kept
+        ]
+    print_rows(rows, _COLUMNS, as_json=as_json, empty="The quarantine is empty.")
+    return 0
+
+
+@command.command("show")
+@click.argument("reference")
+@click.option("--raw", is_flag=True, help="Write the raw bytes to stdout: the whole mail, or the interchange.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
+    """What it is, why it is here, and what to do."""
+    from gateway.app import open_app
+    from gateway.flow.operate import Reference
+    from gateway.ledger.work import quarantined
+
+    with open_app(ctx.obj["home"]) as app:
+        named = Reference.parse(reference)
+        with app.ledger.reading() as connection:
+            found = quarantined(connection, message=named.message, exchange=named.exchange)
+        if raw:
+            click.get_binary_stream("stdout").write(app.ledger.content(str(found["sha256"])))
+            return 0
+    if as_json:
+        print_document(found)
+        return 0
+    for name, value in found.items():
+        if name != "fault" and value not in {None, ""}:
+            click.echo(f"{name.replace('_', ' '):>16}  {moment(value) if name == 'at' else value}")  # type: ignore[arg-type]
+    fault = found["fault"]
+    if isinstance(fault, dict):
+        click.echo(f"{'why':>16}  {fault['message']}")
+        click.echo(f"{'whose side':>16}  {fault['side']}")
+        click.echo(f"{'code':>16}  {fault['code']}")
+        click.echo(f"{'what to do':>16}  {fault['advice']}")
+    click.echo(f"{'next':>16}  gateway quarantine release {reference} --reason …  |  discard {reference} --reason …")
+    return 0
+
+
+@command.command("release")
+@click.argument("references", nargs=-1, required=True)
+@_reason
+@click.pass_context
+def release(ctx: click.Context, references: tuple[str, ...], reason: str) -> int:
+    """Put messages back; the next batch processes them again, with the profiles as they are then."""
+    from gateway.app import open_app
+    from gateway.flow import operate
+
+    with open_app(ctx.obj["home"], lock=True) as app:
+        for reference in references:
+            message = operate.release(app.context(), reference, actor=app.actor, reason=reason)
+            click.echo(f"{reference}: message m{message} is processed again by the next batch (gateway night)")
+    return 0
+
+
+@command.command("discard")
+@click.argument("references", nargs=-1, required=True)
+@_reason
+@click.pass_context
+def discard(ctx: click.Context, references: tuple[str, ...], reason: str) -> int:
+    """Put something aside for good; its bytes are kept."""
+    from gateway.app import open_app
+    from gateway.flow import operate
+
+    with open_app(ctx.obj["home"], lock=True) as app:
+        for reference in references:
+            operate.discard(app.context(), reference, actor=app.actor, reason=reason)
+            click.echo(f"{reference}: discarded")
+    return 0

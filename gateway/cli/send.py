@@ -1,0 +1,87 @@
+"""``gateway send``: documents of the business, from files, for a partner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gateway.cli.output import json_option
+from gateway.errors import GatewayError, UsageFault
+
+
+@click.command("send")
+@click.argument("partner")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, allow_dash=True))
+@click.option(
+    "--key", default="", help="Idempotency key: the same key again sends nothing twice (default: the content)."
+)
+@click.option("--again", is_flag=True, help="Send although the same content was submitted before.")
+@click.option("--dry-run", is_flag=True, help="Check everything, number and queue nothing.")
+@click.option("--now", "at_once", is_flag=True, help="Hand the mails over now instead of with the next batch.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    partner: str,
+    files: tuple[Path, ...],
+    key: str,
+    again: bool,
+    dry_run: bool,
+    at_once: bool,
+    as_json: bool,
+) -> int:
+    """Submit documents for PARTNER: transaction sets (ST…SE), groups or whole interchanges; "-" is stdin.
+
+    Each is tried against its guideline, put into the envelope of the agreement and queued; the next batch
+    mails it. A file that cannot be sent uses no control number; the others are still submitted.
+
+    Example: gateway send acme invoice-4711.edi
+    """
+    from gateway.app import open_app
+    from gateway.flow.dispatch import dispatch
+    from gateway.flow.submit import submit
+
+    if key and len(files) > 1:
+        raise UsageFault(reason="--key names one document, but several files were given")
+    code = 0
+    with open_app(ctx.obj["home"], lock=True) as app:
+        context = app.context()
+        for file in files:
+            data = click.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+            chosen = f"{partner}/again/{app.now()}/{file.name}" if again else key
+            try:
+                done = submit(context, partner, data, name=file.name, key=chosen, actor=app.actor, dry_run=dry_run)
+            except GatewayError as fault:
+                code = max(code, fault.exit_code)
+                _say_refused(fault, file.name, as_json=as_json)
+                continue
+            facts = {
+                "file": file.name,
+                "exchanges": done.exchanges,
+                "control_numbers": done.control_numbers,
+                "repeated": done.repeated,
+                "dry_run": dry_run,
+            }
+            click.echo(json.dumps(facts) if as_json else _sentence(file.name, facts))
+        if at_once and not dry_run:
+            dispatch(context)
+    return code
+
+
+def _say_refused(fault: GatewayError, name: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"file": name, "error": fault.as_dict()}))
+    else:
+        click.echo(f"{name}: {fault}\n  what to do: {fault.advice}\n  code: {fault.code}", err=True)
+
+
+def _sentence(name: str, facts: dict[str, object]) -> str:
+    if facts["dry_run"]:
+        return f"{name}: can be sent (dry run: nothing was numbered)"
+    exchanges = ", ".join(str(each) for each in facts["exchanges"])  # type: ignore[attr-defined]
+    numbers = ", ".join(facts["control_numbers"])  # type: ignore[arg-type]
+    if facts["repeated"]:
+        return f"{name}: was submitted before as exchange {exchanges} ({numbers}); nothing new was queued"
+    return f"{name}: queued as exchange {exchanges}, interchange {numbers}"

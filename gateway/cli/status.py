@@ -1,0 +1,56 @@
+"""``gateway status``: what needs a person now."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.output import json_option, moment, print_document
+
+
+@click.command("status")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:
+    """What needs a person now, newest first, each with its reason and the next command; then what waits."""
+    from gateway.app import open_app
+    from gateway.ledger.work import attention, counts, last_batch
+
+    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+        found = attention(connection)
+        numbers = counts(connection)
+        batch = last_batch(connection)
+    if as_json:
+        print_document(
+            {
+                "attention": [
+                    {
+                        "reference": each.reference,
+                        "state": each.state,
+                        "at": moment(each.at),
+                        "partner": each.partner,
+                        "what": each.what,
+                        "reason": each.reason,
+                        "next": each.next_command,
+                    }
+                    for each in found
+                ],
+                "counts": numbers,
+                "last_batch": batch,
+            }
+        )
+        return 0
+    if batch is None:
+        click.echo("No batch has run yet: gateway night runs one.")
+    else:
+        ended = moment(batch["ended_at"]) if batch["ended_at"] else "it did not end: it was interrupted or still runs"
+        click.echo(f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}")
+    click.echo(f"{len(found)} need a person." if found else "Nothing needs a person.")
+    for each in found:
+        click.echo(f"  {each.reference:>6}  {moment(each.at)}  {each.state}: {each.what}")
+        click.echo(f"          {each.reason}")
+        click.echo(f"          → {each.next_command}")
+    click.echo("Waiting and done:")
+    for name, number in numbers.items():
+        if number:
+            click.echo(f"  {number:>6}  {name}")
+    return 0

@@ -1,0 +1,271 @@
+"""Acknowledge: what was examined becomes history, once, and the answer that we owe is fixed in the same commit.
+
+The same bytes again are a duplicate: they get the stored acknowledgment again and are not delivered. A
+used number with other content is a conflict: it is answered with TA1 025, kept, and shown to a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from gateway import x12
+from gateway.errors import DuplicateNumber, MessageFault
+from gateway.flow import envelope, reconcile
+from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.context import Context
+from gateway.flow.duplicates import Earlier, earlier, take_key
+from gateway.flow.record import Entry, all_findings, record_exchange, record_message, record_payload
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
+from gateway.x12.model import Header, Status
+from gateway.x12.writer import DraftGroup
+from partners.model import AcknowledgmentPolicy, FunctionalAck, MailSettings, TA1Policy
+
+_DUPLICATE_NUMBER = ("R", "025")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")  # what may stand in In-Reply-To of a mail of ours
+_MAIL = MailSettings(
+    subject="{sets} {control_number} from {our_name}",
+    body="This mail acknowledges EDI (ANSI X12) that we received from {partner_name}.\n",
+)
+
+
+def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> None:
+    """Records a group of processed messages in one transaction, and queues what we owe for them."""
+    for case in cases:
+        record_message(recorder, case)
+        for payload in case.payloads:
+            row = record_payload(recorder, case, payload)
+            for interchange in payload.interchanges:
+                entry = _decide(context, recorder, Entry(case, payload, row, interchange, "", ExchangeState.ACCEPTED))
+                if entry is not None:
+                    _act(context, recorder, entry)
+        if case.letter is not None and case.letter.bounces:
+            reconcile.bounced(context, recorder, case)
+        _count(context, case)
+
+
+def _count(context: Context, case: Case) -> None:
+    report = context.reporter
+    if case.fault is not None:
+        report.happened("messages quarantined")
+        report.trouble(case.fault, f"message m{case.message.id}")
+    elif case.letter is not None and case.letter.kind != "letter":
+        report.happened(f"{case.letter.kind} noted")
+
+
+def _decide(context: Context, recorder: Recorder, entry: Entry) -> Entry | None:
+    """What becomes of an interchange; None when an earlier processing of the same message dealt with it."""
+    case, interchange = entry.case, entry.interchange
+    entry = replace(entry, sha256=recorder.keep(interchange.raw))
+    fault = case.fault or interchange.fault
+    if fault is not None:
+        return replace(entry, state=ExchangeState.QUARANTINED, fault=fault)
+    header = interchange.report.header
+    assert header is not None, "identify quarantines an interchange without a header"
+    window = int(context.settings.duplicate_window.total_seconds() * 1000)
+    before = earlier(recorder, header, entry.sha256, window)
+    if before is None:
+        rejected = interchange.report.status is Status.REJECTED
+        return replace(entry, state=ExchangeState.REJECTED if rejected else ExchangeState.ACCEPTED)
+    if before.sha256 != entry.sha256:
+        conflict = _conflict(entry, header, before)
+        return replace(entry, state=ExchangeState.CONFLICT, duplicate_of=before.id, fault=conflict)
+    if before.message == case.message.id and case.message.attempts:
+        return None
+    return replace(entry, state=ExchangeState.DUPLICATE, duplicate_of=before.id)
+
+
+def _conflict(entry: Entry, header: Header, before: Earlier) -> MessageFault:
+    return DuplicateNumber(
+        partner=entry.partner,
+        control_number=header.control_number,
+        earlier=f"{datetime.fromtimestamp(before.at / 1000, UTC):%Y-%m-%d}",
+        exchange=before.id,
+    )
+
+
+def _act(context: Context, recorder: Recorder, entry: Entry) -> None:
+    """Records the exchange and does what its state asks for."""
+    exchange = record_exchange(recorder, entry)
+    _replace_quarantined(recorder, entry, exchange)
+    _tell(context, recorder, entry, exchange)
+    match entry.state:
+        case ExchangeState.ACCEPTED | ExchangeState.REJECTED:
+            _settle(context, recorder, entry, exchange)
+        case ExchangeState.DUPLICATE:
+            _answer_again(context, recorder, entry, exchange)
+        case ExchangeState.CONFLICT:
+            _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
+        case _:
+            pass  # quarantined: strangers and doubtful interchanges get no answer
+
+
+def _replace_quarantined(recorder: Recorder, entry: Entry, exchange: int) -> None:
+    """A released message is processed again: its quarantined exchange gives way to the new one."""
+    if entry.case.message.attempts == 0:
+        return
+    table = tables.exchange
+    old = recorder.connection.execute(
+        select(table.c.id).where(
+            table.c.message == entry.case.message.id,
+            table.c.sha256 == entry.sha256,
+            table.c.state == ExchangeState.QUARANTINED,
+            table.c.id != exchange,
+        )
+    ).scalars()
+    for row in old.all():
+        recorder.change(table, row, state=ExchangeState.DISCARDED, updated_at=recorder.now)
+        recorder.event("replaced", exchange=row, message=entry.case.message.id, by=exchange)
+
+
+def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+    report = entry.interchange.report
+    message = entry.case.message.id
+    recorder.event(
+        "examined",
+        exchange=exchange,
+        message=message,
+        partner=entry.partner,
+        verdict=report.status,
+        ta1=" ".join(report.ta1),
+        sets=len(report.sets),
+        findings=sum(1 for _ in all_findings(report)),
+    )
+    if entry.state not in {ExchangeState.ACCEPTED, ExchangeState.REJECTED}:
+        recorder.event(
+            entry.state.value,
+            exchange=exchange,
+            message=message,
+            partner=entry.partner,
+            reason=str(entry.fault or ""),
+            original=entry.duplicate_of,
+        )
+    context.reporter.happened(_word(entry))
+    if entry.fault is not None and entry.case.fault is None:
+        context.reporter.trouble(entry.fault, f"exchange {exchange}")
+
+
+def _word(entry: Entry) -> str:
+    if entry.interchange.only_acknowledges and entry.state is ExchangeState.ACCEPTED:
+        return "acknowledgments received"
+    if entry.state is ExchangeState.ACCEPTED:
+        return f"interchanges {str(entry.interchange.report.status).replace('_', ' ')}"
+    return f"interchanges {entry.state}"
+
+
+def _settle(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+    """A new interchange takes its key; what it acknowledges is matched, what it carries is answered."""
+    header = entry.interchange.report.header
+    assert header is not None
+    take_key(recorder, header, exchange)
+    matched = reconcile.acknowledged(context, recorder, entry.interchange, exchange)
+    if not entry.interchange.only_acknowledges:
+        _answer(context, recorder, entry, exchange)
+    elif entry.state is ExchangeState.ACCEPTED:
+        state = ExchangeState.RECONCILED if matched else ExchangeState.UNMATCHED
+        recorder.change(tables.exchange, exchange, state=state)
+
+
+def _answer(
+    context: Context, recorder: Recorder, entry: Entry, exchange: int, note: tuple[str, str] | None = None
+) -> None:
+    """Queues the acknowledgment interchange that the agreements ask for: TA1, 997, 999 in one mail."""
+    interchange, report = entry.interchange, entry.interchange.report
+    header, partner, letter = report.header, entry.interchange.partner, entry.case.letter
+    assert header is not None
+    assert partner is not None
+    agreement = interchange.first_agreement
+    refused = note is not None or report.ta1[0] == "R"
+    ta1 = _ta1_wanted(agreement.acknowledgment if agreement else AcknowledgmentPolicy(), header, refused=refused)
+    acks = (x12.interchange_acknowledgment(report, note=note),) if ta1 else ()
+    groups = () if refused else _functional(interchange)
+    if not acks and not groups:
+        return
+    envelope.queue(
+        context,
+        recorder,
+        envelope.Outbound(
+            partner=partner,
+            ours=header.receiver,
+            theirs=header.sender,
+            version=header.version,
+            usage=header.usage,
+            separators=report.separators,
+            groups=groups,
+            mail=_MAIL,
+            kind="acknowledgment",
+            agreement=agreement.name if agreement else "",
+            interchange_acks=acks,
+            answers=exchange,
+            reply_to=letter.message_id if letter is not None and _MESSAGE_ID.fullmatch(letter.message_id) else "",
+        ),
+    )
+    context.reporter.happened("acknowledgments made")
+
+
+def _ta1_wanted(policy: AcknowledgmentPolicy, header: Header, *, refused: bool) -> bool:
+    """As agreed; a refused interchange gets its TA1 unless the agreement says never, for nothing else answers it."""
+    if policy.ta1 is TA1Policy.NEVER:
+        return False
+    return refused or policy.ta1 is TA1Policy.ALWAYS or header.acknowledgment_requested
+
+
+def _functional(interchange: InterchangeCase) -> tuple[DraftGroup, ...]:
+    """One FA group with one acknowledgment for each received group of documents."""
+    found = []
+    for g, group in interchange.document_groups:
+        agreement = next((each for (place, _), each in interchange.agreements.items() if place == g), None)
+        policy = agreement.acknowledgment if agreement else AcknowledgmentPolicy()
+        kind = functional_kind(policy.functional, group.version)
+        if kind == FunctionalAck.NONE:
+            continue
+        found.append(
+            DraftGroup(
+                functional_id="FA",
+                sender=group.receiver,
+                receiver=group.sender,
+                control_number=1,
+                version=x12.acknowledgment_version(kind, group.version),
+                sets=(x12.functional_acknowledgment(group, kind, policy.detail.value),),
+            )
+        )
+    return tuple(found)
+
+
+def functional_kind(wanted: FunctionalAck, version: str) -> str:
+    """997 or 999 (or none): AUTO takes the 999 for HIPAA guides (GS08 005010X…), the 997 for everything else."""
+    if wanted is FunctionalAck.AUTO:
+        return "999" if version.startswith("005010X") else "997"
+    return wanted.value
+
+
+def _answer_again(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+    """The same bytes get the same acknowledgment: the stored mail, same numbers, same Message-ID, once more."""
+    recorder.flush()
+    x, m, o = tables.exchange, tables.message, tables.outgoing
+    rows = recorder.connection.execute(
+        select(x.c.id, x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address)
+        .join(m, m.c.id == x.c.message)
+        .where(x.c.answers == entry.duplicate_of, x.c.direction == "out")
+        .where(~select(o.c.exchange).where(o.c.exchange == x.c.id).exists())
+    ).all()
+    for row in rows:
+        recorder.put(
+            o,
+            exchange=row.id,
+            message=row.message,
+            partner=row.partner,
+            state="ready",
+            next_at=recorder.now,
+            envelope_sender=row.from_address,
+            recipients=row.to_addresses,
+        )
+        recorder.change(x, row.id, state=ExchangeState.READY, updated_at=recorder.now)
+        recorder.event("resent", exchange=row.id, partner=row.partner, reason=f"exchange {exchange} is a duplicate")
+        context.reporter.happened("acknowledgments repeated")

@@ -1,0 +1,73 @@
+"""The working values of inbound mail: what is known of one message on its way through the steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.errors import MessageFault
+from gateway.ledger.work import StoredMessage
+from gateway.mail.model import Letter
+from gateway.x12.model import GroupReport, InterchangeReport, SetReport
+from partners.model import Agreement, Partner
+
+ACKNOWLEDGMENT_GROUP = "FA"  # GS01 of 997 and 999
+
+
+@dataclass(slots=True)
+class InterchangeCase:
+    """One interchange: its bytes, what examining it found, who sent it and under which agreements."""
+
+    raw: bytes
+    report: InterchangeReport
+    partner: Partner | None = None
+    agreements: dict[tuple[int, int], Agreement] = field(default_factory=dict)  # (group, set) ordinals from 0
+    business_keys: dict[tuple[int, int], dict[str, list[str]]] = field(default_factory=dict)
+    fault: MessageFault | None = None
+
+    @property
+    def document_groups(self) -> list[tuple[int, GroupReport]]:
+        """The groups that carry documents, not acknowledgments, with their ordinals from 0."""
+        return [(n, group) for n, group in enumerate(self.report.groups) if group.functional_id != ACKNOWLEDGMENT_GROUP]
+
+    @property
+    def document_sets(self) -> list[tuple[tuple[int, int], SetReport]]:
+        """All transaction sets that are documents, with their (group, set) ordinals."""
+        return [((g, s), each) for g, group in self.document_groups for s, each in enumerate(group.sets)]
+
+    @property
+    def only_acknowledges(self) -> bool:
+        """Whether it carries nothing but TA1 segments and FA groups: such an interchange is never answered."""
+        carries = bool(self.report.interchange_acks or self.report.groups)
+        return carries and not self.document_groups
+
+    @property
+    def first_agreement(self) -> Agreement | None:
+        """The agreement of the first document: it decides on the TA1."""
+        return next(iter(self.agreements.values()), None)
+
+
+@dataclass(slots=True)
+class PayloadCase:
+    """One part of a message that carries X12."""
+
+    path: str
+    file_name: str
+    content_type: str
+    data: bytes
+    interchanges: list[InterchangeCase] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Case:
+    """One message on its way. A ``fault`` stops it: the whole message is quarantined."""
+
+    message: StoredMessage
+    letter: Letter | None = None
+    payloads: list[PayloadCase] = field(default_factory=list)
+    partner: Partner | None = None
+    fault: MessageFault | None = None
+
+    @property
+    def interchanges(self) -> list[tuple[PayloadCase, InterchangeCase]]:
+        """Every interchange with the payload that it came in."""
+        return [(payload, each) for payload in self.payloads for each in payload.interchanges]

@@ -1,0 +1,184 @@
+"""Deliver: accepted documents go to the business, each once, under a name and key that a repetition shares.
+
+The hand-over comes first, its record second: a crash between them hands the same document over again
+under the same name and idempotency key, which the business can recognise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from gateway import x12
+from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
+from gateway.flow.context import Context
+from gateway.flow.handover import Deliverable, Handover
+from gateway.ledger import tables
+from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import DueExchange, DueSet, due_deliveries
+from gateway.x12.model import InterchangeReport
+from partners.model import Agreement, Delivery, Partner
+
+GROUP = 50  # exchanges a commit
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    due: DueSet
+    target: str
+
+
+def deliver(context: Context) -> None:
+    """Hands over everything that is due. A target that fails is reported, and tried again by the next run."""
+    context.reporter.step("deliver")
+    after = 0
+    while True:
+        with context.ledger.reading() as connection:
+            due = due_deliveries(connection, GROUP, after)
+        if not due:
+            return
+        _deliver_group(context, due)
+        after = due[-1].id
+
+
+def _deliver_group(context: Context, due: list[DueExchange]) -> None:
+    contents = context.ledger.contents([each.sha256 for each in due])
+    done: dict[int, list[_Done]] = {}
+    failures: dict[int, GatewayError] = {}
+    for exchange in due:
+        done[exchange.id] = []
+        try:
+            for each, target in _hand_over(context, exchange, contents[exchange.sha256]):
+                done[exchange.id].append(_Done(each, target))
+        except GatewayError as fault:
+            failures[exchange.id] = fault
+            context.reporter.trouble(fault, f"exchange {exchange.id}")
+    _record(context, due, done, failures)
+
+
+def _hand_over(context: Context, exchange: DueExchange, raw: bytes):  # noqa: ANN202 - (DueSet, where it went)
+    try:
+        partner = context.directory.get(exchange.partner)
+    except UnknownPartner as fault:
+        raise DeliveryFailed(what=f"exchange {exchange.id}", target="?", reason=str(fault)) from fault
+    report = next(x12.examine(raw))
+    places: dict[Delivery, Handover] = {}
+    whole: dict[Delivery, str] = {}
+    for due in exchange.sets:
+        delivery = _agreement(partner, due).delivery
+        if delivery not in places:
+            places[delivery] = context.handover(delivery, partner.key)
+        if delivery.unit == "interchange":
+            if delivery not in whole:
+                together = tuple(each for each in exchange.sets if _agreement(partner, each).delivery == delivery)
+                whole[delivery] = places[delivery].deliver(_deliverable(exchange, together, report, raw))
+            yield due, whole[delivery]
+        else:
+            yield due, places[delivery].deliver(_deliverable(exchange, (due,), report, raw))
+
+
+def _agreement(partner: Partner, due: DueSet) -> Agreement:
+    """The agreement that the set was accepted under, as it stands now."""
+    found = next((each for each in partner.agreements if each.name == due.agreement), None)
+    if found is None:
+        reason = f"{partner.key} has no agreement {due.agreement} any more"
+        raise DeliveryFailed(what=f"{due.set_id} {due.control_number}", target="?", reason=reason)
+    return found
+
+
+def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], report: InterchangeReport, raw: bytes) -> Deliverable:
+    """The documents inside their own envelope, so that any X12 reader of the business can take them."""
+    first = sets[0]
+    parts = [exchange.sender.partition(":")[2], exchange.control_number]
+    if len(sets) == 1:
+        parts = [first.set_id, *parts, first.group_control_number, first.control_number]
+    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-.") or "0" for part in parts)
+    return Deliverable(
+        name=f"{name}.edi",
+        key=f"{exchange.sender}/{exchange.receiver}/{exchange.control_number}/{exchange.id}"
+        + (f"/{first.group_control_number}/{first.control_number}" if len(sets) == 1 else ""),
+        data=cut(raw, report, {each.start for each in sets}),
+        facts={
+            "partner": exchange.partner,
+            "exchange": str(exchange.id),
+            "sender": exchange.sender,
+            "receiver": exchange.receiver,
+            "interchange_control_number": exchange.control_number,
+            "group_control_number": first.group_control_number,
+            "set_id": " ".join(dict.fromkeys(each.set_id for each in sets)),
+            "set_control_number": first.control_number if len(sets) == 1 else "",
+            "message_id": exchange.message_id,
+            "file_name": exchange.file_name,
+        },
+    )
+
+
+def cut(raw: bytes, report: InterchangeReport, starts: set[int]) -> bytes:
+    """The interchange with only the transaction sets that begin at ``starts``; their own bytes are untouched.
+
+    ISA and GS stay as received; GE01 and IEA01 count what is left (X12.5 sections 4.1 and 4.2).
+    """
+    segment, element = report.separators.segment, report.separators.element
+    first_group = report.groups[0].start - report.start
+    isa_end = raw.index(segment.encode("latin-1"), 105) + 1
+    gap = _line_end(raw, isa_end)
+    found = [raw[:isa_end] + gap]
+    kept = 0
+    for group in report.groups:
+        sets = [each for each in group.sets if each.start - report.start in starts]
+        if not sets:
+            continue
+        kept += 1
+        start = group.start - report.start
+        found.append(raw[start : raw.index(segment.encode("latin-1"), start) + 1] + gap)
+        found += [raw[each.start - report.start : each.end - report.start] + gap for each in sets]
+        found.append(f"GE{element}{len(sets)}{element}{group.control_number}{segment}".encode("latin-1") + gap)
+    assert report.header is not None
+    assert first_group >= 0
+    found.append(f"IEA{element}{kept}{element}{report.header.control_number}{segment}".encode("latin-1") + gap)
+    return b"".join(found)
+
+
+def _line_end(raw: bytes, at: int) -> bytes:
+    """The line end that this sender writes after segments, if any."""
+    if raw[at : at + 2] == b"\r\n":
+        return b"\r\n"
+    return raw[at : at + 1] if raw[at : at + 1] in {b"\n", b"\r"} else b""
+
+
+def _record(
+    context: Context, due: list[DueExchange], done: dict[int, list[_Done]], failures: dict[int, GatewayError]
+) -> None:
+    table = tables.transaction_set
+    with context.ledger.transaction() as recorder:
+        for exchange in due:
+            for each in done[exchange.id]:
+                recorder.change(
+                    table, each.due.id, delivery="delivered", delivered_to=each.target, delivered_at=recorder.now
+                )
+                recorder.event(
+                    "delivered",
+                    exchange=exchange.id,
+                    partner=exchange.partner,
+                    set=each.due.set_id,
+                    control_number=each.due.control_number,
+                    target=each.target,
+                )
+            if exchange.id in failures:
+                fault = failures[exchange.id]
+                recorder.event(
+                    "delivery-failed",
+                    exchange=exchange.id,
+                    partner=exchange.partner,
+                    code=fault.code,
+                    reason=str(fault),
+                )
+        recorder.flush()
+        for exchange in due:
+            waiting = select(func.count()).where(table.c.exchange == exchange.id, table.c.delivery == "due")
+            if done[exchange.id] and recorder.connection.execute(waiting).scalar_one() == 0:
+                recorder.change(tables.exchange, exchange.id, state=ExchangeState.DELIVERED, updated_at=recorder.now)
+    context.reporter.happened("documents delivered", sum(len(each) for each in done.values()))
+    context.reporter.advance(len(due))

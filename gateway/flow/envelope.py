@@ -1,0 +1,273 @@
+"""Envelope: documents of ours, numbered, put between ISA and IEA, and written as a mail whose bytes never change.
+
+Everything here happens inside the transaction that takes the numbers: a control number and the bytes
+that carry it become durable together, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gateway import x12
+from gateway.errors import ConfigurationFault
+from gateway.flow.context import Context
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.mail.compose import compose, message_id
+from gateway.mail.model import Attachment, Draft
+from gateway.x12.model import Header, Party, Separators
+from gateway.x12.writer import DraftGroup, DraftInterchange
+from partners.model import MailSettings, Partner
+from partners.numbering import format_number, next_number
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """An interchange that is about to be numbered. Group control numbers in ``groups`` are not looked at."""
+
+    partner: Partner
+    ours: Party
+    theirs: Party
+    version: str  # ISA12
+    usage: str
+    separators: Separators
+    groups: tuple[DraftGroup, ...]
+    mail: MailSettings
+    kind: str = "document"  # or acknowledgment
+    agreement: str = ""
+    request_ta1: bool = False
+    interchange_acks: tuple[tuple[str, ...], ...] = ()
+    answers: int | None = None  # the exchange that this acknowledges
+    reply_to: str = ""  # Message-ID of the mail that this answers
+    expect_functional_within: int | None = None  # ms; None: no functional acknowledgment is awaited
+    expect_ta1_within: int | None = None
+    idempotency_key: str | None = None
+    business_keys: tuple[tuple[tuple[int, int], str, str], ...] = ()  # ((group, set), name, value)
+    guidelines: tuple[tuple[tuple[int, int], str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An interchange with its numbers, fixed for ever."""
+
+    data: bytes
+    control_number: str
+    groups: tuple[DraftGroup, ...]
+    header: Header
+
+
+def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
+    """Numbers, writes and records an interchange and its mail; returns the id of its exchange (state ready)."""
+    numbered = number(recorder, outbound)
+    sha256 = recorder.keep(numbered.data)
+    mail = _mail(context, recorder.now, outbound, numbered, sha256)
+    raw = compose(mail)
+    message = _record_message(context, recorder, outbound, mail, raw)
+    exchange = _record_exchange(context, recorder, outbound, numbered, mail, sha256, message)
+    _record_sets(recorder, outbound, numbered, exchange)
+    for kind, within in (("functional", outbound.expect_functional_within), ("TA1", outbound.expect_ta1_within)):
+        if within is not None:
+            recorder.put(tables.expectation, exchange=exchange, kind=kind, partner=outbound.partner.key, within=within)
+    recorder.put(
+        tables.outgoing,
+        exchange=exchange,
+        message=message,
+        partner=outbound.partner.key,
+        state="ready",
+        next_at=recorder.now,
+        envelope_sender=mail.sender,
+        recipients=json.dumps([*mail.to, *mail.cc]),
+    )
+    return exchange
+
+
+def number(recorder: Recorder, outbound: Outbound) -> Numbered:
+    """Takes ISA13 and GS06 from the counters of the identity pair and writes the interchange."""
+    pair = (outbound.partner.key, str(outbound.ours), str(outbound.theirs))
+    control_number = recorder.take_number(*pair, "interchange", next_number)
+    groups = tuple(
+        replace(group, control_number=recorder.take_number(*pair, "group", next_number)) for group in outbound.groups
+    )
+    return render(outbound, control_number, groups, recorder.now)
+
+
+def render(outbound: Outbound, control_number: int, groups: tuple[DraftGroup, ...], now: int) -> Numbered:
+    """Writes the interchange with given numbers. Pure, so that a document can be tried before a number is used.
+
+    Raises:
+        SeparatorInData: the data contains a separator of the agreement.
+    """
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    header = Header(
+        sender=outbound.ours,
+        receiver=outbound.theirs,
+        date=f"{moment:%y%m%d}",
+        time=f"{moment:%H%M}",
+        version=outbound.version,
+        control_number=format_number(control_number),
+        acknowledgment_requested=outbound.request_ta1,
+        usage=outbound.usage,
+    )
+    draft = DraftInterchange(header=header, groups=groups, interchange_acks=outbound.interchange_acks, moment=moment)
+    data = x12.write_interchange(draft, outbound.separators)
+    return Numbered(data, header.control_number, groups, header)
+
+
+def _types(groups: tuple[DraftGroup, ...]) -> list[str]:
+    return list(dict.fromkeys(each.set_id for group in groups for each in group.sets))
+
+
+def _mail(context: Context, now: int, outbound: Outbound, numbered: Numbered, sha256: str) -> Draft:
+    """The letter that carries the interchange; its Message-ID follows from what it carries."""
+    smtp = context.settings.smtp
+    if smtp is None:
+        raise ConfigurationFault(reason="gateway.toml has no [smtp] section, so nothing can be sent")
+    names = _names(context, outbound, numbered)
+    mail = outbound.mail
+    return Draft(
+        sender=smtp.sender,
+        sender_name=smtp.sender_name,
+        to=mail.to or outbound.partner.addresses[:1],
+        cc=mail.cc,
+        subject=_fill(mail.subject, names),
+        message_id=message_id(context.settings.domain, f"{outbound.partner.key} {numbered.control_number} {sha256}"),
+        body=_fill(mail.body, names),
+        attachments=(Attachment(_fill(mail.file_name, names), mail.content_type, numbered.data),),
+        in_reply_to=outbound.reply_to,
+        references=(outbound.reply_to,) if outbound.reply_to else (),
+        date=now / 1000,
+    )
+
+
+def _names(context: Context, outbound: Outbound, numbered: Numbered) -> dict[str, str]:
+    """What templates may name; docs/reference/templates.md lists them."""
+    first = numbered.groups[0] if numbered.groups else None
+    return {
+        "sets": "-".join(_types(numbered.groups)) or "TA1",
+        "control_number": numbered.control_number,
+        "group_control_number": str(first.control_number) if first else "",
+        "version": first.version if first else numbered.header.version,
+        "our_name": context.settings.name,
+        "partner_name": outbound.partner.name,
+        "partner": outbound.partner.key,
+        "date": numbered.header.date,
+        "time": numbered.header.time,
+        "usage": numbered.header.usage,
+        "sender_id": numbered.header.sender.id,
+        "receiver_id": numbered.header.receiver.id,
+    }
+
+
+def _fill(template: str, names: dict[str, str]) -> str:
+    try:
+        return template.format_map(names)
+    except (KeyError, ValueError, IndexError, AttributeError) as problem:
+        raise ConfigurationFault(reason=f"the template {template!r} names what there is not: {problem}") from problem
+
+
+def _record_message(context: Context, recorder: Recorder, outbound: Outbound, mail: Draft, raw: bytes) -> int:
+    assert context.settings.smtp is not None
+    return recorder.add(
+        tables.message,
+        at=recorder.now,
+        direction="out",
+        state=MessageState.QUEUED,
+        kind="letter",
+        host=context.settings.smtp.host,
+        user=context.settings.smtp.user,
+        sha256=recorder.keep(raw),
+        size=len(raw),
+        message_id=mail.message_id,
+        in_reply_to=mail.in_reply_to,
+        subject=mail.subject,
+        from_address=mail.sender,
+        to_addresses=json.dumps(mail.to),
+        cc_addresses=json.dumps(mail.cc),
+        partner=outbound.partner.key,
+    )
+
+
+def _record_exchange(
+    context: Context, recorder: Recorder, outbound: Outbound, numbered: Numbered, mail: Draft, sha256: str, message: int
+) -> int:
+    assert context.settings.smtp is not None
+    header = numbered.header
+    exchange = recorder.add(
+        tables.exchange,
+        at=recorder.now,
+        updated_at=recorder.now,
+        direction="out",
+        kind=outbound.kind,
+        state=ExchangeState.READY,
+        partner=outbound.partner.key,
+        agreement=outbound.agreement,
+        message=message,
+        file_name=mail.attachments[0].file_name,
+        from_address=mail.sender,
+        host=context.settings.smtp.host,
+        message_id=mail.message_id,
+        subject=mail.subject,
+        to_addresses=json.dumps([*mail.to, *mail.cc]),
+        user=context.settings.smtp.user,
+        sender_qualifier=header.sender.qualifier,
+        sender_id=header.sender.id,
+        receiver_qualifier=header.receiver.qualifier,
+        receiver_id=header.receiver.id,
+        interchange_date=header.date,
+        interchange_time=header.time,
+        interchange_version=header.version,
+        control_number=header.control_number,
+        usage=header.usage,
+        types=" ".join(_types(numbered.groups)) or "TA1",
+        versions=" ".join(dict.fromkeys(group.version for group in numbered.groups)),
+        sha256=sha256,
+        size=len(numbered.data),
+        segments=numbered.data.count(outbound.separators.segment.encode("latin-1")),
+        answers=outbound.answers,
+        idempotency_key=outbound.idempotency_key,
+    )
+    recorder.event(
+        "submitted" if outbound.kind == "document" else "answered",
+        exchange=exchange,
+        message=message,
+        partner=outbound.partner.key,
+        control_number=header.control_number,
+        answers=outbound.answers,
+        sha256=sha256,
+    )
+    return exchange
+
+
+def _record_sets(recorder: Recorder, outbound: Outbound, numbered: Numbered, exchange: int) -> None:
+    guidelines = dict(outbound.guidelines)
+    ids: dict[tuple[int, int], int] = {}
+    for g, group in enumerate(numbered.groups):
+        row = recorder.add(
+            tables.functional_group,
+            exchange=exchange,
+            ordinal=g + 1,
+            functional_id=group.functional_id,
+            application_sender=group.sender,
+            application_receiver=group.receiver,
+            control_number=str(group.control_number),
+            version=group.version,
+            sets=len(group.sets),
+        )
+        for s, each in enumerate(group.sets):
+            ids[g, s] = recorder.add(
+                tables.transaction_set,
+                functional_group=row,
+                exchange=exchange,
+                ordinal=s + 1,
+                set_id=each.set_id,
+                control_number=f"{s + 1:04}",  # as the writer numbers them
+                implementation=each.implementation,
+                guideline=guidelines.get((g, s), ""),
+                agreement=outbound.agreement,
+                segments=each.segments + 2,
+            )
+    for place, name, value in outbound.business_keys:
+        recorder.put(tables.business_key, value=value, name=name, transaction_set=ids[place], exchange=exchange)

@@ -1,0 +1,118 @@
+"""Identify: who sent this, and under which agreements. Pure: the directory is a value.
+
+The address leads to a partner; the interchange's own identities must belong to that partner and to us.
+``From`` alone is a claim: the profile's ``evidence`` says that this partner takes it for proof.
+"""
+
+from __future__ import annotations
+
+from gateway.errors import (
+    IdentityMismatch,
+    IdentityUnknown,
+    MessageFault,
+    NotX12,
+    PartnerNotActive,
+    ReceiverNotUs,
+    SenderAmbiguous,
+    SenderUnknown,
+    UnexpectedType,
+    UsageMismatch,
+)
+from gateway.flow.case import Case, InterchangeCase
+from gateway.x12.model import Header, Party
+from partners.directory import Directory
+from partners.model import Agreement, Direction, Identity, Partner, Status
+
+_ACTIVE = (Status.TESTING, Status.LIVE)
+
+
+def identify_sender(case: Case, directory: Directory) -> None:
+    """From the letter's sender to the partner; a stranger, a riddle or a sleeping partner is a fault."""
+    assert case.letter is not None
+    try:
+        case.partner = sender_of(case.letter.from_address, case.letter.sender_problem, directory)
+    except MessageFault as fault:
+        case.fault = fault
+
+
+def sender_of(address: str, problem: str, directory: Directory) -> Partner:
+    """The active partner who has that address.
+
+    Raises:
+        SenderAmbiguous: the From header does not name exactly one sender.
+        SenderUnknown: no profile has the address.
+        PartnerNotActive: its profile is a draft, suspended or ended.
+    """
+    if problem:
+        raise SenderAmbiguous(reason=problem)
+    partner = directory.by_address(address)
+    if partner is None:
+        raise SenderUnknown(address=address)
+    if partner.status not in _ACTIVE:
+        raise PartnerNotActive(partner=partner.key, status=partner.status)
+    return partner
+
+
+def identify_interchange(case: InterchangeCase, partner: Partner, address: str, directory: Directory) -> None:
+    """Binds an interchange to its partner and every document in it to an agreement, or says why not."""
+    case.partner = partner
+    try:
+        header = case.report.header
+        if header is None:
+            reason = case.report.findings[0].message if case.report.findings else "its ISA cannot be read"
+            raise NotX12(name="interchange", reason=reason)
+        _check_parties(header, partner, address, directory)
+        case.agreements = dict(_agreements(case, partner))
+        _check_usage(case, header, partner)
+    except MessageFault as fault:
+        case.fault = fault
+
+
+def identity(party: Party) -> Identity:
+    """A party of an ISA segment as a normalised identity."""
+    return Identity.of(party.qualifier, party.id)
+
+
+def _check_parties(header: Header, partner: Partner, address: str, directory: Directory) -> None:
+    sender = identity(header.sender)
+    if sender not in partner.identities:
+        owner = directory.by_identity(sender)
+        if owner is not None:
+            raise IdentityMismatch(
+                address=address,
+                partner=partner.key,
+                control_number=header.control_number,
+                identity=sender,
+                owner=owner.key,
+            )
+        raise IdentityUnknown(partner=partner.key, identity=sender, control_number=header.control_number)
+    receiver = identity(header.receiver)
+    if not directory.is_ours(receiver):
+        raise ReceiverNotUs(control_number=header.control_number, identity=receiver)
+
+
+def _agreements(case: InterchangeCase, partner: Partner) -> list[tuple[tuple[int, int], Agreement]]:
+    found = []
+    for place, each in case.document_sets:
+        version = case.report.groups[place[0]].version
+        agreement = partner.agreement_for(Direction.IN, each.id, each.implementation or version)
+        agreement = agreement or partner.agreement_for(Direction.IN, each.id, version)
+        if agreement is None:
+            raise UnexpectedType(partner=partner.key, set=each.id, version=version)
+        found.append((place, agreement))
+    return found
+
+
+def _check_usage(case: InterchangeCase, header: Header, partner: Partner) -> None:
+    """ISA15: a test interchange must not reach a live business, nor a live one a test."""
+    agreement = case.first_agreement
+    if agreement is None or header.usage == agreement.envelope.usage:
+        return
+    if partner.status is Status.TESTING and header.usage == "T":
+        return
+    raise UsageMismatch(
+        control_number=header.control_number,
+        found=header.usage,
+        wanted=agreement.envelope.usage,
+        partner=partner.key,
+    )

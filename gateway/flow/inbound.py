@@ -1,0 +1,131 @@
+"""Inbound: stored messages through unpack, identify, examine and acknowledge, a group to a commit.
+
+The first three are pure; only the last touches the ledger. An attempt is counted, durably, before the
+parse, so that a message which kills the process is put aside after a few tries instead of killing every
+night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import update
+
+from gateway.errors import GatewayError, MessageFault, ProcessingFailed
+from gateway.flow.acknowledge import acknowledge
+from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.context import Context
+from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.unpack import examine, unpack
+from gateway.ledger import tables
+from gateway.ledger.states import MessageState
+from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
+from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
+from gateway.x12.model import ExaminePolicy, Level
+from partners.model import Direction, Partner
+
+POISON = 3  # after so many attempts that ended the process, a message is quarantined unread
+GROUP_BYTES = 16_000_000
+
+
+def process(context: Context) -> None:
+    """Processes every stored message, oldest first; a broken one never stops the others."""
+    context.reporter.step("process")
+    _put_poison_aside(context)
+    while True:
+        with context.ledger.reading() as connection:
+            waiting = stored_messages(connection, context.settings.batch_size, POISON)
+        if not waiting:
+            return
+        process_group(context, waiting)
+
+
+def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
+    """One group: parsed outside of any transaction, recorded in one. If that fails, each message by itself."""
+    _count_attempts(context, waiting)
+    cases = [prepare(context, each) for each in waiting]
+    try:
+        with context.ledger.transaction() as recorder:
+            acknowledge(context, recorder, cases)
+    except GatewayError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - a defect in one message must not stop the others
+        if len(cases) == 1:
+            _quarantine(context, waiting[0].id, ProcessingFailed(reason=f"{type(problem).__name__}: {problem}"))
+            return
+        for each in waiting:
+            process_group(context, [each])
+        return
+    context.reporter.advance(len(cases))
+
+
+def prepare(context: Context, message: StoredMessage) -> Case:
+    """Everything about a message that can be known without writing: its payloads, sender, findings. Never raises."""
+    case = Case(message)
+    try:
+        unpack(case, context.limits)
+        if case.letter is not None and case.letter.kind == "letter":
+            _judge(context, case)
+    except MessageFault as fault:
+        case.fault = fault
+    except Exception as problem:  # noqa: BLE001 - whatever a parser does, the batch goes on
+        case.payloads = []
+        case.fault = ProcessingFailed(reason=f"{type(problem).__name__}: {problem}")
+    return case
+
+
+def _judge(context: Context, case: Case) -> None:
+    if case.fault is None:
+        identify_sender(case, context.directory)
+    examine(case, _policy(case.partner))
+    if case.fault is not None or case.partner is None:
+        return
+    assert case.letter is not None
+    for _, interchange in case.interchanges:
+        identify_interchange(interchange, case.partner, case.letter.from_address, context.directory)
+        if interchange.fault is None:
+            _extract_keys(interchange)
+
+
+def _policy(partner: Partner | None) -> ExaminePolicy:
+    """How strictly to judge: where a partner's inbound agreements differ, the strictest holds for all of them."""
+    inbound = [a for a in partner.agreements if a.direction is Direction.IN] if partner else []
+    strict = any(agreement.reject_from == "warning" for agreement in inbound)
+    return ExaminePolicy(reject_from=Level.WARNING if strict else Level.ERROR)
+
+
+def _extract_keys(case: InterchangeCase) -> None:
+    """The business keys that the agreement names, and the usual ones of well-known sets."""
+    base = case.report.start
+    for place, each in case.document_sets:
+        paths = dict(DEFAULT_KEYS.get(each.id, {}))
+        agreement = case.agreements.get(place)
+        if agreement is not None:
+            paths |= {name: ElementPath.parse(path) for name, path in agreement.business_keys}
+        if paths:
+            text = case.raw[each.start - base : each.end - base].decode("latin-1")
+            case.business_keys[place] = extract(text, case.report.separators, paths)
+
+
+def _count_attempts(context: Context, waiting: Sequence[StoredMessage]) -> None:
+    table = tables.message
+    with context.ledger.transaction() as recorder:
+        recorder.connection.execute(
+            update(table).where(table.c.id.in_([each.id for each in waiting])).values(attempts=table.c.attempts + 1)
+        )
+
+
+def _put_poison_aside(context: Context) -> None:
+    with context.ledger.reading() as connection:
+        poison = exhausted_messages(connection, POISON)
+    for message in poison:
+        fault = ProcessingFailed(reason=f"processing it ended the gateway {POISON} times")
+        _quarantine(context, message, fault)
+
+
+def _quarantine(context: Context, message: int, fault: ProcessingFailed) -> None:
+    with context.ledger.transaction() as recorder:
+        recorder.change(tables.message, message, state=MessageState.QUARANTINED, **recorder.fault(fault))
+        recorder.event("quarantined", message=message, code=fault.code, reason=str(fault))
+    context.reporter.happened("messages quarantined")
+    context.reporter.trouble(fault, f"message m{message}")

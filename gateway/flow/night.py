@@ -1,0 +1,133 @@
+"""Night: one whole batch. The tuple below is the way of a message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+
+from gateway.errors import GatewayError
+from gateway.flow import reconcile
+from gateway.flow.collect import collect
+from gateway.flow.context import Context
+from gateway.flow.deliver import deliver
+from gateway.flow.dispatch import dispatch
+from gateway.flow.inbound import process
+from gateway.flow.reporter import Chorus, Reporter, Tally
+from gateway.flow.submit import submit_outbox
+from gateway.ledger import tables
+from gateway.ledger.work import Attention, attention
+
+Step = Callable[[Context], None]
+
+STEPS: tuple[tuple[str, Step], ...] = (
+    ("collect", collect),  # mail → the ledger, then off the server
+    ("process", process),  # unpack → identify → examine → acknowledge
+    ("deliver", deliver),  # → the business
+    ("submit", submit_outbox),  # the business's documents → numbers and envelope
+    ("dispatch", dispatch),  # → the SMTP host
+    ("reconcile", reconcile.overdue),  # what should have come by now
+)
+
+# What counts as a document or message that needs a person, for the exit code.
+_BAD = (
+    "messages quarantined",
+    "interchanges quarantined",
+    "interchanges rejected",
+    "interchanges partially accepted",
+    "interchanges conflict",
+    "documents refused",
+    "mails failed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one batch did, in numbers and in words."""
+
+    batch: int
+    started_at: int
+    ended_at: int
+    counts: dict[str, int]
+    troubles: tuple[tuple[str, GatewayError], ...]
+    attention: tuple[Attention, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """69 when a mailbox, host or database was away, 78 for a configuration fault, 65 for bad documents, else 0."""
+        codes = {fault.exit_code for _, fault in self.troubles}
+        bad = any(self.counts.get(name) for name in _BAD)
+        for code in (69, 78):
+            if code in codes:
+                return code
+        return 65 if bad or 65 in codes else 0
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        return {
+            "batch": self.batch,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "seconds": (self.ended_at - self.started_at) / 1000,
+            "counts": self.counts,
+            "troubles": [{"where": where, **fault.as_dict()} for where, fault in self.troubles],
+            "attention": [
+                {
+                    "reference": each.reference,
+                    "state": each.state,
+                    "at": each.at,
+                    "partner": each.partner,
+                    "what": each.what,
+                    "reason": each.reason,
+                    "next": each.next_command,
+                }
+                for each in self.attention
+            ],
+            "exit_code": self.exit_code,
+        }
+
+
+def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> Summary:
+    """Runs every step once, in order. A step that fails is reported; the steps after it still run.
+
+    Args:
+        make_context: gives the context for a reporter (``App.context``).
+        reporters: who else wants to hear of it.
+    """
+    tally = Tally()
+    context = make_context(Chorus(tally, *reporters))
+    batch, started_at = _begin(context)
+    for name, step in STEPS:
+        try:
+            step(context)
+        except GatewayError as fault:
+            context.reporter.trouble(fault, name)
+    return _end(context, tally, batch, started_at)
+
+
+def _begin(context: Context) -> tuple[int, int]:
+    table = tables.batch
+    with context.ledger.transaction() as recorder:
+        highest = recorder.connection.execute(select(func.max(table.c.id))).scalar() or 0
+        recorder.connection.execute(table.insert().values(id=highest + 1, started_at=recorder.now))
+        return highest + 1, recorder.now
+
+
+def _end(context: Context, tally: Tally, batch: int, started_at: int) -> Summary:
+    with context.ledger.reading() as connection:
+        waiting = tuple(attention(connection))
+    summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting)
+    table = tables.batch
+    with context.ledger.transaction() as recorder:
+        recorder.connection.execute(
+            table.update()
+            .where(table.c.id == batch)
+            .values(
+                ended_at=summary.ended_at,
+                exit_code=summary.exit_code,
+                summary=json.dumps({"counts": summary.counts, "troubles": len(summary.troubles)}),
+            )
+        )
+    return summary

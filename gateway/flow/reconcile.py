@@ -1,0 +1,354 @@
+"""Reconcile: what the partner says of what we sent, down to the transaction set; and what it does not say in time.
+
+An acknowledgment counts only when it comes from the partner whose interchange it names. Late ones close
+what was overdue, repeated ones are noted, contradicting ones are kept and shown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Row, and_, delete, select, update
+
+from gateway.errors import AcknowledgmentUnmatched
+from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.context import Context
+from gateway.flow.identify import identity
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import newly_overdue
+from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
+
+# Acknowledged by the partner before we knew that it was handed over: then it was.
+_UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
+_FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One statement of a partner, ready to be kept."""
+
+    kind: str
+    status: Status
+    names: str
+    codes: str = ""
+    errors: tuple[str, ...] = ()
+
+
+def acknowledged(context: Context, recorder: Recorder, case: InterchangeCase, carrier: int) -> bool:
+    """Matches every TA1, 997 and 999 of an inbound interchange; false when one of them matches nothing of ours."""
+    header, partner = case.report.header, case.partner
+    assert header is not None
+    assert partner is not None
+    recorder.flush()  # what this batch queued can be what is acknowledged
+    matched = True
+    for ta1 in case.report.interchange_acks:
+        matched &= _interchange(context, recorder, partner.key, header, ta1, carrier)
+    for ack in case.report.group_acks:
+        matched &= _group(context, recorder, partner.key, header, ack, carrier)
+    return matched
+
+
+def _sent(recorder: Recorder, header: Header, control_number: str) -> Row[tuple[object, ...]] | None:
+    """The newest exchange of ours to that identity with that ISA13, whoever the partner is."""
+    x = tables.exchange
+    sender, receiver = identity(header.sender), identity(header.receiver)
+    return recorder.connection.execute(
+        select(x)
+        .where(
+            x.c.direction == "out",
+            x.c.control_number == control_number,
+            x.c.receiver_qualifier == sender.qualifier,
+            x.c.receiver_id == sender.id,
+            x.c.sender_qualifier == receiver.qualifier,
+            x.c.sender_id == receiver.id,
+        )
+        .order_by(x.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _interchange(
+    context: Context, recorder: Recorder, partner: str, header: Header, ta1: InterchangeAck, carrier: int
+) -> bool:
+    said = _Said("TA1", ta1.status, ta1.control_number, ta1.note)
+    exchange = _sent(recorder, header, ta1.control_number)
+    if exchange is None or exchange.partner != partner:
+        return _orphan(context, recorder, partner, said, carrier, foreign=exchange is not None)
+    relation = _relation(recorder, exchange.id, None, None, said)
+    _keep(recorder, said, relation, carrier, exchange=exchange.id)
+    recorder.event(
+        "acknowledgment",
+        exchange=exchange.id,
+        partner=partner,
+        kind="TA1",
+        status=said.status,
+        note=ta1.note,
+        relation=relation,
+        carrier=carrier,
+    )
+    if relation != "duplicate":
+        _fulfil(recorder, exchange.id, "TA1")
+        if ta1.status is Status.REJECTED:
+            _fulfil(recorder, exchange.id, "functional")
+            _conclude(context, recorder, exchange, Status.REJECTED)
+        elif exchange.state not in _FINAL:
+            _handed_over(recorder, exchange)
+            if not _awaits(recorder, exchange.id):
+                _conclude(context, recorder, exchange, ta1.status)
+    return True
+
+
+def _group(context: Context, recorder: Recorder, partner: str, header: Header, ack: GroupAck, carrier: int) -> bool:
+    said = _Said(ack.kind, ack.status, f"{ack.functional_id} {ack.control_number}", " ".join(ack.codes))
+    found = _sent_group(recorder, header, ack)
+    if found is None or found.partner != partner:
+        return _orphan(context, recorder, partner, said, carrier, foreign=found is not None)
+    group, exchange_id = int(found.group_id), int(found.exchange)
+    relation = _relation(recorder, exchange_id, group, None, said)
+    _keep(recorder, said, relation, carrier, exchange=exchange_id, group=group)
+    recorder.event(
+        "acknowledgment",
+        exchange=exchange_id,
+        partner=partner,
+        kind=ack.kind,
+        status=ack.status,
+        group=ack.control_number,
+        accepted=ack.accepted,
+        received=ack.received,
+        relation=relation,
+        carrier=carrier,
+    )
+    if relation == "duplicate":
+        return True
+    recorder.change(tables.functional_group, group, acknowledged=ack.status, acknowledged_at=recorder.now)
+    matched = _sets(recorder, ack, group, exchange_id, carrier)
+    recorder.flush()
+    exchange = recorder.connection.execute(select(tables.exchange).where(tables.exchange.c.id == exchange_id)).one()
+    _handed_over(recorder, exchange)
+    verdict = _verdict(recorder, exchange_id)
+    if verdict is not None:
+        _fulfil(recorder, exchange_id, "functional")
+        _conclude(context, recorder, exchange, verdict)
+    return matched
+
+
+def _sent_group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[tuple[object, ...]] | None:
+    """The newest group of ours that AK101 and AK102 name, sent to whoever now acknowledges it."""
+    x, g = tables.exchange, tables.functional_group
+    sender, receiver = identity(header.sender), identity(header.receiver)
+    numbers = {ack.control_number, ack.control_number.lstrip("0") or "0"}
+    return recorder.connection.execute(
+        select(g.c.id.label("group_id"), g.c.exchange, x.c.partner)
+        .join(x, x.c.id == g.c.exchange)
+        .where(
+            x.c.direction == "out",
+            g.c.functional_id == ack.functional_id,
+            g.c.control_number.in_(numbers),
+            x.c.receiver_qualifier == sender.qualifier,
+            x.c.receiver_id == sender.id,
+            x.c.sender_qualifier == receiver.qualifier,
+            x.c.sender_id == receiver.id,
+        )
+        .order_by(g.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier: int) -> bool:
+    """What the acknowledgment says of each set; sets that it does not name share the verdict on their group."""
+    table = tables.transaction_set
+    ours = {
+        (row.set_id, row.control_number): row.id
+        for row in recorder.connection.execute(select(table).where(table.c.functional_group == group))
+    }
+    named: dict[int, SetAck] = {}
+    strange = [each for each in ack.sets if (each.set_id, each.control_number) not in ours]
+    for each in ack.sets:
+        if (each.set_id, each.control_number) in ours:
+            named[ours[each.set_id, each.control_number]] = each
+    for row in ours.values():
+        said = named.get(row)
+        status = said.status if said else _unnamed(ack.status)
+        recorder.change(table, row, acknowledged=status, acknowledged_at=recorder.now)
+        if said:
+            what = _Said(
+                ack.kind, said.status, f"{said.set_id} {said.control_number}", " ".join(said.codes), said.errors
+            )
+            _keep(recorder, what, "matched", carrier, exchange=exchange, group=group, set_=row)
+    for each in strange:
+        what = _Said(ack.kind, each.status, f"{each.set_id} {each.control_number}")
+        _keep(recorder, what, "orphan", carrier, exchange=exchange, group=group)
+    return not strange
+
+
+def _unnamed(group: Status) -> Status:
+    """A set that a 997 leaves out was accepted, unless the whole group was rejected."""
+    return Status.ACCEPTED if group is Status.PARTIALLY_ACCEPTED else group
+
+
+def _verdict(recorder: Recorder, exchange: int) -> Status | None:
+    """The partner's verdict on the whole exchange, once every group has one."""
+    table = tables.functional_group
+    said = list(recorder.connection.execute(select(table.c.acknowledged).where(table.c.exchange == exchange)).scalars())
+    if not all(said):
+        return None
+    kinds = {Status(each) for each in said}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return Status.PARTIALLY_ACCEPTED if Status.REJECTED in kinds else Status.ACCEPTED_WITH_ERRORS
+
+
+def _relation(recorder: Recorder, exchange: int, group: int | None, set_: int | None, said: _Said) -> str:
+    """Is this the first word on it, the same again, or another than before?"""
+    table = tables.acknowledgment
+    before = recorder.connection.execute(
+        select(table.c.status).where(
+            and_(
+                table.c.exchange == exchange,
+                table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
+                table.c.transaction_set.is_(None) if set_ is None else table.c.transaction_set == set_,
+                table.c.kind == said.kind,
+            )
+        )
+    ).scalars()
+    earlier = list(before)
+    if not earlier:
+        return "matched"
+    return "duplicate" if said.status in earlier else "contradicting"
+
+
+def _keep(
+    recorder: Recorder,
+    said: _Said,
+    relation: str,
+    carrier: int,
+    *,
+    exchange: int | None = None,
+    group: int | None = None,
+    set_: int | None = None,
+) -> None:
+    recorder.add(
+        tables.acknowledgment,
+        at=recorder.now,
+        carrier=carrier,
+        exchange=exchange,
+        functional_group=group,
+        transaction_set=set_,
+        kind=said.kind,
+        status=said.status,
+        codes=said.codes,
+        errors=json.dumps(said.errors),
+        names=said.names,
+        relation=relation,
+    )
+    recorder.flush()
+
+
+def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int, *, foreign: bool) -> bool:
+    """An acknowledgment of nothing that we sent to this partner; of another partner's number it may be forged."""
+    relation = "forged" if foreign else "orphan"
+    _keep(recorder, said, relation, carrier)
+    fault = AcknowledgmentUnmatched(partner=partner, what=f"{said.kind} for {said.names}")
+    recorder.change(tables.exchange, carrier, **recorder.fault(fault))
+    recorder.event("unmatched", exchange=carrier, partner=partner, relation=relation, reason=str(fault))
+    context.reporter.trouble(fault, f"exchange {carrier}")
+    return False
+
+
+def _fulfil(recorder: Recorder, exchange: int, kind: str) -> None:
+    """What was expected has come; late is remembered."""
+    table = tables.expectation
+    late = recorder.connection.execute(
+        select(table.c.due_at).where(
+            table.c.exchange == exchange, table.c.kind == kind, table.c.overdue_at.is_not(None)
+        )
+    ).scalar_one_or_none()
+    if late is not None:
+        recorder.event("late", exchange=exchange, kind=kind, by_ms=recorder.now - late)
+    recorder.connection.execute(delete(table).where(table.c.exchange == exchange, table.c.kind == kind))
+
+
+def _awaits(recorder: Recorder, exchange: int) -> bool:
+    table = tables.expectation
+    return bool(recorder.connection.execute(select(table.c.kind).where(table.c.exchange == exchange).limit(1)).scalar())
+
+
+def _handed_over(recorder: Recorder, exchange: Row[tuple[object, ...]]) -> None:
+    """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
+    if exchange.state not in _UNDER_WAY:
+        return
+    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
+    recorder.connection.execute(
+        update(tables.expectation)
+        .where(tables.expectation.c.exchange == exchange.id, tables.expectation.c.due_at.is_(None))
+        .values(due_at=recorder.now + tables.expectation.c.within)
+    )
+    recorder.change(
+        tables.exchange, exchange.id, state=ExchangeState.SENT, handed_over_at=recorder.now, updated_at=recorder.now
+    )
+    recorder.event(
+        "resolved",
+        exchange=exchange.id,
+        partner=exchange.partner,
+        reason="the partner acknowledged it",
+        was=exchange.state,
+    )
+
+
+def _conclude(context: Context, recorder: Recorder, exchange: Row[tuple[object, ...]], verdict: Status) -> None:
+    """The partner has spoken on all of it."""
+    state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
+    recorder.change(tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now)
+    context.reporter.happened(f"sent interchanges {verdict.value.replace('_', ' ')} by partners")
+
+
+def bounced(context: Context, recorder: Recorder, case: Case) -> None:
+    """Ties a bounce (RFC 3464) to the exchange whose mail came back, by our own Message-ID."""
+    assert case.letter is not None
+    m, x = tables.message, tables.exchange
+    for bounce in case.letter.bounces:
+        row = recorder.connection.execute(
+            select(x.c.id, x.c.partner, x.c.state)
+            .join(m, m.c.id == x.c.message)
+            .where(m.c.message_id == bounce.original_message_id, m.c.direction == "out")
+            .limit(1)
+        ).one_or_none()
+        if row is None or not bounce.original_message_id:
+            recorder.event("bounce-unmatched", message=case.message.id, names=bounce.original_message_id)
+            continue
+        recorder.event(
+            "bounced" if bounce.action == "failed" else "bounce-notice",
+            exchange=row.id,
+            message=case.message.id,
+            partner=row.partner,
+            recipient=bounce.recipient,
+            status=bounce.status,
+            reason=bounce.diagnostic,
+        )
+        if bounce.action == "failed" and row.state not in _FINAL:
+            recorder.change(x, row.id, state=ExchangeState.BOUNCED, updated_at=recorder.now)
+            context.reporter.happened("mails bounced")
+
+
+def overdue(context: Context) -> None:
+    """Raises, once, every acknowledgment that did not come in time; it stays awaited."""
+    context.reporter.step("reconcile")
+    now = context.clock()
+    with context.ledger.reading() as connection:
+        due = newly_overdue(connection, now)
+    if not due:
+        return
+    with context.ledger.transaction() as recorder:
+        for each in due:
+            recorder.connection.execute(
+                update(tables.expectation)
+                .where(tables.expectation.c.exchange == each.exchange, tables.expectation.c.kind == each.kind)
+                .values(overdue_at=now)
+            )
+            if each.state == ExchangeState.SENT:
+                recorder.change(tables.exchange, each.exchange, state=ExchangeState.OVERDUE, updated_at=now)
+            recorder.event("overdue", exchange=each.exchange, partner=each.partner, kind=each.kind, due_at=each.due_at)
+    context.reporter.happened("acknowledgments overdue", len(due))

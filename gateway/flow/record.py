@@ -1,0 +1,230 @@
+"""Record: the rows of the ledger that speak of one inbound message, its payloads and its interchanges."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.errors import MessageFault
+from gateway.flow.case import Case, InterchangeCase, PayloadCase
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.x12.model import Finding, InterchangeReport, Status
+
+GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One interchange that is about to become an exchange, with what was decided about it."""
+
+    case: Case
+    payload: PayloadCase
+    payload_row: int
+    interchange: InterchangeCase
+    sha256: str
+    state: ExchangeState
+    fault: MessageFault | None = None
+    duplicate_of: int | None = None
+
+    @property
+    def partner(self) -> str:
+        """The partner's key, or "" for a stranger."""
+        partner = self.interchange.partner or self.case.partner
+        return partner.key if partner else ""
+
+
+def record_message(recorder: Recorder, case: Case) -> None:
+    """What opening the mail told about it, and where it stands now."""
+    letter, fault = case.letter, case.fault
+    state = MessageState.PROCESSED
+    if fault is not None:
+        state = MessageState.QUARANTINED
+    elif letter is not None and letter.kind != "letter":
+        state = MessageState.NOTED
+    facts: dict[str, object] = {"state": state, "partner": case.partner.key if case.partner else ""}
+    if letter is not None:
+        facts |= {
+            "kind": letter.kind,
+            "message_id": letter.message_id,
+            "in_reply_to": letter.in_reply_to,
+            "subject": letter.subject,
+            "from_address": letter.from_address,
+            "to_addresses": json.dumps(letter.to),
+            "cc_addresses": json.dumps(letter.cc),
+            "dated": letter.date,
+        }
+    facts |= recorder.fault(fault) if fault is not None else {"fault_code": "", "fault": ""}
+    recorder.change(tables.message, case.message.id, **facts)
+    if fault is not None:
+        recorder.event("quarantined", message=case.message.id, code=fault.code, reason=str(fault))
+    elif state is MessageState.NOTED:
+        recorder.event("noted", message=case.message.id, kind=letter.kind if letter else "")
+
+
+def record_payload(recorder: Recorder, case: Case, payload: PayloadCase) -> int:
+    """One part that carries X12; its interchanges' bytes are kept with them, so only its hash is kept here."""
+    return recorder.add(
+        tables.payload,
+        message=case.message.id,
+        ordinal=case.payloads.index(payload) + 1,
+        path=payload.path,
+        file_name=payload.file_name,
+        content_type=payload.content_type,
+        sha256=hashlib.sha256(payload.data).hexdigest(),
+        size=len(payload.data),
+    )
+
+
+def record_exchange(recorder: Recorder, entry: Entry) -> int:
+    """The exchange with its tracked properties and EDI keys, its groups, sets, business keys and findings."""
+    interchange, report = entry.interchange, entry.interchange.report
+    agreement = interchange.first_agreement
+    types = [each.id for each in report.sets] + (["TA1"] if report.interchange_acks else [])
+    exchange = recorder.add(
+        tables.exchange,
+        at=entry.case.message.at,
+        updated_at=recorder.now,
+        direction="in",
+        kind="acknowledgment" if interchange.only_acknowledges else "document",
+        state=entry.state,
+        verdict=report.status,
+        partner=entry.partner,
+        agreement=agreement.name if agreement else "",
+        message=entry.case.message.id,
+        payload=entry.payload_row,
+        file_name=entry.payload.file_name,
+        host=entry.case.message.host,
+        user=entry.case.message.user,
+        types=" ".join(dict.fromkeys(types)),
+        versions=" ".join(dict.fromkeys(group.version for group in report.groups)),
+        sha256=entry.sha256,
+        size=len(interchange.raw),
+        segments=report.segments,
+        findings=sum(1 for _ in all_findings(report)),
+        ta1=" ".join(report.ta1),
+        duplicate_of=entry.duplicate_of,
+        **(recorder.fault(entry.fault) if entry.fault is not None else {}),
+        **_letter_facts(entry),
+        **_header_facts(report),
+    )
+    sets = _record_sets(recorder, entry, exchange)
+    _record_findings(recorder, report, exchange, sets)
+    return exchange
+
+
+def _letter_facts(entry: Entry) -> dict[str, object]:
+    letter = entry.case.letter
+    if letter is None:
+        return {}
+    return {
+        "from_address": letter.from_address,
+        "message_id": letter.message_id,
+        "subject": letter.subject,
+        "to_addresses": json.dumps([*letter.to, *letter.cc]),
+    }
+
+
+def _header_facts(report: InterchangeReport) -> dict[str, object]:
+    header = report.header
+    if header is None:
+        return {}
+    return {
+        "sender_qualifier": header.sender.qualifier,
+        "sender_id": header.sender.id,
+        "receiver_qualifier": header.receiver.qualifier,
+        "receiver_id": header.receiver.id,
+        "interchange_date": header.date,
+        "interchange_time": header.time,
+        "interchange_version": header.version,
+        "control_number": header.control_number,
+        "usage": header.usage,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The ids that the groups and sets of one exchange were given."""
+
+    groups: dict[int, int]
+    sets: dict[tuple[int, int], int]
+
+
+def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
+    rows = _Rows({}, {})
+    interchange = entry.interchange
+    base = interchange.report.start
+    for g, group in enumerate(interchange.report.groups):
+        rows.groups[g] = recorder.add(
+            tables.functional_group,
+            exchange=exchange,
+            ordinal=g + 1,
+            functional_id=group.functional_id,
+            application_sender=group.sender,
+            application_receiver=group.receiver,
+            control_number=group.control_number,
+            version=group.version,
+            sets=len(group.sets),
+            status=group.status,
+        )
+        for s, each in enumerate(group.sets):
+            agreement = interchange.agreements.get((g, s))
+            due = entry.state is ExchangeState.ACCEPTED and agreement is not None and each.status in GOOD
+            rows.sets[g, s] = recorder.add(
+                tables.transaction_set,
+                functional_group=rows.groups[g],
+                exchange=exchange,
+                ordinal=s + 1,
+                set_id=each.id,
+                control_number=each.control_number,
+                implementation=each.implementation,
+                guideline=each.guideline,
+                agreement=agreement.name if agreement else "",
+                status=each.status,
+                start=each.start - base,
+                end=each.end - base,
+                segments=each.segments,
+                delivery="due" if due else "",
+            )
+    for place, keys in interchange.business_keys.items():
+        for name, values in keys.items():
+            for value in values:
+                recorder.put(
+                    tables.business_key, value=value, name=name, transaction_set=rows.sets[place], exchange=exchange
+                )
+    return rows
+
+
+def _record_findings(recorder: Recorder, report: InterchangeReport, exchange: int, rows: _Rows) -> None:
+    for finding, group, place in all_findings(report):
+        recorder.add(
+            tables.finding,
+            exchange=exchange,
+            functional_group=None if group is None else rows.groups[group],
+            transaction_set=None if place is None else rows.sets[place],
+            level=finding.level,
+            code=finding.code,
+            x12=finding.x12,
+            scope=finding.scope,
+            segment=finding.segment,
+            position=finding.position,
+            loop=finding.loop,
+            element=finding.element,
+            component=finding.component,
+            repetition=finding.repetition,
+            offset=finding.offset,
+            value=finding.value,
+            message=finding.message,
+        )
+
+
+def all_findings(report: InterchangeReport) -> Iterator[tuple[Finding, int | None, tuple[int, int] | None]]:
+    """Every finding with the ordinals (from 0) of the group and the set that it speaks of."""
+    yield from ((finding, None, None) for finding in report.findings)
+    for g, group in enumerate(report.groups):
+        yield from ((finding, g, None) for finding in group.findings)
+        for s, each in enumerate(group.sets):
+            yield from ((finding, g, (g, s)) for finding in each.findings)

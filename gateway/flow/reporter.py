@@ -1,0 +1,73 @@
+"""What the flow tells while it works. It prints nothing itself: progress bars, logs and counts are reporters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Protocol
+
+from gateway.errors import GatewayError
+
+
+class Reporter(Protocol):
+    """Empty hooks; a reporter fills those it cares for."""
+
+    def step(self, name: str, total: int = 0) -> None:
+        """A step begins; ``total`` is how much work it knows of, 0 where it cannot know."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Some of the step's work is done."""
+
+    def happened(self, what: str, count: int = 1) -> None:
+        """Something countable happened: collected, accepted, sent, and so on."""
+
+    def trouble(self, fault: GatewayError, where: str) -> None:
+        """Something did not work; the batch goes on."""
+
+
+class Tally:
+    """A reporter that counts and remembers trouble: the summary of a night, and what tests look at."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.troubles: list[tuple[str, GatewayError]] = []
+
+    def step(self, name: str, total: int = 0) -> None:
+        """Steps are not counted."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Progress is not counted."""
+
+    def happened(self, what: str, count: int = 1) -> None:
+        """Adds to the count of ``what``."""
+        self.counts[what] += count
+
+    def trouble(self, fault: GatewayError, where: str) -> None:
+        """Remembers the fault and where it happened."""
+        self.troubles.append((where, fault))
+
+
+class Chorus:
+    """Several reporters that hear the same."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def step(self, name: str, total: int = 0) -> None:
+        """Passes it on."""
+        for each in self._reporters:
+            each.step(name, total)
+
+    def advance(self, amount: int = 1) -> None:
+        """Passes it on."""
+        for each in self._reporters:
+            each.advance(amount)
+
+    def happened(self, what: str, count: int = 1) -> None:
+        """Passes it on."""
+        for each in self._reporters:
+            each.happened(what, count)
+
+    def trouble(self, fault: GatewayError, where: str) -> None:
+        """Passes it on."""
+        for each in self._reporters:
+            each.trouble(fault, where)

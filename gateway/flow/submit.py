@@ -1,0 +1,300 @@
+"""Submit: documents of the business are tried against their guideline, numbered and queued, once.
+
+A document may be bare transaction sets (ST…SE), groups or whole interchanges; it is always put into the
+envelope of the agreement, with our control numbers. Nothing is numbered unless all of it can be sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from gateway import x12
+from gateway.errors import (
+    ConfigurationFault,
+    DocumentInvalid,
+    DocumentUnreadable,
+    GatewayError,
+    NoAgreement,
+    PartnerNotActive,
+)
+from gateway.flow import envelope
+from gateway.flow.context import Context
+from gateway.ledger import tables
+from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
+from gateway.x12.model import ExaminePolicy, InterchangeReport, Level, Party, Separators, Status
+from gateway.x12.writer import DraftGroup, DraftSet
+from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
+from partners.model import Status as PartnerStatus
+
+SENT_DIRECTORY = ".submitted"
+FAILED_DIRECTORY = ".refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of one document: the exchanges that carry it, or the ones that carried it before."""
+
+    name: str
+    exchanges: tuple[int, ...]
+    control_numbers: tuple[str, ...]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The sets of a document that share one agreement, a version each."""
+
+    agreement: Agreement
+    sets: tuple[tuple[str, DraftSet], ...]  # (GS08, set)
+
+
+def submit(
+    context: Context,
+    partner_key: str,
+    data: bytes,
+    *,
+    name: str = "document",
+    key: str = "",
+    actor: str | None = None,
+    dry_run: bool = False,
+) -> Submission:
+    """Takes a document for a partner and queues it for the wire.
+
+    Args:
+        context: what the steps work with.
+        partner_key: the partner's key.
+        data: transaction sets, groups or interchanges.
+        name: how to call the document in messages, usually its file name.
+        key: idempotency key; the same key again gives the earlier exchanges. Default: the content's hash.
+        actor: who submits.
+        dry_run: everything but the numbering.
+
+    Returns:
+        The exchanges, one for each agreement that the document's sets belong to.
+
+    Raises:
+        UnknownPartner, PartnerNotActive, NoAgreement, DocumentUnreadable, DocumentInvalid, SeparatorInData,
+        ConfigurationFault: nothing was numbered or queued.
+    """
+    partner = _active(context, partner_key)
+    key = key or f"{partner.key}/{hashlib.sha256(data).hexdigest()}"
+    earlier = _submitted_before(context, name, key)
+    if earlier is not None:
+        return earlier
+    drafts = _drafts(partner, data, name)
+    outbounds = [_outbound(context, partner, draft, name, f"{key}#{n}" if n else key) for n, draft in enumerate(drafts)]
+    if dry_run:
+        return Submission(name, (), ())
+    with context.ledger.transaction(actor) as recorder:
+        exchanges = tuple(envelope.queue(context, recorder, each) for each in outbounds)
+        recorder.flush()
+        table = tables.exchange
+        numbers = recorder.connection.execute(
+            select(table.c.control_number).where(table.c.id.in_(exchanges)).order_by(table.c.id)
+        ).scalars()
+        done = Submission(name, exchanges, tuple(numbers))
+    context.reporter.happened("documents submitted", sum(len(draft.sets) for draft in drafts))
+    return done
+
+
+def _active(context: Context, key: str) -> Partner:
+    partner = context.directory.get(key)
+    if partner.status not in {PartnerStatus.LIVE, PartnerStatus.TESTING}:
+        raise PartnerNotActive(partner=partner.key, status=partner.status)
+    return partner
+
+
+def _submitted_before(context: Context, name: str, key: str) -> Submission | None:
+    table = tables.exchange
+    with context.ledger.reading() as connection:
+        rows = connection.execute(
+            select(table.c.id, table.c.control_number)
+            .where((table.c.idempotency_key == key) | table.c.idempotency_key.startswith(f"{key}#", autoescape=True))
+            .order_by(table.c.id)
+        ).all()
+    if not rows:
+        return None
+    return Submission(name, tuple(row.id for row in rows), tuple(row.control_number for row in rows), repeated=True)
+
+
+def _drafts(partner: Partner, data: bytes, name: str) -> list[_Draft]:
+    document = x12.read_document(data, name)
+    versions = {id(each): group.version for group in document.groups for each in group.sets}
+    found: dict[str, _Draft] = {}
+    for each in document.sets:
+        version = each.implementation or versions.get(id(each), "")
+        agreement = _agreement(partner, each.set_id, version)
+        if agreement is None:
+            raise NoAgreement(partner=partner.key, direction="send it", set=each.set_id, version=version)
+        version = version or (agreement.versions[0] if agreement.versions else "004010")
+        before = found.get(agreement.name)
+        found[agreement.name] = _Draft(agreement, (*(before.sets if before else ()), (version, each)))
+    if not found:
+        raise DocumentUnreadable(name=name, reason="it has no transaction set")
+    return list(found.values())
+
+
+def _agreement(partner: Partner, set_id: str, version: str) -> Agreement | None:
+    """The agreement for a set; a bare set does not say its version, then the agreement's own holds."""
+    if version:
+        return partner.agreement_for(Direction.OUT, set_id, version)
+    fitting = [a for a in partner.agreements if a.direction is Direction.OUT and ("*" in a.sets or set_id in a.sets)]
+    return min(fitting, key=lambda a: "*" in a.sets, default=None)
+
+
+def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key: str) -> envelope.Outbound:
+    """The interchange that a draft becomes, tried with number 1 so that a faulty one uses none."""
+    agreement = draft.agreement
+    settings = agreement.envelope
+    ours = settings.our_identity or context.directory.our_default
+    theirs = settings.partner_identity or partner.identities[0]
+    groups = tuple(_groups(draft, ours, theirs))
+    policy = agreement.acknowledgment
+    within = None if policy.within is None else int(policy.within.total_seconds() * 1000)
+    version = settings.interchange_version or interchange_version(groups[0].version)
+    outbound = envelope.Outbound(
+        partner=partner,
+        ours=Party(ours.qualifier, ours.id),
+        theirs=Party(theirs.qualifier, theirs.id),
+        version=version,
+        usage="T" if partner.status is PartnerStatus.TESTING else settings.usage,
+        separators=_separators(agreement, version),
+        groups=groups,
+        mail=agreement.mail,
+        agreement=agreement.name,
+        request_ta1=settings.request_ta1,
+        expect_functional_within=None if policy.functional is FunctionalAck.NONE else within,
+        expect_ta1_within=within if settings.request_ta1 else None,
+        idempotency_key=key,
+    )
+    trial = envelope.render(outbound, 1, groups, context.clock())
+    report = next(x12.examine(trial.data, _policy(agreement)))
+    _refuse_invalid(name, report)
+    return replace(
+        outbound,
+        business_keys=tuple(_business_keys(agreement, report, trial.data)),
+        guidelines=tuple(
+            ((g, s), each.guideline) for g, group in enumerate(report.groups) for s, each in enumerate(group.sets)
+        ),
+    )
+
+
+def _groups(draft: _Draft, ours: Identity, theirs: Identity) -> Iterable[DraftGroup]:
+    """One functional group for each functional id and version, in the order of first use."""
+    settings = draft.agreement.envelope
+    sorted_: dict[tuple[str, str], list[DraftSet]] = {}
+    for version, each in draft.sets:
+        sorted_.setdefault((x12.functional_id_for(each.set_id), version), []).append(each)
+    for (functional_id, version), sets in sorted_.items():
+        yield DraftGroup(
+            functional_id=functional_id,
+            sender=settings.application_sender or ours.id,
+            receiver=settings.application_receiver or theirs.id,
+            control_number=1,
+            version=version,
+            sets=tuple(sets),
+        )
+
+
+def interchange_version(version: str) -> str:
+    """ISA12 for a GS08: 004010 is 00401, 005010X222A1 is 00501."""
+    digits = version[:6]
+    return digits[:5] if digits.isdigit() and len(digits) == 6 else "00401"
+
+
+def _separators(agreement: Agreement, version: str) -> Separators:
+    wanted = agreement.envelope.separators
+    return Separators(
+        element=wanted.element,
+        component=wanted.component,
+        segment=wanted.segment,
+        repetition=wanted.repetition if version >= "00402" else "",
+        suffix=wanted.line_ending,
+    )
+
+
+def _policy(agreement: Agreement) -> ExaminePolicy:
+    return ExaminePolicy(reject_from=Level.WARNING if agreement.reject_from == "warning" else Level.ERROR)
+
+
+def _refuse_invalid(name: str, report: InterchangeReport) -> None:
+    """We send nothing that we would reject ourselves."""
+    bad = [each for each in report.sets if each.status is Status.REJECTED]
+    findings = [f for each in bad for f in each.findings] + list(report.findings)
+    findings += [f for group in report.groups for f in group.findings]
+    if not bad and report.status is not Status.REJECTED:
+        return
+    grave = [f for f in findings if f.level is Level.ERROR] or findings
+    sentences = " ".join(finding.message for finding in grave[:5])
+    more = f" (and {len(grave) - 5} more)" if len(grave) > 5 else ""
+    guideline = bad[0].guideline if bad else "X12.5 envelope"
+    raise DocumentInvalid(name=name, guideline=guideline, reason=sentences + more)
+
+
+def _business_keys(
+    agreement: Agreement, report: InterchangeReport, data: bytes
+) -> Iterable[tuple[tuple[int, int], str, str]]:
+    paths = {name: ElementPath.parse(path) for name, path in agreement.business_keys}
+    for g, group in enumerate(report.groups):
+        for s, each in enumerate(group.sets):
+            wanted = dict(DEFAULT_KEYS.get(each.id, {})) | paths
+            text = data[each.start : each.end].decode("latin-1")
+            for name, values in extract(text, report.separators, wanted).items():
+                yield from (((g, s), name, value) for value in values)
+
+
+# ---------------------------------------------------------------- the watched directory
+
+
+def submit_outbox(context: Context) -> None:
+    """Submits every file in ``outbox/<partner>/``; it moves to .submitted, or with a reason to .refused."""
+    context.reporter.step("submit")
+    outbox = context.settings.outbox
+    if not outbox.is_dir():
+        return
+    for directory in sorted(each for each in outbox.iterdir() if each.is_dir()):
+        for file in sorted(each for each in directory.iterdir() if _is_document(each)):
+            _submit_file(context, directory.name, file)
+
+
+def _is_document(file: Path) -> bool:
+    """A finished file: writers are asked to write under a name that begins with a dot or ends in .tmp, and rename."""
+    return file.is_file() and not file.name.startswith(".") and file.suffix not in {".tmp", ".part"}
+
+
+def _submit_file(context: Context, partner: str, file: Path) -> None:
+    data = file.read_bytes()
+    key = f"outbox/{partner}/{file.name}/{hashlib.sha256(data).hexdigest()}"
+    try:
+        submit(context, partner, data, name=file.name, key=key)
+    except ConfigurationFault as fault:
+        # The document may be good: it waits in its place until the configuration is.
+        context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
+    except GatewayError as fault:
+        if not fault.permanent:
+            raise
+        context.reporter.happened("documents refused")
+        context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
+        refused = _move(file, FAILED_DIRECTORY)
+        refused.with_name(refused.name + ".why.txt").write_text(f"{fault}\n{fault.advice}\n({fault.code})\n", "utf-8")
+        context.ledger.record("document-refused", partner=partner, name=file.name, code=fault.code, reason=str(fault))
+    else:
+        _move(file, SENT_DIRECTORY)
+
+
+def _move(file: Path, to: str) -> Path:
+    """Moves a file beside its siblings of the same fate; an equal name is numbered, never overwritten."""
+    directory = file.parent / to
+    directory.mkdir(exist_ok=True)
+    target = directory / file.name
+    number = 1
+    while target.exists():
+        number += 1
+        target = directory / f"{file.stem}.{number}{file.suffix}"
+    file.replace(target)
+    return target

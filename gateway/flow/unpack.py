@@ -1,0 +1,64 @@
+"""Unpack: from the raw bytes of a mail to its letter and the payloads that carry X12. Pure."""
+
+from __future__ import annotations
+
+from gateway import x12
+from gateway.errors import ContentDamaged, ContentMissing, MessageFault, NotX12
+from gateway.flow.case import Case, InterchangeCase, PayloadCase
+from gateway.mail.letters import open_letter
+from gateway.mail.model import Limits, Part
+from gateway.x12.model import ExaminePolicy
+
+# What people write into a mail beside the file: absent from the list of things that look like EDI gone wrong.
+_WORDS = ("text/plain", "text/html")
+_DECORATION = ("image/", "text/html")  # a damaged logo is nobody's order
+
+
+def unpack(case: Case, limits: Limits) -> None:
+    """Opens the letter and finds its payloads, any content type that carries an ISA.
+
+    A mail without X12 is a fault, unless it is a bounce, a receipt or an auto-reply, which carry none.
+    """
+    try:
+        case.letter = open_letter(case.message.raw, limits)
+        if case.letter.kind == "letter":
+            _find_payloads(case)
+    except MessageFault as fault:
+        case.fault = fault
+
+
+def _find_payloads(case: Case) -> None:
+    assert case.letter is not None
+    unreadable: MessageFault | None = None
+    for part in case.letter.parts:
+        if part.damage and not part.content_type.startswith(_DECORATION):
+            unreadable = unreadable or ContentDamaged(part=part.file_name or part.path, reason=part.damage)
+        elif x12.sniff(part.data) >= 0:
+            case.payloads.append(PayloadCase(part.path, part.file_name, part.content_type, part.data))
+        else:
+            unreadable = unreadable or _not_x12(part)
+    if unreadable and (not case.payloads or isinstance(unreadable, ContentDamaged)):
+        # A damaged part may have been an interchange: nobody may call the mail done.
+        raise unreadable
+    if not case.payloads:
+        raise ContentMissing
+
+
+def _not_x12(part: Part) -> MessageFault | None:
+    """What is wrong with a part that looks like a file and is not X12; None for words and decoration."""
+    found = x12.looks_like(part.data)
+    name = part.file_name or part.path
+    if found:
+        return NotX12(name=name, reason=f"it looks like {found}")
+    if part.content_type.startswith("application/edi"):
+        return NotX12(name=name, reason="it carries no ISA segment, though its type says EDI")
+    if part.file_name and part.content_type not in _WORDS and not part.content_type.startswith(_DECORATION):
+        return NotX12(name=name, reason="it carries no ISA segment")
+    return None
+
+
+def examine(case: Case, policy: ExaminePolicy) -> None:
+    """Reads and judges every interchange of every payload; fills ``interchanges``. Pure."""
+    for payload in case.payloads:
+        for report in x12.examine(payload.data, policy):
+            payload.interchanges.append(InterchangeCase(payload.data[report.start : report.end], report))

@@ -1,0 +1,285 @@
+"""Writing the ledger: a unit of work that buffers rows and writes them table by table.
+
+One ``Recorder`` lives inside one write transaction. Rows of one kind are written with one statement for
+the whole group, which is what makes a group commit cheap; ids are taken in advance, so that rows can
+point at each other before they are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.errors import GatewayError
+from gateway.ledger import tables
+from gateway.ledger.database import reading, writing
+
+Row = dict[str, Any]
+Clock = Callable[[], int]
+
+# A row is written after the rows that it points to.
+_ORDER: tuple[Table, ...] = (
+    tables.content,
+    tables.message,
+    tables.sighting,
+    tables.payload,
+    tables.exchange,
+    tables.interchange_key,
+    tables.functional_group,
+    tables.transaction_set,
+    tables.business_key,
+    tables.finding,
+    tables.acknowledgment,
+    tables.outgoing,
+    tables.expectation,
+    tables.event,
+)
+_MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written once, offered often
+
+
+def _blank_row(table: Table) -> Row:
+    """Every column with its default, so that all rows of a table can go into one statement."""
+    return {
+        column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
+        for column in table.columns
+    }
+
+
+_BLANK: Mapping[str, Row] = {table.name: _blank_row(table) for table in _ORDER}
+
+
+class Recorder:
+    """What may be written in one transaction. Made by ``Ledger.transaction``; not for use outside of it.
+
+    ``connection`` serves reads within the same transaction; call ``flush`` before a read that must see
+    what was buffered here.
+    """
+
+    def __init__(self, connection: Connection, now: int, actor: str) -> None:
+        self.connection = connection
+        self.now = now
+        self.actor = actor
+        self._rows: dict[str, list[Row]] = {table.name: [] for table in _ORDER}
+        self._by_id: dict[tuple[str, int], Row] = {}
+        self._changes: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
+        self._free: dict[str, Iterator[int]] = {}
+        self._numbers: dict[tuple[str, str, str, str], int] = {}
+
+    # ------------------------------------------------------------ rows
+
+    def keep(self, data: bytes) -> str:
+        """Keeps raw bytes, once, and returns their SHA-256 in hexadecimal: their name for ever."""
+        name = hashlib.sha256(data).hexdigest()
+        self._rows["content"].append({"sha256": name, "size": len(data), "at": self.now, "bytes": data})
+        return name
+
+    def add(self, table: Table, **values: Any) -> int:
+        """Buffers a row of a table with an ``id`` and returns the id it will have."""
+        row_id = self._take_id(table)
+        row = _BLANK[table.name] | {"id": row_id} | values
+        self._rows[table.name].append(row)
+        self._by_id[table.name, row_id] = row
+        return row_id
+
+    def put(self, table: Table, **values: Any) -> None:
+        """Buffers a row of a table whose key the caller knows."""
+        self._rows[table.name].append(_BLANK[table.name] | values)
+
+    def change(self, table: Table, row_id: int, **values: Any) -> None:
+        """Changes a row by its ``id``, whether it is buffered still or long written."""
+        row = self._by_id.get((table.name, row_id))
+        if row is not None:
+            row.update(values)
+            return
+        key = (table.name, tuple(sorted(values)))
+        self._changes.setdefault(key, []).append(
+            {f"new_{name}": value for name, value in values.items()} | {"the_id": row_id}
+        )
+
+    def event(
+        self,
+        kind: str,
+        *,
+        exchange: int | None = None,
+        message: int | None = None,
+        partner: str = "",
+        **body: object,
+    ) -> None:
+        """Appends what happened to the history. ``body`` must be JSON; sentences are made when it is read."""
+        self._rows["event"].append(
+            {
+                "seq": self._take_id(tables.event),
+                "at": self.now,
+                "kind": kind,
+                "exchange": exchange,
+                "message": message,
+                "partner": partner,
+                "actor": self.actor,
+                "body": json.dumps(body, ensure_ascii=False, sort_keys=True, default=str),
+            }
+        )
+
+    def fault(self, fault: GatewayError) -> Row:
+        """The two columns that keep a fault with a message or exchange."""
+        return {"fault_code": fault.code, "fault": json.dumps(fault.as_dict(), ensure_ascii=False, sort_keys=True)}
+
+    # ------------------------------------------------------------ numbers
+
+    def take_number(self, partner: str, ours: str, theirs: str, level: str, after: Callable[[int], int]) -> int:
+        """Takes the next control number of an identity pair; gapless, because a rollback gives it back.
+
+        Args:
+            partner: the partner's key.
+            ours: our identity, ``qualifier:id``.
+            theirs: the partner's identity.
+            level: interchange or group.
+            after: the rule that gives the number after another one (width, wrap).
+        """
+        key = (partner, ours, theirs, level)
+        if key not in self._numbers:
+            self._numbers[key] = self._locked_number(key)
+        number = self._numbers[key]
+        self._numbers[key] = after(number)
+        return number
+
+    def _locked_number(self, key: tuple[str, str, str, str]) -> int:
+        table = tables.control_number
+        values = dict(zip(("partner", "ours", "theirs", "level"), key, strict=True))
+        self.connection.execute(self._insert(table).on_conflict_do_nothing(), values | {"next": 1})
+        wanted = select(table.c.next).where(*(table.c[name] == value for name, value in values.items()))
+        return int(self.connection.execute(wanted.with_for_update()).scalar_one())
+
+    # ------------------------------------------------------------ writing
+
+    def flush(self) -> None:
+        """Writes what is buffered; the transaction goes on."""
+        for table in _ORDER:
+            rows = self._rows[table.name]
+            if not rows:
+                continue
+            if table in _MAY_EXIST:
+                rows = _without_repeats(table, rows)
+                self.connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+            else:
+                self.connection.execute(table.insert(), rows)
+            self._rows[table.name] = []
+        self._by_id.clear()
+        self._write_changes()
+        self._write_numbers()
+
+    def _write_changes(self) -> None:
+        for (name, columns), rows in self._changes.items():
+            table = tables.metadata.tables[name]
+            statement = (
+                update(table)
+                .where(table.c.id == bindparam("the_id"))
+                .values({column: bindparam(f"new_{column}") for column in columns})
+            )
+            self.connection.execute(statement, rows)
+        self._changes.clear()
+
+    def _write_numbers(self) -> None:
+        table = tables.control_number
+        for (partner, ours, theirs, level), following in self._numbers.items():
+            self.connection.execute(
+                update(table)
+                .where(
+                    table.c.partner == partner,
+                    table.c.ours == ours,
+                    table.c.theirs == theirs,
+                    table.c.level == level,
+                )
+                .values(next=following)
+            )
+
+    def _insert(self, table: Table) -> Any:
+        """The dialect's INSERT, which knows ON CONFLICT."""
+        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+    def _take_id(self, table: Table) -> int:
+        taken = next(self._free.get(table.name, iter(())), None)
+        if taken is None:
+            self._free[table.name] = self._more_ids(table)
+            taken = next(self._free[table.name])
+        return taken
+
+    def _more_ids(self, table: Table) -> Iterator[int]:
+        """Ids nobody else has: on SQLite we hold the write lock, on PostgreSQL the sequence gives a block."""
+        column = next(iter(table.primary_key.columns))
+        if self.connection.dialect.name == "sqlite":
+            highest = self.connection.execute(select(func.max(column))).scalar() or 0
+            return iter(range(highest + 1, highest + 1_000_000_000))
+        block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, 50)")
+        found = self.connection.execute(block, {"table": table.name, "column": column.name}).scalars().all()
+        return iter(sorted(found))
+
+
+def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:
+    names = [column.name for column in table.primary_key.columns]
+    return list({tuple(row[name] for name in names): row for row in rows}.values())
+
+
+class Ledger:
+    """The ledger of one home: ``transaction`` to write, ``reading`` to ask.
+
+    Args:
+        engine: from ``gateway.ledger.database.open_engine``.
+        clock: gives milliseconds since 1970 UTC.
+        actor: who acts where nobody else is named.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, actor: str = "gateway") -> None:
+        self.engine = engine
+        self.clock = clock
+        self.actor = actor
+
+    @contextmanager
+    def transaction(self, actor: str | None = None) -> Iterator[Recorder]:
+        """One short write transaction: all of it becomes durable at the end, or nothing.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be used; nothing was written.
+        """
+        with writing(self.engine) as connection:
+            recorder = Recorder(connection, self.clock(), actor or self.actor)
+            yield recorder
+            recorder.flush()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read-only view of one moment."""
+        with reading(self.engine) as connection:
+            yield connection
+
+    def content(self, sha256: str) -> bytes:
+        """The raw bytes of that name.
+
+        Raises:
+            KeyError: they were never kept.
+        """
+        with self.reading() as connection:
+            found = connection.execute(
+                select(tables.content.c.bytes).where(tables.content.c.sha256 == sha256)
+            ).scalar_one_or_none()
+        if found is None:
+            raise KeyError(sha256)
+        return bytes(found)
+
+    def contents(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The raw bytes of several names; absent ones are left out."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                select(tables.content.c.sha256, tables.content.c.bytes).where(tables.content.c.sha256.in_(names))
+            )
+            return {name: bytes(data) for name, data in rows}
+
+    def record(self, kind: str, *, partner: str = "", actor: str | None = None, **body: object) -> None:
+        """One event in a transaction of its own, for acts that touch nothing else in the ledger."""
+        with self.transaction(actor) as recorder:
+            recorder.event(kind, partner=partner, **body)

@@ -1,0 +1,378 @@
+"""What is due, computed from the ledger alone: any process may be killed, the next one asks here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from gateway.errors import NotFound
+from gateway.ledger import tables
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.tables import (
+    batch,
+    content,
+    exchange,
+    expectation,
+    functional_group,
+    message,
+    outgoing,
+    sighting,
+    transaction_set,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A collected mail that waits to be processed."""
+
+    id: int
+    at: int
+    mailbox: str
+    host: str
+    user: str
+    sha256: str
+    attempts: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DueSet:
+    """An accepted transaction set that the business does not have yet."""
+
+    id: int
+    exchange: int
+    agreement: str
+    set_id: str
+    control_number: str
+    group_control_number: str
+    functional_group: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueExchange:
+    """An inbound exchange with sets that are due for delivery."""
+
+    id: int
+    partner: str
+    sha256: str
+    sender: str
+    receiver: str
+    control_number: str
+    message_id: str
+    file_name: str
+    sets: tuple[DueSet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueMail:
+    """An outgoing mail whose time has come, or which a dead process left behind as ``sending``."""
+
+    exchange: int
+    message: int
+    partner: str
+    agreement: str
+    kind: str
+    control_number: str
+    attempts: int
+    envelope_sender: str
+    recipients: tuple[str, ...]
+    raw_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An acknowledgment that did not come in time."""
+
+    exchange: int
+    kind: str
+    partner: str
+    due_at: int
+    state: str
+
+
+def known_uids(connection: Connection, mailbox: str, uids: Sequence[str]) -> dict[str, int]:
+    """Which of a mailbox's UIDs we stored, with the size that the server listed then."""
+    found: dict[str, int] = {}
+    for at in range(0, len(uids), 500):
+        rows = connection.execute(
+            select(sighting.c.uid, sighting.c.size).where(
+                sighting.c.mailbox == mailbox, sighting.c.uid.in_(uids[at : at + 500])
+            )
+        )
+        found.update((row.uid, row.size) for row in rows)
+    return found
+
+
+def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """Received messages by the SHA-256 of their raw bytes."""
+    rows = connection.execute(
+        select(message.c.sha256, message.c.id).where(message.c.sha256.in_(names), message.c.direction == "in")
+    )
+    return {row.sha256: row.id for row in rows}
+
+
+def stored_messages(connection: Connection, limit: int, attempts: int) -> list[StoredMessage]:
+    """The oldest messages that wait to be processed and were tried fewer than ``attempts`` times."""
+    rows = connection.execute(
+        select(message, content.c.bytes)
+        .join(content, content.c.sha256 == message.c.sha256)
+        .where(message.c.state == MessageState.STORED, message.c.attempts < attempts)
+        .order_by(message.c.id)
+        .limit(limit)
+    )
+    return [
+        StoredMessage(row.id, row.at, row.mailbox, row.host, row.user, row.sha256, row.attempts, bytes(row.bytes))
+        for row in rows
+    ]
+
+
+def exhausted_messages(connection: Connection, attempts: int) -> list[int]:
+    """Messages whose processing ended a process ``attempts`` times: poison."""
+    return list(
+        connection.execute(
+            select(message.c.id).where(message.c.state == MessageState.STORED, message.c.attempts >= attempts)
+        ).scalars()
+    )
+
+
+def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[DueExchange]:
+    """Exchanges with accepted sets that are not delivered, oldest first, beginning after exchange ``after``."""
+    rows = connection.execute(
+        select(
+            transaction_set,
+            functional_group.c.control_number.label("group_number"),
+            exchange.c.partner,
+            exchange.c.sha256,
+            exchange.c.sender_qualifier,
+            exchange.c.sender_id,
+            exchange.c.receiver_qualifier,
+            exchange.c.receiver_id,
+            exchange.c.control_number.label("interchange_number"),
+            exchange.c.message_id,
+            exchange.c.file_name,
+        )
+        .join(functional_group, functional_group.c.id == transaction_set.c.functional_group)
+        .join(exchange, exchange.c.id == transaction_set.c.exchange)
+        .where(
+            transaction_set.c.delivery == "due",
+            transaction_set.c.exchange.in_(
+                select(transaction_set.c.exchange)
+                .where(transaction_set.c.delivery == "due", transaction_set.c.exchange > after)
+                .distinct()
+                .order_by(transaction_set.c.exchange)
+                .limit(limit)
+            ),
+        )
+        .order_by(transaction_set.c.exchange, transaction_set.c.id)
+    ).all()
+    found: dict[int, DueExchange] = {}
+    for row in rows:
+        due = DueSet(
+            row.id,
+            row.exchange,
+            row.agreement,
+            row.set_id,
+            row.control_number,
+            row.group_number,
+            row.functional_group,
+            row.start,
+            row.end,
+        )
+        before = found.get(row.exchange)
+        found[row.exchange] = DueExchange(
+            row.exchange,
+            row.partner,
+            row.sha256,
+            f"{row.sender_qualifier}:{row.sender_id}",
+            f"{row.receiver_qualifier}:{row.receiver_id}",
+            row.interchange_number,
+            row.message_id,
+            row.file_name,
+            (*(before.sets if before else ()), due),
+        )
+    return list(found.values())
+
+
+def due_mails(connection: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[DueMail]:
+    """Mails that are ready and due, in the order in which they were numbered."""
+    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+    return _mails(connection, ready, limit)
+
+
+def interrupted_mails(connection: Connection) -> list[DueMail]:
+    """Mails that a process was handing over when it died: nobody knows whether the host took them."""
+    return _mails(connection, outgoing.c.state == "sending", None)
+
+
+def _mails(connection: Connection, which: object, limit: int | None) -> list[DueMail]:
+    rows = connection.execute(
+        select(
+            outgoing,
+            message.c.sha256,
+            exchange.c.agreement,
+            exchange.c.kind,
+            exchange.c.control_number,
+        )
+        .join(message, message.c.id == outgoing.c.message)
+        .join(exchange, exchange.c.id == outgoing.c.exchange)
+        .where(which)  # type: ignore[arg-type]
+        .order_by(outgoing.c.exchange)
+        .limit(limit)
+    )
+    return [
+        DueMail(
+            row.exchange,
+            row.message,
+            row.partner,
+            row.agreement,
+            row.kind,
+            row.control_number,
+            row.attempts,
+            row.envelope_sender,
+            tuple(json.loads(row.recipients)),
+            row.sha256,
+        )
+        for row in rows
+    ]
+
+
+def newly_overdue(connection: Connection, now: int) -> list[Overdue]:
+    """Acknowledgments whose time has passed and for which that was not said before."""
+    rows = connection.execute(
+        select(expectation, exchange.c.state)
+        .join(exchange, exchange.c.id == expectation.c.exchange)
+        .where(expectation.c.due_at < now, expectation.c.overdue_at.is_(None))
+        .order_by(expectation.c.due_at)
+    )
+    return [Overdue(row.exchange, row.kind, row.partner, row.due_at, row.state) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One thing that needs a person: ``reference`` is what a command takes (``m12`` a message, ``34`` an exchange)."""
+
+    reference: str
+    state: str
+    at: int
+    partner: str
+    what: str
+    reason: str
+    next_command: str
+
+
+_NEXT: dict[str, str] = {
+    MessageState.QUARANTINED: "gateway quarantine show {ref}",
+    ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
+    ExchangeState.CONFLICT: "gateway quarantine show {ref}",
+    ExchangeState.REJECTED: "gateway exchange show {ref}",
+    ExchangeState.UNMATCHED: "gateway exchange show {ref}",
+    ExchangeState.IN_DOUBT: "gateway exchange resolve {ref} --sent | --resend",
+    ExchangeState.REFUSED: "gateway exchange show {ref}",
+    ExchangeState.OVERDUE: "gateway exchange resend {ref}",
+    ExchangeState.FAILED: "gateway exchange resend {ref}",
+    ExchangeState.BOUNCED: "gateway exchange resend {ref}",
+}
+
+
+def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
+    """Everything that needs a person now, newest first; what a person settled or discarded is not in it."""
+    wanted = [state.value for state in _NEXT if isinstance(state, ExchangeState)]
+    found = [
+        Attention(
+            str(row.id),
+            row.state,
+            row.at,
+            row.partner,
+            f"{'from' if row.direction == 'in' else 'to'} {row.partner or row.from_address}: "
+            f"{row.types or row.kind} {row.control_number}",
+            _reason(row.fault, row.state, row.verdict),
+            _NEXT[row.state].format(ref=row.id),
+        )
+        for row in connection.execute(
+            select(exchange)
+            .where(exchange.c.state.in_(wanted), exchange.c.settled_at.is_(None))
+            .order_by(exchange.c.id.desc())
+            .limit(limit)
+        )
+    ]
+    # An exchange that stands for the interchange says more than the message that carried it.
+    spoken_for = select(exchange.c.message).where(
+        exchange.c.message == message.c.id, exchange.c.state == ExchangeState.QUARANTINED
+    )
+    found += [
+        Attention(
+            f"m{row.id}",
+            row.state,
+            row.at,
+            row.partner,
+            f"message from {row.from_address or 'nobody'}: {row.subject}",
+            _reason(row.fault, row.state, ""),
+            _NEXT[row.state].format(ref=f"m{row.id}"),
+        )
+        for row in connection.execute(
+            select(message)
+            .where(message.c.state == MessageState.QUARANTINED, ~spoken_for.exists())
+            .order_by(message.c.id.desc())
+            .limit(limit)
+        )
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
+
+
+def _reason(fault: str, state: str, verdict: str) -> str:
+    if fault:
+        return str(json.loads(fault)["message"])
+    if verdict:
+        return f"{ExchangeState(state)}: {verdict.replace('_', ' ')}"
+    return state
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many exchanges are in each state, and how much waits."""
+    found = {
+        f"{row.direction} {row.state}": row.number
+        for row in connection.execute(
+            select(exchange.c.direction, exchange.c.state, func.count().label("number")).group_by(
+                exchange.c.direction, exchange.c.state
+            )
+        )
+    }
+    waiting = {
+        "messages stored": select(func.count()).where(message.c.state == MessageState.STORED),
+        "messages quarantined": select(func.count()).where(message.c.state == MessageState.QUARANTINED),
+        "mails waiting": select(func.count()).where(or_(outgoing.c.state == "ready", outgoing.c.state == "sending")),
+        "acknowledgments awaited": select(func.count()).select_from(expectation),
+        "deliveries due": select(func.count()).where(transaction_set.c.delivery == "due"),
+    }
+    for name, statement in waiting.items():
+        found[name] = connection.execute(statement).scalar_one()
+    return found
+
+
+def last_batch(connection: Connection) -> dict[str, int | None] | None:
+    """The newest run of the night: id, started_at, ended_at, exit_code; None before the first."""
+    row = connection.execute(select(batch).order_by(batch.c.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return {"id": row.id, "started_at": row.started_at, "ended_at": row.ended_at, "exit_code": row.exit_code}
+
+
+def quarantined(connection: Connection, *, message: int | None, exchange: int | None) -> dict[str, object]:
+    """The facts of one message or exchange with its fault, whatever its state.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    table = tables.message if message is not None else tables.exchange
+    number = message if message is not None else exchange
+    row = connection.execute(select(table).where(table.c.id == number)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(what="message" if message is not None else "exchange", key=number)
+    found = dict(row)
+    found["fault"] = json.loads(found["fault"]) if found["fault"] else None
+    return found
