@@ -36,6 +36,23 @@ def test_every_mail_is_listed():
     assert {path.relative_to(SAMPLES).as_posix() for path in (SAMPLES / "mails").iterdir()} == set(MAILS)
 
 
+def test_the_sample_home_is_a_valid_home():
+    """Its settings are read, its profiles fit them: every identity a profile claims for us is ours."""
+    from gateway.settings import parse_settings
+    from partners.profile import check_profile
+
+    home = SAMPLES / "home"
+    settings = parse_settings((home / "gateway.toml").read_text(encoding="utf-8"), home)
+    ours = {":".join(identity) for identity in settings.identities}
+    profiles = sorted((home / "partners").glob("*.toml"))
+    assert [path.stem for path in profiles] == ["birch", "maple"]
+    for path in profiles:
+        partner, problems = check_profile(path.read_text(encoding="utf-8"))
+        assert problems == [] or problems == ()
+        assert partner.key == path.stem
+        assert {str(a.envelope.our_identity) for a in partner.agreements if a.envelope.our_identity} <= ours
+
+
 @pytest.mark.parametrize("path", INTERCHANGES)
 def test_an_interchange_is_judged_as_listed(path):
     _, verdicts, sets, notes = INTERCHANGES[path]
