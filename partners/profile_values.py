@@ -16,16 +16,15 @@ from partners.model import Identity
 
 # What a mail template may name; the flow fills every one of them.
 TEMPLATE_NAMES: tuple[str, ...] = (
-    "partner",
-    "partner_name",
-    "our_name",
     "sets",
     "control_number",
-    "sender",
-    "receiver",
-    "usage",
+    "group_control_number",
+    "our_name",
+    "partner",
+    "partner_name",
     "date",
     "time",
+    "usage",
 )
 LINE_ENDINGS = {"none": "", "lf": "\n", "crlf": "\r\n"}
 

@@ -19,6 +19,7 @@ from partners.tables import profile_revision as table
 
 ADDED, CHANGED, UNCHANGED = "added", "changed", "unchanged"
 
+_ABOUT = [each for each in table.c if each is not table.c.profile]  # the partner's key first
 _FEW = 500  # parameters in one query
 
 Profile = tuple[Partner, str, str]  # the partner, the text it was read from, the file's name
@@ -108,14 +109,18 @@ class PartnerStore:
         Raises:
             UnknownPartner
         """
-        columns = [each for each in table.c if each.name != "profile"]
         with self._reading() as connection:
-            rows = connection.execute(select(*columns).where(table.c.partner == key).order_by(table.c.revision)).all()
+            rows = connection.execute(select(*_ABOUT).where(table.c.partner == key).order_by(table.c.revision)).all()
         if not rows:
             raise UnknownPartner(partner=key)
         return [_revision(row) for row in rows]
 
-    def set_status(self, key: str, status: Status, *, by: str, at: int) -> Applied:
+    def heads(self) -> list[Revision]:
+        """The current revision of every partner, by key."""
+        with self._reading() as connection:
+            return [_revision(row) for row in connection.execute(_heads(*_ABOUT[1:]))]
+
+    def set_status(self, key: str, status: Status, *, by: str, at: int, dry_run: bool = False) -> Applied:
         """Gives a partner another status: a new revision of the same text with another status line.
 
         Raises:
@@ -127,7 +132,8 @@ class PartnerStore:
             if head is None:
                 raise UnknownPartner(partner=key)
             profile = with_status(head.profile, status)
-            return self._apply(connection, [(read_profile(profile, key), profile, "")], by=by, at=at)[0]
+            partner = read_profile(profile, key)
+            return self._apply(connection, [(partner, profile, "")], by=by, at=at, dry_run=dry_run)[0]
 
     def _apply(
         self, connection: Connection, profiles: Sequence[Profile], *, by: str, at: int, dry_run: bool = False

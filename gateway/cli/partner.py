@@ -1,0 +1,260 @@
+"""`gateway partner`: trading partners from TOML profiles, applied, listed, shown in words, exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
+from partners.model import Agreement, Identity, Partner, Status
+from partners.store import UNCHANGED, Applied, Profile, Revision
+
+by_option = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
+
+
+@click.group(name="partner")
+def command() -> None:
+    """Trading partners: who they are, and what we settled with them.
+
+    A partner is described by a TOML file, its profile; docs/reference/profile.md lists every key. Every revision
+    of a profile is kept, with when and by whom.
+    """
+
+
+@command.command(name="apply")
+@click.argument("paths", nargs=-1, metavar="[FILE|DIRECTORY]...", type=click.Path(exists=True, path_type=Path))
+@dry_run_option
+@by_option
+@json_option
+@click.pass_context
+def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | None, as_json: bool) -> None:
+    """Add partners or change them as their profiles say: all of the files, or none.
+
+    Of a directory, every *.toml is taken; without a name, the home's own directory of partners. A profile that says
+    nothing new changes nothing. A profile without a status leaves the status as it is; a new partner is a draft.
+    """
+    from gateway.app import open_app
+    from partners.directory import overlaps
+
+    with open_app(ctx.obj["home"], actor=by) as app:
+        profiles = read_files(_files(paths or [app.settings.partners_directory]))
+        ours = [Identity.of(qualifier, id_) for qualifier, id_ in app.settings.identities]
+        for overlap in overlaps([partner for partner, _, _ in profiles], ours):
+            raise overlap
+        applied = app.partners.apply(profiles, by=app.actor, at=app.now(), dry_run=dry_run)
+        rows = []
+        for one, (partner, _, file) in zip(applied, profiles, strict=True):
+            status = partner.status if dry_run else app.partners.get(one.key).status
+            rows.append({"key": one.key, "change": one.change, "revision": one.revision, "status": status.value})
+            if one.change != UNCHANGED and not dry_run:
+                app.record("profile-applied", partner=one.key, revision=one.revision, change=one.change, file=file)
+    print_rows(rows, ["key", "change", "revision", "status"], as_json=as_json)
+    drafts = [row["key"] for row in rows if row["status"] == Status.DRAFT.value]
+    if dry_run:
+        click.echo("Nothing was changed (--dry-run).", err=True)
+    elif drafts:
+        click.echo(f"Nothing is exchanged with a draft: `gateway partner activate {drafts[0]}` starts it.", err=True)
+
+
+@command.command(name="list")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """List all partners: status, addresses, identities and what is exchanged."""
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"]) as app:
+        heads = {each.key: each for each in app.partners.heads()}
+        rows = [_row(each, heads[each.key]) for each in app.partners.current() if each.key in heads]
+    columns = ["key", "name", "status", "addresses", "identities", "in", "out", "revision"]
+    print_rows(
+        rows, columns, as_json=as_json, empty="There are no partners yet: `gateway partner apply FILE` adds one."
+    )
+
+
+@command.command(name="show")
+@click.argument("key")
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="As it was in this revision.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> None:
+    """Tell in words who a partner is and what we settled."""
+    from gateway.app import open_app
+    from gateway.cli.partner_words import as_document, in_words
+    from partners.profile import read_profile
+
+    with open_app(ctx.obj["home"]) as app:
+        text = app.partners.text(key, revision)
+        kept = {each.revision: each for each in app.partners.revisions(key)}
+    about = kept[revision or max(kept)]
+    partner = read_profile(text, f"revision {about.revision} of {key}")
+    if as_json:
+        print_document(as_document(partner) | {"revision": _about(about)})
+        return
+    origin = f" from {about.file}" if about.file else ""
+    head = f"Revision {about.revision} of {max(kept)}, {moment(about.at)}, by {about.by}{origin}"
+    for line in in_words(partner, head):
+        click.echo(line)
+
+
+@command.command(name="export")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--to", "directory", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write there.")
+@click.option("--force", is_flag=True, help="Replace files that say something else.")
+@click.pass_context
+def export(ctx: click.Context, keys: Sequence[str], directory: Path | None, force: bool) -> None:
+    """Write profiles as they were applied, comments included: one to stdout, or KEY.toml files to a directory.
+
+    Without KEY, all partners are exported.
+    """
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"]) as app:
+        texts = {key: app.partners.text(key) for key in keys or [each.key for each in app.partners.heads()]}
+    if directory is None:
+        if len(texts) > 1:
+            raise UsageFault(reason="These are several profiles: name a directory with --to, or one partner.")
+        click.echo("".join(texts.values()), nl=False)
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {directory / f"{key}.toml": text for key, text in texts.items()}
+    for path, text in files.items():
+        if not force and path.exists() and path.read_bytes() != text.encode():
+            raise NotAllowedNow(what="the file", key=path, state="there already", reason="--force replaces it")
+    for path, text in files.items():
+        path.write_bytes(text.encode())
+    click.echo(f"{len(files)} profile{'' if len(files) == 1 else 's'} written to {directory}", err=True)
+
+
+@command.command(name="revisions")
+@click.argument("key")
+@json_option
+@click.pass_context
+def revisions(ctx: click.Context, key: str, as_json: bool) -> None:
+    """List every revision of a partner's profile, newest first."""
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"]) as app:
+        rows = [_about(each) for each in reversed(app.partners.revisions(key))]
+    print_rows(rows, ["revision", "at", "by", "file", "status"], as_json=as_json)
+
+
+@command.command(name="activate")
+@click.argument("key")
+@click.option("--testing", is_flag=True, help="For test traffic first: status testing instead of live.")
+@dry_run_option
+@by_option
+@json_option
+@click.pass_context
+def activate(ctx: click.Context, key: str, testing: bool, dry_run: bool, by: str | None, as_json: bool) -> None:
+    """Start, or start again, to exchange documents with a partner."""
+    _set_status(ctx, key, Status.TESTING if testing else Status.LIVE, dry_run=dry_run, by=by, as_json=as_json)
+
+
+@command.command(name="suspend")
+@click.argument("key")
+@dry_run_option
+@by_option
+@json_option
+@click.pass_context
+def suspend(ctx: click.Context, key: str, dry_run: bool, by: str | None, as_json: bool) -> None:
+    """Stop for now: what the partner sends is quarantined, and nothing is sent to it."""
+    _set_status(ctx, key, Status.SUSPENDED, dry_run=dry_run, by=by, as_json=as_json)
+
+
+def _set_status(ctx: click.Context, key: str, status: Status, *, dry_run: bool, by: str | None, as_json: bool) -> None:
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"], actor=by) as app:
+        before = app.partners.get(key).status
+        applied: Applied = app.partners.set_status(key, status, by=app.actor, at=app.now(), dry_run=dry_run)
+        changed = applied.change != UNCHANGED
+        if changed and not dry_run:
+            app.record("partner-status", partner=key, revision=applied.revision, before=before, status=status)
+    if as_json:
+        print_document({"key": key, "status": status, "before": before, "revision": applied.revision})
+    elif not changed:
+        click.echo(f"{key} is {status} already; nothing was changed.")
+    else:
+        would = "would be" if dry_run else "is now"
+        click.echo(f"{key} {would} {status} (it was {before}); revision {applied.revision}.")
+
+
+def read_files(files: Iterable[Path]) -> list[Profile]:
+    """Reads profile files: (partner, text, file name) each.
+
+    Raises:
+        ProfileInvalid: the first thing wrong in any of them, followed by all that is wrong in all of them.
+    """
+    from partners.profile import read_profile
+
+    found: list[Profile] = []
+    faults: list[ProfileInvalid] = []
+    for path in files:
+        try:
+            text = _read(path)
+            found.append((read_profile(text, path.name), text, path.name))
+        except ProfileInvalid as fault:
+            faults.append(fault)
+    if faults:
+        first, *others = faults
+        reason = "\n".join([str(first.details["reason"]), *(str(each) for each in others)])
+        raise ProfileInvalid(**{**first.details, "reason": reason})
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise ProfileInvalid(file=path.name, line=line, key="(file)", reason="this is not UTF-8 text") from None
+    except OSError as problem:
+        reason = f"cannot be read: {problem.strerror}"
+        raise ProfileInvalid(file=path.name, line=1, key="(file)", reason=reason) from None
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob("*.toml")) if not path.is_file() else [path]
+        if not inside:
+            raise UsageFault(reason=f"There is no profile (*.toml) in {path}.")
+        found += inside
+    return found
+
+
+def _row(partner: Partner, head: Revision) -> dict[str, Any]:
+    return {
+        "key": partner.key,
+        "name": partner.name,
+        "status": partner.status.value,
+        "addresses": list(partner.addresses),
+        "identities": [str(each) for each in partner.identities],
+        "in": _sets(each for each in partner.agreements if each.direction == "in"),
+        "out": _sets(each for each in partner.agreements if each.direction == "out"),
+        "revision": head.revision,
+        "at": moment(head.at),
+        "by": head.by,
+    }
+
+
+def _sets(agreements: Iterable[Agreement]) -> list[str]:
+    return list(dict.fromkeys(each for agreement in agreements for each in agreement.sets))
+
+
+def _about(revision: Revision) -> dict[str, Any]:
+    return {
+        "revision": revision.revision,
+        "at": moment(revision.at),
+        "by": revision.by,
+        "file": revision.file,
+        "status": revision.status.value,
+        "sha256": revision.sha256,
+    }
