@@ -1,0 +1,123 @@
+"""One received mail, opened: who sent it, what it is, and its parts. Pure: bytes in, a ``Letter`` out.
+
+The bounds of ``Limits`` hold before and while anything is parsed, so that no mail costs more than its size.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.errors import MessageMalformed, MessageTooLarge
+from gateway.mail.addresses import address_list, single_sender
+from gateway.mail.bounces import STATUS_TYPES, read_bounces
+from gateway.mail.headers import Headers, decoded, message_ids
+from gateway.mail.model import Bounce, Letter, Limits, Part
+from gateway.mail.structure import Entity, Span, Splitter
+
+_RECEIPT_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
+_EDI_TYPE = re.compile(r"application/edi-?(?:x12|consent)|application/x12|text/x12")
+_EDI = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+ISA[^A-Za-z0-9]")
+_ADDRESS_HEADERS = 20
+
+
+def open_letter(raw: bytes, limits: Limits) -> Letter:
+    """Opens a mail.
+
+    Raises:
+        MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts: past a bound of ``limits``.
+        MessageMalformed: when mail readers would disagree on what it says, or it has no structure at all.
+    """
+    if len(raw) > limits.message_size:
+        raise MessageTooLarge(size=len(raw), limit=limits.message_size)
+    if not raw.strip(b"\r\n\t \0"):
+        raise MessageMalformed(reason="the message is empty")
+    if b"\n" not in raw[: limits.header_block]:
+        raw = raw.replace(b"\r", b"\n")  # line ends of a system long gone
+    top = Splitter(limits).entity(Span(raw, 0, len(raw)))
+    headers = top.headers
+    sender, problem = single_sender(headers.all("from"))
+    kind, bounces = _kind(top, sender, limits)
+    return Letter(
+        kind=kind,
+        from_address=sender,
+        sender_problem=problem,
+        to=_addresses(headers, "to"),
+        cc=_addresses(headers, "cc"),
+        subject=decoded(headers.first("subject"), 1_000),
+        message_id=_message_id(headers, "message-id"),
+        in_reply_to=_message_id(headers, "in-reply-to"),
+        references=message_ids(headers.first("references")),
+        date=decoded(headers.first("date"), 100),
+        parts=tuple(top.leaves()),
+        bounces=bounces,
+        auto_submitted=_auto_submitted(headers) not in {"", "no"},
+    )
+
+
+def _addresses(headers: Headers, name: str) -> tuple[str, ...]:
+    return address_list(", ".join(headers.all(name)[:_ADDRESS_HEADERS]))
+
+
+def _message_id(headers: Headers, name: str) -> str:
+    return next(iter(message_ids(headers.first(name), 1)), "")
+
+
+def _auto_submitted(headers: Headers) -> str:
+    """The keyword of Auto-Submitted (RFC 3834 section 5), in lower case."""
+    return headers.first("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()[:40]
+
+
+# ---------------------------------------------------------------- what it is
+
+
+def _kind(top: Entity, sender: str, limits: Limits) -> tuple[str, tuple[Bounce, ...]]:
+    report = _report(top)
+    if report is not None:
+        types = {part.content_type for part in report.leaves()}
+        wanted = report.parameters.get("report-type", "").lower()
+        if wanted == "delivery-status" or types & STATUS_TYPES:
+            return "bounce", read_bounces(report, limits)
+        if wanted == "disposition-notification" or types & _RECEIPT_TYPES:
+            return "receipt", ()
+    if _is_from_a_mailer(top.headers, sender):
+        return "bounce", ()
+    if _answers_by_itself(top.headers) and not any(_is_edi(part) for part in _own_leaves(top)):
+        return "auto-reply", ()
+    return "letter", ()
+
+
+def _report(top: Entity) -> Entity | None:
+    """The multipart/report that the mail is, perhaps signed (RFC 3335 wants receipts signed)."""
+    entity = top
+    while entity.content_type == "multipart/signed" and entity.children:
+        entity = entity.children[0]
+    if entity.content_type == "multipart/report" or entity.content_type in STATUS_TYPES | _RECEIPT_TYPES:
+        return entity
+    return None
+
+
+def _is_from_a_mailer(headers: Headers, sender: str) -> bool:
+    """A bounce in no standard's format: it has the null sender and comes from the mail system itself."""
+    local = sender.partition("@")[0].lower()
+    return local in {"mailer-daemon", "postmaster"} and headers.first("return-path").replace(" ", "") == "<>"
+
+
+def _answers_by_itself(headers: Headers) -> bool:
+    return (
+        _auto_submitted(headers) == "auto-replied"
+        or bool(headers.first("x-autoreply") or headers.first("x-autorespond"))
+        or headers.first("precedence").lower() in {"auto_reply", "auto-reply"}
+    )
+
+
+def _own_leaves(entity: Entity) -> list[Part]:
+    """The leaves that the sender wrote, not those of a message that the mail only carries along."""
+    if entity.content_type.startswith("message/"):
+        return []
+    if entity.part is not None:
+        return [entity.part]
+    return [part for child in entity.children for part in _own_leaves(child)]
+
+
+def _is_edi(part: Part) -> bool:
+    return _EDI_TYPE.fullmatch(part.content_type) is not None or _EDI.match(part.data) is not None
