@@ -151,7 +151,7 @@ class _Reader:
             if key.name in table
         }
 
-    def _read(self, path: KeyPath, read: values.Reader, value: object) -> Any:  # noqa: ANN401 - the table of keys knows the type
+    def _read(self, path: KeyPath, read: values.Reader, value: object) -> Any:
         try:
             return read(value)
         except ValueError as problem:

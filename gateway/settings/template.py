@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+# What a new home begins with where nobody said better; `gateway doctor` tells them from real ones.
 PLACEHOLDER_IDENTITY = "ZZ:MYCOMPANY"
+PLACEHOLDER_DOMAIN = "gateway.example.com"
+PLACEHOLDER_NAME = "My Company"
 
 _TEMPLATE = """\
 # The settings of this gateway. docs/reference/settings.md explains every key; `gateway doctor` checks them.

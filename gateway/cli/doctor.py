@@ -1,0 +1,68 @@
+"""``gateway doctor``: looks at everything that must be right, and says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.output import json_option, print_document
+
+if TYPE_CHECKING:
+    from gateway.flow.check_result import Check
+
+_MARKS = {True: "✓", None: "!", False: "✗"}
+_COLOURS = {True: "green", None: "yellow", False: "red"}
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Leave mailboxes and the SMTP host alone.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, offline: bool, as_json: bool) -> int:
+    r"""Checks settings, database, secrets, partners, mailboxes and SMTP, and says what to do.
+
+    \b
+    Exit codes: 0 all is well, or only warnings · 78 something must be corrected · 69 something is not available
+    """
+    from gateway.flow.checks import exit_code
+
+    made: list[Check] = []
+    for check in _checks(ctx.obj["home"], online=not offline):
+        made.append(check)
+        if not as_json:
+            _say(check)
+    code = exit_code(made)
+    if as_json:
+        print_document({"home": str(ctx.obj["home"]), "ok": code == 0, "checks": [each.as_dict() for each in made]})
+    else:
+        _sum_up(made)
+    return code
+
+
+def _checks(home: Path, *, online: bool) -> Iterator[Check]:
+    from gateway.app import KEY_FILE, open_app
+    from gateway.errors import GatewayError
+    from gateway.flow.check_result import failed
+    from gateway.flow.checks import examine
+
+    try:
+        with open_app(home, verify=False) as app:
+            yield from examine(app, home / KEY_FILE, online=online)
+    except GatewayError as fault:
+        yield failed("settings", fault)
+
+
+def _say(check: Check) -> None:
+    mark = click.style(_MARKS[check.ok], fg=_COLOURS[check.ok])
+    click.echo(f"{mark} {check.name}: {check.sentence}")
+    if check.advice:
+        click.echo(f"    → {check.advice}")
+
+
+def _sum_up(made: list[Check]) -> None:
+    wrong = sum(each.ok is False for each in made)
+    warned = sum(each.ok is None for each in made)
+    click.echo(f"{len(made)} checks: {wrong} failed, {warned} to look at.")

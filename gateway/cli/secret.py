@@ -1,0 +1,85 @@
+"""``gateway secret``: passwords, encrypted at rest."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gateway.cli.output import json_option, moment, print_document, print_rows
+
+
+@click.group()
+def command() -> None:
+    """Passwords, encrypted at rest.
+
+    A secret is looked for in the environment (GATEWAY_SECRET_SMTP), in the credentials directory
+    (systemd's LoadCredential), and then here.
+    """
+
+
+@command.command("set")
+@click.argument("name")
+@json_option
+@click.pass_context
+def set_(ctx: click.Context, name: str, as_json: bool) -> None:
+    r"""Stores a secret: asks for it on a terminal, else reads the first line of standard input.
+
+    \b
+    NAME is mailbox.NAME for a mailbox, smtp for the SMTP host, or what a profile or gateway.toml names.
+    """
+    from gateway.app import open_app
+    from gateway.ledger.secrets import LEDGER, check_name
+
+    check_name(name)
+    with open_app(ctx.obj["home"]) as app:
+        app.secrets.set(name, _value(name), app.actor, app.now())
+        app.record("secret-set", name=name)
+        where = app.secrets.where(name)
+    if where != LEDGER:
+        click.echo(f"Note: the {where} holds {name} too, and goes first.", err=True)
+    if as_json:
+        print_document({"name": name, "where": where})
+    else:
+        click.echo(f"Stored {name}.")
+
+
+@command.command("list")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """Lists the names of secrets and where each is found; never their values."""
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"]) as app:
+        rows = [
+            {"name": each.name, "where": each.where, "updated": moment(each.updated_at)} for each in app.secrets.list()
+        ]
+    print_rows(rows, ("name", "where", "updated"), as_json=as_json, empty="There are no secrets yet.")
+
+
+@command.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def remove(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Removes a stored secret."""
+    from gateway.app import open_app
+
+    with open_app(ctx.obj["home"]) as app:
+        app.secrets.remove(name)
+        app.record("secret-removed", name=name)
+    if as_json:
+        print_document({"name": name, "removed": True})
+    else:
+        click.echo(f"Removed {name}.")
+
+
+def _value(name: str) -> str:
+    """The secret, from a person without echo, or from the first line of standard input."""
+    if sys.stdin.isatty():
+        return str(click.prompt(f"Value of {name}", hide_input=True, err=True))
+    value = sys.stdin.readline().rstrip("\r\n")
+    if not value:
+        raise click.UsageError("Give the value on standard input, in its first line.")
+    return value

@@ -1,0 +1,107 @@
+"""Checks of the hosts: mailboxes and SMTP, up to the login, without touching a message."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from gateway.errors import MailboxUnavailable, SmtpUnavailable
+from gateway.flow.check_result import Check
+from gateway.mail.model import Listed, Mailbox, Transport
+from gateway.settings import LimitSettings, MailboxSettings, SmtpSettings
+
+
+class Connection(Protocol):
+    """A logged-in connection."""
+
+    def quit(self) -> None:
+        """Ends it politely."""
+        ...
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A transport that can connect without sending anything."""
+
+    def connect(self) -> Connection:
+        """Connects and logs in."""
+        ...
+
+
+def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: LimitSettings) -> Iterator[Check]:
+    """The server is found, encrypted, takes our login and lists what waits; nothing is fetched or deleted.
+
+    Raises:
+        Unavailable, ConfigurationFault: with what went wrong.
+    """
+    name = f"mailbox {box.name}"
+    if box.host:
+        _resolve(box.host, MailboxUnavailable(mailbox=box.name, host=box.host, reason="its name is not known"))
+    waiting = listing(mailbox)
+    size = sum(each.size for each in waiting)
+    who = f"{mailbox.user} at {mailbox.host}" if mailbox.user else mailbox.host
+    yield Check(name, True, f"{who}: {count(len(waiting), 'message')} waiting ({size / 1e6:.1f} MB).")
+    if box.host and box.security == "none":
+        yield from _in_clear(name, box.host)
+    large = sum(each.size > limits.message_size for each in waiting)
+    if large:
+        advice = "Look at them with a mail client; raise limits.message_size if they are right."
+        yield Check(name, None, f"{count(large, 'message')} waiting there above the limit of one message.", advice)
+    if any(each.uid.startswith("sha256:") for each in waiting):
+        advice = "It works, more slowly: messages are told apart by their headers. Ask the provider for UIDL."
+        yield Check(name, None, "The server does not number its messages for good (UIDL).", advice)
+
+
+def check_smtp(smtp: SmtpSettings | None, transport: Transport | None) -> Iterator[Check]:
+    """The host is found, encrypted, and takes our login; nothing is sent.
+
+    Raises:
+        Unavailable, ConfigurationFault: with what went wrong.
+    """
+    if smtp is None or transport is None:
+        yield Check("smtp", None, "There is no host to send through.", "Add [smtp] to gateway.toml.")
+        return
+    _resolve(smtp.host, SmtpUnavailable(host=smtp.host, reason="its name is not known"))
+    if isinstance(transport, Connectable):
+        transport.connect().quit()
+    login = f"takes our login as {smtp.user}" if smtp.user else "answers"
+    yield Check("smtp", True, f"{smtp.host} {login}; we send as {smtp.sender}.")
+    if smtp.security == "none":
+        yield from _in_clear("smtp", smtp.host)
+
+
+def listing(mailbox: Mailbox) -> tuple[Listed, ...]:
+    """What waits in a mailbox. The session ends without ``commit``: nothing there changes.
+
+    Raises:
+        Unavailable, ConfigurationFault: with what went wrong.
+    """
+    with mailbox.session() as session:
+        return tuple(session.listing())
+
+
+def count(number: int, thing: str) -> str:
+    """``1 message``, ``2 messages``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _in_clear(name: str, host: str) -> Iterator[Check]:
+    if not _is_loopback(host):
+        advice = 'Set security = "tls" or "starttls" in gateway.toml.'
+        yield Check(name, None, f"The connection to {host} is not encrypted: mails can be read and changed.", advice)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _resolve(host: str, fault: MailboxUnavailable | SmtpUnavailable) -> None:
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise fault from None

@@ -1,0 +1,34 @@
+"""The result of one check of ``gateway doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from gateway.errors import ConfigurationFault, GatewayError, Unavailable
+
+CONFIGURATION, UNAVAILABLE = ConfigurationFault.exit_code, Unavailable.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one thing is. ``ok`` is None where it works but somebody should look; ``exit_code`` counts on failure."""
+
+    name: str
+    ok: bool | None
+    sentence: str
+    advice: str = ""
+    exit_code: int = CONFIGURATION
+
+    def as_dict(self) -> dict[str, object]:
+        """For machines: result is ok, warning or failed."""
+        result = {True: "ok", None: "warning", False: "failed"}[self.ok]
+        return {
+            "result": result,
+            **{key: value for key, value in asdict(self).items() if key not in {"ok", "exit_code"}},
+        }
+
+
+def failed(name: str, fault: GatewayError) -> Check:
+    """A fault as the result of a check."""
+    code = UNAVAILABLE if isinstance(fault, Unavailable) else CONFIGURATION
+    return Check(name, False, str(fault), fault.advice, code)
