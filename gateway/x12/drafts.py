@@ -1,0 +1,72 @@
+"""What is to be written: transaction sets, groups and interchanges as drafts, before any control number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.errors import SeparatorInData
+from gateway.x12.model import Header, Separators
+
+# Content that we generate ourselves is joined with control characters, which never occur in data.
+GENERATED = Separators(element="\x1d", component="\x1f", segment="\x1e", repetition="\x1c")
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSet:
+    """A transaction set without ST and SE.
+
+    ``body`` is the text between them, each segment ended by ``separators.segment`` with no suffix;
+    ``segments`` counts those of the body (SE01 will be two more). ``implementation`` is ST03.
+    """
+
+    set_id: str
+    implementation: str
+    body: str
+    separators: Separators
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class DraftGroup:
+    """A functional group; ``version`` is GS08, ``sender`` and ``receiver`` are GS02 and GS03."""
+
+    functional_id: str
+    sender: str
+    receiver: str
+    control_number: int
+    version: str
+    sets: tuple[DraftSet, ...]
+    agency: str = "X"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftInterchange:
+    """An interchange. Dates and times come from ``moment``, or where that is None from ``header``.
+
+    ``interchange_acks`` are TA1 segments as elements, TA101 first.
+    """
+
+    header: Header
+    groups: tuple[DraftGroup, ...]
+    interchange_acks: tuple[tuple[str, ...], ...] = ()
+    moment: datetime | None = None
+
+
+def draft_set(set_id: str, segments: Iterable[Sequence[str]], implementation: str = "") -> DraftSet:
+    """A set from segments given as elements (the segment id first). Empty elements at the end are dropped.
+
+    An element's components may be joined with ``GENERATED.component``, its repetitions with
+    ``GENERATED.repetition``.
+
+    Raises:
+        SeparatorInData: an element contains one of the other two control characters.
+    """
+    lines = []
+    for position, elements in enumerate(segments, 2):
+        for mark in (GENERATED.element, GENERATED.segment):
+            if any(mark in each for each in elements):
+                raise SeparatorInData(name=f"Transaction set {set_id}", position=f"in segment {position}", separator=mark)
+        lines.append(GENERATED.element.join(elements).rstrip(GENERATED.element) + GENERATED.segment)
+    return DraftSet(set_id, implementation, "".join(lines), GENERATED, len(lines))

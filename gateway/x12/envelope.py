@@ -1,0 +1,210 @@
+"""What the envelope segments may hold: the fields of ISA and GS, each with the code a TA1 or 997 reports.
+
+Pure checks that give findings; counts and control numbers over several segments are the examiner's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from gateway.x12.isa import Opening, has_repetition
+from gateway.x12.model import Finding, Level, Separators
+
+CLIP = 99
+
+_AUTHORIZATION = frozenset(f"{n:02}" for n in range(9))  # I01
+_SECURITY = frozenset(("00", "01"))  # I03
+_QUALIFIERS = frozenset((*(f"{n:02}" for n in range(1, 40)), "AM", "NR", "SA", "SN", "ZZ"))  # I05
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_INTERCHANGE_VERSION = re.compile(r"00[2-9]\d\d")
+_GROUP_VERSION = re.compile(r"00[1-9]\d{3}[A-Z0-9]{0,6}")
+_GROUP_NUMBER = re.compile(r"\d{1,9}")
+_GROUP_TIME = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{1,2})?)?")
+_FIELD_NAMES = (
+    "authorization qualifier",
+    "authorization information",
+    "security qualifier",
+    "security information",
+    "sender qualifier",
+    "sender id",
+    "receiver qualifier",
+    "receiver id",
+    "date",
+    "time",
+    "standards identifier or repetition separator",
+    "version",
+    "control number",
+    "acknowledgment request",
+    "usage indicator",
+    "component separator",
+)
+_FIELD_NOTES = (
+    "010 011 012 013 005 006 007 008 014 015 016 017 018 019 020 027".split()  # noqa: SIM905 - reads as a row
+)
+
+
+def envelope_finding(
+    scope: str,
+    code: str,
+    message: str,
+    x12: str = "",
+    *,
+    level: Level = Level.ERROR,
+    segment: str = "",
+    element: int = 0,
+    offset: int = -1,
+    value: str = "",
+) -> Finding:
+    """A finding on an envelope segment."""
+    return Finding(
+        level, code, message, scope, x12, segment=segment, element=element, offset=offset, value=value[:CLIP]
+    )
+
+
+def separator_faults(marks: Separators) -> str:
+    """Why nothing can be cut with these separators, as a sentence, or an empty text."""
+    element, segment = marks.element, marks.segment
+    if segment == element:
+        return f"The segment terminator is the element separator ({element!r})."
+    if segment.isalnum() or segment == " ":
+        return f"The segment terminator (character 106 of the ISA) is {segment!r}, which occurs in data."
+    if element == " ":
+        return "The element separator (character 4 of the ISA) is a blank, which occurs in data."
+    return ""
+
+
+def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
+    """Every fault of an ISA segment, in the order of its elements."""
+
+    def fault(number: int, code: str, message: str, *, level: Level = Level.ERROR) -> Finding:
+        return envelope_finding(
+            "interchange",
+            f"interchange.{code}",
+            f"ISA{number:02} ({_FIELD_NAMES[number - 1]}) {message}",
+            _FIELD_NOTES[number - 1],
+            level=level,
+            segment="ISA",
+            element=number,
+            offset=offset,
+            value=opening.fields[number - 1],
+        )
+
+    if opening.damaged:
+        places = ", ".join(str(place + 1) for place in opening.damaged)
+        yield envelope_finding(
+            "interchange",
+            "interchange.isa-damaged",
+            f"Character {places} of the ISA should be the element separator {opening.separators.element!r}.",
+            "026",
+            segment="ISA",
+            offset=offset,
+        )
+    for number in opening.wrong_widths:
+        if number != 16:
+            yield fault(number, "isa-length", f"has {len(opening.fields[number - 1])} characters, its width is fixed")
+    yield from (fault(*each) for each in _values_amiss(opening))
+    yield from (fault(*each, level=Level.WARNING) for each in _values_odd(opening))
+
+
+def _values_amiss(opening: Opening) -> Iterator[tuple[int, str, str]]:
+    f = [each.strip() for each in opening.fields]
+    if f[0] not in _AUTHORIZATION:
+        yield 1, "authorization", f"is {f[0]!r}, which is not in the list 00 to 08"
+    if f[2] not in _SECURITY:
+        yield 3, "security", f"is {f[2]!r}, which is neither 00 nor 01"
+    for number in (2, 4, 6, 8):
+        if _CONTROL.search(opening.fields[number - 1]):
+            yield number, "characters", "contains a control character"
+    for number, who in ((5, "sender"), (7, "receiver")):
+        if f[number - 1].zfill(2) not in _QUALIFIERS:
+            yield number, f"{who}-qualifier", f"is {f[number - 1]!r}, which is not a known qualifier"
+        if not f[number]:
+            yield number + 1, f"{who}-id", "is blank"
+    if not valid_date(f[8]) or len(f[8]) != 6:
+        yield 9, "date", f"is {f[8]!r}, which is no date YYMMDD"
+    if not _GROUP_TIME.fullmatch(f[9]) or len(f[9]) != 4:
+        yield 10, "time", f"is {f[9]!r}, which is no time HHMM"
+    if not _INTERCHANGE_VERSION.fullmatch(f[11]):
+        yield 12, "version", f"is {f[11]!r}, which is no version of the standard such as 00401 or 00501"
+    if not (len(f[12]) == 9 and f[12].isascii() and f[12].isdigit() and int(f[12])):
+        yield 13, "control-number", f"is {f[12]!r}, it must be nine digits and not zero"
+    if f[13] not in ("0", "1"):
+        yield 14, "acknowledgment-request", f"is {f[13]!r}, which is neither 0 nor 1"
+    if f[14] not in ("P", "T", "I"):
+        yield 15, "usage", f"is {f[14]!r}, which is neither P, T nor I"
+    marks = opening.separators
+    clash = (marks.element, marks.segment, marks.repetition or None)
+    if len(marks.component) != 1 or marks.component.isalnum() or marks.component == " " or marks.component in clash:
+        yield 16, "component-separator", f"is {marks.component!r}, which cannot separate components"
+
+
+def _values_odd(opening: Opening) -> Iterator[tuple[int, str, str]]:
+    """What is against the letter but harms nobody: the interchange is accepted with errors."""
+    f = [each.strip() for each in opening.fields]
+    for number in (5, 7):
+        if f[number - 1] not in _QUALIFIERS and f[number - 1].zfill(2) in _QUALIFIERS:
+            yield number, "qualifier-width", f"is {f[number - 1]!r}, it should be {f[number - 1].zfill(2)!r}"
+    if has_repetition(f[11]):
+        if not opening.separators.repetition:
+            yield 11, "repetition-separator", f"is {f[10]!r}, which cannot separate repetitions in version {f[11]}"
+    elif f[10] != "U":
+        yield 11, "standards-identifier", f"is {f[10]!r}, in version {f[11]} it must be U"
+
+
+def check_gs(fields: Sequence[str], offset: int, known_groups: frozenset[str]) -> Iterator[Finding]:
+    """Every fault of a GS segment given as its elements (``fields[0]`` is GS), padded to nine."""
+
+    def fault(number: int, code: str, message: str, x12: str = "", level: Level = Level.ERROR) -> Finding:
+        return envelope_finding(
+            "group",
+            f"group.{code}",
+            f"GS{number:02} {message}",
+            x12,
+            level=level,
+            segment="GS",
+            element=number,
+            offset=offset,
+            value=fields[number],
+        )
+
+    if fields[1] not in known_groups:
+        yield fault(1, "unknown", f"(functional identifier) is {fields[1]!r}, which is no known group", "1")
+    for number, what in ((2, "sender"), (3, "receiver")):
+        if not 2 <= len(fields[number]) <= 15 or _CONTROL.search(fields[number]):
+            level = Level.WARNING if fields[number].strip() else Level.ERROR
+            yield fault(number, what, f"(application {what}) must be 2 to 15 characters", level=level)
+    if not valid_date(fields[4]):
+        yield fault(4, "date", f"is {fields[4]!r}, which is no date CCYYMMDD", level=Level.WARNING)
+    if not _GROUP_TIME.fullmatch(fields[5]):
+        yield fault(5, "time", f"is {fields[5]!r}, which is no time HHMM, HHMMSS or HHMMSSDD", level=Level.WARNING)
+    if not _GROUP_NUMBER.fullmatch(fields[6]):
+        yield fault(6, "control-number", f"is {fields[6]!r}, it must be one to nine digits", "6")
+    if fields[7] not in ("X", "T"):
+        yield fault(7, "agency", f"is {fields[7]!r}, which is neither X nor T", level=Level.WARNING)
+    if not _GROUP_VERSION.fullmatch(fields[8]):
+        yield fault(8, "version", f"is {fields[8]!r}, which is no version of the standard such as 004010", "2")
+
+
+def valid_date(text: str) -> bool:
+    """Whether ``text`` is a real day as YYMMDD or CCYYMMDD."""
+    if len(text) not in (6, 8) or not (text.isascii() and text.isdigit()):
+        return False
+    year = int(text[:-4]) if len(text) == 8 else 2000 + int(text[:2])
+    try:
+        date(year, int(text[-4:-2]), int(text[-2:]))
+    except ValueError:
+        return False
+    return True
+
+
+def as_count(text: str) -> int | None:
+    """A count as written in SE01, GE01 or IEA01, or None if it is none."""
+    text = text.strip()
+    return int(text) if 0 < len(text) <= 10 and text.isascii() and text.isdigit() else None
+
+
+def same_number(one: str, other: str) -> bool:
+    """Whether two numeric control numbers are equal as numbers (leading zeros do not count)."""
+    return one.isascii() and other.isascii() and one.isdigit() and other.isdigit() and int(one) == int(other)

@@ -1,0 +1,212 @@
+"""A functional group and a transaction set while they are read: their headers, trailers and verdicts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.x12.envelope import as_count, envelope_finding, same_number
+from gateway.x12.facts import groups, known_groups
+from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
+from gateway.x12.received import AcknowledgmentReader
+from gateway.x12.verdict import Findings, group_status
+
+if TYPE_CHECKING:
+    from gateway.x12.interchange import SetJudge
+
+_SET_ID = re.compile(r"[0-9A-Z]{3}")
+_SET_NUMBER = re.compile(r"[0-9A-Za-z][ -~]{2,7}[0-9A-Za-z]")
+_IMPLEMENTATION = re.compile(r"00\d{4}X\d+[A-Z0-9]*")
+
+
+class OpenSet:
+    """One transaction set from its ST on."""
+
+    __slots__ = ("_start", "acknowledgment", "findings", "fresh", "id", "implementation", "judge", "number")
+
+    def __init__(self, fields: list[str], start: int, judge: SetJudge, marks: Separators, room: int) -> None:
+        self.id, self.number, self.implementation = fields
+        self._start = start
+        self.judge = judge
+        self.findings = Findings(room)
+        self.fresh = True  # the judge has not had the ST yet
+        self.acknowledgment = AcknowledgmentReader(self.id, marks) if self.id in ("997", "999") else None
+
+    def say(self, code: str, message: str, x12: str, *, level: Level = Level.ERROR, segment: str = "ST") -> None:
+        """Notes something about the set as a whole."""
+        position = 1 if segment == "ST" else self.judge.count
+        finding = envelope_finding("set", f"set.{code}", message, x12, level=level, segment=segment, offset=self._start)
+        self.findings.add(replace(finding, position=position))
+
+    def trim(self) -> None:
+        """Takes over what the judge has found so far, so that a huge set with many faults stays small."""
+        if self.judge.findings:
+            self.findings.extend(self.judge.findings, reportable=self.judge.trusted)
+            self.judge.findings.clear()
+
+    def report(self, end: int, policy: ExaminePolicy) -> SetReport:
+        """The verdict, after SE or where the set breaks off."""
+        judge = self.judge
+        self.trim()
+        self._check_trailer()
+        findings = self.findings
+        return SetReport(
+            self.id,
+            self.number,
+            self.implementation,
+            findings.status(policy.reject_from),
+            judge.name,
+            findings.all("set") if findings.kept else (),
+            self._start,
+            end,
+            judge.count,
+        )
+
+    def _check_trailer(self) -> None:
+        judge = self.judge
+        if not judge.ended:
+            self.say("trailer-missing", "The transaction set ends without an SE segment.", "2", segment="SE")
+            return
+        trailer = [each.strip() for each in judge.trailer[judge.trailer[:1] == ["SE"] :]] + ["", ""]
+        if as_count(trailer[0]) != judge.count:
+            message = f"SE01 says {trailer[0] or 'nothing'}, the set has {judge.count} segments."
+            self.say("count", message, "4", segment="SE")
+        if trailer[1] != self.number:
+            message = f"SE02 is {trailer[1]!r}, the set has the control number {self.number!r}."
+            self.say("number-mismatch", message, "3", segment="SE")
+
+
+class OpenGroup:
+    """One functional group from its GS on. ``fields`` are the elements of the GS, ``fields[0]`` is GS itself."""
+
+    def __init__(self, fields: list[str], start: int, policy: ExaminePolicy, room: int) -> None:
+        self.fields = fields
+        self.version = fields[8]
+        self._start = start
+        self._policy = policy
+        self.findings = Findings(room)
+        self.sets: list[SetReport] = []
+        self._numbers = Numbers()
+        self._declared: int | None = None
+        self._version_noted = False
+
+    def check_header(self, current: OpenSet) -> None:
+        """Judges an ST segment as a member of this group."""
+        number, kind = current.number, current.id
+        if not _SET_NUMBER.fullmatch(number):
+            current.say("number", f"ST02 is {number!r}, it must be 4 to 9 characters.", "7")
+        elif self._numbers.seen(number):
+            current.say("number-twice", f"The set control number {number} occurs twice in the group.", "23")
+        if not _SET_ID.fullmatch(kind):
+            current.say("id", f"ST01 is {kind!r}, which is no transaction set identifier.", "6")
+            return
+        home = groups().get(kind)
+        if not current.judge.known:
+            self._unknown(current, known_elsewhere=home is not None)
+        if home is not None and home != self.fields[1] and self.fields[1] in known_groups():
+            message = f"A {kind} belongs into a group {home}, this group is {self.fields[1]}."
+            current.say("wrong-group", message, "18")
+        given = current.implementation
+        if given != self.version and _IMPLEMENTATION.fullmatch(given) and _IMPLEMENTATION.fullmatch(self.version):
+            current.say("implementation", f"ST03 is {given}, the group has the version {self.version}.", "19")
+
+    def _unknown(self, current: OpenSet, *, known_elsewhere: bool) -> None:
+        if not known_elsewhere:
+            current.say("unknown", f"The transaction set {current.id} is not known.", "1")
+        elif not self._version_noted:
+            self._version_noted = True
+            message = f"There is no guideline for {current.id} in version {self.version}: only its envelope was checked."
+            self.say("version-unknown", message, "", level=Level.WARNING)
+
+    def check_trailer(self, elements: list[str], here: int) -> None:
+        """Judges the GE segment, given as its elements."""
+        count, number = elements[1].strip(), elements[2].strip()
+        self._declared = as_count(count)
+        if self._declared != len(self.sets):
+            message = f"GE01 says {count or 'nothing'}, the group has {len(self.sets)} transaction sets."
+            self.say("count", message, "5", segment="GE", offset=here)
+        elif not self.sets:
+            self.say("empty", "The group has no transaction set.", "5", segment="GE", offset=here, level=Level.WARNING)
+        if number != self.fields[6] and not same_number(number, self.fields[6]):
+            message = f"GE02 is {number!r}, the GS has the control number {self.fields[6]!r}."
+            self.say("number-mismatch", message, "4", segment="GE", offset=here)
+
+    def miss_trailer(self, offset: int) -> None:
+        """Notes that the group ends without GE."""
+        self.say("trailer-missing", "The group ends without a GE segment.", "3", segment="GE", offset=offset)
+
+    def say(
+        self, code: str, message: str, x12: str, *, level: Level = Level.ERROR, segment: str = "GS", offset: int = -1
+    ) -> None:
+        """Notes something about the group as a whole."""
+        place = self._start if offset < 0 else offset
+        self.findings.add(
+            envelope_finding("group", f"group.{code}", message, x12, level=level, segment=segment, offset=place)
+        )
+
+    def report(self, end: int) -> GroupReport:
+        """The verdict. If the group itself is rejected, so is every set in it."""
+        f = self.fields
+        own = self.findings.status(self._policy.reject_from)
+        sets = tuple(self.sets)
+        if own is Status.REJECTED:
+            sets = tuple(_with_group(each) for each in sets)
+        return GroupReport(
+            functional_id=f[1],
+            sender=f[2],
+            receiver=f[3],
+            date=f[4],
+            time=f[5],
+            control_number=f[6],
+            agency=f[7],
+            version=f[8],
+            status=group_status(own, sets),
+            sets=sets,
+            findings=self.findings.all("group"),
+            start=self._start,
+            end=end,
+            sets_declared=self._declared,
+        )
+
+
+class Numbers:
+    """Control numbers seen so far. Consecutive ones, the rule, cost no memory."""
+
+    __slots__ = ("_first", "_last", "_others", "_width")
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._last = -1
+        self._width = 0
+        self._others: set[str] = set()
+
+    def seen(self, number: str) -> bool:
+        """Whether ``number`` was given before; it is remembered."""
+        if number.isascii() and number.isdigit():
+            value, width = int(number), len(number)
+            if self._last < 0:
+                self._first = self._last = value
+                self._width = width
+                return False
+            if width == self._width:
+                if value == self._last + 1 and number not in self._others:
+                    self._last = value
+                    return False
+                if self._first <= value <= self._last:
+                    return True
+        if number in self._others:
+            return True
+        self._others.add(number)
+        return False
+
+
+_REJECTED_WITH_GROUP = Finding(
+    Level.INFO, "set.group-rejected", "Rejected because the whole group is rejected.", "set"
+)
+
+
+def _with_group(report: SetReport) -> SetReport:
+    if report.status is Status.REJECTED:
+        return report
+    return replace(report, status=Status.REJECTED, findings=(*report.findings, _REJECTED_WITH_GROUP))
