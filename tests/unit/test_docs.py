@@ -86,6 +86,12 @@ def test_every_generated_page_is_tested(reference):
     assert set(reference.PAGES) == set(GENERATED)
 
 
+def test_no_help_text_shows_a_formatting_mark():
+    """click's mark for "keep these lines" is the character \\b, which a raw docstring does not hold."""
+    page = (TOP / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert "\\b" not in page
+
+
 def test_every_fault_has_a_code_of_its_own_and_stands_in_the_reference():
     page = (TOP / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
     codes = [fault.code for fault in all_faults()]

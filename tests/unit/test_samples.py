@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.mail.letters import open_letter
+from gateway.mail.model import Limits
 from gateway.x12.examine import examine
+from gateway.x12.sniff import sniff
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -42,13 +45,13 @@ def test_the_sample_home_is_a_valid_home():
     from partners.profile import check_profile
 
     home = SAMPLES / "home"
-    settings = parse_settings((home / "gateway.toml").read_text(encoding="utf-8"), home)
+    settings = parse_settings((home / "gateway.toml").read_bytes(), home=home)
     ours = {":".join(identity) for identity in settings.identities}
     profiles = sorted((home / "partners").glob("*.toml"))
     assert [path.stem for path in profiles] == ["birch", "maple"]
     for path in profiles:
         partner, problems = check_profile(path.read_text(encoding="utf-8"))
-        assert problems == [] or problems == ()
+        assert not problems
         assert partner.key == path.stem
         assert {str(a.envelope.our_identity) for a in partner.agreements if a.envelope.our_identity} <= ours
 
@@ -114,3 +117,45 @@ def test_a_table_is_no_interchange():
     (report,) = examine((SAMPLES / "interchanges/broken/orders.csv").read_bytes())
     assert report.header is None
     assert report.status.value == "rejected"
+
+
+# ---------------------------------------------------------------- mails
+
+
+def opened(name: str):
+    return open_letter((SAMPLES / "mails" / name).read_bytes(), Limits())
+
+
+@pytest.mark.parametrize("path", MAILS)
+def test_a_mail_carries_as_many_payloads_as_listed(path):
+    letter = opened(Path(path).name)
+    carried = [part for part in letter.parts if sniff(part.data) >= 0]
+    assert str(len(carried)) == MAILS[path][1]
+    assert letter.sender_problem == ""
+    assert letter.message_id.startswith("<")
+
+
+def test_attachments_are_the_sample_interchanges_byte_for_byte():
+    known = {path.read_bytes() for path in (SAMPLES / "interchanges").iterdir() if path.is_file()}
+    names = ("attachment.eml", "octet_stream.eml", "whole_body_edi.eml", "two_payloads.eml", "unknown_sender.eml")
+    carried = [part.data for name in names for part in opened(name).parts if sniff(part.data) >= 0]
+    assert len(carried) == 6
+    assert all(data in known for data in carried)
+
+
+def test_the_order_in_the_body_is_accepted_like_the_attached_one():
+    (part,) = opened("inline_body.eml").parts
+    (report,) = examine(part.data)
+    assert report.status.value == "accepted"
+
+
+def test_the_bounce_names_the_mail_that_came_back():
+    letter = opened("bounce.eml")
+    (bounce,) = letter.bounces
+    assert letter.kind == "bounce"
+    assert (bounce.original_message_id, bounce.recipient) == ("<201.855@example.com>", "edi@birchretail.example")
+    assert (bounce.action, bounce.status) == ("failed", "5.1.1")
+
+
+def test_the_automatic_reply_is_known_as_one():
+    assert opened("out_of_office.eml").kind == "auto-reply"
