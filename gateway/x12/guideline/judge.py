@@ -1,0 +1,337 @@
+"""The judge of one transaction set: fed with segments, it says what is wrong with them.
+
+The loop in ``_run`` is the innermost of the engine. For a segment that is in order it looks up the move from
+where the set stands, counts, and matches one pattern. Everything else happens beside it, once something is
+new (a move that was never made), special (SE, another header) or wrong.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple, cast
+
+from gateway.x12.guideline.elements import Complaint, ElementJudge
+from gateway.x12.guideline.model import Guideline, Requirement, Segment
+from gateway.x12.guideline.plan import KEY, REMEMBERED_VALUES, Choice, Move, Node, Plan, Way
+from gateway.x12.guideline.wording import Notes
+from gateway.x12.model import Finding, Level
+
+BLANKS: Final = "\r\n\t \x00"
+ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
+REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
+STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
+
+
+class Step(NamedTuple):
+    """One segment as it was placed, for showing a set to people."""
+
+    position: int  # 1 for ST
+    depth: int  # how many loops it stands in
+    loop: str  # id of the innermost loop, "" at the top
+    name: str  # the segment's name, where the guideline has one
+    segment: Segment | None  # its definition, None where it could not be placed
+
+
+class SetJudge:
+    """Judges the segments of one transaction set, ST to SE.
+
+    ST and SE themselves are only placed; what their elements say (list 718) is for the caller, who knows the
+    envelope. Empty segments are reported once and not counted. At most 1,000 findings are kept.
+
+    Attributes:
+        name: the guideline, for people.
+        known: whether there is a guideline; without one segments are only counted.
+        trusted: whether findings are errors; else they are warnings.
+        ended: whether SE was consumed.
+        count: segments consumed, ST and SE included.
+        trailer: the elements of SE, ``SE`` itself first.
+        trace: set it to an empty list before feeding to have a ``Step`` recorded for each segment.
+    """
+
+    known = True
+
+    def __init__(self, plan: Plan, *, enforce: bool = False) -> None:
+        guideline = plan.guideline
+        self.name = guideline.name
+        self.trusted = guideline.trusted or enforce
+        self.ended = False
+        self.count = 0
+        self.trailer: list[str] = []
+        self.trace: list[Step] | None = None
+        self._plan = plan
+        self._notes = Notes(guideline, plan.separators, trusted=self.trusted)
+        self._elements = ElementJudge(plan.separators, guideline.version, guideline.implementation)
+        self._counts = array("l", bytes(array("l").itemsize * len(plan.nodes)))
+        self._at = plan.root
+        self._leading = False  # segments begin with line ends or blanks
+        self._astray = False  # the last segment could not be placed
+
+    @property
+    def guideline(self) -> Guideline:
+        """What it judges by."""
+        return self._plan.guideline
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong so far, in the order of the segments."""
+        return self._notes.findings
+
+    def feed(self, pieces: Sequence[str], start: int, offset: int) -> int:
+        """Consume segments.
+
+        Args:
+            pieces: segments as they stand between terminators, from ``start`` on.
+            start: index of the first one to consume.
+            offset: byte offset of ``pieces[start]``; a terminator follows each piece.
+
+        Returns:
+            The index of the first piece that was not consumed: behind SE (``ended``), at the header or trailer
+            of something else, or the number of pieces.
+        """
+        if self.ended:
+            return start
+        self._notes.begin(pieces, start, offset)
+        if self.trace is None:
+            return self._run(pieces, start, len(pieces))
+        return self._run_traced(pieces, start, self.trace)
+
+    def _run_traced(self, pieces: Sequence[str], start: int, trace: list[Step]) -> int:
+        for index in range(start, len(pieces)):
+            before = self.count
+            self._astray = False
+            behind = self._run(pieces, index, index + 1)
+            if behind == index:
+                return index
+            if self.count > before:
+                trace.append(_step(self.count, None if self._astray else self._at))
+            if self.ended:
+                return behind
+        return len(pieces)
+
+    def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:
+        """The loop. One function with many names, because a call for each segment would double its time."""
+        counts, leading, nodes = self._counts, self._leading, self._plan.nodes
+        mark = self._plan.separators.element
+        moves, target = self._at.moves, self._at.index
+        base = self.count - start + 1  # the position of a segment is base + its index
+        for index in range(start, stop):
+            text = pieces[index]
+            if leading:
+                text = text.lstrip(BLANKS)
+            found = moves.get(text[:KEY])
+            if found.__class__ is Choice:  # several segments of this id: a qualifier tells which
+                choice = cast("Choice", found)
+                if choice.read is None:
+                    begin = text.find(mark) + 1
+                    end = text.find(mark, begin)
+                    found = choice.get(text[begin:end] if end > 0 else text[begin:])
+                else:
+                    found = choice.get(choice.read(text))
+            if found is None:
+                self.count, self._at = base + index - 1, nodes[target]
+                found = self._resolve(text, index)
+                if found.__class__ is str:
+                    if found is not DONE:
+                        return index if found is STOP else index + 1
+                    base, target, moves, leading = self.count - index, self._at.index, self._at.moves, self._leading
+                    continue
+                if self._leading is not leading:
+                    leading, text = True, text.lstrip(BLANKS)
+            before = target
+            target, counter, limit, first, last, template, skipped, match, pick, known, onward = cast("Move", found)
+            for each in skipped:
+                if counts[each] == 0:
+                    self._miss(nodes[each], index, base + index)
+            times = counts[counter] + 1
+            if times > limit:
+                self.count, self._at = base + index - 1, nodes[before]
+                found = self._crowded(cast("Move", found), text, index)
+                target, counter, limit, first, last, template, skipped, match, pick, known, onward = found
+                times = counts[counter] + 1
+            counts[counter] = times
+            if template is not None:
+                counts[first:last] = template
+            matched = match(text)
+            if matched is None or (pick is not None and pick(matched) not in known):
+                self._look_closely(
+                    nodes[target], text, index, base + index, pick(matched) if pick and matched else None
+                )
+            moves = onward
+        self.count, self._at = base + stop - 1, nodes[target]
+        return stop
+
+    # -- beside the loop
+
+    def _resolve(self, text: str, index: int) -> object:
+        """A move that is not known yet, or what else to do with this segment."""
+        if text[:1] in BLANKS:  # also if there is no text
+            self._leading = True
+            text = text.lstrip(BLANKS)
+            if not text:
+                self._notes.empty_segment(index, self.count + 1)
+                return DONE
+        plan = self._plan
+        segment_id = text.partition(plan.separators.element)[0]
+        if segment_id in ENVELOPE and (segment_id != "ST" or self.count):
+            return STOP
+        if segment_id == "SE":
+            return self._close(text, index)
+        values = plan.values_at(segment_id, text)
+        way = next(plan.ways(self._at, segment_id, values), None) if segment_id in plan.segment_ids else None
+        if way is not None:
+            return plan.remember(self._at, segment_id, values, text, way)
+        self.count += 1
+        self._astray = True
+        self._stray(segment_id, values, text, index)
+        return DONE
+
+    def _close(self, text: str, index: int) -> str:
+        """The end of the set: what is required and did not come is missing."""
+        way = next(self._plan.ways(self._at, "SE", None), None)
+        self.count += 1
+        if way is not None:
+            for each in way.skipped:
+                if self._counts[each] == 0:
+                    self._miss(self._plan.nodes[each], index, self.count)
+            self._at = way.node
+        self.trailer = text.split(self._plan.separators.element)
+        self.ended = True
+        return OVER
+
+    def _miss(self, node: Node, index: int, position: int) -> None:
+        self._counts[node.index] = REPORTED
+        self._notes.missing(node, index, position)
+
+    def _crowded(self, move: Move, text: str, index: int) -> Move:
+        """The nearest place is full: the next one that is not, else the nearest all the same, with a finding."""
+        plan, counts = self._plan, self._counts
+        segment_id = plan.nodes[move[0]].segment.id
+        for way in plan.ways(self._at, segment_id, plan.values_at(segment_id, text)):
+            other = plan.move(way)
+            if counts[other[1]] < other[2]:
+                for each in other[6]:
+                    if counts[each] == 0:
+                        self._miss(plan.nodes[each], index, self.count + 1)
+                return other
+        node = plan.nodes[move[0]]
+        if node.use.requirement is Requirement.NOT_USED:
+            self._notes.not_used(node, index, self.count + 1)
+        else:
+            self._notes.crowded(node, plan.nodes[move[1]], index, self.count + 1)
+        return move
+
+    def _stray(self, segment_id: str, values: tuple[str, ...] | None, text: str, index: int) -> None:
+        """A segment that no move leads to: why, and whether it moves the set on all the same."""
+        plan, notes = self._plan, self._notes
+        if segment_id not in plan.segment_ids:
+            notes.unknown(segment_id, index, self.count)
+            return
+        if values is not None and self._unqualified(segment_id, text, index):
+            return
+        late = plan.behind(self._at, segment_id, values)
+        if late is None:
+            notes.unexpected(segment_id, self._at.loop_id, index, self.count)
+            return
+        if self._counts[late.index] == REPORTED:
+            notes.withdraw_missing(late)
+            self._counts[late.index] = 1
+        notes.late(late, index, self.count)
+        self._complain_of(late, text, index, self.count)
+
+    def _unqualified(self, segment_id: str, text: str, index: int) -> bool:
+        """A segment that is expected here, but with a qualifier that none of its places takes.
+
+        It is taken for the first that is required and still missing, else for the first at all; unless it is
+        a required one it is not counted, so that the true one may still come.
+        """
+        plan = self._plan
+        ways = list(plan.ways(self._at, segment_id, None))
+        if not ways:
+            return False
+        spot = plan.spots[segment_id][0]
+        allowed = [node for way in ways for node in (way.node,) if spot in node.qualifiers]
+        if not allowed or plan.known_qualifiers(segment_id, plan.values_at(segment_id, text) or ()):
+            return False  # a qualifier of another place: the segment as a whole is what is wrong
+        wanted = (way for way in ways if way.node.required and self._counts[way.node.index] <= 0 and not way.loops)
+        way = next(wanted, ways[0])
+        codes = frozenset().union(*(node.qualifiers[spot] for node in allowed))
+        self._notes.element(
+            self._elements.wrong_qualifier(way.node.segment, text, spot, codes),
+            segment_id,
+            way.node.loop_id,
+            index,
+            self.count,
+        )
+        self._go(way, counted=bool(way.loops) or way.node.required)
+        return True
+
+    def _go(self, way: Way, *, counted: bool) -> None:
+        """Move on without any look at the segment itself."""
+        move = self._plan.move(way)
+        if counted:
+            self._counts[move[1]] += 1
+            if move[5] is not None:
+                self._counts[move[3] : move[4]] = move[5]
+        self._at = way.node
+
+    def _look_closely(self, node: Node, text: str, index: int, position: int, values: object) -> None:
+        """The detailed check of one segment; code combinations found fine are remembered."""
+        if self._notes.full or node.use.requirement is Requirement.NOT_USED:
+            return
+        if not self._complain_of(node, text, index, position) and values is not None:
+            if len(node.known) >= REMEMBERED_VALUES:
+                node.known.clear()
+            node.known.add(values)
+
+    def _complain_of(self, node: Node, text: str, index: int, position: int) -> bool:
+        complaints = list(self._elements.examine(node.segment, text))
+        for complaint in complaints:
+            self._notes.element(complaint, node.segment.id, node.loop_id, index, position)
+        return bool(complaints)
+
+
+class UnknownJudge:
+    """Stands in where there is no guideline: counts segments up to SE and finds nothing."""
+
+    known = False
+    trusted = True
+
+    def __init__(self, name: str, mark: str) -> None:
+        self.name = name
+        self.ended = False
+        self.count = 0
+        self.trailer: list[str] = []
+        self.findings: list[Finding] = []
+        self.trace: list[Step] | None = None
+        self._mark = mark
+
+    def feed(self, pieces: Sequence[str], start: int, offset: int) -> int:  # noqa: ARG002  # the judge's signature
+        """Consume segments, as ``SetJudge.feed``."""
+        if self.ended:
+            return start
+        for index in range(start, len(pieces)):
+            text = pieces[index].lstrip(BLANKS)
+            if not text:
+                continue
+            segment_id = text.partition(self._mark)[0]
+            if segment_id in ENVELOPE and (segment_id != "ST" or self.count):
+                return index
+            self.count += 1
+            if self.trace is not None:
+                self.trace.append(_step(self.count, None))
+            if segment_id == "SE":
+                self.trailer = text.split(self._mark)
+                self.ended = True
+                return index + 1
+        return len(pieces)
+
+
+def _step(position: int, node: Node | None) -> Step:
+    if node is None or node.parent is None:
+        return Step(position, 0, "", "", None)
+    depth, above = -1, node.parent
+    while above is not None:
+        depth, above = depth + 1, above.parent  # type: ignore[assignment]
+    return Step(position, depth, node.loop_id, node.segment.name, node.segment)
