@@ -23,9 +23,10 @@ _CONTENT_TYPE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9_.+:-]+)*"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_OWN = frozenset(
-    "from to cc bcc reply-to subject date message-id in-reply-to references mime-version auto-submitted sender".split()
-)
+_OWN = frozenset({
+    "from", "to", "cc", "bcc", "reply-to", "sender", "subject", "date", "message-id", "in-reply-to", "references",
+    "mime-version", "auto-submitted",
+})  # fmt: skip
 # What 7bit keeps byte for byte on its way through any host: printable ASCII in short CR LF lines, no blank at a
 # line's end, nothing that a mailbox file would escape.
 _SAFE_7BIT = re.compile(rb"(?:(?!From )(?!\.)(?!--)(?:[\x20-\x7e\t]{0,75}[\x21-\x7e])?\r\n)*+")
@@ -184,10 +185,8 @@ def _parameter(key: str, value: str) -> str:
     if len(encoded) <= 55:
         return f";\r\n {key}*=utf-8''{encoded}"
     pieces = re.findall(r"(?:%[0-9A-F]{2}|[^%]){1,18}", encoded)
-    return "".join(
-        f";\r\n {key}*{number}*={'' if number else chr(117) + 'tf-8' + chr(39) * 2}{piece}"
-        for number, piece in enumerate(pieces)
-    )
+    pieces[0] = f"utf-8''{pieces[0]}"
+    return "".join(f";\r\n {key}*{number}*={piece}" for number, piece in enumerate(pieces))
 
 
 def _part(head: str, data: bytes) -> tuple[str, bytes]:
