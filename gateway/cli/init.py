@@ -66,6 +66,7 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
         make_key(place / KEY_FILE)
     app = App(settings, login_name())
     try:
+        _private(Path(app.engine.url.database or ""))
         upgrade(app.engine)
     finally:
         app.close()
@@ -126,6 +127,16 @@ def _directories(home: Path, *inside: Path) -> None:
             each.mkdir(mode=0o750, exist_ok=True)
     except OSError as problem:
         raise ConfigurationFault(reason=f"{problem.filename or home} cannot be made: {problem.strerror}.") from problem
+
+
+def _private(ledger: Path) -> None:
+    """An empty ledger that only its owner may read, before SQLite makes one that everybody may."""
+    from gateway.errors import ConfigurationFault
+
+    try:
+        os.close(os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as problem:
+        raise ConfigurationFault(reason=f"{ledger} cannot be made: {problem.strerror}.") from problem
 
 
 def _write(path: Path, text: bytes) -> None:

@@ -144,7 +144,7 @@ def check_clock(now: float) -> Iterator[Check]:
 
 def check_disk(settings: Settings) -> Iterator[Check]:
     """There is room for what comes in, where it is written to."""
-    for place in sorted({settings.home, settings.inbox if settings.inbox.is_dir() else settings.home}):
+    for place in _places(settings):
         free = shutil.disk_usage(place).free
         room = f"{place} has {free / 1e9:.1f} GB left."
         advice = "Make room: without it nothing is collected, and mails stay on their servers."
@@ -152,6 +152,13 @@ def check_disk(settings: Settings) -> Iterator[Check]:
             yield Check("disk", False, room, advice, UNAVAILABLE)
         else:
             yield Check("disk", True if free >= LITTLE_SPACE else None, room, "" if free >= LITTLE_SPACE else advice)
+
+
+def _places(settings: Settings) -> list[Path]:
+    """The home, and the inbox where it is on another file system."""
+    there = [each for each in (settings.home, settings.inbox) if each.is_dir()]
+    by_device = {each.stat().st_dev: each for each in reversed(there)}
+    return sorted(by_device.values())
 
 
 def check_directories(settings: Settings) -> Iterator[Check]:
@@ -172,6 +179,9 @@ def check_database(engine: Engine) -> Iterator[Check]:
     """The database answers, and is at the revision that this gateway needs."""
     database.check(engine)
     yield Check("database", True, f"{database.shown(engine.url)} is at revision {database.newest()}.")
+    file = Path(engine.url.database or "")
+    if engine.dialect.name == "sqlite" and file.stat().st_mode & 0o007:
+        yield Check("database", None, f"Everybody may read {file}, and so all mail.", f"Run `chmod o= {file}`.")
 
 
 def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
