@@ -67,6 +67,8 @@ def draft_set(set_id: str, segments: Iterable[Sequence[str]], implementation: st
     for position, elements in enumerate(segments, 2):
         for mark in (GENERATED.element, GENERATED.segment):
             if any(mark in each for each in elements):
-                raise SeparatorInData(name=f"Transaction set {set_id}", position=f"in segment {position}", separator=mark)
+                raise SeparatorInData(
+                    name=f"Transaction set {set_id}", position=f"in segment {position}", separator=mark
+                )
         lines.append(GENERATED.element.join(elements).rstrip(GENERATED.element) + GENERATED.segment)
     return DraftSet(set_id, implementation, "".join(lines), GENERATED, len(lines))

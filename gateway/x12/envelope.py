@@ -6,7 +6,7 @@ Pure checks that give findings; counts and control numbers over several segments
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 from gateway.x12.isa import Opening, has_repetition
@@ -110,30 +110,12 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
 
 def _values_amiss(opening: Opening) -> Iterator[tuple[int, str, str]]:
     f = [each.strip() for each in opening.fields]
-    if f[0] not in _AUTHORIZATION:
-        yield 1, "authorization", f"is {f[0]!r}, which is not in the list 00 to 08"
-    if f[2] not in _SECURITY:
-        yield 3, "security", f"is {f[2]!r}, which is neither 00 nor 01"
+    for number, code, is_good, what in _RULES:
+        if not is_good(f[number - 1]):
+            yield number, code, f"is {f[number - 1]!r}, {what}"
     for number in (2, 4, 6, 8):
         if _CONTROL.search(opening.fields[number - 1]):
             yield number, "characters", "contains a control character"
-    for number, who in ((5, "sender"), (7, "receiver")):
-        if f[number - 1].zfill(2) not in _QUALIFIERS:
-            yield number, f"{who}-qualifier", f"is {f[number - 1]!r}, which is not a known qualifier"
-        if not f[number]:
-            yield number + 1, f"{who}-id", "is blank"
-    if not valid_date(f[8]) or len(f[8]) != 6:
-        yield 9, "date", f"is {f[8]!r}, which is no date YYMMDD"
-    if not _GROUP_TIME.fullmatch(f[9]) or len(f[9]) != 4:
-        yield 10, "time", f"is {f[9]!r}, which is no time HHMM"
-    if not _INTERCHANGE_VERSION.fullmatch(f[11]):
-        yield 12, "version", f"is {f[11]!r}, which is no version of the standard such as 00401 or 00501"
-    if not (len(f[12]) == 9 and f[12].isascii() and f[12].isdigit() and int(f[12])):
-        yield 13, "control-number", f"is {f[12]!r}, it must be nine digits and not zero"
-    if f[13] not in ("0", "1"):
-        yield 14, "acknowledgment-request", f"is {f[13]!r}, which is neither 0 nor 1"
-    if f[14] not in ("P", "T", "I"):
-        yield 15, "usage", f"is {f[14]!r}, which is neither P, T nor I"
     marks = opening.separators
     clash = (marks.element, marks.segment, marks.repetition or None)
     if len(marks.component) != 1 or marks.component.isalnum() or marks.component == " " or marks.component in clash:
@@ -208,3 +190,36 @@ def as_count(text: str) -> int | None:
 def same_number(one: str, other: str) -> bool:
     """Whether two numeric control numbers are equal as numbers (leading zeros do not count)."""
     return one.isascii() and other.isascii() and one.isdigit() and other.isdigit() and int(one) == int(other)
+
+
+def _is_qualifier(text: str) -> bool:
+    return text.zfill(2) in _QUALIFIERS
+
+
+def _is_interchange_date(text: str) -> bool:
+    return len(text) == 6 and valid_date(text)
+
+
+def _is_interchange_time(text: str) -> bool:
+    return len(text) == 4 and _GROUP_TIME.fullmatch(text) is not None
+
+
+def _is_control_number(text: str) -> bool:
+    return len(text) == 9 and text.isascii() and text.isdigit() and int(text) > 0
+
+
+# The values of an ISA: element, our code, what holds of a good value, what is wrong with another.
+_RULES: tuple[tuple[int, str, Callable[[str], object], str], ...] = (
+    (1, "authorization", _AUTHORIZATION.__contains__, "which is not in the list 00 to 08"),
+    (3, "security", _SECURITY.__contains__, "which is neither 00 nor 01"),
+    (5, "sender-qualifier", _is_qualifier, "which is not a known qualifier"),
+    (6, "sender-id", bool, "it must not be blank"),
+    (7, "receiver-qualifier", _is_qualifier, "which is not a known qualifier"),
+    (8, "receiver-id", bool, "it must not be blank"),
+    (9, "date", _is_interchange_date, "which is no date YYMMDD"),
+    (10, "time", _is_interchange_time, "which is no time HHMM"),
+    (12, "version", _INTERCHANGE_VERSION.fullmatch, "which is no version of the standard such as 00401 or 00501"),
+    (13, "control-number", _is_control_number, "it must be nine digits and not zero"),
+    (14, "acknowledgment-request", {"0", "1"}.__contains__, "which is neither 0 nor 1"),
+    (15, "usage", {"P", "T", "I"}.__contains__, "which is neither P, T nor I"),
+)

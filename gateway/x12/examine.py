@@ -6,7 +6,7 @@ The examiner streams. It reads the envelope itself and hands every transaction s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from gateway.x12.guideline.standard import catalog
+from gateway.x12.guideline import groups_of
 
-_ACKNOWLEDGMENTS = {"997": "FA", "999": "FA"}  # 999 has a group from 005010 on only, some tables lack it
+_ACKNOWLEDGMENTS = {"997": "FA", "999": "FA"}  # the 999 stands in few of the tables
 
 
 @cache
 def groups() -> dict[str, str]:
     """GS01 of every set id that is known in any version."""
-    return {**catalog()["groups"], **_ACKNOWLEDGMENTS}
+    return {each: group for group, sets in groups_of().items() for each in sets} | _ACKNOWLEDGMENTS
 
 
 @cache

@@ -116,7 +116,9 @@ class OpenGroup:
             current.say("unknown", f"The transaction set {current.id} is not known.", "1")
         elif not self._version_noted:
             self._version_noted = True
-            message = f"There is no guideline for {current.id} in version {self.version}: only its envelope was checked."
+            message = (
+                f"There is no guideline for {current.id} in version {self.version}: only the envelope was checked."
+            )
             self.say("version-unknown", message, "", level=Level.WARNING)
 
     def check_trailer(self, elements: list[str], here: int) -> None:
@@ -201,9 +203,7 @@ class Numbers:
         return False
 
 
-_REJECTED_WITH_GROUP = Finding(
-    Level.INFO, "set.group-rejected", "Rejected because the whole group is rejected.", "set"
-)
+_REJECTED_WITH_GROUP = Finding(Level.INFO, "set.group-rejected", "Rejected because the whole group is rejected.", "set")
 
 
 def _with_group(report: SetReport) -> SetReport:

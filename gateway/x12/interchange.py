@@ -6,9 +6,9 @@ judge's, who is fed with whole runs of segments so that clean data costs next to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from gateway.x12.envelope import as_count, check_gs, envelope_finding, same_number
 from gateway.x12.facts import known_groups
@@ -39,20 +39,35 @@ class SetJudge(Protocol):
     """What judges one transaction set; see ``gateway.x12.guideline``."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The guideline, for people."""
+
     @property
-    def known(self) -> bool: ...
+    def known(self) -> bool:
+        """Whether there is a guideline."""
+
     @property
-    def trusted(self) -> bool: ...
+    def trusted(self) -> bool:
+        """Whether its findings may count as errors."""
+
     @property
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether SE was consumed."""
+
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Segments consumed, ST and SE included."""
+
     @property
-    def trailer(self) -> list[str]: ...
+    def trailer(self) -> list[str]:
+        """The elements of SE, SE itself first; empty if there is none."""
+
     @property
-    def findings(self) -> list[Finding]: ...
-    def feed(self, pieces: Sequence[str], start: int, offset: int) -> int: ...
+    def findings(self) -> list[Finding]:
+        """What is wrong so far."""
+
+    def feed(self, pieces: Sequence[str], start: int, offset: int) -> int:
+        """Consumes segments from ``start`` on; gives the index of the first that is not the set's."""
 
 
 JudgeMaker = Callable[[str, str, str, Separators, ExaminePolicy], SetJudge]
@@ -119,7 +134,9 @@ class OpenInterchange:
         """A last segment without terminator: an IEA counts, anything else is a piece of something cut short."""
         text = window.pieces[0].strip(BLANKS)
         if text.startswith("IEA" + self._marks.element):
-            self._say("last-terminator", "The terminator of the IEA segment is missing.", "", window.offset, Level.WARNING)
+            self._say(
+                "last-terminator", "The terminator of the IEA segment is missing.", "", window.offset, Level.WARNING
+            )
             return True
         self._residue = text[:99]
         return False
@@ -142,7 +159,7 @@ class OpenInterchange:
         return upto, offset
 
     def _envelope_segment(self, elements: list[str], here: int, end: int) -> None:
-        handler = _HANDLERS.get(elements[0])
+        handler = self._HANDLERS.get(elements[0])
         if handler is not None:
             handler(self, elements, here, end)
         elif not self._astray and elements[0] not in ("ISB", "ISE", "TA3"):
@@ -150,7 +167,7 @@ class OpenInterchange:
 
     # ------------------------------------------------------------ the envelope
 
-    def _gs(self, elements: list[str], here: int, end: int) -> None:
+    def _gs(self, elements: list[str], here: int, _: int) -> None:
         self._close_group(here)
         fields = [each.strip() for each in (*elements, *[""] * 9)[:9]]
         group = self._group = OpenGroup(fields, here, self._policy, MOST_FINDINGS)
@@ -160,7 +177,9 @@ class OpenInterchange:
         number = fields[6].lstrip("0")
         if number in self._group_numbers:
             message = f"The group control number {fields[6]} occurs twice in the interchange."
-            group.findings.add(envelope_finding("group", "group.number-twice", message, "19", segment="GS", offset=here))
+            group.findings.add(
+                envelope_finding("group", "group.number-twice", message, "19", segment="GS", offset=here)
+            )
         self._group_numbers.add(number)
 
     def _ge(self, elements: list[str], here: int, end: int) -> None:
@@ -170,7 +189,7 @@ class OpenInterchange:
         self._group.check_trailer([*elements, "", ""], here)
         self._close_group(end, trailer=True)
 
-    def _iea(self, elements: list[str], here: int, end: int) -> None:
+    def _iea(self, elements: list[str], here: int, _: int) -> None:
         self._close_group(here)
         fields = [each.strip() for each in (*elements, "", "")]
         if as_count(fields[1]) != len(self._groups):
@@ -183,7 +202,7 @@ class OpenInterchange:
             self._say("number-mismatch", message, "001", here, level, segment="IEA", element=2, value=fields[2])
         self._closed = True
 
-    def _ta1(self, elements: list[str], here: int, end: int) -> None:
+    def _ta1(self, elements: list[str], here: int, _: int) -> None:
         ack = read_interchange_ack(elements, here)
         if ack is None:
             self._say("ta1", "A TA1 segment names no interchange or gives no verdict.", "024", here, segment="TA1")
@@ -192,11 +211,11 @@ class OpenInterchange:
         if self._groups or self._group:
             self._say("ta1-late", "A TA1 segment stands behind a group.", "022", here, Level.WARNING, segment="TA1")
 
-    def _st_outside(self, elements: list[str], here: int, end: int) -> None:
+    def _st_outside(self, _elements: list[str], here: int, _: int) -> None:
         self._astray = True
         self._say("set-outside-group", "An ST segment stands outside any functional group.", "024", here, segment="ST")
 
-    def _se_outside(self, elements: list[str], here: int, end: int) -> None:
+    def _se_outside(self, elements: list[str], here: int, _: int) -> None:
         if not self._astray:
             self._unexpected(elements, here)
         self._astray = False
@@ -298,7 +317,10 @@ class OpenInterchange:
 
     def _report_trouble(self, window: Window) -> None:
         if window.trouble == TOO_LONG:
-            code, message = "segment.too-long", f"A segment of {window.end - window.offset} bytes is too long to be read."
+            code, message = (
+                "segment.too-long",
+                f"A segment of {window.end - window.offset} bytes is too long to be read.",
+            )
         else:
             code, message = "segment.binary-length", "The binary segment has not the length that it declares."
         tag = window.pieces[-1].strip(BLANKS)[:3]
@@ -334,6 +356,15 @@ class OpenInterchange:
             )
         )
 
+    _HANDLERS: ClassVar[Mapping[str, Callable[[OpenInterchange, list[str], int, int], None]]] = {
+        "GS": _gs,
+        "GE": _ge,
+        "IEA": _iea,
+        "TA1": _ta1,
+        "ST": _st_outside,
+        "SE": _se_outside,
+    }
+
 
 _REJECTED_WITH_INTERCHANGE = Finding(
     Level.INFO, "set.interchange-rejected", "Rejected because the whole interchange is rejected.", "set"
@@ -348,13 +379,3 @@ def _with_interchange(group: GroupReport) -> GroupReport:
         for each in group.sets
     )
     return replace(group, status=Status.REJECTED, sets=sets)
-
-
-_HANDLERS = {
-    "GS": OpenInterchange._gs,
-    "GE": OpenInterchange._ge,
-    "IEA": OpenInterchange._iea,
-    "TA1": OpenInterchange._ta1,
-    "ST": OpenInterchange._st_outside,
-    "SE": OpenInterchange._se_outside,
-}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gateway.x12.model import Header, Party, Separators
 
@@ -56,7 +57,7 @@ def opening_at(text: str, at: int) -> Opening | None:
     if len(damaged) > TOLERATED or element in text[at + 4 : at + 6] or element in text[at + 84 : at + 89]:
         return None
     edges = (*POSITIONS, LENGTH - 1)
-    fields = tuple(text[at + a + 1 : at + b] for a, b in zip(edges, edges[1:], strict=False))
+    fields = tuple(text[at + a + 1 : at + b] for a, b in pairwise(edges))
     separators = _separators(element, fields, text[at + LENGTH - 1], text[at + LENGTH : at + LENGTH + 2])
     return Opening(at, LENGTH, fields, separators, damaged)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
 
 from gateway.x12.codes import ELEMENT_CODES, GROUP_CODES, INTERCHANGE_NOTES, SEGMENT_CODES, SET_CODES, STATUS_OF_CODE
+from gateway.x12.envelope import as_count
 from gateway.x12.isa import BLANKS
 from gateway.x12.model import GroupAck, InterchangeAck, Separators, SetAck, Status
 
@@ -46,7 +48,7 @@ class AcknowledgmentReader:
         """Takes segments without terminators."""
         for piece in pieces:
             elements = [*piece.strip(BLANKS).split(self._marks.element), *[""] * 9]
-            read = _READERS.get(elements[0])
+            read = self._READERS.get(elements[0])
             if read is not None:
                 read(self, elements)
 
@@ -87,10 +89,13 @@ class AcknowledgmentReader:
 
     def _group_verdict(self, e: list[str]) -> None:
         self._verdict = GroupAck(
-            self._kind,
-            *self._group,
-            STATUS_OF_CODE.get(e[1], Status.REJECTED),
-            *(int(each) if each.isascii() and each.isdigit() and len(each) < 10 else None for each in e[2:5]),
+            kind=self._kind,
+            functional_id=self._group[0],
+            control_number=self._group[1],
+            status=STATUS_OF_CODE.get(e[1], Status.REJECTED),
+            included=as_count(e[2]),
+            received=as_count(e[3]),
+            accepted=as_count(e[4]),
             sets=tuple(self._sets),
             codes=tuple(code for code in e[5:10] if code),
             ack_control_number=self._number,
@@ -100,6 +105,19 @@ class AcknowledgmentReader:
         if len(self._errors) < MOST_ERRORS:
             self._errors.append(sentence)
 
+    _READERS: ClassVar[Mapping[str, Callable[[AcknowledgmentReader, list[str]], None]]] = {
+        "ST": _st,
+        "AK1": _ak1,
+        "AK2": _ak2,
+        "AK3": _segment,
+        "IK3": _segment,
+        "AK4": _element,
+        "IK4": _element,
+        "AK5": _set_verdict,
+        "IK5": _set_verdict,
+        "AK9": _group_verdict,
+    }
+
 
 def group_codes_in_words(codes: Iterable[str]) -> list[str]:
     """AK905 to AK909 in words."""
@@ -108,17 +126,3 @@ def group_codes_in_words(codes: Iterable[str]) -> list[str]:
 
 def _words(codes: dict[str, str], code: str) -> str:
     return f"{codes.get(code, 'a reason we do not know')} (code {code})"
-
-
-_READERS = {
-    "ST": AcknowledgmentReader._st,
-    "AK1": AcknowledgmentReader._ak1,
-    "AK2": AcknowledgmentReader._ak2,
-    "AK3": AcknowledgmentReader._segment,
-    "IK3": AcknowledgmentReader._segment,
-    "AK4": AcknowledgmentReader._element,
-    "IK4": AcknowledgmentReader._element,
-    "AK5": AcknowledgmentReader._set_verdict,
-    "IK5": AcknowledgmentReader._set_verdict,
-    "AK9": AcknowledgmentReader._group_verdict,
-}

@@ -9,7 +9,6 @@ from gateway.x12.isa import LONGEST, loose_opening_at, opening_at
 _EBCDIC_ISA = re.compile(rb"\xc9\xe2\xc1[^\x81-\xa9\xc1-\xe9\xf0-\xf9]\xf0\xf0")  # "ISA", a separator, "00" in CP037
 _EDIFACT = re.compile(rb"(?:^|[\s\xbf])(?:UNA.{6}\s{0,4}UNB|UNB[+\x1d][A-Z]{4}[:\x1f])", re.DOTALL)
 _XML = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|[A-Za-z_][\w.:-]*[\s/>])")
-_UTF16_ISA = (b"I\0S\0A\0", b"\0I\0S\0A")
 
 
 def sniff(data: bytes) -> int:
@@ -45,17 +44,18 @@ def looks_like(data: bytes) -> str:
 
 def what_instead(data: bytes) -> str:
     """A half-sentence for people on why there is no interchange in ``data`` (its first bytes are enough)."""
-    kind = looks_like(data)
     if not data.strip(b" \t\r\n\0"):
         return "there is nothing in it"
-    if kind:
-        return {"edifact": "it is EDIFACT", "ebcdic-x12": "it is X12 in EBCDIC", "xml": "it is XML"}.get(kind, "")
-    if any(mark in data[:4096] for mark in _UTF16_ISA):
-        return "it is X12 in UTF-16, send it in ASCII or Latin-1"
-    if re.search(rb"isa[^a-z0-9]00", data[:4096]):
-        return "its ISA is written in lower case"
-    if data.lstrip()[:3] in (b"ST*", b"GS*", b"ST|", b"GS|"):
-        return "it begins with a set or group, without the ISA that should surround it"
-    if re.search(rb"ISA[^A-Za-z0-9\s]", data[:65536]):
-        return "its ISA is cut short or damaged beyond recognition"
-    return "no ISA segment stands in it"
+    kind = looks_like(data)
+    if kind in _NAMES:
+        return _NAMES[kind]
+    return next((words for hint, words in _HINTS if hint.search(data[:65536])), "no ISA segment stands in it")
+
+
+_NAMES = {"edifact": "it is EDIFACT", "ebcdic-x12": "it is X12 in EBCDIC", "xml": "it is XML"}
+_HINTS = (
+    (re.compile(rb"I\0S\0A|\0I\0S\0A"), "it is X12 in UTF-16, send it in ASCII or Latin-1"),
+    (re.compile(rb"isa[^a-z0-9]00"), "its ISA is written in lower case"),
+    (re.compile(rb"ISA[^A-Za-z0-9\s]"), "its ISA is cut short or damaged beyond recognition"),
+    (re.compile(rb"\A\s*(?:ST|GS)[*|^~]"), "it begins with a set or group, without the ISA that should surround it"),
+)
