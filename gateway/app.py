@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -111,7 +112,7 @@ class App:
             limits=Limits(**asdict(self.settings.limits)),
         )
 
-    def record(self, kind: str, *, partner: str = "", **body: object) -> None:
+    def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
         """One event about the configuration, in the name of ``actor``."""
         self.ledger.record(kind, partner=partner, **body)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from gateway.cli.main import root
 from gateway.errors import GatewayError, all_faults
-from gateway.ledger.states import MEANING, NEEDS_ATTENTION, ExchangeState, MessageState
+from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, MESSAGE_ATTENTION, MESSAGE_MEANING
 from partners.model import MailSettings
 from partners.profile_values import TEMPLATE_NAMES
 
@@ -81,13 +81,13 @@ def states_page() -> str:
         "listed by `gateway status`. The verdict on the content (accepted, accepted with errors, partially accepted,",
         "rejected) is kept beside the state.",
     ]
-    kinds: tuple[tuple[str, type[MessageState | ExchangeState]], ...] = (
-        ("Messages: one mail, received or sent", MessageState),
-        ("Exchanges: one interchange, in or out", ExchangeState),
+    kinds: tuple[tuple[str, Mapping[str, str], frozenset[str]], ...] = (
+        ("Messages: one mail, received or sent", dict(MESSAGE_MEANING), frozenset(MESSAGE_ATTENTION)),
+        ("Exchanges: one interchange, in or out", dict(EXCHANGE_MEANING), frozenset(EXCHANGE_ATTENTION)),
     )
-    for title, states in kinds:
+    for title, meaning, attention in kinds:
         lines += ["", f"## {title}", "", "| state | needs a person | meaning |", "|---|---|---|"]
-        lines += [f"| {s.value} | {'●' if s in NEEDS_ATTENTION else ''} | {MEANING[s]} |" for s in states]
+        lines += [f"| {state} | {'●' if state in attention else ''} | {said} |" for state, said in meaning.items()]
     return "\n".join(lines) + "\n"
 
 

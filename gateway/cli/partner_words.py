@@ -19,7 +19,7 @@ _STATUS = {
     Status.ENDED: "ended: kept for the record",
 }
 _TA1 = {
-    TA1Policy.WHEN_ASKED: "a TA1 when ISA14 asks for it",
+    TA1Policy.WHEN_ASKED: "a TA1 when ISA14 asks for it or the interchange is refused",
     TA1Policy.ALWAYS: "always a TA1",
     TA1Policy.NEVER: "never a TA1",
 }
@@ -72,6 +72,7 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
         yield f"{agreement.name}: {partner.name} sends us {sets}{versions}"
         yield from _row("we answer", _answer(agreement))
         yield from _row("rejected", "what has a warning or an error" if agreement.reject_from == "warning" else "")
+        yield from _row("usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})")
         yield from _row("delivered", _delivery(partner, agreement))
     else:
         yield f"{agreement.name}: we send {partner.name} {sets}{versions}"
@@ -80,8 +81,8 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
             yield from _row("in doubt", "sent again, under the same numbers")
         else:
             yield from _row("in doubt", "held for a person")
-    yield from _row("envelope", _envelope(partner, agreement))
-    yield from _row("mailed", _mail(partner, agreement))
+        yield from _row("envelope", _envelope(partner, agreement))
+        yield from _row("mailed", _mail(partner, agreement))
     yield from _row("tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys))
 
 
@@ -91,8 +92,8 @@ def _functional(agreement: Agreement) -> str:
         return ""
     if chosen is not FunctionalAck.AUTO:
         return f"a {chosen.value}"
-    guides = {"X" in each[6:7] for each in agreement.versions}
-    if len(guides) == 1:
+    guides = {each.startswith("005010X") for each in agreement.versions}
+    if len(guides) == 1 and "005010" not in agreement.versions:
         return "a 999" if guides == {True} else "a 997"
     return "a 999 to HIPAA versions (005010X…), a 997 to others"
 
@@ -104,18 +105,11 @@ def _answer(agreement: Agreement) -> str:
 
 
 def _expected(agreement: Agreement) -> str:
-    policy = agreement.acknowledgment
-    expected = [each for each in (_functional(agreement), _expected_ta1(agreement)) if each]
-    if not expected:
+    within = agreement.acknowledgment.within
+    expected = [_functional(agreement), "a TA1" if agreement.envelope.request_ta1 else ""]
+    if within is None or not any(expected):
         return "no acknowledgment"
-    within = f" within {duration_text(policy.within)} of the hand-over" if policy.within else ", whenever it comes"
-    return " and ".join(expected) + within
-
-
-def _expected_ta1(agreement: Agreement) -> str:
-    policy = agreement.acknowledgment.ta1
-    asked = policy is TA1Policy.WHEN_ASKED and agreement.envelope.request_ta1
-    return "a TA1" if asked or policy is TA1Policy.ALWAYS else ""
+    return f"{' and '.join(filter(None, expected))} within {duration_text(within)} of the hand-over"
 
 
 def _delivery(partner: Partner, agreement: Agreement) -> str:

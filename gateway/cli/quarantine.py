@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
@@ -58,14 +60,15 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         with app.ledger.reading() as connection:
             found = quarantined(connection, message=named.message, exchange=named.exchange)
         if raw:
-            click.get_binary_stream("stdout").write(app.ledger.content(str(found["sha256"])))
+            sys.stdout.buffer.write(app.ledger.content(str(found["sha256"])))
             return 0
     if as_json:
         print_document(found)
         return 0
     for name, value in found.items():
         if name != "fault" and value not in {None, ""}:
-            click.echo(f"{name.replace('_', ' '):>16}  {moment(value) if name == 'at' else value}")  # type: ignore[arg-type]
+            shown = moment(value) if name in {"at", "updated_at"} and isinstance(value, int) else value
+            click.echo(f"{name.replace('_', ' '):>16}  {shown}")
     fault = found["fault"]
     if isinstance(fault, dict):
         click.echo(f"{'why':>16}  {fault['message']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def command(
     with open_app(ctx.obj["home"], lock=True) as app:
         context = app.context()
         for file in files:
-            data = click.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+            data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
             chosen = f"{partner}/again/{app.now()}/{file.name}" if again else key
             try:
                 done = submit(context, partner, data, name=file.name, key=chosen, actor=app.actor, dry_run=dry_run)

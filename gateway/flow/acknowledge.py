@@ -24,7 +24,7 @@ from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.x12.model import Header, Status
-from gateway.x12.writer import DraftGroup
+from gateway.x12.drafts import DraftGroup
 from partners.model import AcknowledgmentPolicy, FunctionalAck, MailSettings, TA1Policy
 
 _DUPLICATE_NUMBER = ("R", "025")
@@ -231,7 +231,7 @@ def _functional(interchange: InterchangeCase) -> tuple[DraftGroup, ...]:
                 sender=group.receiver,
                 receiver=group.sender,
                 control_number=1,
-                version=x12.acknowledgment_version(kind, group.version),
+                version=x12.acknowledgment_version(group, kind),
                 sets=(x12.functional_acknowledgment(group, kind, policy.detail.value),),
             )
         )

@@ -7,6 +7,7 @@ under the same name and idempotency key, which the business can recognise.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -58,7 +59,8 @@ def _deliver_group(context: Context, due: list[DueExchange]) -> None:
     _record(context, due, done, failures)
 
 
-def _hand_over(context: Context, exchange: DueExchange, raw: bytes):  # noqa: ANN202 - (DueSet, where it went)
+def _hand_over(context: Context, exchange: DueExchange, raw: bytes) -> Iterator[tuple[DueSet, str]]:
+    """Hands over set by set, and says where each went."""
     try:
         partner = context.directory.get(exchange.partner)
     except UnknownPartner as fault:

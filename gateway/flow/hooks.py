@@ -148,7 +148,7 @@ class HttpHandover:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Leaves every 3xx an error: urllib would turn the POST into a GET without the document."""
 
-    def redirect_request(  # noqa: PLR0917 - urllib's signature
+    def redirect_request(
         self,
         req: urllib.request.Request,
         fp: IO[bytes],

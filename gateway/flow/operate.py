@@ -6,6 +6,7 @@ Each act is recorded with who and why, and safe to repeat.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
@@ -181,7 +182,7 @@ def settle(context: Context, number: int, *, actor: str, reason: str) -> None:
         recorder.event("settled", exchange=exchange.id, partner=exchange.partner, reason=reason)
 
 
-def _queue_again(recorder: Recorder, exchange: Row[tuple[object, ...]]) -> None:
+def _queue_again(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
     m, o = tables.message, tables.outgoing
     message = recorder.connection.execute(select(m).where(m.c.id == exchange.message)).one()
     recorder.connection.execute(delete(o).where(o.c.exchange == exchange.id))
@@ -198,7 +199,7 @@ def _queue_again(recorder: Recorder, exchange: Row[tuple[object, ...]]) -> None:
     recorder.change(tables.exchange, exchange.id, state=ExchangeState.READY, updated_at=recorder.now)
 
 
-def _exchange(recorder: Recorder, number: int) -> Row[tuple[object, ...]]:
+def _exchange(recorder: Recorder, number: int) -> Row[*tuple[Any, ...]]:
     table = tables.exchange
     found = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
     if found is None:
@@ -206,14 +207,14 @@ def _exchange(recorder: Recorder, number: int) -> Row[tuple[object, ...]]:
     return found
 
 
-def _outbound(recorder: Recorder, number: int) -> Row[tuple[object, ...]]:
+def _outbound(recorder: Recorder, number: int) -> Row[*tuple[Any, ...]]:
     found = _exchange(recorder, number)
     if found.direction != "out":
         raise _not_now("exchange", found, "it came from the partner; only what we send can be sent again")
     return found
 
 
-def _message(recorder: Recorder, number: int) -> Row[tuple[object, ...]]:
+def _message(recorder: Recorder, number: int) -> Row[*tuple[Any, ...]]:
     table = tables.message
     found = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
     if found is None:
@@ -221,5 +222,5 @@ def _message(recorder: Recorder, number: int) -> Row[tuple[object, ...]]:
     return found
 
 
-def _not_now(what: str, row: Row[tuple[object, ...]], reason: str) -> NotAllowedNow:
+def _not_now(what: str, row: Row[*tuple[Any, ...]], reason: str) -> NotAllowedNow:
     return NotAllowedNow(what=what, key=row.id, state=row.state, reason=reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Row, and_, delete, select, update
 
@@ -51,7 +52,7 @@ def acknowledged(context: Context, recorder: Recorder, case: InterchangeCase, ca
     return matched
 
 
-def _sent(recorder: Recorder, header: Header, control_number: str) -> Row[tuple[object, ...]] | None:
+def _sent(recorder: Recorder, header: Header, control_number: str) -> Row[*tuple[Any, ...]] | None:
     """The newest exchange of ours to that identity with that ISA13, whoever the partner is."""
     x = tables.exchange
     sender, receiver = identity(header.sender), identity(header.receiver)
@@ -135,7 +136,7 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     return matched
 
 
-def _sent_group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[tuple[object, ...]] | None:
+def _sent_group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, ...]] | None:
     """The newest group of ours that AK101 and AK102 name, sent to whoever now acknowledges it."""
     x, g = tables.exchange, tables.functional_group
     sender, receiver = identity(header.sender), identity(header.receiver)
@@ -276,7 +277,7 @@ def _awaits(recorder: Recorder, exchange: int) -> bool:
     return bool(recorder.connection.execute(select(table.c.kind).where(table.c.exchange == exchange).limit(1)).scalar())
 
 
-def _handed_over(recorder: Recorder, exchange: Row[tuple[object, ...]]) -> None:
+def _handed_over(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
     """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
     if exchange.state not in _UNDER_WAY:
         return
@@ -298,7 +299,7 @@ def _handed_over(recorder: Recorder, exchange: Row[tuple[object, ...]]) -> None:
     )
 
 
-def _conclude(context: Context, recorder: Recorder, exchange: Row[tuple[object, ...]], verdict: Status) -> None:
+def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
     """The partner has spoken on all of it."""
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
     recorder.change(tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, exists, false, func, lit
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.ledger.query import Query, identity_parts, number_forms
-from gateway.ledger.states import NEEDS_ATTENTION, ExchangeState
+from gateway.ledger.states import EXCHANGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
     business_key,
     exchange,
@@ -28,7 +28,8 @@ Text = ColumnElement[str]
 
 _NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
 _UPPER_TO_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-_ATTENTION = sorted(state.value for state in NEEDS_ATTENTION)
+_ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
+_CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
 # Criteria that only an exchange can meet; a mail without one never does.
 _OF_EXCHANGES = (
     "verdict",
@@ -73,7 +74,7 @@ class Conditions:
         }
         found += [make(value) for name, make in makers.items() if (value := getattr(query, name)) is not None]
         if query.to_address is not None:
-            copied = exists().where(message.c.id == x.message, self._listed(message.c.cc_addresses, query.to_address))
+            copied = exists().where(_CARRIER.c.id == x.message, self._listed(_CARRIER.c.cc_addresses, query.to_address))
             found.append(or_(self._listed(x.to_addresses, query.to_address), copied))
         found += [self._term(term) for term in (query.text or "").split()]
         found += self._flags(query)
@@ -114,7 +115,7 @@ class Conditions:
         return matching if wanted is None else and_(qualifier == wanted, matching)
 
     def _mailbox(self, value: str) -> Condition:
-        return exists().where(message.c.id == exchange.c.message, self._text(message.c.mailbox, value))
+        return exists().where(_CARRIER.c.id == exchange.c.message, self._text(_CARRIER.c.mailbox, value))
 
     def _term(self, term: str) -> Condition:
         keys = exists().where(business_key.c.exchange == exchange.c.id, self._inside(business_key.c.value, term))
@@ -212,4 +213,5 @@ class Conditions:
             elements = func.json_each(column).table_valued("value", name="listed")
         else:
             elements = func.jsonb_array_elements_text(column.cast(JSONB)).table_valued("value", name="listed")
-        return exists().select_from(elements).where(self._text(elements.c.value, value, fold=True))
+        matching = self._text(elements.c.value, value, fold=True)
+        return exists().select_from(elements).where(matching).correlate_except(elements)

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
 from gateway.ledger import tables
@@ -46,7 +47,7 @@ _MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written o
 def _blank_row(table: Table) -> Row:
     """Every column with its default, so that all rows of a table can go into one statement."""
     return {
-        column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
+        column.name: column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
         for column in table.columns
     }
 
@@ -105,11 +106,12 @@ class Recorder:
     def event(
         self,
         kind: str,
+        /,
         *,
         exchange: int | None = None,
         message: int | None = None,
         partner: str = "",
-        **body: object,
+        **body: Any,
     ) -> None:
         """Appends what happened to the history. ``body`` must be JSON; sentences are made when it is read."""
         self._rows["event"].append(
@@ -279,7 +281,7 @@ class Ledger:
             )
             return {name: bytes(data) for name, data in rows}
 
-    def record(self, kind: str, *, partner: str = "", actor: str | None = None, **body: object) -> None:
+    def record(self, kind: str, /, *, partner: str = "", actor: str | None = None, **body: Any) -> None:
         """One event in a transaction of its own, for acts that touch nothing else in the ledger."""
         with self.transaction(actor) as recorder:
             recorder.event(kind, partner=partner, **body)

@@ -44,7 +44,8 @@ class ExchangeState(StrEnum):
     CANCELLED = "cancelled"
 
 
-MEANING: dict[MessageState | ExchangeState, str] = {
+# Two tables, because equal words of two enumerations are equal keys.
+MESSAGE_MEANING: dict[MessageState, str] = {
     MessageState.STORED: "The raw mail is safe; it waits to be processed.",
     MessageState.PROCESSED: "Everything it carried has an exchange of its own.",
     MessageState.NOTED: "A bounce, receipt or auto-reply: read and recorded, never answered.",
@@ -52,6 +53,9 @@ MEANING: dict[MessageState | ExchangeState, str] = {
     MessageState.DISCARDED: "A person looked at it and put it aside; the raw mail is kept.",
     MessageState.SENT: "The SMTP host took it.",
     MessageState.QUEUED: "It waits for the wire.",
+}
+
+EXCHANGE_MEANING: dict[ExchangeState, str] = {
     ExchangeState.ACCEPTED: "Accepted and acknowledged; the documents wait to be handed to the business.",
     ExchangeState.DELIVERED: "The business has the documents.",
     ExchangeState.REJECTED: "Nothing in it was acceptable; the partner was told.",
@@ -75,9 +79,9 @@ MEANING: dict[MessageState | ExchangeState, str] = {
 }
 
 # What a person has to look at.
-NEEDS_ATTENTION: frozenset[MessageState | ExchangeState] = frozenset(
+MESSAGE_ATTENTION = frozenset({MessageState.QUARANTINED})
+EXCHANGE_ATTENTION = frozenset(
     {
-        MessageState.QUARANTINED,
         ExchangeState.REJECTED,
         ExchangeState.CONFLICT,
         ExchangeState.QUARANTINED,

@@ -265,8 +265,7 @@ class Attention:
     next_command: str
 
 
-_NEXT: dict[str, str] = {
-    MessageState.QUARANTINED: "gateway quarantine show {ref}",
+_NEXT: dict[ExchangeState, str] = {
     ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
     ExchangeState.CONFLICT: "gateway quarantine show {ref}",
     ExchangeState.REJECTED: "gateway exchange show {ref}",
@@ -278,10 +277,15 @@ _NEXT: dict[str, str] = {
     ExchangeState.BOUNCED: "gateway exchange resend {ref}",
 }
 
+_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
+
 
 def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
     """Everything that needs a person now, newest first; what a person settled or discarded is not in it."""
-    wanted = [state.value for state in _NEXT if isinstance(state, ExchangeState)]
+    # Some documents of it were refused: the partner was told, and somebody should know.
+    partly = and_(
+        exchange.c.direction == "in", exchange.c.verdict == "partially_accepted", exchange.c.state.in_(_TAKEN)
+    )
     found = [
         Attention(
             str(row.id),
@@ -291,11 +295,11 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
             f"{'from' if row.direction == 'in' else 'to'} {row.partner or row.from_address}: "
             f"{row.types or row.kind} {row.control_number}",
             _reason(row.fault, row.state, row.verdict),
-            _NEXT[row.state].format(ref=row.id),
+            _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
         )
         for row in connection.execute(
             select(exchange)
-            .where(exchange.c.state.in_(wanted), exchange.c.settled_at.is_(None))
+            .where(or_(exchange.c.state.in_(list(_NEXT)), partly), exchange.c.settled_at.is_(None))
             .order_by(exchange.c.id.desc())
             .limit(limit)
         )
@@ -312,7 +316,7 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
             row.partner,
             f"message from {row.from_address or 'nobody'}: {row.subject}",
             _reason(row.fault, row.state, ""),
-            _NEXT[row.state].format(ref=f"m{row.id}"),
+            f"gateway quarantine show m{row.id}",
         )
         for row in connection.execute(
             select(message)
