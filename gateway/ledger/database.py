@@ -231,7 +231,7 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
                 _driver(connection).execute("PRAGMA foreign_keys = ON")
 
 
-def _driver(connection: Connection) -> Any:  # noqa: ANN401 - the driver's own connection
+def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
@@ -252,7 +252,7 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _sqlite_connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - a sqlite3.Connection
+def _sqlite_connected(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: _sqlite_begin does, and says which kind.
     connection.isolation_level = None
     for pragma in (
@@ -275,7 +275,7 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
-def _postgresql_connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - a psycopg.Connection
+def _postgresql_connected(connection: Any, _record: object) -> None:
     # A generic plan turned a search of 5 ms into one of 60 s; and a commit is a promise, whatever the server's default.
     connection.execute(
         "SELECT set_config('plan_cache_mode', 'force_custom_plan', false),"
@@ -284,7 +284,7 @@ def _postgresql_connected(connection: Any, _record: object) -> None:  # noqa: AN
     connection.commit()
 
 
-def _create(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - options of create_engine
+def _create(url: URL, **options: Any) -> Engine:
     try:
         return create_engine(url, **options)
     except ModuleNotFoundError:

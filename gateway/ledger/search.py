@@ -23,6 +23,9 @@ from gateway.ledger.words import parse_query
 
 __all__ = ["ExchangeRow", "MessageRow", "Query", "count", "count_messages", "parse_query", "search", "search_messages"]
 
+_EXCHANGES = select(tables.exchange, tables.message.c.cc_addresses, tables.message.c.mailbox).outerjoin(
+    tables.message, tables.message.c.id == tables.exchange.c.message
+)
 _PARAMETERS = 5_000  # ids in one statement; SQLite takes 32,766
 
 
@@ -63,22 +66,37 @@ def count_messages(engine: Engine, query: Query, now: int | None = None) -> int:
 
 def exchanges_on(connection: Connection, query: Query, now: int | None = None) -> list[ExchangeRow]:
     """``search`` within a transaction that is open already."""
-    mail = tables.message
-    statement = (
-        select(tables.exchange, mail.c.cc_addresses, mail.c.mailbox)
-        .outerjoin(mail, mail.c.id == tables.exchange.c.message)
-        .where(*_conditions(connection, now).of_exchanges(query))
-    )
-    found = connection.execute(_page(statement, tables.exchange, query)).mappings().all()
-    key = tables.business_key.c
-    keys = _grouped(connection, select(key.exchange, key.name, key.value), key.exchange, [row["id"] for row in found])
-    return [exchange_row(dict(row), tuple(sorted(set(keys[row["id"]])))) for row in found]
+    statement = _EXCHANGES.where(*_conditions(connection, now).of_exchanges(query))
+    return _exchanges(connection, _page(statement, tables.exchange, query))
 
 
 def messages_on(connection: Connection, query: Query, now: int | None = None) -> list[MessageRow]:
     """``search_messages`` within a transaction that is open already."""
     statement = select(tables.message).where(*_conditions(connection, now).of_messages(query))
-    found = connection.execute(_page(statement, tables.message, query)).mappings().all()
+    return _messages(connection, _page(statement, tables.message, query))
+
+
+def exchange_on(connection: Connection, number: int) -> ExchangeRow | None:
+    """One exchange by its id; None where there is none."""
+    found = _exchanges(connection, _EXCHANGES.where(tables.exchange.c.id == number))
+    return found[0] if found else None
+
+
+def message_on(connection: Connection, number: int) -> MessageRow | None:
+    """One mail by its id, whether an exchange speaks for it or not; None where there is none."""
+    found = _messages(connection, select(tables.message).where(tables.message.c.id == number))
+    return found[0] if found else None
+
+
+def _exchanges(connection: Connection, statement: Select[Any]) -> list[ExchangeRow]:
+    found = connection.execute(statement).mappings().all()
+    key = tables.business_key.c
+    keys = _grouped(connection, select(key.exchange, key.name, key.value), key.exchange, [row["id"] for row in found])
+    return [exchange_row(dict(row), tuple(sorted(set(keys[row["id"]])))) for row in found]
+
+
+def _messages(connection: Connection, statement: Select[Any]) -> list[MessageRow]:
+    found = connection.execute(statement).mappings().all()
     part = tables.payload.c
     files = select(part.message, part.ordinal, part.file_name).where(part.file_name != "")
     names = _grouped(connection, files, part.message, [row["id"] for row in found])

@@ -1,0 +1,156 @@
+"""The kinds of events and the sentence that each one tells.
+
+A sentence is filled from the event's body and, where the body is silent, from the facts that the reader knows of the
+exchange or mail. A part in square brackets is left out when something that it names is missing or empty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from gateway.ledger.moments import duration, iso, spoken
+
+EVENT_KINDS: Mapping[str, str] = {
+    # a mail that came
+    "received": "received[ from {from_address}][ in mailbox {mailbox}][ as {message_id}][ ({size} bytes)]",
+    "resighted": "seen again[ in mailbox {mailbox}][ under uid {uid}]: already recorded, not processed twice",
+    "noted": "read and recorded as {kind}; such a mail is never answered",
+    "quarantined": "put into quarantine[: {reason}]",
+    "released": "released from quarantine to be processed again[: {reason}]",
+    "discarded": "put aside; the bytes are kept[: {reason}]",
+    "replaced": "replaced by exchange {by}, made from the same mail",
+    # an interchange that came
+    "examined": "examined: {verdict}[, {sets} sets][, {findings} findings][, TA1 {ta1}]",
+    "accepted": "accepted[: {reason}]",
+    "rejected": "rejected[: {reason}]",
+    "duplicate": "recognised as a duplicate: not delivered again[: {reason}]",
+    "conflict": "a used control number with other content: not delivered[: {reason}]",
+    "reconciled": "matched to what it acknowledges",
+    "unmatched": "acknowledges nothing that we sent to this partner[: {reason}]",
+    "delivered": "delivered[ {set}][ {control_number}][ to {target}]",
+    "delivery-failed": "could not be delivered to the business[: {reason}]",
+    # an interchange that goes
+    "submitted": "submitted by the business[, numbered {control_number}]",
+    "document-refused": "refused to send {name}[: {reason}]",
+    "numbered": "numbered {control_number}",
+    "answered": "made to answer exchange {answers}[, numbered {control_number}]",
+    "acknowledged-out": "acknowledged to the partner[, numbered {control_number}]",
+    "sending": "being handed to the SMTP host[ (attempt {attempt})]",
+    "sent": "taken by {host}[: {reply}]",
+    "deferred": "not taken for now[: {reason}][; next attempt at {next_at}]",
+    "refused": "refused by {host}[: {reply}][: {reason}]",
+    "recipient-refused": "refused for {recipient}[: {reply}]",
+    "failed": "given up[: {reason}]",
+    "in-doubt": "in doubt: the SMTP host may or may not have taken it[: {reason}][ (policy: {policy})]",
+    "resolved": "no longer in doubt[: {reason}]",
+    "resent": "queued again, the same bytes and numbers[: {reason}]",
+    "cancelled": "cancelled; its number stays used[: {reason}]",
+    "settled": "put to rest by a person[: {reason}]",
+    # what comes back
+    "acknowledgment": "{kind} {status}[ note {note}][ for group {group}][: {accepted} of {received} sets accepted]"
+    "[ in exchange {carrier}][ ({relation})]",
+    "overdue": "{kind} overdue[: it was due at {due_at}]",
+    "late": "{kind} came late[ by {by_ms}]",
+    "bounced": "returned by the mail system[ of {recipient}][ with status {status}][: {reason}]",
+    "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
+    "bounce-unmatched": "a bounce of {names}, which we never sent",
+    # everything else
+    "applied": "profile of {partner} applied[ as revision {revision}][ from {file}]",
+}
+
+_MOMENTS = ("due_at", "next_at")  # fields of bodies that are ledger times
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step in a life. ``body`` holds what its kind tells; ``exchange`` and ``message`` are ids or None."""
+
+    seq: int
+    at: int
+    kind: str
+    exchange: int | None
+    message: int | None
+    partner: str
+    actor: str
+    body: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, with the time in ISO 8601 and the sentence."""
+        return {
+            "seq": self.seq,
+            "at": iso(self.at),
+            "kind": self.kind,
+            "exchange": self.exchange,
+            "message": self.message,
+            "partner": self.partner,
+            "actor": self.actor,
+            "body": dict(self.body),
+            "sentence": sentence(self),
+        }
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """An event from its database row."""
+    try:
+        body = json.loads(row["body"])
+    except ValueError:
+        body = {"reason": row["body"]}
+    known = {name: row[name] for name in ("seq", "at", "kind", "exchange", "message", "partner", "actor")}
+    return Event(**known, body=body if isinstance(body, dict) else {"reason": body})
+
+
+def sentence(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo | None = None) -> str:
+    """What an event says in plain words.
+
+    Args:
+        event: any event; a kind that nobody knows tells its body.
+        facts: what else is known (``from_address``, ``message_id``, …), used where the body is silent.
+        zone: the zone of times within the sentence; None means the local one.
+    """
+    template = EVENT_KINDS.get(event.kind)
+    if template is None:
+        told = ", ".join(f"{name} {_said(name, value, zone)}" for name, value in event.body.items() if _is_said(value))
+        return f"{event.kind}: {told}" if told else event.kind
+    known = {**(facts or {}), **({"partner": event.partner} if event.partner else {}), **event.body}
+
+    def optional(part: re.Match[str]) -> str:
+        return part[1] if all(_is_said(known.get(name)) for name in _FIELD.findall(part[1])) else ""
+
+    # Only the template is searched for brackets and fields, never what partners wrote.
+    return _FIELD.sub(lambda field: _said(field[1], known.get(field[1]), zone), _OPTIONAL.sub(optional, template))
+
+
+def told(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo | None = None) -> str:
+    """One line of a timeline: when, what, and who where it was a person."""
+    by = f" (by {event.actor})" if event.actor and event.actor != "gateway" else ""
+    return f"{spoken(event.at, zone)}  {one_line(sentence(event, facts, zone))}{by}"
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without control characters: a terminal must not obey what a partner wrote."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _is_said(value: object) -> bool:
+    return value is not None and value not in ("", [], {})
+
+
+def _said(name: str, value: object, zone: tzinfo | None) -> str:
+    if not _is_said(value):
+        return "(unknown)"
+    if name in _MOMENTS and isinstance(value, int):
+        return spoken(value, zone).strip()
+    if name.endswith("_ms") and isinstance(value, int):
+        return duration(value)
+    if name in {"verdict", "status", "relation"}:
+        return str(value).replace("_", " ")
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

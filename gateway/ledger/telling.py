@@ -1,0 +1,179 @@
+"""Stories in plain words, for a terminal, a page or a letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import tzinfo
+from typing import TypeVar
+
+from gateway.ledger.events import one_line, told
+from gateway.ledger.moments import spoken
+from gateway.ledger.rows import ExchangeRow
+from gateway.ledger.states import EXCHANGE_MEANING, MESSAGE_MEANING, ExchangeState, MessageState
+from gateway.ledger.story import (
+    AcknowledgmentStory,
+    FindingStory,
+    GroupStory,
+    MessageStory,
+    RelatedStory,
+    SetStory,
+    Story,
+)
+
+_T = TypeVar("_T")
+
+MOST = 50  # sets, findings or acknowledgments told one by one; the JSON form has all
+_USAGE = {"P": "production", "T": "test", "I": "information"}
+
+
+def tell(story: Story, zone: tzinfo | None = None) -> list[str]:
+    """The story of an exchange, line by line: facts, groups and sets, acknowledgments, relations, timeline.
+
+    Times are local, or in ``zone``. Nothing that a partner wrote can carry a line break or a control character.
+    """
+    row = story.exchange
+    lines = [_title(row), f"  {EXCHANGE_MEANING[ExchangeState(row.state)]}", ""]
+    lines += [f"  {name + ':':<14}{one_line(value)}" for name, value in _facts(row, zone) if value]
+    lines += [f"  {_finding(each)}" for each in _few(story.findings)]
+    for group in story.groups:
+        lines += ["", *_group(group, zone)]
+    if story.answered or story.awaited:
+        lines += ["", "Acknowledged by the partner" if row.direction == "out" else "Acknowledgments of it"]
+        lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answered)]
+        for awaited in story.awaited:
+            due = f"due {spoken(awaited.due_at, zone).strip()}" if awaited.due_at else "not handed over yet"
+            lines.append(f"  awaiting {awaited.kind}: {due}{', overdue' if awaited.overdue_at else ''}")
+    if story.answering:
+        lines += ["", "What it acknowledges"]
+        lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answering)]
+    if story.related:
+        lines += ["", "Related", *(f"  {_relation(each, zone)}" for each in _few(story.related))]
+    facts = asdict(row) | {"message": row.message}
+    lines += ["", "What happened", *(f"  {told(each, facts, zone)}" for each in story.events)]
+    return [one_line(line) for line in lines]
+
+
+def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
+    """The story of a mail, line by line."""
+    row = story.message
+    facts = (
+        ("received" if row.direction == "in" else "made", spoken(row.at, zone).strip()),
+        ("from", row.from_address),
+        ("to", ", ".join(row.to_addresses)),
+        ("cc", ", ".join(row.cc_addresses)),
+        ("subject", row.subject),
+        ("Message-ID", row.message_id),
+        ("in reply to", row.in_reply_to),
+        ("dated", row.dated),
+        ("mailbox", row.mailbox),
+        ("host", row.host),
+        ("user", row.user),
+        ("files", ", ".join(row.file_names)),
+        ("bytes", f"{row.size:,}, SHA-256 {row.sha256}"),
+        ("partner", row.partner),
+        ("fault", f"{row.fault} ({row.fault_code})" if row.fault_code else ""),
+    )
+    lines = [f"Message m{row.id}: {row.kind or 'mail'}, {row.state}"]
+    lines += [f"  {MESSAGE_MEANING[MessageState(row.state)]}", ""]
+    lines += [f"  {name + ':':<14}{value}" for name, value in facts if value]
+    if story.exchanges:
+        lines += ["", "Exchanges", *(f"  {_relation(each, zone)}" for each in _few(story.exchanges))]
+    lines += ["", "What happened", *(f"  {told(each, asdict(row), zone)}" for each in story.events)]
+    return [one_line(line) for line in lines]
+
+
+def _title(row: ExchangeRow) -> str:
+    what = " ".join(row.types) or row.kind
+    who = row.partner or row.from_address or "nobody we know"
+    where = f"from {who}" if row.direction == "in" else f"to {who}"
+    verdict = f", {row.verdict.replace('_', ' ')}" if row.verdict and row.verdict != row.state else ""
+    return f"Exchange {row.id}: {what} {where}{verdict}, {row.state}"
+
+
+def _facts(row: ExchangeRow, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+    yield ("received" if row.direction == "in" else "made"), spoken(row.at, zone).strip()
+    if row.handed_over_at is not None:
+        yield "handed over", spoken(row.handed_over_at, zone).strip()
+    if row.control_number:
+        usage = f", {_USAGE.get(row.usage, row.usage)}" if row.usage else ""
+        yield "interchange", f"{row.control_number}, version {row.interchange_version}{usage}"
+        yield "identities", f"{row.sender} → {row.receiver}"
+    yield "size", f"{row.size:,} bytes, {row.segments:,} segments, SHA-256 {row.sha256}"
+    yield "TA1", row.ta1
+    yield "keys", ", ".join(f"{name} {value}" for name, value in row.keys[:MOST])
+    yield "file", row.file_name
+    yield "from", row.from_address
+    yield "to", ", ".join(row.to_addresses)
+    yield "cc", ", ".join(row.cc_addresses)
+    yield "subject", row.subject
+    yield "Message-ID", row.message_id
+    yield "mailbox", row.mailbox
+    yield "host", row.host
+    yield "user", row.user
+    yield "agreement", row.agreement
+    yield "job key", row.idempotency_key or ""
+    yield "SMTP reply", row.smtp_reply
+    yield "fault", f"{row.fault} ({row.fault_code})" if row.fault_code else ""
+    if row.settled_at is not None:
+        yield "put to rest", spoken(row.settled_at, zone).strip()
+
+
+def _group(group: GroupStory, zone: tzinfo | None) -> Iterator[str]:
+    verdicts = [group.status.replace("_", " ")] if group.status else []
+    if group.acknowledged:
+        verdicts.append(f"{group.acknowledged.replace('_', ' ')} by the partner{_when(group.acknowledged_at, zone)}")
+    yield f"Group {group.functional_id} {group.control_number} ({group.version}): {'; '.join(verdicts) or 'no verdict'}"
+    yield from (f"  {_finding(each)}" for each in _few(group.findings))
+    shown = group.sets[:MOST]
+    for each in shown:
+        yield f"  {_set(each, zone)}"
+        yield from (f"    {_finding(found)}" for found in _few(each.findings))
+    if len(group.sets) > len(shown):
+        yield f"  … and {len(group.sets) - len(shown)} more sets"
+
+
+def _set(each: SetStory, zone: tzinfo | None) -> str:
+    parts = [f"{each.set_id} {each.control_number}: {each.status.replace('_', ' ') or 'no verdict'}"]
+    if each.acknowledged:
+        parts.append(f"{each.acknowledged.replace('_', ' ')} by the partner{_when(each.acknowledged_at, zone)}")
+    if each.delivery == "delivered":
+        parts.append(f"delivered to {each.delivered_to or 'the business'}{_when(each.delivered_at, zone)}")
+    elif each.delivery:
+        parts.append({"due": "waits to be delivered"}.get(each.delivery, each.delivery))
+    if each.keys:
+        parts.append(", ".join(f"{name} {value}" for name, value in each.keys[:MOST]))
+    return "; ".join(parts)
+
+
+def _finding(each: FindingStory) -> str:
+    place = f" {each.segment}" if each.segment else ""
+    place += f"{each.element:02d}" if each.element and each.segment else ""
+    place += f"-{each.component}" if each.component else ""
+    place += f" at segment {each.position}" if each.position else ""
+    value = f" [{each.value}]" if each.value else ""
+    return f"{each.level}{place}: {each.message or each.code}{value}"
+
+
+def _acknowledgment(each: AcknowledgmentStory, zone: tzinfo | None) -> str:
+    of = f" of exchange {each.exchange}" if each.exchange is not None else ""
+    relation = "" if each.relation == "matched" else f" ({each.relation})"
+    codes = f" [{each.codes}]" if each.codes else ""
+    errors = f": {'; '.join(each.errors)}" if each.errors else ""
+    status = each.status.replace("_", " ")
+    when = spoken(each.at, zone)
+    return f"{when}  {each.kind} says {each.names}{of} is {status}{codes}{relation}, in exchange {each.carrier}{errors}"
+
+
+def _relation(each: RelatedStory, zone: tzinfo | None) -> str:
+    what = " ".join(each.types)
+    number = f" {each.control_number}" if each.control_number else ""
+    return f"{each.relation} exchange {each.id}: {each.direction} {what}{number}, {each.state}{_when(each.at, zone)}"
+
+
+def _when(at: int | None, zone: tzinfo | None) -> str:
+    return f" on {spoken(at, zone).strip()}" if at is not None else ""
+
+
+def _few(things: Sequence[_T]) -> Sequence[_T]:
+    return things[:MOST]

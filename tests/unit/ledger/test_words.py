@@ -1,0 +1,153 @@
+"""Queries as people write them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import QueryInvalid
+from gateway.ledger.moments import duration, iso, milliseconds, spoken
+from gateway.ledger.query import Query, identity_parts, number_forms
+from gateway.ledger.words import ALIASES, FIELDS, parse_query
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=BERLIN)
+
+
+def at(*parts, zone=BERLIN):
+    return milliseconds(datetime(*parts, tzinfo=zone))
+
+
+def parsed(*words):
+    return parse_query(words, NOW, BERLIN)
+
+
+def test_words_flags_and_free_text_together():
+    assert parsed("partner=acme", "type:850", "overdue", "needs-attention=no", "4711", "Sunday") == Query(
+        partner="acme", type="850", overdue=True, needs_attention=False, text="4711 Sunday"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "criterion"),
+    [
+        ("isa13=17", {"control_number": "17"}),
+        ("GS06=17", {"group_control_number": "17"}),
+        ("st02=0001", {"set_control_number": "0001"}),
+        ("key=po=4500*", {"business_key": "po=4500*"}),
+        ("message-id=<a=b:c@x.example>", {"message_id": "a=b:c@x.example"}),
+        ("sender=ZZ:OURCO", {"sender": "ZZ:OURCO"}),
+        ("from=*@acme.example", {"from_address": "*@acme.example"}),
+        ("direction=Inbound", {"direction": "in"}),
+        ("state=in-doubt", {"state": "in doubt"}),
+        ("state=in doubt", {"state": "in doubt"}),
+        ("state=refused-by-the-partner", {"state": "refused by the partner"}),
+        ("verdict=partially-accepted", {"verdict": "partially_accepted"}),
+        ("usage=test", {"usage": "T"}),
+        ("limit=5", {"limit": 5}),
+        ("before=1795312800000-17", {"before": (1_795_312_800_000, 17)}),
+        ("duplicate=NO", {"duplicate": False}),
+        ("<CAF=abc@mail.example>", {"text": "<CAF=abc@mail.example>"}),
+        ("=x", {"text": "=x"}),
+    ],
+)
+def test_each_word(word, criterion):
+    assert parsed(word) == Query(**criterion)
+
+
+@pytest.mark.parametrize(
+    ("words", "since", "until"),
+    [
+        (["on=2026-11-22"], at(2026, 11, 22), at(2026, 11, 23)),
+        (["on=2026-11"], at(2026, 11, 1), at(2026, 12, 1)),
+        (["on=2026"], at(2026, 1, 1), at(2027, 1, 1)),
+        (["on=today"], at(2026, 11, 22), at(2026, 11, 23)),
+        (["on=yesterday"], at(2026, 11, 21), at(2026, 11, 22)),
+        (["since=2026-11-20", "until=2026-11-21"], at(2026, 11, 20), at(2026, 11, 22)),
+        (["since=7d"], at(2026, 11, 15, 12), None),
+        (["since=36h", "until=now"], at(2026, 11, 21), at(2026, 11, 22, 12)),
+        (["since=2026-11-22T02:00:00Z"], at(2026, 11, 22, 2, zone=UTC), None),
+        (["since=2026-11-22T02:00"], at(2026, 11, 22, 2), None),
+        (["until=2026-11-22 02:00"], None, at(2026, 11, 22, 2)),
+        (["on=2026-10-25"], at(2026, 10, 25), at(2026, 10, 26)),  # a day of 25 hours in Berlin
+        (["on=2026-11-22", "zone=America/New_York"], at(2026, 11, 22, 6), at(2026, 11, 23, 6)),
+    ],
+)
+def test_times(words, since, until):
+    assert parsed(*words) == Query(since=since, until=until)
+
+
+def test_a_day_of_changing_clocks_has_25_hours():
+    query = parsed("on=2026-10-25")
+    assert query.until - query.since == 25 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["partnr=acme"], "at partnr=acme: there is no field partnr; did you mean partner?"),
+        (["colour:red"], "The fields are partner, direction"),
+        (["state=overdu"], "at state=overdu: overdu is not possible here; did you mean overdue?"),
+        (["partner="], "at partner=: a value is missing"),
+        (["partner=a", "partner:b"], "partner is asked twice"),
+        (["since=soon"], "at since=soon: it is no time; write for example"),
+        (["since=2026-02-30"], "it is no time"),
+        (["until=9999"], "it is no time"),
+        (["since=999999w"], "it is no time"),
+        (["since=2026-13"], "it is no time"),
+        (["on=7d"], "a day, month or year is wanted"),
+        (["since=today", "until=yesterday"], "ends before it begins"),
+        (["zone=Mars/Olympus"], "no such time zone"),
+        (["zone=../../etc/passwd"], "no such time zone"),
+        (["limit=0"], "a number from 1 on"),
+        (["limit=many"], "a number from 1 on"),
+        (["before=x"], "not the cursor"),
+        (["overdue=perhaps"], "yes or no"),
+        (["subject=*a*b*c*d*"], "more than 4 stars"),
+        (["subject=" + "x" * 1001], "1001 characters; 1000 are allowed"),
+        (["subject=a\0b"], "never stored"),
+        (["subject=\udcff"], "never stored"),
+        (["x"] * 21, "more than 20 words"),
+    ],
+)
+def test_a_word_that_cannot_be_understood_is_named_with_what_could_stand_there(words, said):
+    with pytest.raises(QueryInvalid) as caught:
+        parsed(*words)
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_any_words_give_a_query_or_a_fault(words):
+    with suppress(QueryInvalid):
+        parse_query(words, NOW)
+
+
+@given(st.sampled_from(sorted({*FIELDS, *ALIASES})), st.sampled_from("=:"), st.text(max_size=30))
+def test_any_value_of_any_field_gives_a_query_or_a_fault(field, sign, value):
+    with suppress(QueryInvalid):
+        parse_query([field + sign + value], NOW)
+
+
+def test_a_control_number_is_looked_for_with_any_number_of_leading_zeros():
+    assert set(number_forms("0017")) == {"17", "017", "0017", *("17".zfill(width) for width in range(5, 10))}
+    assert number_forms("0") == ("0", *("0" * width for width in range(2, 10)))
+    assert number_forms("AB12") == ("AB12",)
+    assert number_forms("1234567890") == ("1234567890",)
+
+
+def test_an_identity_may_be_written_with_and_without_its_qualifier():
+    assert identity_parts("1:123456789") == ("01", "123456789")
+    assert identity_parts(" OURCO ") == (None, "OURCO")
+
+
+def test_times_for_people():
+    assert spoken(1_795_312_813_000, BERLIN) == "22 Nov 2026 03:00:13"
+    assert iso(1_795_312_813_042, BERLIN) == "2026-11-22T03:00:13.042+01:00"
+    assert iso(None) is None
+    assert [duration(ms) for ms in (0, 5_000, 840_000, 90_061_000)] == ["0 s", "5 s", "14 min", "1 d 1 h"]
