@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple, cast
 
-from gateway.x12.guideline.elements import Complaint, ElementJudge
+from gateway.x12.guideline.elements import ElementJudge
 from gateway.x12.guideline.model import Guideline, Requirement, Segment
 from gateway.x12.guideline.plan import KEY, REMEMBERED_VALUES, Choice, Move, Node, Plan, Way
 from gateway.x12.guideline.wording import Notes
-from gateway.x12.model import Finding, Level
+from gateway.x12.model import Finding
 
 BLANKS: Final = "\r\n\t \x00"
 ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
@@ -110,8 +109,8 @@ class SetJudge:
                 return behind
         return len(pieces)
 
-    def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:
-        """The loop. One function with many names, because a call for each segment would double its time."""
+    def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:  # noqa: C901, PLR0912  # a call for each segment would double its time
+        """The loop over segments in order; what is new, special or wrong is handled beside it."""
         counts, leading, nodes = self._counts, self._leading, self._plan.nodes
         mark = self._plan.separators.element
         moves, target = self._at.moves, self._at.index
@@ -122,7 +121,7 @@ class SetJudge:
                 text = text.lstrip(BLANKS)
             found = moves.get(text[:KEY])
             if found.__class__ is Choice:  # several segments of this id: a qualifier tells which
-                choice = cast("Choice", found)
+                choice = found
                 if choice.read is None:
                     begin = text.find(mark) + 1
                     end = text.find(mark, begin)
@@ -202,6 +201,8 @@ class SetJudge:
 
     def _miss(self, node: Node, index: int, position: int) -> None:
         self._counts[node.index] = REPORTED
+        if any(self._counts[each.index] > 0 for each in self._plan.shadows(node)):
+            return  # it may be there, taken for its namesake further up
         self._notes.missing(node, index, position)
 
     def _crowded(self, move: Move, text: str, index: int) -> Move:
@@ -331,7 +332,7 @@ class UnknownJudge:
 def _step(position: int, node: Node | None) -> Step:
     if node is None or node.parent is None:
         return Step(position, 0, "", "", None)
-    depth, above = -1, node.parent
-    while above is not None:
-        depth, above = depth + 1, above.parent  # type: ignore[assignment]
+    depth, above = 0, node.parent
+    while above.parent is not None:
+        depth, above = depth + 1, above.parent
     return Step(position, depth, node.loop_id, node.segment.name, node.segment)

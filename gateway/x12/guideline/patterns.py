@@ -246,7 +246,7 @@ def _presence(presence: list[int], position: int) -> int:
     return presence[position - 1] if position <= len(presence) else ABSENT
 
 
-def _condition(condition: Condition, there: list[int]) -> str:
+def _condition(condition: Condition, there: list[int]) -> str:  # noqa: PLR0911  # one for each kind
     """A zero-width pattern that holds when the condition does."""
     match condition.kind:
         case "P":

@@ -99,6 +99,7 @@ class Plan:
         self.root = self._number(guideline.root, None)
         self.segment_ids = frozenset(node.segment.id for node in self.nodes)
         self.spots = self._spots()
+        self._shadows: dict[int, tuple[Node, ...]] = {}
         self.qualifiers = {
             each: frozenset().union(
                 *(
@@ -134,6 +135,7 @@ class Plan:
                 continue
             for node in nodes:
                 node.qualifiers = qualifiers(node.segment)
+            _tell_apart(nodes)
             used = sorted({spot for node in nodes for spot in node.qualifiers})
             if used:
                 spots[segment_id] = tuple(used)
@@ -201,6 +203,32 @@ class Plan:
             if codes is not None and value not in codes:
                 return False
         return True
+
+    def shadows(self, node: Node) -> tuple[Node, ...]:
+        """Earlier siblings that a required node's segment may have been taken for, being the nearer place.
+
+        An optional namesake, or a loop that has one somewhere inside: the tables leave it open which is meant.
+        """
+        found = self._shadows.get(node.index)
+        if found is None:
+            siblings = node.parent.children if node.parent is not None else []
+            earlier = [each for each in siblings if each.index < node.index]
+            found = self._shadows[node.index] = tuple(each for each in earlier if self._may_take(each, node))
+        return found
+
+    def _may_take(self, earlier: Node, node: Node) -> bool:
+        trigger = self._trigger(node)
+        inside = self.nodes[earlier.index : earlier.end]
+        alike = [each for each in inside if isinstance(each.use, Segment) and _overlap(each, trigger)]
+        if earlier.required:
+            alike = [each for each in alike if each is not self._trigger(earlier)]
+        return bool(alike)
+
+    @staticmethod
+    def _trigger(node: Node) -> Node:
+        while node.children:
+            node = node.children[0]
+        return node
 
     def behind(self, here: Node, segment_id: str, values: tuple[str, ...] | None) -> Node | None:
         """A place that lies behind ``here``, in its loop or one around it, where this segment should have stood."""
@@ -287,6 +315,23 @@ class Way:
     node: Node
     loops: tuple[Node, ...]
     skipped: tuple[int, ...]
+
+
+def _overlap(one: Node, other: Node) -> bool:
+    """Whether some segment would fit both."""
+    if one.segment.id != other.segment.id:
+        return False
+    spots = one.qualifiers.keys() & other.qualifiers.keys()
+    return all(one.qualifiers[spot] & other.qualifiers[spot] for spot in spots)
+
+
+def _tell_apart(nodes: list[Node]) -> None:
+    """Siblings that share a qualifier are told apart by the second element, where it has codes and is required."""
+    for node in nodes:
+        if any(each is not node and each.parent is node.parent and _overlap(each, node) for each in nodes):
+            elements = node.segment.elements
+            if len(elements) > 1 and not elements[1].parts:
+                node.qualifiers |= _codes_at((2, 0), elements[1])
 
 
 def qualifiers(segment: Segment) -> dict[Spot, frozenset[str]]:

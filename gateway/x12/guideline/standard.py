@@ -47,7 +47,7 @@ def _archive(version: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(BytesIO(packed))
 
 
-def _entry(version: str, name: str) -> Any:  # noqa: ANN401  # JSON
+def _entry(version: str, name: str) -> Any:  # JSON
     return json.loads(_archive(version).read(name))
 
 

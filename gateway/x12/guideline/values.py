@@ -54,7 +54,7 @@ def significant(kind: str, value: str) -> int:
     return len(value)
 
 
-def fault(kind: str, value: str, shortest: int, longest: int) -> str:
+def fault(kind: str, value: str, shortest: int, longest: int) -> str:  # noqa: PLR0911  # one for each fault
     """What is wrong with a value of this type and length, or an empty string."""
     if kind == "R" and not _REAL.fullmatch(value):
         return "type"
