@@ -23,8 +23,8 @@ def command() -> None:
 def list_(ctx: click.Context, as_json: bool) -> int:
     """Everything in quarantine, newest first."""
     from gateway.app import open_app
+    from gateway.ledger.attention import attention
     from gateway.ledger.states import ExchangeState, MessageState
-    from gateway.ledger.work import attention
 
     kept = {MessageState.QUARANTINED.value, ExchangeState.QUARANTINED.value, ExchangeState.CONFLICT.value}
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:

@@ -13,7 +13,8 @@ from gateway.cli.output import json_option, moment, print_document
 def command(ctx: click.Context, as_json: bool) -> int:
     """What needs a person now, newest first, each with its reason and the next command; then what waits."""
     from gateway.app import open_app
-    from gateway.ledger.work import attention, counts, last_batch
+    from gateway.ledger.attention import attention
+    from gateway.ledger.work import counts, last_batch
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
@@ -22,18 +23,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     if as_json:
         print_document(
             {
-                "attention": [
-                    {
-                        "reference": each.reference,
-                        "state": each.state,
-                        "at": moment(each.at),
-                        "partner": each.partner,
-                        "what": each.what,
-                        "reason": each.reason,
-                        "next": each.next_command,
-                    }
-                    for each in found
-                ],
+                "attention": [each.as_dict() for each in found],
                 "counts": numbers,
                 "last_batch": batch,
             }

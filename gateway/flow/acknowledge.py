@@ -23,8 +23,8 @@ from gateway.flow.record import Entry, all_findings, record_exchange, record_mes
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.x12.model import Header, Status
 from gateway.x12.drafts import DraftGroup
+from gateway.x12.model import Header, Status
 from partners.model import AcknowledgmentPolicy, FunctionalAck, MailSettings, TA1Policy
 
 _DUPLICATE_NUMBER = ("R", "025")

@@ -18,8 +18,8 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.mail.compose import compose, message_id
 from gateway.mail.model import Attachment, Draft
-from gateway.x12.model import Header, Party, Separators
 from gateway.x12.drafts import DraftGroup, DraftInterchange
+from gateway.x12.model import Header, Party, Separators
 from partners.model import MailSettings, Partner
 from partners.numbering import format_number, next_number
 

@@ -18,7 +18,7 @@ from gateway.flow.inbound import process
 from gateway.flow.reporter import Chorus, Reporter, Tally
 from gateway.flow.submit import submit_outbox
 from gateway.ledger import tables
-from gateway.ledger.work import Attention, attention
+from gateway.ledger.attention import Attention, attention
 
 Step = Callable[[Context], None]
 
@@ -73,18 +73,7 @@ class Summary:
             "seconds": (self.ended_at - self.started_at) / 1000,
             "counts": self.counts,
             "troubles": [{"where": where, **fault.as_dict()} for where, fault in self.troubles],
-            "attention": [
-                {
-                    "reference": each.reference,
-                    "state": each.state,
-                    "at": each.at,
-                    "partner": each.partner,
-                    "what": each.what,
-                    "reason": each.reason,
-                    "next": each.next_command,
-                }
-                for each in self.attention
-            ],
+            "attention": [each.as_dict() for each in self.attention],
             "exit_code": self.exit_code,
         }
 

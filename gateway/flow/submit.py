@@ -25,9 +25,9 @@ from gateway.errors import (
 from gateway.flow import envelope
 from gateway.flow.context import Context
 from gateway.ledger import tables
+from gateway.x12.drafts import DraftGroup, DraftSet
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 from gateway.x12.model import ExaminePolicy, InterchangeReport, Level, Party, Separators, Status
-from gateway.x12.drafts import DraftGroup, DraftSet
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
 

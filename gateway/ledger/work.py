@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.errors import NotFound
 from gateway.ledger import tables
-from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.states import MessageState
 from gateway.ledger.tables import (
     batch,
     content,
@@ -250,90 +250,6 @@ def newly_overdue(connection: Connection, now: int) -> list[Overdue]:
         .order_by(expectation.c.due_at)
     )
     return [Overdue(row.exchange, row.kind, row.partner, row.due_at, row.state) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """One thing that needs a person: ``reference`` is what a command takes (``m12`` a message, ``34`` an exchange)."""
-
-    reference: str
-    state: str
-    at: int
-    partner: str
-    what: str
-    reason: str
-    next_command: str
-
-
-_NEXT: dict[ExchangeState, str] = {
-    ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
-    ExchangeState.CONFLICT: "gateway quarantine show {ref}",
-    ExchangeState.REJECTED: "gateway exchange show {ref}",
-    ExchangeState.UNMATCHED: "gateway exchange show {ref}",
-    ExchangeState.IN_DOUBT: "gateway exchange resolve {ref} --sent | --resend",
-    ExchangeState.REFUSED: "gateway exchange show {ref}",
-    ExchangeState.OVERDUE: "gateway exchange resend {ref}",
-    ExchangeState.FAILED: "gateway exchange resend {ref}",
-    ExchangeState.BOUNCED: "gateway exchange resend {ref}",
-}
-
-_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
-
-
-def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
-    """Everything that needs a person now, newest first; what a person settled or discarded is not in it."""
-    # Some documents of it were refused: the partner was told, and somebody should know.
-    partly = and_(
-        exchange.c.direction == "in", exchange.c.verdict == "partially_accepted", exchange.c.state.in_(_TAKEN)
-    )
-    found = [
-        Attention(
-            str(row.id),
-            row.state,
-            row.at,
-            row.partner,
-            f"{'from' if row.direction == 'in' else 'to'} {row.partner or row.from_address}: "
-            f"{row.types or row.kind} {row.control_number}",
-            _reason(row.fault, row.state, row.verdict),
-            _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
-        )
-        for row in connection.execute(
-            select(exchange)
-            .where(or_(exchange.c.state.in_(list(_NEXT)), partly), exchange.c.settled_at.is_(None))
-            .order_by(exchange.c.id.desc())
-            .limit(limit)
-        )
-    ]
-    # An exchange that stands for the interchange says more than the message that carried it.
-    spoken_for = select(exchange.c.message).where(
-        exchange.c.message == message.c.id, exchange.c.state == ExchangeState.QUARANTINED
-    )
-    found += [
-        Attention(
-            f"m{row.id}",
-            row.state,
-            row.at,
-            row.partner,
-            f"message from {row.from_address or 'nobody'}: {row.subject}",
-            _reason(row.fault, row.state, ""),
-            f"gateway quarantine show m{row.id}",
-        )
-        for row in connection.execute(
-            select(message)
-            .where(message.c.state == MessageState.QUARANTINED, ~spoken_for.exists())
-            .order_by(message.c.id.desc())
-            .limit(limit)
-        )
-    ]
-    return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
-
-
-def _reason(fault: str, state: str, verdict: str) -> str:
-    if fault:
-        return str(json.loads(fault)["message"])
-    if verdict:
-        return f"{ExchangeState(state)}: {verdict.replace('_', ' ')}"
-    return state
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -1,0 +1,168 @@
+"""What needs a person, each with its reason in a sentence and the command that comes next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.tables import acknowledgment, exchange, expectation, finding, message
+
+_NEXT: dict[ExchangeState, str] = {
+    ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
+    ExchangeState.CONFLICT: "gateway quarantine show {ref}",
+    ExchangeState.REJECTED: "gateway exchange show {ref}",
+    ExchangeState.UNMATCHED: "gateway exchange show {ref}",
+    ExchangeState.IN_DOUBT: "gateway exchange resolve {ref} --sent | --resend",
+    ExchangeState.REFUSED: "gateway exchange show {ref}",
+    ExchangeState.OVERDUE: "gateway exchange resend {ref}",
+    ExchangeState.FAILED: "gateway exchange resend {ref}",
+    ExchangeState.BOUNCED: "gateway exchange resend {ref}",
+}
+_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
+_CHUNK = 500  # ids in one question
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One thing that needs a person: ``reference`` is what a command takes (``m12`` a message, ``34`` an exchange)."""
+
+    reference: str
+    state: str
+    at: int
+    partner: str
+    what: str
+    reason: str
+    next_command: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        return {
+            "reference": self.reference,
+            "state": self.state,
+            "at": self.at,
+            "partner": self.partner,
+            "what": self.what,
+            "reason": self.reason,
+            "next": self.next_command,
+        }
+
+
+def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
+    """Everything that needs a person now, newest first; what a person settled or discarded is not in it."""
+    rows = connection.execute(select(exchange).where(_exchanges()).order_by(exchange.c.id.desc()).limit(limit)).all()
+    reasons = _reasons(connection, rows)
+    found = [_of_exchange(row, reasons.get(row.id, "")) for row in rows]
+    found += [
+        _of_message(row)
+        for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
+    ]
+    return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
+
+
+def attention_count(connection: Connection) -> int:
+    """How many things need a person."""
+    exchanges = connection.execute(select(func.count()).select_from(exchange).where(_exchanges())).scalar_one()
+    messages = connection.execute(select(func.count()).select_from(message).where(_messages())).scalar_one()
+    return int(exchanges) + int(messages)
+
+
+def _exchanges() -> ColumnElement[bool]:
+    # Of a partially accepted one some documents were refused: the partner was told, and somebody should know.
+    partly = and_(
+        exchange.c.direction == "in", exchange.c.verdict == "partially_accepted", exchange.c.state.in_(_TAKEN)
+    )
+    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly), exchange.c.settled_at.is_(None))
+
+
+def _messages() -> ColumnElement[bool]:
+    # An exchange that stands for the interchange says more than the message that carried it.
+    spoken_for = select(exchange.c.id).where(
+        exchange.c.message == message.c.id, exchange.c.state == ExchangeState.QUARANTINED
+    )
+    return and_(message.c.state == MessageState.QUARANTINED, ~spoken_for.exists())
+
+
+def _of_exchange(row: Row[Any], reason: str) -> Attention:
+    way = "from" if row.direction == "in" else "to"
+    partly = row.state in _TAKEN
+    return Attention(
+        str(row.id),
+        "partially accepted" if partly else row.state,
+        row.at,
+        row.partner,
+        f"{way} {row.partner or row.from_address}: {row.types or row.kind} {row.control_number}",
+        _fault(row.fault) or reason or row.state,
+        _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
+    )
+
+
+def _of_message(row: Row[Any]) -> Attention:
+    return Attention(
+        f"m{row.id}",
+        row.state,
+        row.at,
+        row.partner,
+        f"message from {row.from_address or 'nobody'}: {row.subject}",
+        _fault(row.fault) or row.state,
+        f"gateway quarantine show m{row.id}",
+    )
+
+
+def _fault(text: str) -> str:
+    return str(json.loads(text)["message"]) if text else ""
+
+
+def _reasons(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+    """The first sentence that explains each exchange: a finding of ours, the partner's error, or what is due."""
+    ids = [row.id for row in rows]
+    found: dict[int, str] = {}
+    for at in range(0, len(ids), _CHUNK):
+        chunk = ids[at : at + _CHUNK]
+        found |= _awaited(connection, chunk) | _said_by_partner(connection, chunk) | _found_by_us(connection, chunk)
+    return found
+
+
+def _found_by_us(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    first = (
+        select(func.min(finding.c.id))
+        .where(finding.c.exchange.in_(ids), finding.c.level == "error")
+        .group_by(finding.c.exchange)
+    )
+    rows = connection.execute(select(finding.c.exchange, finding.c.message).where(finding.c.id.in_(first)))
+    return {row.exchange: row.message for row in rows}
+
+
+def _said_by_partner(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    rows = connection.execute(
+        select(acknowledgment)
+        .where(acknowledgment.c.exchange.in_(ids), acknowledgment.c.status != "accepted")
+        .order_by(acknowledgment.c.id.desc())
+    )
+    found: dict[int, str] = {}
+    for row in rows:
+        errors = json.loads(row.errors)
+        word = row.status.replace("_", " ")
+        if errors or row.exchange not in found:
+            found[row.exchange] = f"Its {row.kind} says {row.names} is {word}" + (f": {errors[0]}" if errors else ".")
+    return found
+
+
+def _awaited(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    rows = connection.execute(
+        select(expectation).where(expectation.c.exchange.in_(ids), expectation.c.overdue_at.is_not(None))
+    )
+    return {row.exchange: f"{_name(row.kind)} was due {_moment(row.due_at)} and has not come." for row in rows}
+
+
+def _name(kind: str) -> str:
+    return "The functional acknowledgment (997 or 999)" if kind == "functional" else f"The {kind}"
+
+
+def _moment(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC).astimezone():%Y-%m-%d %H:%M}"
