@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from partners.model import Agreement, Partner
-from partners.profile_values import show, web_address
+from partners.profile_values import command_line, in_clear, show, web_address
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
@@ -81,11 +81,13 @@ def _delivery(agreement: Agreement) -> Found:
         if "://" in delivery.target:
             yield ("delivery", "kind"), f"{show(delivery.target)} is a URL; use kind http"
     elif not delivery.target:
-        yield ("delivery", "target"), f"is missing: kind {delivery.kind} needs a {_TARGET[delivery.kind]}"
-    elif delivery.kind == "http" and (wrong := web_address(delivery.target)):
+        yield ("delivery", "target"), f"is missing: kind {delivery.kind} needs a {_TARGET[delivery.kind][0]}"
+    elif wrong := _TARGET[delivery.kind][1](delivery.target):
         yield ("delivery", "target"), wrong
+    elif delivery.kind == "http" and delivery.secret and in_clear(delivery.target):
+        yield ("delivery", "target"), "the secret would cross the network unencrypted; use https"
     if delivery.secret and delivery.kind != "http":
         yield ("delivery", "secret"), f"only kind http sends a secret, not kind {delivery.kind}"
 
 
-_TARGET = {"command": "command line", "http": "URL"}
+_TARGET = {"command": ("command line", command_line), "http": ("URL", web_address)}

@@ -5,7 +5,9 @@ A reader raises ``ValueError`` with a reason for operators; ``WrongItemError`` s
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from string import Formatter
@@ -40,8 +42,8 @@ _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _HEX = re.compile(r"0[xX]([0-9a-fA-F]{2})")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_ELEMENT = r"[A-Z][A-Z0-9]{1,2}[0-9]{2}(?:-[0-9]{1,2})?"
-_ELEMENT_PATH = re.compile(rf"{_ELEMENT}(?:\[{_ELEMENT}=[^\[\]=]+\])?")
+_PLACE = r"(?!00)[0-9]{2}(?:-[0-9]{1,2})?"
+_ELEMENT_PATH = re.compile(rf"(?P<segment>[A-Z][A-Z0-9]{{1,2}}){_PLACE}(?:\[(?P=segment){_PLACE}=[^\[\]]+\])?")
 
 T = TypeVar("T")
 
@@ -295,17 +297,37 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
+def command_line(text: str) -> str:
+    """Why ``text`` is no command line (split as a shell does), or an empty text where it is one."""
+    try:
+        return "" if shlex.split(text) else "the command line is empty"
+    except ValueError as problem:
+        return f"{show(text)} is not a command line: {problem}"
+
+
 def web_address(text: str) -> str:
     """Why ``text`` is no http or https URL for a hook, or an empty text where it is one."""
     try:
         parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # a port that is no number raises
     except ValueError as problem:
-        return f"{show(text)} is not a URL: {problem}"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"{show(text)} is not a URL; write https://… (or http://…)"
-    if parts.username or parts.password:
+        return f"this is not a URL: {problem}"
+    if "@" in parts.netloc:
         return "a URL must not carry a password; store it with `gateway secret set` and name it in delivery.secret"
+    if parts.scheme not in {"http", "https"} or not host:
+        return f"{show(text)} is not a URL; write https://… (or http://…)"
     return ""
+
+
+def in_clear(url: str) -> bool:
+    """Whether what is sent to the URL crosses a network unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        near = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        near = host == "localhost"
+    return parts.scheme == "http" and not near
 
 
 def _matching(value: object, pattern: re.Pattern[str], advice: str) -> str:

@@ -1,5 +1,6 @@
 """Profiles survive being written and read, whatever they say."""
 
+import shlex
 import string
 import tomllib
 from datetime import timedelta
@@ -80,7 +81,7 @@ acknowledgments = st.builds(
 unit = st.sampled_from(["set", "interchange"])
 deliveries = (
     st.builds(Delivery, st.just("directory"), st.just("") | words, unit, durations)
-    | st.builds(Delivery, st.just("command"), lines, unit, durations)
+    | st.builds(Delivery, st.just("command"), lines.map(shlex.quote), unit, durations)
     | st.builds(Delivery, st.just("http"), words.map("https://hook.example/{}".format), unit, durations, words)
 )
 mails = st.builds(

@@ -148,7 +148,7 @@ def test_show_tells_in_words_what_was_settled(run):
         "by ann from acme.toml",
         "edi@acme.example, edi-backup@acme.example",
         "orders: ACME Retail sends us 850, 860 in 004010",
-        "a 997, naming every transaction set; a TA1 when ISA14 asks for it",
+        "a 997, naming every transaction set; a TA1 when ISA14 asks for it or the interchange is refused",
         "each transaction set as a file in inbox/acme",
         "po (BEG03), changed_po (BCH03)",
         "invoices: we send ACME Retail 810 in 004010",

@@ -195,8 +195,11 @@ def test_endless_nesting_is_an_error_like_any_other():
         ('acknowledgment.functional = "998"', "use one of auto, 997, 999, none"),
         ('delivery.kind = "ftp"', "use one of directory, command, http"),
         ('delivery.kind = "command"', "kind command needs a command line"),
+        ('delivery = { kind = "command", target = "take \\"it" }', "is not a command line: No closing quotation"),
         ('delivery = { kind = "http", target = "ftp://x.example" }', "write https://…"),
         ('delivery = { kind = "http", target = "https://u:p@x.example" }', "must not carry a password"),
+        ('delivery = { kind = "http", target = "http://x.example", secret = "s" }', "unencrypted; use https"),
+        ('delivery = { kind = "http", target = "https://x.example:port" }', "this is not a URL"),
         ('delivery.target = "https://x.example"', "use kind http"),
         ('delivery.secret = "hook"', "only kind http sends a secret"),
         ('mail.subject = "{sender.__class__}"', "{sender.__class__} is not known to templates"),
@@ -226,7 +229,9 @@ def test_each_wrong_value_is_told_with_what_is_allowed(line, said):
         ('sets = ["850"]\nbusiness_keys = ["BEG03"]', 'write { po = "BEG03" }'),
         ('sets = ["850"]\nbusiness_keys = { PO = "BEG03" }', "cannot name a business key"),
         ('sets = ["850"]\nbusiness_keys = { po = "BEG" }', "is not an element"),
+        ('sets = ["850"]\nbusiness_keys = { po = "BEG00" }', "is not an element"),
         ('sets = ["850"]\nbusiness_keys = { po = "REF02[REF01]" }', "is not an element"),
+        ('sets = ["850"]\nbusiness_keys = { po = "REF02[N101=ST]" }', "is not an element"),
     ],
 )
 def test_each_wrong_value_of_an_agreement_is_told_with_what_is_allowed(line, said):
@@ -236,9 +241,18 @@ def test_each_wrong_value_of_an_agreement_is_told_with_what_is_allowed(line, sai
 
 
 @pytest.mark.parametrize("path", ["BEG03", "N104", "CLM05-1", "REF02[REF01=IA]", "SV101-2[SV101-1=HC]"])
-def test_element_paths_of_business_keys_are_taken(path):
+def test_element_paths_of_business_keys_are_taken_and_the_x12_engine_takes_them_too(path):
+    from gateway.x12.extract import ElementPath
+
+    assert str(ElementPath.parse(path)) == path
     text = SHORT + f'business_keys = {{ key = "{path}" }}\n'
     assert read_profile(text).agreements[0].business_keys == (("key", path),)
+
+
+def test_a_secret_may_go_unencrypted_to_this_machine_only():
+    hook = 'delivery = {{ kind = "http", target = "http://{}:8080/hook", secret = "s" }}\n'
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert read_profile(hook.format(host) + SHORT).agreements[0].delivery.secret == "s"
 
 
 def test_a_partner_wide_mistake_is_told_once_and_where_it_is_written():

@@ -1,0 +1,64 @@
+"""Partner profiles on PostgreSQL."""
+
+from threading import Thread
+
+import pytest
+from sqlalchemy import create_engine
+
+from gateway.errors import ProfileOverlap
+from partners.model import Status
+from partners.profile import read_profile
+from partners.store import Applied, PartnerStore
+from partners.tables import metadata
+
+pytestmark = pytest.mark.integration
+
+TEXT = """\
+key = "{key}"
+addresses = ["{address}"]
+identities = ["ZZ:{key}"]
+agreement = [{{ direction = "in", sets = ["850"] }}]
+"""
+
+
+def profile(key, address=None):
+    text = TEXT.format(key=key, address=address or f"edi@{key}.example")
+    return read_profile(text), text, f"{key}.toml"
+
+
+@pytest.fixture
+def engine(postgres):
+    url = postgres.fresh_database().replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(url)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_profiles_are_applied_and_read_back(engine):
+    store = PartnerStore(engine)
+    store.apply([profile("bolt"), profile("acme")], by="ann", at=1_700_000_000_000)
+    assert [each.key for each in store.current()] == ["acme", "bolt"]
+    assert store.set_status("acme", Status.LIVE, by="bob", at=1_700_000_000_001) == Applied("acme", 2, "changed")
+    assert [(each.key, each.revision, each.by) for each in store.heads()] == [("acme", 2, "bob"), ("bolt", 1, "ann")]
+    assert [each.status for each in store.revisions("acme")] == [Status.DRAFT, Status.LIVE]
+    with pytest.raises(ProfileOverlap):
+        store.apply([profile("coil", "edi@acme.example")], by="ann", at=1_700_000_000_002)
+
+
+def test_of_rivals_at_the_same_time_one_wins_and_the_others_are_told(engine):
+    faults = []
+
+    def work(one):
+        try:
+            PartnerStore(engine).apply([one], by="ann", at=1)
+        except Exception as fault:  # noqa: BLE001 - which fault is what the test asks
+            faults.append(type(fault).__name__)
+
+    threads = [Thread(target=work, args=(profile(f"rival{n}", "edi@same.example"),)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == ["ProfileOverlap"] * 5
+    assert len(PartnerStore(engine).current()) == 1
