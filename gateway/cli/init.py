@@ -73,7 +73,12 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
     # Last, so that a home without gateway.toml is one that was never finished, and can be made again.
     _write(place / FILE_NAME, text)
 
-    placeholders = [each for each in (name, domain, *identities) if each in _placeholders()]
+    ours = {PLACEHOLDER_NAME, PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY}
+    placeholders = [each for each in (name, domain, *identities) if each in ours]
+        each
+        for each in (name, domain, *identities)
+        if each in {PLACEHOLDER_NAME, PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY}
+    ]
     if as_json:
         print_document({"home": str(place), "revision": newest(), "placeholders": placeholders})
     else:
@@ -110,12 +115,6 @@ def _own_domain() -> str:
         return ""
     local = found.endswith((".local", ".localdomain", ".internal", ".arpa")) or found == "localhost"
     return found if "." in found and not local else ""
-
-
-def _placeholders() -> set[str]:
-    from gateway.settings.template import PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY, PLACEHOLDER_NAME
-
-    return {PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY, PLACEHOLDER_NAME}
 
 
 def _directories(home: Path, *inside: Path) -> None:

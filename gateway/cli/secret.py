@@ -32,6 +32,11 @@ def set_(ctx: click.Context, name: str, as_json: bool) -> None:
     from gateway.ledger.secrets import LEDGER, check_name
 
     check_name(name)
+    if name == "database":
+        raise click.UsageError(
+            "The database cannot hold its own password: give it as GATEWAY_SECRET_DATABASE "
+            "or in the credentials directory."
+        )
     with open_app(ctx.obj["home"]) as app:
         app.secrets.set(name, _value(name), app.actor, app.now())
         app.record("secret-set", name=name)

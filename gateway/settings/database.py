@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 DEFAULT_URL = "sqlite:///ledger.db"
+PASSWORD = "{password}"  # noqa: S105 - where one goes, not one
 
 _DIALECTS = {
     "sqlite": "sqlite",
@@ -32,6 +33,11 @@ def database_url(written: str, home: Path) -> str:
     return f"{dialect}://{rest}"
 
 
+def with_password(url: str, password: str) -> str:
+    """The URL with its ``{password}`` filled in, whatever characters the password has."""
+    return url.replace(PASSWORD, quote(password, safe=""))
+
+
 def _sqlite_file(rest: str, home: Path) -> str:
     if not rest.startswith("/") or rest == "/" or rest.startswith("/:memory:"):
         raise ValueError("sqlite:/// and a file are wanted: a ledger in memory would be lost")
@@ -47,7 +53,7 @@ def _refuse_password(rest: str) -> None:
         _ = parts.port
     except ValueError:
         raise ValueError("postgresql://USER:{password}@HOST:PORT/DATABASE is wanted") from None
-    if password not in {None, "{password}"} or "password=" in parts.query.lower():
+    if password not in {None, PASSWORD} or "password=" in parts.query.lower():
         raise ValueError(
             "passwords never stand in this file: write {password} in the url "
             "and give the secret database in the environment or the credentials directory"

@@ -156,6 +156,11 @@ def test_a_name_that_cannot_be_is_refused_before_the_value_is_asked_for(home, ru
     run("secret", "set", "../smtp", wanted=78)
 
 
+def test_the_databases_own_password_is_not_stored_in_the_database(home, run):
+    _, err = run("secret", "set", "database", wanted=2)
+    assert "GATEWAY_SECRET_DATABASE" in err
+
+
 def test_a_secret_in_the_environment_goes_first_and_that_is_said(home, run, monkeypatch, tmp_path):
     monkeypatch.setenv("GATEWAY_SECRET_SMTP", "canary-env")
     typed(monkeypatch, tmp_path, "canary-typed\n")

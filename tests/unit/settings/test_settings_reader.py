@@ -7,6 +7,7 @@ import pytest
 
 from gateway.errors import ConfigurationFault, HomeMissing, SettingsInvalid
 from gateway.settings import parse_settings, read_settings, template_settings
+from gateway.settings.database import with_password
 
 HEAD = '[gateway]\nname = "Our Company"\ndomain = "edi.example.com"\nidentities = ["ZZ:OURCO", "1:123456789"]\n'
 MAILBOX = '[mailbox.orders]\nhost = "pop.example.com"\nuser = "edi"\n'
@@ -154,6 +155,13 @@ def test_nesting_without_end_is_refused_and_not_a_traceback():
 )
 def test_database_urls_become_what_sqlalchemy_wants(written, wanted):
     assert parsed(f'{HEAD}[database]\nurl = "{written}"\n').database_url == wanted
+
+
+def test_any_password_fits_into_the_database_url():
+    from sqlalchemy import make_url
+
+    url = with_password("postgresql+psycopg://gw:{password}@db:5432/x", "a/b@c:d%e #?ü")
+    assert (make_url(url).password, make_url(url).host) == ("a/b@c:d%e #?ü", "db")
 
 
 def test_a_directory_without_the_file_is_no_home(tmp_path):

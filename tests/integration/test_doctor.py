@@ -1,0 +1,93 @@
+"""The doctor on real hosts: Dovecot with TLS, Postfix with STARTTLS, PostgreSQL with a password."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Runs the gateway in a process of its own on a home in ``tmp_path``; gives exit code and output."""
+
+    def call(*words, **environment):
+        done = subprocess.run(
+            [sys.executable, "-c", "from gateway.cli import main; main()", "--home", str(tmp_path / "home"), *words],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=120,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    words = ("--name", "Ours", "--domain", "edi.ours.example", "--identity", "ZZ:OURCO")
+    assert call("init", *words)[0] == 0
+    return call
+
+
+def write(tmp_path, text):
+    with (tmp_path / "home/gateway.toml").open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def failed(output):
+    return {each["name"]: each for each in json.loads(output)["checks"] if each["result"] == "failed"}
+
+
+def hosts(dovecot, postfix, account, *, ca_file):
+    return (
+        f'[mailbox.tls]\nhost = "{dovecot.host}"\nport = {dovecot.pop3s_port}\nuser = "{account.name}"\n'
+        f'secret = "box"\n{ca_file(dovecot)}'
+        f'[mailbox.starttls]\nhost = "{dovecot.host}"\nport = {dovecot.pop3_port}\nsecurity = "starttls"\n'
+        f'user = "{account.name}"\nsecret = "box"\n{ca_file(dovecot)}'
+        f'[smtp]\nhost = "{postfix.host}"\nport = {postfix.port}\nsender = "edi@example.test"\n{ca_file(postfix)}'
+    )
+
+
+def test_mailboxes_and_smtp_with_trusted_certificates_are_in_order(dovecot, postfix, gateway, tmp_path):
+    account = dovecot.account()
+    account.deliver(b"From: a@example.test\r\nSubject: one\r\n\r\nhello\r\n")
+    write(tmp_path, hosts(dovecot, postfix, account, ca_file=lambda host: f'ca_file = "{host.ca_file}"\n'))
+    code, said = gateway("doctor", GATEWAY_SECRET_BOX=account.password)
+    assert code == 0, said
+    assert said.count("1 message waiting") == 2
+    assert len(account.waiting()) == 1
+
+
+def test_certificates_that_nobody_trusts_and_wrong_passwords_are_told_apart(dovecot, postfix, gateway, tmp_path):
+    account = dovecot.account()
+    write(tmp_path, hosts(dovecot, postfix, account, ca_file=lambda _: ""))
+    code, said = gateway("doctor", "--json", GATEWAY_SECRET_BOX="canary-wrong")
+    assert code == 69
+    assert set(failed(said)) == {"mailbox tls", "mailbox starttls", "smtp"}
+    assert all("not safe" in each["sentence"] for each in failed(said).values())
+
+    text = (tmp_path / "home/gateway.toml").read_text()
+    (tmp_path / "home/gateway.toml").write_text(
+        text.replace('secret = "box"\n', f'secret = "box"\nca_file = "{dovecot.ca_file}"\n')
+    )
+    _, said = gateway("doctor", "--json", GATEWAY_SECRET_BOX="canary-wrong")
+    assert "refused the login" in failed(said)["mailbox tls"]["sentence"]
+    assert "canary-wrong" not in said
+
+
+def test_a_ledger_on_postgresql_gets_its_password_from_outside(postgres, gateway, tmp_path):
+    url = postgres.fresh_database().replace(postgres.password.replace(" ", "%20"), "{password}")
+    write(tmp_path, f'[database]\nurl = "{url}"\n')
+    code, said = gateway("doctor", "--offline", "--json")
+    assert (code, list(failed(said))) == (78, ["database"])
+    assert "gateway secret set" in failed(said)["database"]["advice"]
+
+    password = {"GATEWAY_SECRET_DATABASE": postgres.password}
+    assert gateway("doctor", "--offline", **password)[0] == 78  # empty: not migrated yet
+    code, said = gateway("init", "--upgrade", **password)
+    assert code == 0, said
+    code, said = gateway("doctor", "--offline", **password)
+    assert code == 0, said
+    assert postgres.password not in said
