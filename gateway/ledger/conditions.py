@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, exists, false, func, lit
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.ledger.query import Query, identity_parts, number_forms
-from gateway.ledger.states import EXCHANGE_ATTENTION, ExchangeState
+from gateway.ledger.states import EXCHANGE_ATTENTION, MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
     business_key,
     exchange,
@@ -29,6 +29,7 @@ Text = ColumnElement[str]
 _NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
 _UPPER_TO_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
+_MAIL_ATTENTION = sorted(state.value for state in MESSAGE_ATTENTION)
 _CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
 # Criteria that only an exchange can meet; a mail without one never does.
 _OF_EXCHANGES = (
@@ -131,7 +132,7 @@ class Conditions:
             return [false()]
         m = message.c
         alone = ~exists().where(exchange.c.message == m.id)
-        found = [or_(alone, m.state.in_(_ATTENTION)), *self._common(query, message)]
+        found = [or_(alone, m.state.in_(_MAIL_ATTENTION)), *self._common(query, message)]
         if query.mailbox is not None:
             found.append(self._text(m.mailbox, query.mailbox))
         if query.file_name is not None:
@@ -141,7 +142,7 @@ class Conditions:
             found.append(or_(*listed))
         found += [self._mail_term(term) for term in (query.text or "").split()]
         if query.needs_attention is not None:
-            attention = m.state.in_(_ATTENTION)
+            attention = m.state.in_(_MAIL_ATTENTION)
             found.append(attention if query.needs_attention else ~attention)
         return found
 

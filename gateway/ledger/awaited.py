@@ -1,0 +1,69 @@
+"""The acknowledgments that partners owe us."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from gateway.ledger.database import reading
+from gateway.ledger.moments import duration, iso
+from gateway.ledger.tables import exchange, expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """One acknowledgment (TA1, 997, 999 or any functional one) of one exchange; ``left`` is negative when overdue.
+
+    ``due_at`` and ``left`` (ms) are None while the exchange is not handed over: the time does not run yet.
+    """
+
+    partner: str
+    exchange: int
+    kind: str
+    types: str
+    control_number: str
+    state: str
+    handed_over_at: int | None
+    due_at: int | None
+    left: int | None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its time is over."""
+        return self.left is not None and self.left <= 0
+
+    @property
+    def how_long(self) -> str:
+        """``in 3 h 5 min``, ``2 d 1 h late``, or that the time does not run yet."""
+        if self.left is None:
+            return "not handed over yet"
+        return f"{duration(self.left)} late" if self.overdue else f"in {duration(self.left)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ISO 8601, ``left`` in milliseconds."""
+        times = {"handed_over_at": iso(self.handed_over_at), "due_at": iso(self.due_at)}
+        return asdict(self) | times | {"overdue": self.overdue}
+
+
+def awaited(engine: Engine, *, partner: str = "", only_overdue: bool = False, now: int | None = None) -> list[Awaited]:
+    """What is awaited, the longest due first, what is not handed over yet at the end.
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    moment = int(time.time() * 1000) if now is None else now
+    e, x = expectation.c, exchange.c
+    columns = (e.partner, e.exchange, e.kind, x.types, x.control_number, x.state, x.handed_over_at, e.due_at)
+    statement = select(*columns).join(exchange, x.id == e.exchange)
+    if partner:
+        statement = statement.where(e.partner == partner)
+    if only_overdue:
+        statement = statement.where(e.due_at <= moment)
+    # NULL sorts first on one database and last on the other: ask for it.
+    statement = statement.order_by(e.due_at.is_(None), e.due_at, e.exchange, e.kind)
+    with reading(engine) as connection:
+        rows = connection.execute(statement).all()
+    return [Awaited(*row, left=None if row.due_at is None else row.due_at - moment) for row in rows]
