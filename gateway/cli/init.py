@@ -75,10 +75,6 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
 
     ours = {PLACEHOLDER_NAME, PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY}
     placeholders = [each for each in (name, domain, *identities) if each in ours]
-        each
-        for each in (name, domain, *identities)
-        if each in {PLACEHOLDER_NAME, PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY}
-    ]
     if as_json:
         print_document({"home": str(place), "revision": newest(), "placeholders": placeholders})
     else:
