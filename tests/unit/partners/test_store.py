@@ -1,5 +1,6 @@
 """Profiles at rest, on SQLite and (where it is installed) on PostgreSQL."""
 
+import time
 from dataclasses import replace
 from threading import Thread
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine, event, insert
 
 from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, UnknownPartner
+from partners.directory import overlaps
 from partners.model import Status
 from partners.profile import read_profile, write_profile
 from partners.store import Applied, PartnerStore
@@ -207,13 +209,18 @@ def applied_by_many(engine, claims):
 
 def rivals():
     found = []
-    for number in range(6):
+    for number in range(4):
         partner, _, file = profile(f"rival{number}")
         partner = replace(partner, addresses=("edi@same.example",))
         found.append((partner, write_profile(partner), file))
     return found
 
 
-def test_of_rivals_at_the_same_time_one_wins(engine, store):
-    assert applied_by_many(engine, rivals()) == ["ProfileOverlap"] * 5
+def test_of_rivals_at_the_same_time_one_wins(engine, store, monkeypatch):
+    def slowly(*partners, **names):
+        time.sleep(0.05)  # so that all rivals have looked before the first has written
+        return overlaps(*partners, **names)
+
+    monkeypatch.setattr("partners.store.overlaps", slowly)
+    assert applied_by_many(engine, rivals()) == ["ProfileOverlap"] * 3
     assert len(store.current()) == 1
