@@ -40,16 +40,18 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     """
     from gateway.app import open_app
     from partners.directory import overlaps
+    from partners.profile import says_status
 
     with open_app(ctx.obj["home"], actor=by) as app:
         profiles = read_files(_files(paths or [app.settings.partners_directory]))
         ours = [Identity.of(qualifier, id_) for qualifier, id_ in app.settings.identities]
         for overlap in overlaps([partner for partner, _, _ in profiles], ours):
             raise overlap
+        before = {each.key: each.status for each in app.partners.current()}
         applied = app.partners.apply(profiles, by=app.actor, at=app.now(), dry_run=dry_run)
         rows = []
-        for one, (partner, _, file) in zip(applied, profiles, strict=True):
-            status = partner.status if dry_run else app.partners.get(one.key).status
+        for one, (partner, text, file) in zip(applied, profiles, strict=True):
+            status = partner.status if says_status(text) else before.get(one.key, partner.status)
             rows.append({"key": one.key, "change": one.change, "revision": one.revision, "status": status.value})
             if one.change != UNCHANGED and not dry_run:
                 app.record("profile-applied", partner=one.key, revision=one.revision, change=one.change, file=file)

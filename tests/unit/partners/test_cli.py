@@ -99,6 +99,17 @@ def test_a_dry_run_tells_and_changes_nothing(run, home):
     assert home.recorded == []
 
 
+@pytest.mark.parametrize("dry_run", [["--dry-run"], []])
+def test_a_file_without_a_status_is_told_with_the_status_that_stays(run, home, tmp_path, dry_run):
+    run("apply", FABLE)
+    run("suspend", "fable")
+    path = tmp_path / "fable.toml"
+    path.write_text('name = "Fable Foods"\n' + Path(FABLE).read_text())
+    (row,) = rows(run("apply", str(path), "--json", *dry_run))
+    assert row == {"key": "fable", "change": "changed", "revision": 3, "status": "suspended"}
+    assert home.partners.get("fable").status == "suspended"
+
+
 def test_a_draft_is_told_how_to_start(run):
     assert "`gateway partner activate fable` starts it" in run("apply", FABLE).stderr
 
