@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ def read_files(files: Iterable[Path]) -> list[Profile]:
     for path in files:
         try:
             text = _read(path)
-            found.append((read_profile(text, path.name), text, path.name))
+            found.append((read_profile(text, _label(path)), text, _label(path)))
         except ProfileInvalid as fault:
             faults.append(fault)
     if faults:
@@ -216,10 +217,15 @@ def _read(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
-        raise ProfileInvalid(file=path.name, line=line, key="(file)", reason="this is not UTF-8 text") from None
+        raise ProfileInvalid(file=_label(path), line=line, key="(file)", reason="this is not UTF-8 text") from None
     except OSError as problem:
         reason = f"cannot be read: {problem.strerror}"
-        raise ProfileInvalid(file=path.name, line=1, key="(file)", reason=reason) from None
+        raise ProfileInvalid(file=_label(path), line=1, key="(file)", reason=reason) from None
+
+
+def _label(path: Path) -> str:
+    """The file's name as text that can be stored, whatever bytes it has."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

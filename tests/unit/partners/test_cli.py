@@ -1,6 +1,7 @@
 """`gateway partner`: what operators type and read. The home is a stand-in, its profiles are at rest in SQLite."""
 
 import json
+import os
 import sys
 import types
 from contextlib import contextmanager
@@ -124,6 +125,13 @@ def test_errors_of_all_files_are_told_together(run, tmp_path):
     assert said.startswith("a.toml, line 1, key ")
     assert "\nb.toml, line 2, key (file): this is not UTF-8 text" in said
     assert "\nc.toml, line 1, key (file): cannot be read" in said
+
+
+def test_a_file_may_have_any_name(run, home, tmp_path):
+    path = tmp_path / os.fsdecode(b"f\xffble.toml")
+    path.write_text(Path(FABLE).read_text())
+    run("apply", str(path))
+    assert home.partners.revisions("fable")[0].file == "f\ufffdble.toml"
 
 
 def test_a_partner_that_claims_our_identity_is_refused(run, tmp_path):
