@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.x12.envelope import as_count, envelope_finding, same_number
+from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
 from gateway.x12.facts import groups, known_groups
 from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
 from gateway.x12.received import AcknowledgmentReader
@@ -23,21 +23,33 @@ _IMPLEMENTATION = re.compile(r"00\d{4}X\d+[A-Z0-9]*")
 class OpenSet:
     """One transaction set from its ST on."""
 
-    __slots__ = ("_start", "acknowledgment", "findings", "fresh", "id", "implementation", "judge", "number")
+    __slots__ = (
+        "_start",
+        "acknowledgment",
+        "findings",
+        "fresh",
+        "id",
+        "implementation",
+        "judge",
+        "number",
+        "trailer_at",
+    )
 
     def __init__(self, fields: list[str], start: int, judge: SetJudge, marks: Separators, room: int) -> None:
         self.id, self.number, self.implementation = fields
         self._start = start
         self.judge = judge
         self.findings = Findings(room)
+        self.trailer_at = -1  # byte offset of SE, once it was read
         self.fresh = True  # the judge has not had the ST yet
         self.acknowledgment = AcknowledgmentReader(self.id, marks) if self.id in ("997", "999") else None
 
     def say(self, code: str, message: str, x12: str, *, level: Level = Level.ERROR, segment: str = "ST") -> None:
         """Notes something about the set as a whole."""
-        position = 1 if segment == "ST" else self.judge.count
-        finding = envelope_finding("set", f"set.{code}", message, x12, level=level, segment=segment, offset=self._start)
-        self.findings.add(replace(finding, position=position))
+        header = segment == "ST"
+        offset = self._start if header or self.trailer_at < 0 else self.trailer_at
+        finding = envelope_finding("set", f"set.{code}", message, x12, level=level, segment=segment, offset=offset)
+        self.findings.add(replace(finding, position=1 if header else self.judge.count))
 
     def trim(self) -> None:
         """Takes over what the judge has found so far, so that a huge set with many faults stays small."""
@@ -49,7 +61,7 @@ class OpenSet:
         """The verdict, after SE or where the set breaks off."""
         judge = self.judge
         self.trim()
-        self._check_trailer()
+        self._check_trailer(end)
         findings = self.findings
         return SetReport(
             self.id,
@@ -63,12 +75,13 @@ class OpenSet:
             judge.count,
         )
 
-    def _check_trailer(self) -> None:
+    def _check_trailer(self, end: int) -> None:
         judge = self.judge
         if not judge.ended:
+            self.trailer_at = end
             self.say("trailer-missing", "The transaction set ends without an SE segment.", "2", segment="SE")
             return
-        trailer = [each.strip() for each in judge.trailer[judge.trailer[:1] == ["SE"] :]] + ["", ""]
+        trailer = [each.strip()[:CLIP] for each in (*judge.trailer[1:3], "", "")]
         if as_count(trailer[0]) != judge.count:
             message = f"SE01 says {trailer[0] or 'nothing'}, the set has {judge.count} segments."
             self.say("count", message, "4", segment="SE")
@@ -123,7 +136,7 @@ class OpenGroup:
 
     def check_trailer(self, elements: list[str], here: int) -> None:
         """Judges the GE segment, given as its elements."""
-        count, number = elements[1].strip(), elements[2].strip()
+        count, number = (each.strip()[:CLIP] for each in elements[1:3])
         self._declared = as_count(count)
         if self._declared != len(self.sets):
             message = f"GE01 says {count or 'nothing'}, the group has {len(self.sets)} transaction sets."

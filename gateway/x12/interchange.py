@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
-from gateway.x12.envelope import as_count, check_gs, envelope_finding, same_number
+from gateway.x12.envelope import CLIP, as_count, check_gs, envelope_finding, same_number
 from gateway.x12.facts import known_groups
 from gateway.x12.group import OpenGroup, OpenSet
 from gateway.x12.isa import BLANKS
@@ -153,6 +153,8 @@ class OpenInterchange:
         if current.acknowledgment is not None:
             current.acknowledgment.feed(eaten)
         if judge.ended or upto < len(pieces):
+            if judge.ended:
+                current.trailer_at = offset - len(pieces[upto - 1].lstrip(BLANKS)) - 1
             self._close_set(offset)
         else:
             current.trim()
@@ -169,7 +171,7 @@ class OpenInterchange:
 
     def _gs(self, elements: list[str], here: int, _: int) -> None:
         self._close_group(here)
-        fields = [each.strip() for each in (*elements, *[""] * 9)[:9]]
+        fields = [each.strip()[:CLIP] for each in (*elements, *[""] * 9)[:9]]
         group = self._group = OpenGroup(fields, here, self._policy, MOST_FINDINGS)
         group.findings.extend(check_gs(fields, here, known_groups()))
         if group.findings.gravest > 1:
@@ -191,7 +193,7 @@ class OpenInterchange:
 
     def _iea(self, elements: list[str], here: int, _: int) -> None:
         self._close_group(here)
-        fields = [each.strip() for each in (*elements, "", "")]
+        fields = [each.strip()[:CLIP] for each in (*elements, "", "")[:3]]
         if as_count(fields[1]) != len(self._groups):
             message = f"IEA01 says {fields[1] or 'nothing'}, the interchange has {len(self._groups)} groups."
             self._say("count", message, "021", here, segment="IEA", element=1, value=fields[1])
@@ -243,7 +245,7 @@ class OpenInterchange:
         group = self._group
         if group is None:
             return False
-        fields = [each.strip() for each in (*elements, "", "", "")[1:4]]
+        fields = [each.strip()[:CLIP] for each in (*elements, "", "", "")[1:4]]
         judge = self._judge_for(fields[0], group.version, fields[2], self._marks, self._policy)
         room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL_SETS else FEW_FINDINGS
         self._set = OpenSet(fields, here, judge, self._marks, room)

@@ -139,14 +139,14 @@ class Reader:
             end = self._end_of_segments(marks)
             if self._undecided(end) and self._more():
                 continue
-            inner = self._inner_opening(end or len(text))
+            binary = self._binary(marks, end or len(text))
+            if binary == pos:
+                return self._binary_segment(marks)
+            inner = self._inner_opening(binary if binary > 0 else end or len(text))
             if inner >= 0:
                 end = text.rfind(marks.segment, pos, inner) + 1
                 self._inner = self.base + inner
                 return self._cut(marks, end) if end > 0 else self._rest(inner)
-            binary = self._binary(marks, end or len(text))
-            if binary == pos:
-                return self._binary_segment(marks)
             if binary > pos:
                 end = binary
             if end:

@@ -1,0 +1,229 @@
+"""``gateway x12``: the engine alone, on files. No home and no ledger is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from gateway.cli.output import json_option, print_rows
+
+if TYPE_CHECKING:
+    from gateway.x12 import InterchangeReport, Separators
+
+REJECTED = 65
+
+_file = click.Path(path_type=Path, dir_okay=False, allow_dash=True, exists=True)
+
+
+@click.group()
+def command() -> None:
+    """The X12 engine alone, on files. A file named - is standard input."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=_file)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="How many files at a time.")
+@click.option(
+    "--guideline", default="", metavar="NAME", help="Judge by this guideline, such as 004010 or 005010X222A1."
+)
+@json_option
+@click.pass_context
+def check(ctx: click.Context, files: tuple[Path, ...], jobs: int, guideline: str, as_json: bool) -> None:
+    """Judges every interchange in FILES and says what is wrong, and where.
+
+    With --json one document for each file, one a line. Ends with code 65 if anything is rejected.
+    """
+    if guideline:
+        _must_be_known(guideline)
+    work = [(str(each), guideline, as_json, sys.stdout.isatty()) for each in files]
+    rejected = False
+    for text, bad in _in_turn(work, jobs):
+        click.echo(text)
+        rejected = rejected or bad
+    if rejected:
+        ctx.exit(REJECTED)
+
+
+def _in_turn(work: Sequence[tuple[str, str, bool, bool]], jobs: int) -> Iterator[tuple[str, bool]]:
+    """Checks files in their order, several at a time if that is asked for. Standard input stays with us."""
+    if jobs == 1 or len(work) == 1 or any(name == "-" for name, *_ in work):
+        yield from map(_check_one, work)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    share = max(1, min(16, len(work) // (jobs * 4)))
+    with ProcessPoolExecutor(min(jobs, len(work))) as pool:
+        yield from pool.map(_check_one, work, chunksize=share)
+
+
+def _check_one(task: tuple[str, str, bool, bool]) -> tuple[str, bool]:
+    from gateway.cli.x12_words import GOOD, file_document, file_lines, plain
+    from gateway.x12 import ExaminePolicy, examine
+
+    name, guideline, as_json, colour = task
+    policy = ExaminePolicy(guidelines=_Everywhere(guideline)) if guideline else ExaminePolicy()
+    with _opened(name) as stream:
+        reports = list(examine(stream, policy))
+    bad = any(each.status not in GOOD for each in reports)
+    if as_json:
+        return json.dumps(file_document(name, reports), ensure_ascii=False), bad
+    return "\n".join(file_lines(name, reports, _coloured if colour else plain)), bad
+
+
+class _Everywhere(dict[tuple[str, str], str]):
+    """Names the same guideline for every set and version."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def get(self, _key: object, _default: object = None) -> str:  # type: ignore[override]
+        """The name, whatever is asked for."""
+        return self._name
+
+
+def _must_be_known(name: str) -> None:
+    from gateway.x12.guideline import known_sets
+
+    words = {word for word in name.split() if word != "X12"}
+    if not any(words <= {each.version, each.set_id} and each.version in words for each in known_sets()):
+        raise click.BadParameter(f"{name!r} is not known; `gateway x12 sets` lists all.", param_hint="--guideline")
+
+
+@command.command()
+@click.argument("file", type=_file)
+@click.option("--elements", is_flag=True, help="Each element on a line of its own, with its name.")
+def show(file: Path, elements: bool) -> None:
+    """Prints FILE segment by segment, indented by loop, with findings where they stand."""
+    from gateway.cli.x12_words import file_lines, plain, shown_lines
+    from gateway.x12 import examine, sniff
+
+    with _opened(str(file)) as stream:
+        data = stream.read()
+    style = _coloured if sys.stdout.isatty() else plain
+    if sniff(data) < 0:
+        for line in file_lines(str(file), list(examine(data)), style):
+            click.echo(line, err=True)
+        sys.exit(REJECTED)
+    for line in shown_lines(data, style, elements=elements):
+        click.echo(line)
+
+
+@command.command()
+@click.argument("file", type=_file)
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "ta1", "997", "999"]),
+    default="auto",
+    show_default=True,
+    help="auto: a TA1 if the interchange asks for one or is rejected, a 999 for HIPAA guides of 5010, else a 997.",
+)
+def ack(file: Path, kind: str) -> None:
+    """Writes the acknowledgment of every interchange in FILE to standard output, numbered from 1.
+
+    It goes from receiver to sender, in the separators of what it answers.
+    """
+    from gateway.x12 import examine
+
+    with _opened(str(file)) as stream:
+        reports = list(examine(stream))
+    written = 0
+    for report in reports:
+        answer = _answer(report, kind, written + 1)
+        if answer:
+            written += 1
+            click.get_binary_stream("stdout").write(answer)
+        else:
+            reason = report.findings[0].message if report.header is None else "nothing in it is to be acknowledged."
+            click.echo(f"{file}: {reason}", err=True)
+    if any(report.header is None for report in reports):
+        sys.exit(REJECTED)
+
+
+def _answer(report: InterchangeReport, kind: str, number: int) -> bytes:
+    """The acknowledgment interchange for one received interchange, or nothing where none is due."""
+    from gateway.x12 import (
+        DraftGroup,
+        DraftInterchange,
+        Header,
+        acknowledgment_version,
+        functional_acknowledgment,
+        interchange_acknowledgment,
+        wants_acknowledgment,
+        write_interchange,
+    )
+
+    received = report.header
+    if received is None:
+        return b""
+    refused = report.ta1[0] == "R"
+    wants_ta1 = kind == "ta1" or (kind == "auto" and (received.acknowledgment_requested or refused))
+    groups = []
+    for group in report.groups if kind != "ta1" and not refused else ():
+        if wants_acknowledgment(group):
+            form = _form(group.version) if kind == "auto" else kind
+            draft = functional_acknowledgment(group, form, "set")
+            version = acknowledgment_version(group, form)
+            groups.append(DraftGroup("FA", group.receiver, group.sender, len(groups) + 1, version, (draft,)))
+    if not wants_ta1 and not groups:
+        return b""
+    header = Header(
+        received.receiver, received.sender, "", "", received.version, str(number), False, received.usage or "P"
+    )
+    acks = (interchange_acknowledgment(report),) if wants_ta1 else ()
+    now = datetime.now(UTC).astimezone()
+    return write_interchange(DraftInterchange(header, tuple(groups), acks, now), _usable(report))
+
+
+def _form(version: str) -> str:
+    """999 for the guides of 005010 and later (``005010X222A1``), 997 for everything else."""
+    return "999" if version >= "005010" and "X" in version[6:7] else "997"
+
+
+def _usable(report: InterchangeReport) -> Separators:
+    """The separators of what is answered, or the usual ones where those cannot be written with."""
+    from gateway.x12 import Separators
+
+    m = report.separators
+    repetition = m.repetition or next(each for each in "^!%" if each not in (m.element, m.component, m.segment))
+    used = (m.element, m.component, m.segment, repetition)
+    if len(set(used)) == len(used) and all(len(each) == 1 and not each.isalnum() and each != " " for each in used):
+        return Separators(m.element, m.component, m.segment, repetition, m.suffix)
+    return Separators("*", ":", "~", "^", m.suffix)
+
+
+@command.command()
+@click.option("--version", default="", help="Only this version, for example 004010.")
+@json_option
+def sets(version: str, as_json: bool) -> None:
+    """What transaction sets are known, where from, and how far to trust it.
+
+    "enforced" guidelines reject; "advisory" ones only warn.
+    """
+    from dataclasses import asdict
+
+    from gateway.x12.guideline import known_sets
+
+    rows = [asdict(each) for each in known_sets() if each.version.startswith(version)]
+    columns = ("set_id", "version", "functional_id", "source", "trust")
+    print_rows(rows, columns, as_json=as_json, empty=f"No set of version {version} is known.")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield click.get_binary_stream("stdin")
+        return
+    with Path(name).open("rb") as stream:
+        yield stream
+
+
+def _coloured(text: str, colour: str) -> str:
+    return click.style(text, bold=True) if colour == "bold" else click.style(text, fg=colour)
