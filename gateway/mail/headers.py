@@ -98,7 +98,7 @@ def _parse(block: bytes, limits: Limits) -> Headers:
     text = text.rstrip("\r").replace("\r", " ").strip("\n")  # a bare CR is no line end to us, whatever others think
     if not text.strip():
         return Headers({})
-    if text.startswith(("From ", ">From ")):
+    if text.startswith(("From ", ">From ")) and not _HEADER.match(text):
         text = text.partition("\n")[2]  # the envelope line of an mbox
     count = text.count("\n") + 1
     if count > limits.headers:

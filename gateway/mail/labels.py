@@ -16,7 +16,7 @@ def label(name: str) -> str:
 
     Where it is too long, its beginning and its extension are kept. May be empty.
     """
-    text = decoded(name, limit=4_000)
+    text = decoded(name, limit=100_000)
     text = re.split(r"[/\\]", text)[-1]
     text = _DRIVE.sub("", text)
     if not (text.isascii() and text.isprintable()):
