@@ -29,6 +29,7 @@ from gateway.mail.model import Limits, Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
+from gateway.settings.database import with_password
 from partners.directory import Directory
 from partners.model import Delivery, Identity
 from partners.store import PartnerStore
@@ -70,7 +71,7 @@ class App:
         url = self.settings.database_url
         if "{password}" in url:
             # The database's own password cannot be kept in the database.
-            url = url.replace("{password}", self.secrets.outside("database"))
+            url = with_password(url, self.secrets.outside("database"))
         return open_engine(url)
 
     @cached_property

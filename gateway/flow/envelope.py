@@ -149,15 +149,12 @@ def _names(context: Context, outbound: Outbound, numbered: Numbered) -> dict[str
         "sets": "-".join(_types(numbered.groups)) or "TA1",
         "control_number": numbered.control_number,
         "group_control_number": str(first.control_number) if first else "",
-        "version": first.version if first else numbered.header.version,
         "our_name": context.settings.name,
         "partner_name": outbound.partner.name,
         "partner": outbound.partner.key,
         "date": numbered.header.date,
         "time": numbered.header.time,
         "usage": numbered.header.usage,
-        "sender_id": numbered.header.sender.id,
-        "receiver_id": numbered.header.receiver.id,
     }
 
 

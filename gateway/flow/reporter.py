@@ -38,8 +38,9 @@ class Tally:
         """Progress is not counted."""
 
     def happened(self, what: str, count: int = 1) -> None:
-        """Adds to the count of ``what``."""
-        self.counts[what] += count
+        """Adds to the count of ``what``; nothing that did not happen is counted."""
+        if count:
+            self.counts[what] += count
 
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Remembers the fault and where it happened."""

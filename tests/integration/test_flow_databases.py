@@ -1,0 +1,50 @@
+"""The same flow on SQLite and on PostgreSQL: a night in, a night out, acknowledged, duplicated, found."""
+
+from __future__ import annotations
+
+import pytest
+from builders.stage import Stage, acknowledgment, invoice, orders
+
+from gateway.flow import operate
+from gateway.flow.submit import submit
+from gateway.ledger.work import counts
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_whole_life_on_both_databases(ledger_engine, tmp_path):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    for number in range(1, 31):
+        stage.mail(orders(number))
+    stage.mail(orders(99), sender="sales@stranger.example")
+    submit(stage.context(), "acme", invoice("INV-1"))
+    submit(stage.context(), "globex", invoice("INV-2"))
+    first = stage.run()
+    assert first.counts["documents delivered"] == 30
+    assert first.counts["mails sent"] == 32
+    stage.mail(acknowledgment(100, 1, "R"))
+    stage.mail(orders(1))
+    second = stage.run()
+    assert second.counts["interchanges duplicate"] == 1
+    assert second.counts["acknowledgments repeated"] == 1
+    assert second.counts["sent interchanges rejected by partners"] == 1
+    assert sorted({each.state for each in second.attention}) == ["quarantined", "refused by the partner"]
+    with stage.ledger.reading() as connection:
+        assert counts(connection)["in delivered"] == 30
+    numbers = [row["control_number"] for row in stage.rows("exchange") if row["direction"] == "out"]
+    # Documents and acknowledgments of one identity pair share one gapless count.
+    assert sorted(numbers, key=int)[-1] == "000000031"
+    operate.settle(stage.context(), int(second.attention[0].reference), actor="anna", reason="called")
+    assert len(stage.run().attention) == 1
+
+
+def test_a_rolled_back_transaction_gives_its_numbers_back(ledger_engine, tmp_path):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    with pytest.raises(ZeroDivisionError), stage.ledger.transaction() as recorder:
+        recorder.take_number("acme", "ZZ:A", "ZZ:B", "interchange", lambda number: number + 1)
+        recorder.flush()
+        raise ZeroDivisionError
+    with stage.ledger.transaction() as recorder:
+        assert recorder.take_number("acme", "ZZ:A", "ZZ:B", "interchange", lambda number: number + 1) == 1
+    with stage.ledger.transaction() as recorder:
+        assert recorder.take_number("acme", "ZZ:A", "ZZ:B", "interchange", lambda number: number + 1) == 2

@@ -1,0 +1,331 @@
+"""Inbound: from a mail to a delivered document, an acknowledgment and a ledger record, whatever the mail is like."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders.stage import ACME, OURS, US, WHEN, Stage, invoice, orders
+
+from gateway.demo.documents import interchange, order
+from gateway.errors import MailboxUnavailable
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+def test_an_order_is_delivered_acknowledged_and_recorded_with_every_tracked_property(stage):
+    stage.mail(orders(7), subject="Order 7")
+    summary = stage.run()
+    assert summary.exit_code == 0
+    (name, data), *more = stage.delivered.items()
+    assert not more
+    assert name.startswith("acme/850_ACMERETAIL_000000007_7_0001")
+    assert b"BEG*00*SA*PO-7*" in data
+    assert data.startswith(b"ISA*") and data.rstrip().endswith(b"IEA*1*000000007~")
+    inbound, answer = stage.rows("exchange")
+    assert inbound["state"] == "delivered"
+    assert inbound["from_address"] == "edi@acme.example"
+    assert json.loads(inbound["to_addresses"]) == [US]
+    assert (inbound["subject"], inbound["file_name"]) == ("Order 7", "file1.edi")
+    assert (inbound["host"], inbound["user"]) == ("memory", US)
+    assert inbound["message_id"] == "<1@acme.example>"
+    assert (inbound["control_number"], inbound["types"], inbound["versions"]) == ("000000007", "850", "004010")
+    assert answer["answers"] == inbound["id"]
+    assert ("PO-7", "po") in [(row["value"], row["name"]) for row in stage.rows("business_key")]
+    assert stage.mailbox.messages == {}
+
+
+def test_the_997_goes_back_to_the_sender_with_reversed_identities_and_our_numbers(stage):
+    stage.mail(orders(7))
+    stage.run()
+    (mail,), (edi,) = stage.sent, stage.sent_edi
+    assert mail["To"] == "edi@acme.example"
+    assert mail["In-Reply-To"] == "<1@acme.example>"
+    isa = edi[0]
+    assert [isa[6].strip(), isa[8].strip(), isa[13]] == ["EXAMPLECO", "ACMERETAIL", "000000001"]
+    assert ["AK1", "PO", "7"] in edi
+    assert ["AK9", "A", "1", "1", "1"] in edi
+
+
+def test_several_payloads_interchanges_and_sets_are_each_delivered_and_answered(stage):
+    two = orders(2) + orders(3, order("PO-3", WHEN), order("PO-3B", WHEN, 2))
+    stage.mail(orders(1), two)
+    summary = stage.run()
+    assert summary.counts["interchanges accepted"] == 3
+    assert summary.counts["documents delivered"] == 4
+    assert len(stage.sent) == 3
+    assert [next(each for each in edi if each[0] == "AK1") for edi in stage.sent_edi] == [
+        ["AK1", "PO", "1"],
+        ["AK1", "PO", "2"],
+        ["AK1", "PO", "3"],
+    ]
+    assert [edi[0][13] for edi in stage.sent_edi] == ["000000001", "000000002", "000000003"]
+
+
+def test_one_bad_set_is_rejected_alone(stage):
+    stage.mail(orders(5, order("PO-5", WHEN), order("PO-6", WHEN, 2, quantity="MANY")))
+    summary = stage.run()
+    assert summary.exit_code == 65
+    assert len(stage.delivered) == 1
+    (edi,) = stage.sent_edi
+    assert ["AK9", "P", "2", "2", "1"] in edi
+    assert any(segment[0] == "AK4" and segment[1] == "2" for segment in edi)
+    assert [row["status"] for row in stage.rows("transaction_set")][:2] == ["accepted", "rejected"]
+
+
+def test_the_same_interchange_in_another_mail_is_not_delivered_again_and_gets_the_same_acknowledgment(stage):
+    stage.mail(orders(7))
+    stage.run()
+    stage.mail(orders(7), subject="again")
+    summary = stage.run()
+    assert summary.exit_code == 0
+    assert stage.states("in") == ["delivered", "duplicate"]
+    assert len(stage.delivered) == 1
+    first, second = stage.transport.sent
+    assert first.raw == second.raw
+
+
+def test_the_same_interchange_twice_in_one_mail_is_delivered_once(stage):
+    stage.mail(orders(7), orders(7))
+    stage.run()
+    assert stage.states("in") == ["delivered", "duplicate"]
+    assert len(stage.delivered) == 1
+    assert len(stage.sent) == 1
+
+
+def test_a_used_number_with_other_content_gets_ta1_025_and_is_not_delivered(stage):
+    stage.mail(orders(7))
+    stage.run()
+    stage.mail(orders(7, order("PO-OTHER", WHEN)))
+    summary = stage.run()
+    assert summary.exit_code == 65
+    assert stage.states("in") == ["delivered", "conflict"]
+    assert len(stage.delivered) == 1
+    assert stage.sent_edi[1][1][:2] == ["TA1", "000000007"]
+    assert stage.sent_edi[1][1][4:] == ["R", "025"]
+
+
+def test_the_very_same_mail_seen_again_is_recognised_and_only_deleted(stage):
+    raw = stage.mail(orders(7))
+    stage.run()
+    stage.mailbox.deliver(raw)
+    summary = stage.run()
+    assert summary.counts == {"seen before": 1}
+    assert "resighted" in stage.kinds()
+    assert len(stage.rows("message")) == 2  # the order, and our 997
+    assert stage.mailbox.messages == {}
+
+
+def test_nothing_is_lost_when_the_end_of_the_session_is_not_confirmed(stage):
+    stage.mail(orders(7))
+    stage.mailbox.faults["commit"] = MailboxUnavailable(mailbox="orders", host="memory", reason="cut")
+    assert stage.run().exit_code == 69
+    assert len(stage.delivered) == 1
+    stage.mailbox.faults.clear()
+    summary = stage.run()
+    assert summary.exit_code == 0
+    assert stage.mailbox.messages == {}
+    assert len(stage.delivered) == 1
+    assert len(stage.sent) == 1
+
+
+def test_a_mailbox_that_is_away_does_not_stop_the_rest_of_the_night(stage):
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="no route")
+    file = stage.settings.outbox / "acme" / "invoice.edi"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(invoice())
+    summary = stage.run()
+    assert summary.exit_code == 69
+    assert len(stage.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("sender", "data", "code"),
+    [
+        ("sales@stranger.example", orders(1), "sender.unknown"),
+        ("edi@acme.example", orders(1, sender="ZZ:NOBODY"), "identity.unknown"),
+        ("edi@acme.example", orders(1, sender="14:0700000000001"), "identity.mismatch"),
+        ("edi@acme.example", orders(1, receiver="ZZ:SOMEBODYELSE"), "receiver.not-us"),
+        ("edi@acme.example", orders(1).replace(b"*0*P*:", b"*0*T*:"), "usage.mismatch"),
+        (
+            "edi@acme.example",
+            interchange(
+                "ZZ:ACMERETAIL", OURS, 1, WHEN, [("PC", "004010", [["ST*860*0001", "BCH*01*SA*1***20261102"]])]
+            ),
+            "agreement.unexpected-type",
+        ),
+    ],
+)
+def test_what_is_not_proven_or_agreed_is_quarantined_with_its_keys_and_gets_no_answer(stage, sender, data, code):
+    stage.mail(data, sender=sender)
+    summary = stage.run()
+    assert summary.exit_code == 65
+    (exchange,) = stage.rows("exchange")
+    assert (exchange["state"], exchange["fault_code"]) == ("quarantined", code)
+    assert exchange["control_number"] == "000000001"
+    assert stage.sent == []
+    assert stage.delivered == {}
+    assert [each.reference for each in summary.attention] == [str(exchange["id"])]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"UNA:+.? 'UNB+UNOA:1+A+B+261102:2200+1'UNZ+0+1'", "payload.not-x12"),
+        (b"", "payload.not-x12"),
+        (b"just a letter", "payload.not-x12"),
+    ],
+)
+def test_a_file_that_is_no_x12_is_quarantined(stage, data, code):
+    stage.mail(data)
+    assert stage.run().exit_code == 65
+    message = stage.rows("message")[0]
+    assert (message["state"], message["fault_code"]) == ("quarantined", code)
+
+
+def test_a_letter_without_any_edi_is_quarantined_for_a_person(stage):
+    stage.mail(body="Dear EDI team, please call me.")
+    stage.run()
+    assert stage.rows("message")[0]["fault_code"] == "content.missing"
+
+
+def test_an_unreadable_interchange_among_good_ones_is_quarantined_alone(stage):
+    stage.mail(orders(1), orders(2)[:60])
+    stage.run()
+    assert len(stage.delivered) == 1
+    assert (
+        sorted(stage.states("in")) == ["delivered", "quarantined"] or stage.rows("message")[0]["state"] == "processed"
+    )
+
+
+def test_an_auto_reply_is_noted_and_never_answered(stage):
+    message = (
+        b"From: edi@acme.example\r\nTo: edi@us.example\r\nAuto-Submitted: auto-replied\r\nSubject: away\r\n\r\nBye\r\n"
+    )
+    stage.mailbox.deliver(message)
+    summary = stage.run()
+    assert summary.exit_code == 0
+    assert stage.rows("message")[0]["state"] == "noted"
+    assert stage.sent == []
+
+
+def test_garbage_never_stops_the_batch(stage):
+    stage.mailbox.deliver(b"\xff\xfe\x00garbage without any header")
+    stage.mailbox.deliver(b"")
+    stage.mail(orders(1))
+    stage.run()
+    assert len(stage.delivered) == 1
+    assert [row["state"] for row in stage.rows("message") if row["direction"] == "in"] == [
+        "quarantined",
+        "quarantined",
+        "processed",
+    ]
+
+
+def test_a_ta1_is_sent_when_isa14_asks_for_it(stage):
+    stage.mail(orders(1, ask_ta1=True))
+    stage.run()
+    (edi,) = stage.sent_edi
+    assert edi[1][0] == "TA1"
+    assert edi[1][4:] == ["A", "000"]
+
+
+def test_a_truncated_interchange_is_refused_by_ta1_and_may_come_again_with_its_number(stage):
+    stage.mail(orders(9)[: -len(b"IEA*1*000000009~\r\n")])
+    stage.run()
+    assert stage.states("in") == ["rejected"]
+    assert stage.sent_edi[0][1][4:] == ["R", "023"]
+    stage.mail(orders(9))
+    stage.run()
+    assert stage.states("in") == ["rejected", "delivered"]
+    assert len(stage.delivered) == 1
+
+
+def test_poison_that_ends_the_process_is_put_aside_after_three_attempts(stage, monkeypatch):
+    from gateway.flow import inbound
+
+    stage.mail(orders(1))
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inbound, "unpack", die)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            stage.run()
+    monkeypatch.undo()
+    assert stage.run().exit_code == 65
+    assert stage.rows("message")[0]["fault_code"] == "message.processing-failed"
+
+
+def test_a_defect_in_one_message_quarantines_that_message_only(stage, monkeypatch):
+    from gateway.flow import inbound
+
+    real = inbound.acknowledge
+
+    def fail_for_two(context, recorder, cases):
+        if any(b"PO-2" in case.payloads[0].data for case in cases):
+            raise ZeroDivisionError("a defect")
+        real(context, recorder, cases)
+
+    monkeypatch.setattr(inbound, "acknowledge", fail_for_two)
+    for number in (1, 2, 3):
+        stage.mail(orders(number))
+    stage.run()
+    assert len(stage.delivered) == 2
+    assert [row["state"] for row in stage.rows("message") if row["direction"] == "in"] == [
+        "processed",
+        "quarantined",
+        "processed",
+    ]
+
+
+def test_a_target_that_fails_is_tried_again_by_the_next_night_under_the_same_name(stage):
+    stage.settings.inbox.mkdir()
+    (stage.settings.inbox / "acme").write_text("a file where the directory should be")
+    stage.mail(orders(1))
+    summary = stage.run()
+    assert summary.exit_code == 69
+    assert stage.states("in") == ["accepted"]
+    assert len(stage.sent) == 1  # it was accepted: the partner is told
+    (stage.settings.inbox / "acme").unlink()
+    assert stage.run().exit_code == 0
+    assert stage.states("in") == ["delivered"]
+    assert len(stage.delivered) == 1
+
+
+def test_the_profile_decides_what_is_sent_back(tmp_path):
+    silent = ACME.replace(
+        '[[agreement]]\nname = "orders"',
+        '[acknowledgment]\nfunctional = "none"\nta1 = "never"\n[[agreement]]\nname = "orders"',
+    )
+    stage = Stage(tmp_path, [silent])
+    stage.mail(orders(1, ask_ta1=True))
+    stage.run()
+    assert len(stage.delivered) == 1
+    assert stage.sent == []
+
+
+def test_a_whole_interchange_can_be_delivered_without_its_rejected_sets(tmp_path):
+    whole = ACME.replace(
+        '[[agreement]]\nname = "orders"', '[delivery]\nunit = "interchange"\n[[agreement]]\nname = "orders"'
+    )
+    stage = Stage(tmp_path, [whole])
+    stage.mail(orders(5, order("PO-5", WHEN), order("PO-6", WHEN, 2, quantity="MANY"), order("PO-7", WHEN, 3)))
+    stage.run()
+    (data,) = stage.delivered.values()
+    assert b"PO-5" in data and b"PO-7" in data and b"PO-6" not in data
+    assert b"GE*2*5~" in data
+
+
+def test_raw_bytes_are_kept_for_everything(stage):
+    raw = stage.mail(orders(1))
+    stage.mailbox.deliver(b"junk")
+    stage.run()
+    kept = {bytes(row["bytes"]) for row in stage.rows("content")}
+    assert {raw, b"junk", orders(1).rstrip(b"\r\n")} <= {
+        each.rstrip(b"\r\n") if each.startswith(b"ISA") else each for each in kept
+    }
