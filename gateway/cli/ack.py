@@ -36,6 +36,7 @@ def overdue(ctx: click.Context, partner: str, as_json: bool) -> int:
 def _print(ctx: click.Context, partner: str, *, as_json: bool, only_overdue: bool, empty: str) -> int:
     from gateway.app import open_app
     from gateway.ledger.awaited import awaited
+    from gateway.ledger.events import awaited_name
 
     with open_app(ctx.obj["home"]) as app:
         found = awaited(app.engine, partner=partner, only_overdue=only_overdue)
@@ -48,7 +49,7 @@ def _print(ctx: click.Context, partner: str, *, as_json: bool, only_overdue: boo
             "exchange": each.exchange,
             "types": each.types,
             "control_number": each.control_number,
-            "awaiting": each.kind,
+            "awaiting": awaited_name(each.kind),
             "handed_over": moment(each.handed_over_at),
             "due": moment(each.due_at),
             "how_long": each.how_long,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from gateway.ledger.query import Query
     from gateway.ledger.rows import ExchangeRow, MessageRow
-    from gateway.ledger.story import MessageStory, Story
 
 _EXCHANGES = ("id", "at", "direction", "types", "partner", "state", "verdict", "control_number", "subject", "keys")
 _MAILS = ("reference", "at", "kind", "state", "from", "subject", "fault")
@@ -49,13 +48,23 @@ _FLAGS = (
 )
 
 
-def _criteria(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The words of a query as arguments, and an option for each main criterion."""
-    for name, text in reversed(_FLAGS):
-        function = click.option(f"--{name}", is_flag=True, help=text)(function)
-    for name, text in reversed(_VALUES):
-        function = click.option(f"--{name}", f"with_{name.replace('-', '_')}", metavar="VALUE", help=text)(function)
-    return click.argument("words", nargs=-1)(function)
+def _criteria(*taken: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The words of a query as arguments, and an option for each main criterion whose name is not ``taken``."""
+
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name, text in reversed(_FLAGS):
+            function = click.option(f"--{name}", is_flag=True, help=text)(function)
+        for name, text in reversed(_VALUES):
+            if name not in taken:
+                option = click.option(f"--{name}", _parameter(name), metavar="VALUE", help=text)
+                function = option(function)
+        return click.argument("words", nargs=-1)(function)
+
+    return decorated
+
+
+def _parameter(name: str) -> str:
+    return f"with_{name.replace('-', '_')}"
 
 
 def _query(words: tuple[str, ...], criteria: dict[str, Any], **defaults: Any) -> Query:
@@ -65,7 +74,7 @@ def _query(words: tuple[str, ...], criteria: dict[str, Any], **defaults: Any) ->
     from gateway.ledger.words import parse_query
 
     said = list(words)
-    said += [f"{name}={value}" for name, _ in _VALUES if (value := criteria[f"with_{name.replace('-', '_')}"])]
+    said += [f"{name}={value}" for name, _ in _VALUES if (value := criteria.get(_parameter(name)))]
     said += [name for name, _ in _FLAGS if criteria[name]]
     limited = any(word.lower().startswith(("limit=", "limit:")) for word in words)
     query = parse_query(said)
@@ -78,7 +87,7 @@ def command() -> None:
 
 
 @command.command("search")
-@_criteria
+@_criteria()
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most this many rows.")
 @click.option("--mails", is_flag=True, help="Only mails that led to no exchange: quarantined, bounces, receipts.")
 @click.option("--count", "only_count", is_flag=True, help="Say only how many there are.")
@@ -87,6 +96,7 @@ def command() -> None:
 @click.pass_context
 def search(
     ctx: click.Context,
+    /,
     words: tuple[str, ...],
     limit: int,
     mails: bool,
@@ -125,13 +135,14 @@ def search(
             return 0
         exchanges = [] if mails else find.search(app.engine, query)
         messages = [] if only_exchanges else find.search_messages(app.engine, query)
+    found: list[ExchangeRow | MessageRow] = [*exchanges, *messages]
     if as_csv:
         from gateway.ledger.export import csv_lines
 
-        for line in csv_lines(iter([*exchanges, *messages])):
+        for line in csv_lines(iter(found)):
             click.echo(line, nl=False)
     elif as_json:
-        print_rows((row.as_dict() for row in (*exchanges, *messages)), (), as_json=True)
+        print_rows((row.as_dict() for row in found), (), as_json=True)
     else:
         _print_found(exchanges, messages)
     if len(exchanges) == query.limit:
@@ -159,29 +170,32 @@ def show(ctx: click.Context, reference: str, raw: bool, mail: bool, as_json: boo
 
     with open_app(ctx.obj["home"]) as app:
         number, is_mail = _resolved(app.engine, reference, exactly=raw or mail)
-        found: Story | MessageStory = message_story(app.engine, number) if is_mail else story(app.engine, number)
+        if is_mail:
+            letter = message_story(app.engine, number)
+            document, lines, kept = letter.as_dict(), tell_message(letter), letter.message.sha256
+        else:
+            whole = story(app.engine, number)
+            document, lines, kept = whole.as_dict(), tell(whole), whole.exchange.sha256
         if raw or mail:
-            kept = found.message.sha256 if hasattr(found, "message") else found.exchange.sha256
             data = mail_of(app.engine, number) if mail and not is_mail else raw_bytes(app.engine, kept)
-            click.get_binary_stream("stdout").write(data)
+            click.echo(data, nl=False)
             return 0
     if as_json:
-        print_document(found.as_dict())
-        return 0
-    for line in tell_message(found) if hasattr(found, "message") else tell(found):
-        click.echo(line)
+        print_document(document)
+    else:
+        click.echo("\n".join(lines))
     return 0
 
 
 @command.command("export")
-@_criteria
+@_criteria("to")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="JSON Lines or CSV.")
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: stdout).")
 @click.pass_context
-def export(ctx: click.Context, words: tuple[str, ...], form: str, target: Path | None, **criteria: Any) -> int:
+def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Path | None, **criteria: Any) -> int:
     """Write everything that meets the query, however much it is: exchanges, then mails that led to none.
 
-    WORDS and options are those of search. A file is complete or not there at all.
+    WORDS and options are those of search, but an address in To or Cc is the word to=ADDRESS. A file is complete or not there at all.
     """
     from gateway.app import open_app
     from gateway.ledger.export import csv_lines, every, json_lines
@@ -281,7 +295,7 @@ def _print_found(exchanges: list[ExchangeRow], messages: list[MessageRow]) -> No
     ]
     print_rows(rows, _EXCHANGES, as_json=False, empty="" if mails else "Nothing meets the query.")
     if mails:
-        click.echo("Mails that led to no exchange:", err=True)
+        click.echo("Mails that no exchange speaks for:", err=True)
         sys.stderr.flush()
         print_rows(mails, _MAILS, as_json=False)
 

@@ -125,14 +125,16 @@ class Conditions:
     # ------------------------------------------------------------ mails
 
     def of_messages(self, query: Query) -> list[Condition]:
-        """What a mail must meet that no exchange speaks for: it has none, or waits in quarantine itself."""
+        """What a mail must meet that no exchange speaks for: it has none, or it alone waits in quarantine."""
         if any(getattr(query, name) is not None for name in _OF_EXCHANGES):
             return [false()]
         if query.unacknowledged or query.overdue or query.duplicate:
             return [false()]
         m = message.c
         alone = ~exists().where(exchange.c.message == m.id)
-        found = [or_(alone, m.state.in_(_MAIL_ATTENTION)), *self._common(query, message)]
+        spoken_for = exists().where(exchange.c.message == m.id, exchange.c.state.in_(_MAIL_ATTENTION))
+        waiting = and_(m.state.in_(_MAIL_ATTENTION), ~spoken_for)
+        found = [or_(alone, waiting), *self._common(query, message)]
         if query.mailbox is not None:
             found.append(self._text(m.mailbox, query.mailbox))
         if query.file_name is not None:

@@ -1,7 +1,8 @@
 """The kinds of events and the sentence that each one tells.
 
 A sentence is filled from the event's body and, where the body is silent, from the facts that the reader knows of the
-exchange or mail. A part in square brackets is left out when something that it names is missing or empty.
+exchange or mail. A part in square brackets is left out when something that it names is missing or empty;
+``{sets|set}`` counts: ``1 set``, ``2 sets``, ``no sets``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "discarded": "put aside; the bytes are kept[: {reason}]",
     "replaced": "replaced by exchange {by}, made from the same mail",
     # an interchange that came
-    "examined": "examined: {verdict}[, {sets} sets][, {findings} findings][, TA1 {ta1}]",
+    "examined": "examined: {verdict}[, {sets|set}][, {findings|finding}][, TA1 {ta1}]",
     "accepted": "accepted[: {reason}]",
     "rejected": "rejected[: {reason}]",
     "duplicate": "recognised as a duplicate: not delivered again[: {reason}]",
@@ -52,8 +53,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "cancelled": "cancelled; its number stays used[: {reason}]",
     "settled": "put to rest by a person[: {reason}]",
     # what comes back
-    "acknowledgment": "{kind} {status}[ note {note}][ for group {group}][: {accepted} of {received} sets accepted]"
-    "[ in exchange {carrier}][ ({relation})]",
+    "acknowledgment": "{kind} {status}[ note {note}][ for group {group}][: {accepted} of {received|set} accepted]"
+    "[, in exchange {carrier}][ ({relation})]",
     "overdue": "{kind} overdue[: it was due at {due_at}]",
     "late": "{kind} came late[ by {by_ms}]",
     "bounced": "returned by the mail system[ of {recipient}][ with status {status}][: {reason}]",
@@ -63,9 +64,12 @@ EVENT_KINDS: Mapping[str, str] = {
     "applied": "profile of {partner} applied[ as revision {revision}][ from {file}]",
 }
 
+_ENUMERATED = ("verdict", "status", "relation")  # accepted_with_errors is for machines
 _MOMENTS = ("due_at", "next_at")  # fields of bodies that are ledger times
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
-_FIELD = re.compile(r"\{(\w+)\}")
+_FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
+# What people do; of all other steps it does not matter under whose login the batch ran.
+_ACTS = frozenset({"released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "applied"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +123,23 @@ def sentence(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo 
         told = ", ".join(f"{name} {_said(name, value, zone)}" for name, value in event.body.items() if _is_said(value))
         return f"{event.kind}: {told}" if told else event.kind
     known = {**(facts or {}), **({"partner": event.partner} if event.partner else {}), **event.body}
+    if known.get("relation") == "matched":  # goes without saying
+        del known["relation"]
 
     def optional(part: re.Match[str]) -> str:
-        return part[1] if all(_is_said(known.get(name)) for name in _FIELD.findall(part[1])) else ""
+        return part[1] if all(_is_said(known.get(name)) for name, _ in _FIELD.findall(part[1])) else ""
+
+    def filled(field: re.Match[str]) -> str:
+        value = known.get(field[1])
+        return _counted(value, field[2]) if field[2] and isinstance(value, int) else _said(field[1], value, zone)
 
     # Only the template is searched for brackets and fields, never what partners wrote.
-    return _FIELD.sub(lambda field: _said(field[1], known.get(field[1]), zone), _OPTIONAL.sub(optional, template))
+    return _FIELD.sub(filled, _OPTIONAL.sub(optional, template))
 
 
 def told(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo | None = None) -> str:
-    """One line of a timeline: when, what, and who where it was a person."""
-    by = f" (by {event.actor})" if event.actor and event.actor != "gateway" else ""
+    """One line of a timeline: when, what, and of the acts of people who."""
+    by = f" (by {event.actor})" if event.actor and event.kind in _ACTS else ""
     return f"{spoken(event.at, zone)}  {one_line(sentence(event, facts, zone))}{by}"
 
 
@@ -142,15 +152,22 @@ def _is_said(value: object) -> bool:
     return value is not None and value not in ("", [], {})
 
 
+def awaited_name(kind: str) -> str:
+    """The kind of an awaited acknowledgment for people."""
+    return "997 or 999" if kind == "functional" else kind
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
 def _said(name: str, value: object, zone: tzinfo | None) -> str:
     if not _is_said(value):
         return "(unknown)"
-    if name in _MOMENTS and isinstance(value, int):
-        return spoken(value, zone).strip()
-    if name.endswith("_ms") and isinstance(value, int):
-        return duration(value)
-    if name in {"verdict", "status", "relation"}:
-        return str(value).replace("_", " ")
+    if isinstance(value, int) and (name in _MOMENTS or name.endswith("_ms")):
+        return spoken(value, zone).strip() if name in _MOMENTS else duration(value)
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    if name == "kind":
+        return awaited_name(str(value))
+    return str(value).replace("_", " ") if name in _ENUMERATED else str(value)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import tzinfo
 from typing import TypeVar
 
-from gateway.ledger.events import one_line, told
+from gateway.ledger.events import awaited_name, one_line, told
 from gateway.ledger.moments import spoken
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.states import EXCHANGE_MEANING, MESSAGE_MEANING, ExchangeState, MessageState
@@ -43,7 +43,7 @@ def tell(story: Story, zone: tzinfo | None = None) -> list[str]:
         lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answered)]
         for awaited in story.awaited:
             due = f"due {spoken(awaited.due_at, zone).strip()}" if awaited.due_at else "not handed over yet"
-            lines.append(f"  awaiting {awaited.kind}: {due}{', overdue' if awaited.overdue_at else ''}")
+            lines.append(f"  awaiting {awaited_name(awaited.kind)}: {due}{', overdue' if awaited.overdue_at else ''}")
     if story.answering:
         lines += ["", "What it acknowledges"]
         lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answering)]
@@ -147,12 +147,10 @@ def _set(each: SetStory, zone: tzinfo | None) -> str:
 
 
 def _finding(each: FindingStory) -> str:
-    place = f" {each.segment}" if each.segment else ""
-    place += f"{each.element:02d}" if each.element and each.segment else ""
-    place += f"-{each.component}" if each.component else ""
-    place += f" at segment {each.position}" if each.position else ""
-    value = f" [{each.value}]" if each.value else ""
-    return f"{each.level}{place}: {each.message or each.code}{value}"
+    if each.message:
+        return f"{each.level}: {each.message}"
+    element = f"{each.element:02d}" if each.element else ""
+    return f"{each.level}: {each.code} {each.segment}{element} at segment {each.position}"
 
 
 def _acknowledgment(each: AcknowledgmentStory, zone: tzinfo | None) -> str:

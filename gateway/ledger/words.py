@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, tzinfo
 from difflib import get_close_matches
@@ -33,6 +33,14 @@ ALIASES: Mapping[str, str] = {
     "attention": "needs_attention",
     "fault_code": "fault",
 }
+# Business keys that every gateway extracts; their names may stand as a field: po=4711 is key=po=4711.
+KEY_NAMES = frozenset(
+    {
+        *("acknowledgment", "adjustment", "bill_of_lading", "catalog", "check", "claim", "forecast", "inquiry"),
+        *("invoice", "order", "original", "po", "quotation", "receipt", "reference", "release", "report"),
+        *("shipment", "trace"),
+    }
+)
 FLAGS = ("needs_attention", "unacknowledged", "overdue", "duplicate")
 FIELDS = (*(each.name for each in fields(Query)), "on", "zone")  # on: since and until of one day; zone: of the times
 
@@ -49,11 +57,17 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def parse_query(words: Sequence[str], now: datetime | None = None, zone: tzinfo | None = None) -> Query:
+def parse_query(
+    words: Sequence[str],
+    now: datetime | None = None,
+    zone: tzinfo | None = None,
+    key_names: Collection[str] = KEY_NAMES,
+) -> Query:
     """The query that ``words`` say.
 
-    Each word is ``field=value`` or ``field:value``, a flag (``overdue``), or free text. Times are in ``zone``, in the
-    zone that a word ``zone=Europe/Berlin`` names, or else local.
+    Each word is ``field=value`` or ``field:value``, a flag (``overdue``), or free text; a name of ``key_names`` stands
+    for the business key of that name. Times are in ``zone``, in the zone that a word ``zone=Europe/Berlin`` names, or
+    else local.
 
     Raises:
         QueryInvalid: names the word, and what could stand there.
@@ -61,7 +75,7 @@ def parse_query(words: Sequence[str], now: datetime | None = None, zone: tzinfo 
     given: dict[str, tuple[str, str]] = {}
     texts: list[str] = []
     for word in words:
-        field, value = _split(word)
+        field, value = _split(word, key_names)
         if field is None:
             texts.append(value)
         elif field in given:
@@ -81,7 +95,7 @@ def parse_query(words: Sequence[str], now: datetime | None = None, zone: tzinfo 
     return Query(**criteria)
 
 
-def _split(word: str) -> tuple[str | None, str]:
+def _split(word: str, key_names: Collection[str]) -> tuple[str | None, str]:
     """Field and value of a word; no field where it is free text."""
     flag = _canonical(word)
     if flag in FLAGS:
@@ -90,11 +104,16 @@ def _split(word: str) -> tuple[str | None, str]:
     if matched is None:
         return None, word
     field = _canonical(matched[1])
+    if field not in FIELDS and matched[1] in key_names and matched[3].strip():
+        return "business_key", f"{matched[1]}={matched[3].strip()}"
     if field not in FIELDS:
         near = get_close_matches(field, [*FIELDS, *ALIASES], n=1)
         hint = f"did you mean {near[0].replace('_', '-')}? " if near else ""
         allowed = ", ".join(name.replace("_", "-") for name in FIELDS)
-        raise QueryInvalid(where=word, reason=f"there is no field {matched[1]}; {hint}The fields are {allowed}")
+        raise QueryInvalid(
+            where=word,
+            reason=f"there is no field {matched[1]}; {hint}The fields are {allowed}; key={matched[1]}=… asks for a key",
+        )
     if not matched[3].strip():
         raise QueryInvalid(where=word, reason=f"a value is missing after {matched[1]}{matched[2]}")
     return field, matched[3].strip()
