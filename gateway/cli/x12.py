@@ -84,7 +84,7 @@ class _Everywhere(dict[tuple[str, str], str]):
         super().__init__()
         self._name = name
 
-    def get(self, _key: object, _default: object = None) -> str:  # type: ignore[override]
+    def get(self, _key: object, _default: object = None) -> str:
         """The name, whatever is asked for."""
         return self._name
 
@@ -139,7 +139,7 @@ def ack(file: Path, kind: str) -> None:
         answer = _answer(report, kind, written + 1)
         if answer:
             written += 1
-            click.get_binary_stream("stdout").write(answer)
+            sys.stdout.buffer.write(answer)
         else:
             reason = report.findings[0].message if report.header is None else "nothing in it is to be acknowledged."
             click.echo(f"{file}: {reason}", err=True)
@@ -165,7 +165,7 @@ def _answer(report: InterchangeReport, kind: str, number: int) -> bytes:
         return b""
     refused = report.ta1[0] == "R"
     wants_ta1 = kind == "ta1" or (kind == "auto" and (received.acknowledgment_requested or refused))
-    groups = []
+    groups: list[DraftGroup] = []
     for group in report.groups if kind != "ta1" and not refused else ():
         if wants_acknowledgment(group):
             form = _form(group.version) if kind == "auto" else kind
@@ -219,7 +219,7 @@ def sets(version: str, as_json: bool) -> None:
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield click.get_binary_stream("stdin")
+        yield sys.stdin.buffer
         return
     with Path(name).open("rb") as stream:
         yield stream

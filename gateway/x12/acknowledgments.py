@@ -1,7 +1,7 @@
 """Answers to what was examined: TA1 segments, 997 and 999 transaction sets.
 
-A 997 follows the version of the group that it answers (AK103 and AK203 from 005010 on), a 999 is always
-that of the 005010X231A1 guide. Copied values keep only characters that are no separator anywhere.
+A 997 follows the version of the group that it answers (AK103 and AK203 from 005010 on). A 999 follows the
+005010X231A1 guide for the groups that this guide knows, else the standard. Copied values keep only characters that are no separator anywhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ MOST_SEGMENTS = 5000  # AK3 or IK3 loops of one set; a set with more faults is p
 MOST_ELEMENTS = 99  # AK4 or IK4 of one AK3 or IK3
 
 _FIRST_WITH_IMPLEMENTATION = "005010"
+_GROUPS_OF_GUIDE_999 = frozenset(("BE", "HB", "HC", "HI", "HN", "HP", "HR", "HS", "RA"))  # AK101 in that guide
 _UNSAFE = re.compile(r"[^A-Za-z0-9 .,\-/()&%=?_\"]")
 # What newer code lists have and those before 005010 have not, by scope.
 _OLDER = {
@@ -60,10 +61,10 @@ def wants_acknowledgment(group: GroupReport) -> bool:
 
 def acknowledgment_version(group: GroupReport, kind: str) -> str:
     """GS08 of the group that carries the acknowledgment."""
-    if kind == "999":
+    if kind == "999" and group.functional_id in _GROUPS_OF_GUIDE_999:
         return GUIDE_999
-    version = group.version[:6]
-    return version if re.fullmatch(r"00\d{4}", version) else "004010"
+    version = group.version[:6] if re.fullmatch(r"00\d{4}.*", group.version) else "004010"
+    return max(version, _FIRST_WITH_IMPLEMENTATION) if kind == "999" else version
 
 
 def functional_acknowledgment(group: GroupReport, kind: str, detail: str) -> DraftSet:
@@ -74,7 +75,7 @@ def functional_acknowledgment(group: GroupReport, kind: str, detail: str) -> Dra
         kind: ``997`` or ``999``.
         detail: which sets it names: all (``set``), those not accepted cleanly (``rejected``), none (``group``).
     """
-    form = _Form999() if kind == "999" else _Form997(acknowledgment_version(group, kind))
+    form = (_Form999 if kind == "999" else _Form997)(acknowledgment_version(group, kind))
     named = {"set": group.sets, "group": ()}.get(
         detail, tuple(each for each in group.sets if each.status is not Status.ACCEPTED)
     )
@@ -97,10 +98,10 @@ def _group_trailer(group: GroupReport, form: _Form997) -> list[str]:
 class _Form997:
     """How a 997 of a version is written; a 999 differs in few places."""
 
-    implementation = ""
     segment_tag, element_tag, set_tag = "AK3", "AK4", "AK5"
 
     def __init__(self, version: str) -> None:
+        self.implementation = version if version == GUIDE_999 else ""
         self.modern = version >= _FIRST_WITH_IMPLEMENTATION
         self.longest_loop = 6 if self.modern else 4
 
@@ -164,11 +165,7 @@ class _Form997:
 
 
 class _Form999(_Form997):
-    implementation = GUIDE_999
     segment_tag, element_tag, set_tag = "IK3", "IK4", "IK5"
-
-    def __init__(self) -> None:
-        super().__init__(_FIRST_WITH_IMPLEMENTATION)
 
     def code(self, finding: Finding) -> str:
         return finding.code_999

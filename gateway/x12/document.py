@@ -13,7 +13,7 @@ from gateway.x12.model import Separators
 from gateway.x12.reader import TOO_LONG, UNTERMINATED, Reader, Window
 from gateway.x12.sniff import sniff, what_instead
 
-_START = re.compile(r"\s*(ST|GS)([^A-Za-z0-9\s])")
+_START = re.compile(r"[ \t\r\n]*(ST|GS)([^A-Za-z0-9 \t\r\n])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMPONENTS = ":>"  # what separates components where no ISA says so
 
@@ -107,7 +107,7 @@ def _guess(text: str, first: str, element: str) -> Separators | None:
     sign = re.escape(element)
     body = r"[A-Za-z0-9]{3}" if first == "ST" else rf"[A-Za-z0-9]{{2}}(?:{sign}[A-Za-z0-9 ]*){{6}}{sign}[A-Za-z0-9]*"
     more = rf"{sign}[A-Za-z0-9]+(?:{sign}[A-Za-z0-9]*)?" if first == "ST" else ""
-    match = re.match(rf"\s*{first}{sign}{body}{more}[ \t]*([^A-Za-z0-9 {sign}])([\r\n]*)", text)
+    match = re.match(rf"[ \t\r\n]*{first}{sign}{body}{more}[ \t]*([^A-Za-z0-9 {sign}])([\r\n]*)", text)
     if match is None:
         return None
     component = next((each for each in _COMPONENTS if each in text and each not in (element, match[1])), "")
@@ -145,18 +145,18 @@ class _Assembly:
         for piece in window.pieces:
             text = piece.lstrip(BLANKS) if piece[:1] in BLANKS else piece
             tag = text[:3] if len(text) < 3 or text[2] != self.marks.element else text[:2]
+            if window.trouble == UNTERMINATED and tag.rstrip(self.marks.element) not in ("SE", "GE", "IEA"):
+                raise self._unreadable(f"it breaks off in segment {tag!r} at byte {window.offset + 1}")
             if self._set is not None and tag not in _ENVELOPE:
                 if text:
                     self._body.append(text)
                 continue
             if text.strip(BLANKS):
-                self._envelope(text.strip(BLANKS).split(self.marks.element), window)
+                self._envelope(text.strip(BLANKS).split(self.marks.element))
         return self._closed == "IEA"
 
-    def _envelope(self, elements: list[str], window: Window) -> None:
+    def _envelope(self, elements: list[str]) -> None:
         tag = elements[0]
-        if window.trouble == UNTERMINATED and tag not in ("SE", "GE", "IEA"):
-            raise self._unreadable(f"it breaks off in segment {tag[:20]!r} at byte {window.offset + 1}")
         elements += [""] * 9
         allowed = {
             "ST": self._set is None and (self._group is not None or not self._outer),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway.x12.isa import BLANKS
 from gateway.x12.model import Separators
 
 _PLACE = r"([A-Z][A-Z0-9]{1,2})(\d\d)(?:-(\d{1,2}))?"
@@ -82,11 +83,11 @@ def _at(elements: list[str], marks: Separators, element: int, component: int) ->
     whole = elements[element]
     repeated = whole.split(marks.repetition) if marks.repetition else [whole]
     if component == 0:
-        return [each.strip() for each in repeated]
+        return [each.strip(BLANKS) for each in repeated]
     if not marks.component:
-        return [each.strip() for each in repeated] if component == 1 else []
+        return [each.strip(BLANKS) for each in repeated] if component == 1 else []
     parts = (each.split(marks.component) for each in repeated)
-    return [each[component - 1].strip() for each in parts if len(each) >= component]
+    return [each[component - 1].strip(BLANKS) for each in parts if len(each) >= component]
 
 
 def _written(segment: str, element: int, component: int) -> str:

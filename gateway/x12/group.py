@@ -52,9 +52,12 @@ class OpenSet:
         self.findings.add(replace(finding, position=1 if header else self.judge.count))
 
     def trim(self) -> None:
-        """Takes over what the judge has found so far, so that a huge set with many faults stays small."""
+        """Takes over what the judge has found so far, so that a huge set with many faults stays small.
+
+        A judge warns where its tables are not sure: that is told to people, and never turns an A into an E.
+        """
         if self.judge.findings:
-            self.findings.extend(self.judge.findings, reportable=self.judge.trusted)
+            self.findings.extend(self.judge.findings, reportable=False)
             self.judge.findings.clear()
 
     def report(self, end: int, policy: ExaminePolicy) -> SetReport:

@@ -47,10 +47,6 @@ class SetJudge(Protocol):
         """Whether there is a guideline."""
 
     @property
-    def trusted(self) -> bool:
-        """Whether its findings may count as errors."""
-
-    @property
     def ended(self) -> bool:
         """Whether SE was consumed."""
 

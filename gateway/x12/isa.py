@@ -65,7 +65,7 @@ def opening_at(text: str, at: int) -> Opening | None:
 def loose_opening_at(text: str, at: int) -> Opening | None:
     """The ISA at ``at`` if it has sixteen elements but not their fixed widths, else None."""
     element = text[at + 3 : at + 4]
-    if not element or element.isalnum() or element.isspace():
+    if not element or element.isalnum() or element in BLANKS:
         return None
     parts = text[at : at + LONGEST].split(element, 16)
     if len(parts) < 17 or any(len(part) > most for part, most in zip(parts[1:16], _LOOSE_WIDTHS, strict=True)):

@@ -56,6 +56,6 @@ _NAMES = {"edifact": "it is EDIFACT", "ebcdic-x12": "it is X12 in EBCDIC", "xml"
 _HINTS = (
     (re.compile(rb"I\0S\0A|\0I\0S\0A"), "it is X12 in UTF-16, send it in ASCII or Latin-1"),
     (re.compile(rb"isa[^a-z0-9]00"), "its ISA is written in lower case"),
-    (re.compile(rb"ISA[^A-Za-z0-9\s]"), "its ISA is cut short or damaged beyond recognition"),
+    (re.compile(rb"ISA[^A-Za-z0-9 \t\r\n]"), "its ISA is cut short or damaged beyond recognition"),
     (re.compile(rb"\A\s*(?:ST|GS)[*|^~]"), "it begins with a set or group, without the ISA that should surround it"),
 )

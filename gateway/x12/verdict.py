@@ -33,7 +33,7 @@ class Findings:
             self.dropped += 1
 
     def extend(self, findings: Iterable[Finding], *, reportable: bool = True) -> None:
-        """Takes many. Not ``reportable`` ones (of an advisory guideline) never turn an acceptance into E."""
+        """Takes many. Those that are not ``reportable`` never turn an acceptance into E."""
         reported = self.reported
         for each in findings:
             self.add(each)

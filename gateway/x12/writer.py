@@ -74,7 +74,7 @@ def write_set(draft: DraftSet, number: str, separators: Separators) -> str:
 def _fitting(separators: Separators, version: str) -> Separators:
     repetition = separators.repetition if has_repetition(version) else ""
     marks = Separators(separators.element, separators.component, separators.segment, repetition, separators.suffix)
-    used = [each for each in (marks.element, marks.component, marks.segment, marks.repetition) if each]
+    used = [marks.element, marks.component, marks.segment, *([repetition] if repetition else [])]
     if len(set(used)) != len(used) or any(len(each) != 1 or each.isalnum() or each == " " for each in used):
         raise DocumentFault(name=_NAME, reason=f"the separators {used} must be different single signs")
     if marks.suffix.strip("\r\n") or any(each in marks.suffix for each in used[:2]):
