@@ -175,6 +175,7 @@ class Part:
     data: bytes
     damage: str = ""
     disposition: str = ""  # attachment, inline or ""
+    within: str = ""  # content type of the multipart right around it: alternative, signed …; "" at the top
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ _NEVER_READ = {
     "message/external-body": "it only points to content elsewhere, which is never fetched",
 }
 _FALSE_BOUNDARIES = 100_000
+_DEEPEST = 100  # whatever the settings say: Python's own stack is a bound too
 _WORD = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -55,56 +56,56 @@ class Splitter:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._depth = min(limits.depth, _DEEPEST)
         self._parts = 0
 
-    def entity(self, span: Span, path: str = "", depth: int = 0, default_type: str = "text/plain") -> Entity:
+    def entity(self, span: Span, path: str = "", depth: int = 0, within: str = "") -> Entity:
         """A whole message (RFC 5322), or one part of it.
 
         Raises:
             HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
         """
-        if depth > self._limits.depth:
-            raise StructureTooDeep(limit=self._limits.depth)
+        if depth > self._depth:
+            raise StructureTooDeep(limit=self._depth)
         self._parts += 1
         # The outermost node is the message itself and no part of it.
         if self._parts > self._limits.parts + 1:
             raise TooManyParts(limit=self._limits.parts)
         headers, start = split_entity(*span, self._limits)
         declared = headers.only("content-type")
-        kind, given = content_type(declared) if declared else (default_type, {})
+        kind, given = content_type(declared) if declared else (_default_type(within), {})
         entity = Entity(path, headers, kind, given, span._replace(start=start))
         if kind.startswith("multipart/"):
             self._split(entity, depth)
         elif kind in _MESSAGE_TYPES:
-            self._open_message(entity, depth)
+            self._open_message(entity, depth, within)
         else:
-            entity.part = self._leaf(entity)
+            entity.part = self._leaf(entity, within)
         return entity
 
     def _split(self, entity: Entity, depth: int) -> None:
         boundary = entity.parameters.get("boundary", "").rstrip()
         if not boundary or len(boundary) > self._limits.boundary:
             raise MessageMalformed(reason="a multipart without a boundary, or with one past its bounds")
-        default = "message/rfc822" if entity.content_type == "multipart/digest" else "text/plain"
         prefix = f"{entity.path}." if entity.path else ""
         for number, span in enumerate(_spans(entity.body, boundary.encode("utf-8", "replace")), 1):
-            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, default))
+            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, entity.content_type))
         if not entity.children:
             raise MessageMalformed(reason="the boundary of a multipart never appears")
 
-    def _open_message(self, entity: Entity, depth: int) -> None:
+    def _open_message(self, entity: Entity, depth: int, within: str) -> None:
         prefix = f"{entity.path}.1" if entity.path else "1"
         encoding = encoding_name(entity.headers.only("content-transfer-encoding"))
         span = entity.body
         if encoding in {"base64", "quoted-printable"}:  # against RFC 2046 section 5.2.1, but done
             raw, damage = decode(_bytes(span), encoding)
             if damage:
-                entity.part = self._leaf(entity)
+                entity.part = self._leaf(entity, within)
                 return
             span = Span(raw, 0, len(raw))
         entity.children.append(self.entity(span, prefix, depth + 1))
 
-    def _leaf(self, entity: Entity) -> Part:
+    def _leaf(self, entity: Entity, within: str) -> Part:
         headers = entity.headers
         encoding = encoding_name(headers.only("content-transfer-encoding"))
         data, damage = decode(_bytes(entity.body), encoding)
@@ -121,7 +122,13 @@ class Splitter:
             data=data,
             damage=damage or _NEVER_READ.get(entity.content_type, ""),
             disposition=word if word in {"attachment", "inline"} else "",
+            within=within,
         )
+
+
+def _default_type(within: str) -> str:
+    """What a part without a Content-Type is (RFC 2046 section 5.1.5)."""
+    return "message/rfc822" if within == "multipart/digest" else "text/plain"
 
 
 def _bytes(span: Span) -> bytes:

@@ -17,6 +17,7 @@ from gateway.errors import InsecureConnection
 
 LINE = 16_384  # a reply line past this is no reply (RFC 1939 and RFC 5321 both say 512)
 _CHUNK = 262_144
+_PACE = 200  # bytes a second at which a message must come at least, once it has taken long
 _CONTROL = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -148,12 +149,14 @@ class Wire:
             return b""
         oversized = 0
         searched = self._start
+        began = time.monotonic()
         while (end := self._buffer.find(b"\r\n.\r\n", searched)) < 0:
             if len(self._buffer) - self._start > limit + limit // 4 + LINE:
                 oversized += len(self._buffer) - self._start - 4
                 if oversized > 8 * limit + 1_000_000_000:
                     raise ConnectionLostError("an answer without end")
                 self._start = len(self._buffer) - 4
+            self._check_pace(began, len(self._buffer) - self._start + oversized)
             searched = max(self._start, len(self._buffer) - 4)
             searched -= self._receive()
             searched = max(searched, self._start)
@@ -185,6 +188,12 @@ class Wire:
         """Ends the connection without a word."""
         with contextlib.suppress(OSError):
             self._socket.close()
+
+    def _check_pace(self, began: float, count: int) -> None:
+        """A host that drips a byte now and then would hold us for ever, silent for no longer than the timeout."""
+        elapsed = time.monotonic() - began
+        if elapsed > 10 * self._endpoint.timeout and count < _PACE * elapsed:
+            raise ConnectionLostError(f"only {count} bytes in {elapsed:.0f} seconds")
 
     def _starts_with(self, wanted: bytes) -> bool:
         while len(self._buffer) - self._start < len(wanted):

@@ -29,7 +29,8 @@ PIECES = st.sampled_from(
         b'"', b"\\", b"(", b"<", b">", b";", b":",
         b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n",
         b"Auto-Submitted: auto-replied\r\n",
-        b"Content-Type: message/delivery-status\r\n", b"Final-Recipient: rfc822; x@y.example\r\n", b"Action: failed\r\n",
+        b"Content-Type: message/delivery-status\r\n", b"Final-Recipient: rfc822; x@y.example\r\n",
+        b"Action: failed\r\n",
         b"Content-Type: multipart/signed; boundary=b\r\n", b"\0", b"\xff", b"x" * 100,
         b"Message-ID: <1@b.example>\r\n",
     ]

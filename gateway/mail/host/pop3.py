@@ -219,9 +219,12 @@ class _Session:
             self._message(self._mails[number - 1][1])
 
     def _top(self, argument: str) -> None:
-        number = self._find(argument)
         count = argument.partition(" ")[2]
-        if number is not None and count.isdecimal():
+        if not (count.isdecimal() and len(count) < 10):
+            self._error("how many lines?")
+            return
+        number = self._find(argument)
+        if number is not None:
             head, blank, body = self._mails[number - 1][1].partition(b"\r\n\r\n")
             lines = body.split(b"\r\n")[: int(count)]
             self._message(head + blank + b"".join(line + b"\r\n" for line in lines))
