@@ -18,7 +18,7 @@ from gateway.errors import DuplicateNumber, MessageFault
 from gateway.flow import envelope, reconcile
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
-from gateway.flow.duplicates import Earlier, earlier, take_key
+from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.record import Entry, all_findings, record_exchange, record_message, record_payload
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
@@ -37,14 +37,16 @@ _MAIL = MailSettings(
 
 def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> None:
     """Records a group of processed messages in one transaction, and queues what we owe for them."""
+    headers = [each.report.header for case in cases for _, each in case.interchanges if each.report.header is not None]
+    known = Known(recorder, headers, int(context.settings.duplicate_window.total_seconds() * 1000))
     for case in cases:
         record_message(recorder, case)
         for payload in case.payloads:
             row = record_payload(recorder, case, payload)
             for interchange in payload.interchanges:
-                entry = _decide(context, recorder, Entry(case, payload, row, interchange, "", ExchangeState.ACCEPTED))
+                entry = _decide(recorder, known, Entry(case, payload, row, interchange, "", ExchangeState.ACCEPTED))
                 if entry is not None:
-                    _act(context, recorder, entry)
+                    _act(context, recorder, known, entry)
         if case.letter is not None and case.letter.bounces:
             reconcile.bounced(context, recorder, case)
         _count(context, case)
@@ -59,7 +61,7 @@ def _count(context: Context, case: Case) -> None:
         report.happened(f"{case.letter.kind} noted")
 
 
-def _decide(context: Context, recorder: Recorder, entry: Entry) -> Entry | None:
+def _decide(recorder: Recorder, known: Known, entry: Entry) -> Entry | None:
     """What becomes of an interchange; None when an earlier processing of the same message dealt with it."""
     case, interchange = entry.case, entry.interchange
     entry = replace(entry, sha256=recorder.keep(interchange.raw))
@@ -68,8 +70,7 @@ def _decide(context: Context, recorder: Recorder, entry: Entry) -> Entry | None:
         return replace(entry, state=ExchangeState.QUARANTINED, fault=fault)
     header = interchange.report.header
     assert header is not None, "identify quarantines an interchange without a header"
-    window = int(context.settings.duplicate_window.total_seconds() * 1000)
-    before = earlier(recorder, header, entry.sha256, window)
+    before = known.earlier(header, entry.sha256)
     if before is None:
         rejected = interchange.report.status is Status.REJECTED
         return replace(entry, state=ExchangeState.REJECTED if rejected else ExchangeState.ACCEPTED)
@@ -90,14 +91,14 @@ def _conflict(entry: Entry, header: Header, before: Earlier) -> MessageFault:
     )
 
 
-def _act(context: Context, recorder: Recorder, entry: Entry) -> None:
+def _act(context: Context, recorder: Recorder, known: Known, entry: Entry) -> None:
     """Records the exchange and does what its state asks for."""
     exchange = record_exchange(recorder, entry)
     _replace_quarantined(recorder, entry, exchange)
     _tell(context, recorder, entry, exchange)
     match entry.state:
         case ExchangeState.ACCEPTED | ExchangeState.REJECTED:
-            _settle(context, recorder, entry, exchange)
+            _settle(context, recorder, known, entry, exchange)
         case ExchangeState.DUPLICATE:
             _answer_again(context, recorder, entry, exchange)
         case ExchangeState.CONFLICT:
@@ -159,11 +160,12 @@ def _word(entry: Entry) -> str:
     return f"interchanges {entry.state}"
 
 
-def _settle(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+def _settle(context: Context, recorder: Recorder, known: Known, entry: Entry, exchange: int) -> None:
     """A new interchange takes its key; what it acknowledges is matched, what it carries is answered."""
     header = entry.interchange.report.header
     assert header is not None
-    take_key(recorder, header, exchange)
+    refused = entry.interchange.report.ta1[0] == "R"
+    known.take(header, exchange, entry.sha256, entry.case.message.id, refused=refused)
     matched = reconcile.acknowledged(context, recorder, entry.interchange, exchange)
     if not entry.interchange.only_acknowledges:
         _answer(context, recorder, entry, exchange)

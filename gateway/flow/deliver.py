@@ -7,22 +7,22 @@ under the same name and idempotency key, which the business can recognise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from gateway import x12
 from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
 from gateway.flow.context import Context
 from gateway.flow.handover import Deliverable, Handover
 from gateway.ledger import tables
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueExchange, DueSet, due_deliveries
-from gateway.x12.model import InterchangeReport
 from partners.model import Agreement, Delivery, Partner
 
 GROUP = 50  # exchanges a commit
+
+_Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +46,50 @@ def deliver(context: Context) -> None:
 
 def _deliver_group(context: Context, due: list[DueExchange]) -> None:
     contents = context.ledger.contents([each.sha256 for each in due])
+    places: _Places = {}
     done: dict[int, list[_Done]] = {}
     failures: dict[int, GatewayError] = {}
     for exchange in due:
         done[exchange.id] = []
         try:
-            for each, target in _hand_over(context, exchange, contents[exchange.sha256]):
+            for each, target in _hand_over(context, places, exchange, contents[exchange.sha256]):
                 done[exchange.id].append(_Done(each, target))
         except GatewayError as fault:
             failures[exchange.id] = fault
             context.reporter.trouble(fault, f"exchange {exchange.id}")
+    _settle(context, places, done)
     _record(context, due, done, failures)
 
 
-def _hand_over(context: Context, exchange: DueExchange, raw: bytes) -> Iterator[tuple[DueSet, str]]:
+def _settle(context: Context, places: _Places, done: dict[int, list[_Done]]) -> None:
+    """Nothing counts as delivered before its place says that it is there for good."""
+    for place in places.values():
+        try:
+            place.settle()
+        except GatewayError as fault:
+            context.reporter.trouble(fault, "deliver")
+            done.update({exchange: [] for exchange in done})
+
+
+def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: bytes) -> Iterator[tuple[DueSet, str]]:
     """Hands over set by set, and says where each went."""
     try:
         partner = context.directory.get(exchange.partner)
     except UnknownPartner as fault:
         raise DeliveryFailed(what=f"exchange {exchange.id}", target="?", reason=str(fault)) from fault
-    report = next(x12.examine(raw))
-    places: dict[Delivery, Handover] = {}
     whole: dict[Delivery, str] = {}
     for due in exchange.sets:
         delivery = _agreement(partner, due).delivery
-        if delivery not in places:
-            places[delivery] = context.handover(delivery, partner.key)
+        place = places.get((partner.key, delivery))
+        if place is None:
+            place = places[partner.key, delivery] = context.handover(delivery, partner.key)
         if delivery.unit == "interchange":
             if delivery not in whole:
                 together = tuple(each for each in exchange.sets if _agreement(partner, each).delivery == delivery)
-                whole[delivery] = places[delivery].deliver(_deliverable(exchange, together, report, raw))
+                whole[delivery] = place.deliver(_deliverable(exchange, together, raw))
             yield due, whole[delivery]
         else:
-            yield due, places[delivery].deliver(_deliverable(exchange, (due,), report, raw))
+            yield due, place.deliver(_deliverable(exchange, (due,), raw))
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:
@@ -90,7 +101,7 @@ def _agreement(partner: Partner, due: DueSet) -> Agreement:
     return found
 
 
-def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], report: InterchangeReport, raw: bytes) -> Deliverable:
+def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) -> Deliverable:
     """The documents inside their own envelope, so that any X12 reader of the business can take them."""
     first = sets[0]
     parts = [exchange.sender.partition(":")[2], exchange.control_number]
@@ -101,7 +112,7 @@ def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], report: Interc
         name=f"{name}.edi",
         key=f"{exchange.sender}/{exchange.receiver}/{exchange.control_number}/{exchange.id}"
         + (f"/{first.group_control_number}/{first.control_number}" if len(sets) == 1 else ""),
-        data=cut(raw, report, {each.start for each in sets}),
+        data=cut(raw, exchange.control_number, sets),
         facts={
             "partner": exchange.partner,
             "exchange": str(exchange.id),
@@ -117,30 +128,22 @@ def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], report: Interc
     )
 
 
-def cut(raw: bytes, report: InterchangeReport, starts: set[int]) -> bytes:
-    """The interchange with only the transaction sets that begin at ``starts``; their own bytes are untouched.
+def cut(raw: bytes, control_number: str, sets: Sequence[DueSet]) -> bytes:
+    """The interchange with only these transaction sets; their own bytes are untouched.
 
     ISA and GS stay as received; GE01 and IEA01 count what is left (X12.5 sections 4.1 and 4.2).
     """
-    segment, element = report.separators.segment, report.separators.element
-    first_group = report.groups[0].start - report.start
-    isa_end = raw.index(segment.encode("latin-1"), 105) + 1
-    gap = _line_end(raw, isa_end)
-    found = [raw[:isa_end] + gap]
-    kept = 0
-    for group in report.groups:
-        sets = [each for each in group.sets if each.start - report.start in starts]
-        if not sets:
-            continue
-        kept += 1
-        start = group.start - report.start
-        found.append(raw[start : raw.index(segment.encode("latin-1"), start) + 1] + gap)
-        found += [raw[each.start - report.start : each.end - report.start] + gap for each in sets]
-        found.append(f"GE{element}{len(sets)}{element}{group.control_number}{segment}".encode("latin-1") + gap)
-    assert report.header is not None
-    assert first_group >= 0
-    found.append(f"IEA{element}{kept}{element}{report.header.control_number}{segment}".encode("latin-1") + gap)
-    return b"".join(found)
+    element, segment = raw[3:4], raw[105:106]  # fixed positions in the ISA
+    gap = _line_end(raw, 106)
+    found = [raw[:106]]
+    groups = {each.group_start: each.group_control_number for each in sets}
+    for start, group_number in groups.items():
+        inside = [each for each in sets if each.group_start == start]
+        found.append(raw[start : raw.index(segment, start) + 1])
+        found += [raw[each.start : each.end] for each in inside]
+        found.append(element.join((b"GE", str(len(inside)).encode(), group_number.encode("latin-1"))) + segment)
+    found.append(element.join((b"IEA", str(len(groups)).encode(), control_number.encode("latin-1"))) + segment)
+    return gap.join(found) + gap
 
 
 def _line_end(raw: bytes, at: int) -> bytes:

@@ -7,78 +7,90 @@ number is known whatever its date says.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.x12.model import Header
 
+_CHUNK = 400  # values in one question
+
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An exchange that used the same identity pair and control number before."""
+    """An exchange that used an identity pair and control number before."""
 
     id: int
     sha256: str
     message: int | None
     at: int
+    key: str
+    refused: bool  # by TA1: its number was never used, a corrected interchange may carry it again
+
+
+class Known:
+    """What the ledger knows of the numbers in a batch: asked for once, kept up to date while the batch is recorded.
+
+    Args:
+        recorder: the transaction in which the answers must hold.
+        headers: of all interchanges in the batch.
+        window: milliseconds back from now in which a number is known whatever its date.
+    """
+
+    def __init__(self, recorder: Recorder, headers: Iterable[Header], window: int) -> None:
+        self._recorder = recorder
+        self._by_number: dict[tuple[str, str, str], list[Earlier]] = {}
+        wanted = list(headers)
+        for at in range(0, len(wanted), _CHUNK):
+            self._ask(wanted[at : at + _CHUNK], recorder.now - window)
+
+    def earlier(self, header: Header, sha256: str) -> Earlier | None:
+        """The earlier exchange with the same number and pair; one with the same bytes before any other."""
+        found = self._by_number.get(_number(header), [])
+        same = [each for each in found if each.sha256 == sha256]
+        other = [each for each in found if not each.refused]
+        return next(iter(same + other), None)
+
+    def take(self, header: Header, exchange: int, sha256: str, message: int, *, refused: bool) -> None:
+        """The interchange is this exchange from now on; the key is unique, whoever else is at work."""
+        key, table = interchange_key(header), tables.interchange_key
+        mine = Earlier(exchange, sha256, message, self._recorder.now, key, refused)
+        known = self._by_number.setdefault(_number(header), [])
+        if any(each.key == key for each in known):
+            # The earlier one was refused by TA1 (see ``earlier``): its number goes to this one.
+            self._recorder.flush()
+            self._recorder.connection.execute(table.update().where(table.c.key == key).values(exchange=exchange))
+            known[:] = [each for each in known if each.key != key]
+        else:
+            self._recorder.put(table, key=key, exchange=exchange)
+        known.append(mine)
+
+    def _ask(self, headers: Sequence[Header], since: int) -> None:
+        x, k = tables.exchange, tables.interchange_key
+        rows = self._recorder.connection.execute(
+            select(x, k.c.key)
+            .join(k, k.c.exchange == x.c.id)
+            .where(
+                x.c.control_number.in_({header.control_number for header in headers}),
+                or_(x.c.at >= since, k.c.key.in_({interchange_key(header) for header in headers})),
+                x.c.direction == "in",
+            )
+            .order_by(x.c.id)
+        )
+        for row in rows:
+            pair = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
+            before = Earlier(row.id, row.sha256, row.message, row.at, row.key, row.ta1.startswith("R"))
+            self._by_number.setdefault((*pair, row.control_number), []).append(before)
 
 
 def interchange_key(header: Header) -> str:
     """The name of one interchange: identity pair, ISA13 and ISA09, hashed to one width."""
-    text = "|".join((str(header.sender), str(header.receiver), header.control_number, header.date))
+    text = "|".join((*_number(header), header.date))
     return hashlib.sha256(text.encode("latin-1", "replace")).hexdigest()
 
 
-def earlier(recorder: Recorder, header: Header, sha256: str, window: int) -> Earlier | None:
-    """The earlier exchange with the same number and pair; one with the same bytes before any other.
-
-    A number whose interchange was refused by TA1 was never used: a corrected one may carry it again.
-
-    Args:
-        recorder: the transaction in which the answer must hold.
-        header: of the interchange in question.
-        sha256: of its bytes.
-        window: milliseconds back from now in which a number is known whatever its date.
-    """
-    x, k = tables.exchange, tables.interchange_key
-    recorder.flush()  # it may stand in the same batch
-    rows = recorder.connection.execute(
-        select(x.c.id, x.c.sha256, x.c.message, x.c.at, x.c.ta1)
-        .join(k, k.c.exchange == x.c.id)
-        .where(
-            or_(
-                k.c.key == interchange_key(header),
-                and_(
-                    x.c.control_number == header.control_number,
-                    x.c.at >= recorder.now - window,
-                    x.c.sender_qualifier == header.sender.qualifier,
-                    x.c.sender_id == header.sender.id,
-                    x.c.receiver_qualifier == header.receiver.qualifier,
-                    x.c.receiver_id == header.receiver.id,
-                ),
-            ),
-            x.c.direction == "in",
-        )
-        .order_by(x.c.id)
-    ).all()
-    same = [row for row in rows if row.sha256 == sha256]
-    other = [row for row in rows if not row.ta1.startswith("R")]
-    for row in same + other:
-        return Earlier(row.id, row.sha256, row.message, row.at)
-    return None
-
-
-def take_key(recorder: Recorder, header: Header, exchange: int) -> None:
-    """The interchange is this exchange from now on; the key is unique, whoever else is at work."""
-    key = interchange_key(header)
-    table = tables.interchange_key
-    taken = recorder.connection.execute(select(table.c.exchange).where(table.c.key == key)).scalar_one_or_none()
-    if taken is None:
-        recorder.put(table, key=key, exchange=exchange)
-        return
-    # The earlier one was refused by TA1 (see ``earlier``): its number goes to this one.
-    recorder.flush()
-    recorder.connection.execute(table.update().where(table.c.key == key).values(exchange=exchange))
+def _number(header: Header) -> tuple[str, str, str]:
+    return str(header.sender), str(header.receiver), header.control_number

@@ -40,10 +40,18 @@ class Handover(Protocol):
     """A way to the business."""
 
     def deliver(self, item: Deliverable) -> str:
-        """Hands it over for good and returns where it went.
+        """Hands it over and returns where it went. It is there for good once ``settle`` returned.
 
         Raises:
             DeliveryFailed: it did not succeed, or nobody knows; offering it again is safe.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Makes everything that was handed over since the last time durable: one sync for many documents.
+
+        Raises:
+            DeliveryFailed: nobody knows whether it is; offering all of it again is safe.
         """
         ...
 
@@ -64,12 +72,19 @@ class DirectoryHandover:
             _make_directory(self.path)
             if not _holds(target, item.data):
                 _write(target, item.data)
-            # Also on a repetition: the first attempt may have ended between rename and this.
-            _sync_directory(self.path)
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise DeliveryFailed(what=item.name, target=self.path, reason=reason) from problem
         return str(target)
+
+    def settle(self) -> None:
+        """Syncs the directory: a rename is durable only then, and so is one that a dead process left behind."""
+        try:
+            if self.path.is_dir():
+                _sync_directory(self.path)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise DeliveryFailed(what="the group", target=self.path, reason=reason) from problem
 
 
 def handover_for(

@@ -43,6 +43,9 @@ class CommandHandover:
     timeout: float  # seconds
     directory: Path
 
+    def settle(self) -> None:
+        """Nothing: the receiver answered for each document."""
+
     def deliver(self, item: Deliverable) -> str:
         """Runs the command and returns its name."""
         words = self._words(item)
@@ -99,6 +102,9 @@ class HttpHandover:
     url: str
     timeout: float  # seconds, for each step of the connection
     token: str = field(default="", repr=False)
+
+    def settle(self) -> None:
+        """Nothing: the receiver answered for each document."""
 
     def deliver(self, item: Deliverable) -> str:
         """Posts the document and returns the URL."""

@@ -168,6 +168,7 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
             control_number=group.control_number,
             version=group.version,
             sets=len(group.sets),
+            start=group.start - base,
             status=group.status,
         )
         for s, each in enumerate(group.sets):

@@ -71,6 +71,7 @@ class Recorder:
         self._changes: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
         self._free: dict[str, Iterator[int]] = {}
         self._numbers: dict[tuple[str, str, str, str], int] = {}
+        self._taken: set[tuple[str, str, str, str]] = set()
 
     # ------------------------------------------------------------ rows
 
@@ -147,6 +148,7 @@ class Recorder:
         if key not in self._numbers:
             self._numbers[key] = self._locked_number(key)
         number = self._numbers[key]
+        self._taken.add(key)
         self._numbers[key] = after(number)
         return number
 
@@ -188,7 +190,8 @@ class Recorder:
 
     def _write_numbers(self) -> None:
         table = tables.control_number
-        for (partner, ours, theirs, level), following in self._numbers.items():
+        for partner, ours, theirs, level in self._taken:
+            following = self._numbers[partner, ours, theirs, level]
             self.connection.execute(
                 update(table)
                 .where(
@@ -199,6 +202,7 @@ class Recorder:
                 )
                 .values(next=following)
             )
+        self._taken.clear()
 
     def _insert(self, table: Table) -> Any:
         """The dialect's INSERT, which knows ON CONFLICT."""

@@ -186,6 +186,7 @@ functional_group = Table(
     _text("control_number"),
     _text("version"),
     _number("sets"),
+    _number("start"),  # byte offset of GS in the interchange
     _text("status"),  # our verdict on an inbound group
     _text("acknowledged"),  # the partner's verdict on an outbound group
     Column("acknowledged_at", BigInteger, nullable=True),

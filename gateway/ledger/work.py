@@ -48,7 +48,7 @@ class DueSet:
     set_id: str
     control_number: str
     group_control_number: str
-    functional_group: int
+    group_start: int
     start: int
     end: int
 
@@ -146,6 +146,7 @@ def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[D
         select(
             transaction_set,
             functional_group.c.control_number.label("group_number"),
+            functional_group.c.start.label("group_start"),
             exchange.c.partner,
             exchange.c.sha256,
             exchange.c.sender_qualifier,
@@ -179,7 +180,7 @@ def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[D
             row.set_id,
             row.control_number,
             row.group_number,
-            row.functional_group,
+            row.group_start,
             row.start,
             row.end,
         )

@@ -235,6 +235,7 @@ def tables() -> None:
         text("control_number"),
         text("version"),
         number("sets"),
+        number("start"),
         text("status"),
         text("acknowledged"),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +159,13 @@ class Dovecot:
 @pytest.fixture(scope="session")
 def dovecot():
     """Dovecot, for the whole test run."""
+    with running() as server:
+        yield server
+
+
+@contextmanager
+def running():
+    """Dovecot while the block runs; benchmarks use it without pytest."""
     program = need.program("dovecot")
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     # UNIX socket paths are limited to about 100 bytes: pytest's own directories are too deep.

@@ -65,7 +65,9 @@ def test_everything_is_synced_before_and_after_the_rename(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "rename", noted_rename)
-    where = DirectoryHandover(tmp_path / "a/b").deliver(ITEM)
+    place = DirectoryHandover(tmp_path / "a/b")
+    where = place.deliver(ITEM)
+    place.settle()
     assert seen[:2] == [("fsync", str(tmp_path)), ("fsync", str(tmp_path / "a"))]
     assert seen[2][0] == "fsync"
     assert seen[2][1].endswith(".part")

@@ -1,0 +1,241 @@
+"""A night under load: N mails with an 850 each, from a Dovecot mailbox to delivered files and mailed 997s.
+
+Beside it, in the same run, the floor: bare poplib RETR of the same mails with one fsync each, and bare
+smtplib sending of the same 997s over one connection. Needs Dovecot; the SMTP sink is postfix's smtp-sink
+where it is installed, else the embedded host in a process of its own.
+
+    python benchmarks/night.py [--mails 1000] [--quick] [--json] [--database URL]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import poplib
+import random
+import resource
+import shutil
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from servers import dovecot, need  # noqa: E402
+
+from gateway.app import KEY_FILE, open_app  # noqa: E402
+from gateway.demo.documents import interchange, order  # noqa: E402
+from gateway.flow.night import STEPS, night  # noqa: E402
+from gateway.flow.reporter import Tally  # noqa: E402
+from gateway.ledger.database import open_engine, upgrade  # noqa: E402
+from gateway.ledger.secrets import make_key  # noqa: E402
+from partners.profile import read_profile  # noqa: E402
+
+poplib._MAXLINE = 1 << 20  # noqa: SLF001 - the floor shall not die on a long line
+WHEN = datetime(2026, 11, 2, 22, 0, tzinfo=UTC)
+PROFILE = """
+key = "acme"
+name = "ACME"
+status = "live"
+addresses = ["edi@acme.example"]
+identities = ["ZZ:ACMERETAIL"]
+[[agreement]]
+name = "orders"
+direction = "in"
+sets = ["850"]
+versions = ["004010"]
+"""
+SETTINGS = """
+[gateway]
+name = "Bench"
+domain = "bench.example"
+identities = ["ZZ:EXAMPLECO"]
+[database]
+url = "{url}"
+[mailbox.orders]
+protocol = "pop3"
+host = "127.0.0.1"
+port = {pop3}
+security = "none"
+plaintext_password = true
+user = "{user}"
+[smtp]
+host = "127.0.0.1"
+port = {smtp}
+security = "none"
+sender = "edi@bench.example"
+"""
+
+
+def mails(number: int) -> list[bytes]:
+    """Mails with one 850 each of 5 to 18 KB, as base64 attachments."""
+    chance = random.Random(7)
+    found = []
+    for n in range(1, number + 1):
+        segments = list(order(f"PO-{n}", WHEN))
+        lines = chance.randint(90, 330)
+        body = [f"PO1*{k}*{k % 90 + 1}*EA*{k}.95**BP*AC-{k:05}*VP*EX-{k:05}" for k in range(1, lines + 1)]
+        segments = [*segments[:7], *body, f"CTT*{lines}"]
+        data = interchange("ZZ:ACMERETAIL", "ZZ:EXAMPLECO", n, WHEN, [("PO", "004010", [segments])])
+        message = EmailMessage()
+        message["From"], message["To"] = "edi@acme.example", "edi@bench.example"
+        message["Subject"], message["Message-ID"] = f"Order {n}", f"<{n}@acme.example>"
+        message.set_content("see attachment")
+        message.add_attachment(data, maintype="application", subtype="EDI-X12", filename=f"{n}.edi")
+        found.append(message.as_bytes(policy=SMTP))
+    return found
+
+
+@contextmanager
+def smtp_sink():
+    """A port that takes any mail and forgets it."""
+    port = need.free_port()
+    sink = shutil.which("smtp-sink", path=":".join(need.PLACES))
+    command = [sink, "-c", f"127.0.0.1:{port}", "1000"] if sink else [sys.executable, __file__, "--sink", str(port)]
+    if sink and os.geteuid() == 0:
+        command[1:1] = ["-u", "nobody"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def floor(host: str, port: int, user: str, password: str, sink: int, number: int, directory: Path) -> float:
+    """Seconds for bare poplib RETR with an fsync a mail, and bare smtplib sending of as many 997-sized mails."""
+    start = time.perf_counter()
+    box = poplib.POP3(host, port, timeout=60)
+    box.user(user)
+    box.pass_(password)
+    for n in range(1, number + 1):
+        data = b"\r\n".join(box.retr(n)[1])
+        with (directory / f"{n}.eml").open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    box.close()  # nothing is deleted: the gateway wants them too
+    answer = ("From: edi@bench.example\r\nTo: edi@acme.example\r\nSubject: 997\r\n\r\n" + "x" * 1100 + "\r\n").encode()
+    smtp = smtplib.SMTP("127.0.0.1", sink, timeout=60)
+    for _ in range(number):
+        smtp.sendmail("edi@bench.example", ["edi@acme.example"], answer)
+    smtp.quit()
+    return time.perf_counter() - start
+
+
+class Steps(Tally):
+    """Remembers when each step of the night began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began: list[tuple[str, float]] = []
+
+    def step(self, name: str, total: int = 0) -> None:
+        """Notes the time."""
+        self.began.append((name, time.perf_counter()))
+
+
+def measure(number: int, database: str) -> dict[str, object]:
+    """One run: the floor and the night over the same mails."""
+    home = Path(tempfile.mkdtemp(prefix="night"))
+    try:
+        with dovecot.running() as server, smtp_sink() as sink:
+            account = server.account()
+            written = mails(number)
+            for raw in written:
+                account.put(raw)
+            (home / "floor").mkdir()
+            bare = floor(server.host, server.pop3_port, account.name, account.password, sink, number, home / "floor")
+            prepare(home, database or f"sqlite:///{home / 'ledger.db'}", server.pop3_port, account, sink)
+            return run(home, number, sum(map(len, written)), bare)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def prepare(home: Path, url: str, pop3: int, account: dovecot.Account, sink: int) -> None:
+    """A home for the run."""
+    (home / "gateway.toml").write_text(SETTINGS.format(url=url, pop3=pop3, user=account.name, smtp=sink))
+    make_key(home / KEY_FILE)
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    with open_app(home) as app:
+        app.secrets.set("mailbox.orders", account.password, by="bench", at=app.now())
+        app.partners.apply([(read_profile(PROFILE), PROFILE, "acme.toml")], by="bench", at=app.now())
+
+
+def run(home: Path, number: int, size: int, bare: float) -> dict[str, object]:
+    """The night itself, with what each step took."""
+    steps = Steps()
+    cpu, start = time.process_time(), time.perf_counter()
+    with open_app(home, lock=True) as app:
+        summary = night(app.context, steps)
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    done = summary.counts
+    assert done["documents delivered"] == number, done
+    assert done["mails sent"] == number, done
+    ends = [began for _, began in steps.began[1:]] + [start + wall]
+    return {
+        "mails": number,
+        "mean_size": size // number,
+        "messages_per_second": round(number / wall, 1),
+        "cpu_ms_per_message": round(cpu * 1000 / number, 2),
+        "floor_messages_per_second": round(number / bare, 1),
+        "ratio_to_floor": round(bare / wall, 2),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "steps_seconds": {name: round(end - began, 2) for (name, began), end in zip(steps.began, ends, strict=True)},
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mails", type=int, default=1000)
+    parser.add_argument("--quick", action="store_true", help="300 mails: under 50 seconds")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument("--database", default="", help="a PostgreSQL url (default: SQLite)")
+    parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    if words.sink:
+        sink(words.sink)
+        return
+    found = measure(300 if words.quick else words.mails, words.database)
+    if words.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name:>28}  {value}")
+    print(f"{'steps':>28}  {', '.join(name for name, _ in STEPS)}")
+
+
+def sink(port: int) -> None:
+    """The embedded host's SMTP on a fixed port, when smtp-sink is not installed."""
+    from aiosmtpd.controller import Controller
+
+    class Forget:
+        async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+            return "250 forgotten"
+
+    Controller(Forget(), hostname="127.0.0.1", port=port).start()
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
