@@ -1,7 +1,8 @@
 """Answers to what was examined: TA1 segments, 997 and 999 transaction sets.
 
 A 997 follows the version of the group that it answers (AK103 and AK203 from 005010 on). A 999 follows the
-005010X231A1 guide for the groups that this guide knows, else the standard. Copied values keep only characters that are no separator anywhere.
+005010X231A1 guide for the groups that this guide knows, else the standard. Copied values keep only
+characters that are no separator anywhere.
 """
 
 from __future__ import annotations

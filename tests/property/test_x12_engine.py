@@ -33,8 +33,9 @@ SAMPLE = (
 ).encode()
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 pieces = st.sampled_from(
-    [b"ISA", b"*", b"~", b"\n", b"\0", b"GS*PO*", b"ST*850*0001~", b"SE*2*0001~", b"GE*1*1~", b"IEA*1*000000001~", b"BIN*5*",
-     b"BDS*A*9*", b"TA1*", b"\xff", SAMPLE[:106], SAMPLE[:300], SAMPLE[106:], b"AK1*PO*1~AK9*A*1*1*1~", b"ST*997*1~", b" " * 60]
+    [b"ISA", b"*", b"~", b"\n", b"\0", b"GS*PO*", b"ST*850*0001~", b"SE*2*0001~", b"GE*1*1~", b"IEA*1*000000001~",
+     b"BIN*5*", b"BDS*A*9*", b"TA1*", b"\xff", SAMPLE[:106], SAMPLE[:300], SAMPLE[106:], b"AK1*PO*1~AK9*A*1*1*1~",
+     b"ST*997*1~", b" " * 60]
 )  # fmt: skip
 
 

@@ -130,11 +130,10 @@ def test_copied_values_are_clipped_and_free_of_separators():
     (copied,) = [line for line in lines(written) if line.startswith("AK4")]
     assert copied.startswith("AK4*2:1*93*7*a b c d e f g  ")
     assert len(copied.rpartition("*")[2]) <= 99
-    write_interchange(
-        DraftInterchange(Header(*[examined(interchange()).header.sender] * 2, "261101", "1200", "00401", "1", False, "P"),
-                         (DraftGroup("FA", "AA", "BB", 1, "004010", (written,)),)),
-        Separators("|", ">", "\n"),
-    )  # fmt: skip
+    party = examined(interchange()).header.sender
+    header = Header(party, party, "261101", "1200", "00401", "1", False, "P")
+    answer = DraftInterchange(header, (DraftGroup("FA", "AA", "BB", 1, "004010", (written,)),))
+    assert write_interchange(answer, Separators("|", ">", "\n"))
     assert "AK3*N1*3**8" in lines(written), "a loop id of six characters does not fit AK303 of 004010"
 
 

@@ -8,7 +8,10 @@ from builders.x12 import transaction_set
 from gateway.x12 import DEFAULT_KEYS, ElementPath, Separators, extract
 
 MARKS = Separators("*", ">", "~", "^")
-TEXT = "ST*837*0001~\r\nCLM*A1*100~\r\nREF*PO*77~REF*VN*88~XCLM*no~CLM*A2*5~CLM*A1*7~SV1*HC>99213>25*1~NTE*CLM*x^y~SE*9*0001~"
+TEXT = (
+    "ST*837*0001~\r\nCLM*A1*100~\r\nREF*PO*77~REF*VN*88~XCLM*no~CLM*A2*5~CLM*A1*7~"
+    "SV1*HC>99213>25*1~NTE*CLM*x^y~SE*9*0001~"
+)
 
 
 @pytest.mark.parametrize(
