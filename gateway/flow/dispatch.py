@@ -129,10 +129,9 @@ def _send(context: Context, session: TransportSession, group: Sequence[DueMail])
 
 def _settle(context: Context, attempts: Sequence[_Attempt]) -> None:
     with context.ledger.transaction() as recorder:
+        _record_sent(context, recorder, [(each.mail, each.taken) for each in attempts if each.taken is not None])
         for each in attempts:
-            if each.taken is not None:
-                _sent(context, recorder, each.mail, each.taken)
-            elif isinstance(each.fault, OutcomeUnknown):
+            if isinstance(each.fault, OutcomeUnknown):
                 context.reporter.trouble(each.fault, f"exchange {each.mail.exchange}")
                 _doubt(context, recorder, each.mail, str(each.fault))
             elif isinstance(each.fault, TemporarilyRefused | Unavailable):
@@ -141,42 +140,45 @@ def _settle(context: Context, attempts: Sequence[_Attempt]) -> None:
                 _give_up(context, recorder, each.mail, each.fault)
 
 
-def _sent(context: Context, recorder: Recorder, mail: DueMail, taken: Handover) -> None:
-    """The host took it: from now on the partner's acknowledgment is awaited, if one was agreed."""
-    _drop_work(recorder, mail)
+def _record_sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Handover]]) -> None:
+    """The host took them: from now on the partners' acknowledgments are awaited, where some were agreed."""
+    exchanges = [mail.exchange for mail, _ in sent]
+    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange.in_(exchanges)))
     table = tables.expectation
-    awaited = recorder.connection.execute(
-        update(table).where(table.c.exchange == mail.exchange).values(due_at=recorder.now + table.c.within)
-    ).rowcount
-    answered = _already_answered(recorder, mail)
-    if not answered:
-        state = ExchangeState.SENT if awaited else ExchangeState.COMPLETE
-        recorder.change(tables.exchange, mail.exchange, state=state)
-    recorder.change(
-        tables.exchange,
-        mail.exchange,
-        handed_over_at=recorder.now,
-        updated_at=recorder.now,
-        smtp_reply=taken.reply,
+    recorder.connection.execute(
+        update(table).where(table.c.exchange.in_(exchanges)).values(due_at=recorder.now + table.c.within)
     )
-    recorder.change(tables.message, mail.message, state=MessageState.SENT)
-    recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply)
-    for recipient, reply in taken.refused:
-        fault = Refused(host=taken.host, recipient=recipient, reply=reply)
-        recorder.event("recipient-refused", exchange=mail.exchange, recipient=recipient, reply=reply)
-        context.reporter.trouble(fault, f"exchange {mail.exchange}")
-    context.reporter.happened("mails sent")
+    awaited = set(
+        recorder.connection.execute(select(table.c.exchange).where(table.c.exchange.in_(exchanges))).scalars()
+    )
+    verdicts = _verdicts(recorder, exchanges)
+    for mail, taken in sent:
+        state = ExchangeState.SENT if mail.exchange in awaited else ExchangeState.COMPLETE
+        if verdicts[mail.exchange]:
+            # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
+            refused = verdicts[mail.exchange] == "rejected"
+            state = ExchangeState.REFUSED if refused else ExchangeState.ACKNOWLEDGED
+        recorder.change(
+            tables.exchange,
+            mail.exchange,
+            state=state,
+            handed_over_at=recorder.now,
+            updated_at=recorder.now,
+            smtp_reply=taken.reply,
+        )
+        recorder.change(tables.message, mail.message, state=MessageState.SENT)
+        recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply)
+        for recipient, reply in taken.refused:
+            fault = Refused(host=taken.host, recipient=recipient, reply=reply)
+            recorder.event("recipient-refused", exchange=mail.exchange, recipient=recipient, reply=reply)
+            context.reporter.trouble(fault, f"exchange {mail.exchange}")
+    context.reporter.happened("mails sent", len(sent))
 
 
-def _already_answered(recorder: Recorder, mail: DueMail) -> bool:
-    """A resent exchange may have its acknowledgment already; sending it again changes nothing of that."""
+def _verdicts(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, str]:
     table = tables.exchange
-    verdict = recorder.connection.execute(select(table.c.verdict).where(table.c.id == mail.exchange)).scalar_one()
-    if not verdict:
-        return False
-    state = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
-    recorder.change(table, mail.exchange, state=state)
-    return True
+    rows = recorder.connection.execute(select(table.c.id, table.c.verdict).where(table.c.id.in_(exchanges)))
+    return {row.id: row.verdict for row in rows}
 
 
 def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
