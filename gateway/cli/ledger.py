@@ -195,7 +195,8 @@ def show(ctx: click.Context, reference: str, raw: bool, mail: bool, as_json: boo
 def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Path | None, **criteria: Any) -> int:
     """Write everything that meets the query, however much it is: exchanges, then mails that led to none.
 
-    WORDS and options are those of search, but an address in To or Cc is the word to=ADDRESS. A file is complete or not there at all.
+    WORDS and options are those of search, but an address in To or Cc is the word to=ADDRESS. A file is complete or
+    not there at all.
     """
     from gateway.app import open_app
     from gateway.ledger.export import csv_lines, every, json_lines

@@ -71,7 +71,7 @@ def open_engine(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise ConfigurationFault(
             reason="database url: it is not of the form sqlite:///path or postgresql://…"
         ) from None

@@ -62,6 +62,10 @@ EVENT_KINDS: Mapping[str, str] = {
     "bounce-unmatched": "a bounce of {names}, which we never sent",
     # everything else
     "applied": "profile of {partner} applied[ as revision {revision}][ from {file}]",
+    "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
+    "partner-status": "{partner} is now {status}[, before {before}]",
+    "secret-set": "secret {name} set",
+    "secret-removed": "secret {name} removed",
 }
 
 _ENUMERATED = ("verdict", "status", "relation")  # accepted_with_errors is for machines
@@ -69,7 +73,12 @@ _MOMENTS = ("due_at", "next_at")  # fields of bodies that are ledger times
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 # What people do; of all other steps it does not matter under whose login the batch ran.
-_ACTS = frozenset({"released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "applied"})
+_ACTS = frozenset(
+    {
+        *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
+        *("applied", "profile-applied", "partner-status", "secret-set", "secret-removed"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
