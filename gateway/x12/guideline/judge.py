@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from re import Match
 from typing import Final, NamedTuple, cast
 
 from gateway.x12.guideline.elements import ElementJudge
@@ -154,9 +155,7 @@ class SetJudge:
                 counts[first:last] = template
             matched = match(text)
             if matched is None or (pick is not None and pick(matched) not in known):
-                self._look_closely(
-                    nodes[target], text, index, base + index, pick(matched) if pick and matched else None
-                )
+                self._look_closely(nodes[target], text, index, base + index, matched)
             moves = onward
         self.count, self._at = base + stop - 1, nodes[target]
         return stop
@@ -188,7 +187,7 @@ class SetJudge:
 
     def _close(self, text: str, index: int) -> str:
         """The end of the set: what is required and did not come is missing."""
-        way = next(self._plan.ways(self._at, "SE", None), None)
+        way = self._plan.closing(self._at)
         self.count += 1
         if way is not None:
             for each in way.skipped:
@@ -277,14 +276,15 @@ class SetJudge:
                 self._counts[move[3] : move[4]] = move[5]
         self._at = way.node
 
-    def _look_closely(self, node: Node, text: str, index: int, position: int, values: object) -> None:
-        """The detailed check of one segment; code combinations found fine are remembered."""
+    def _look_closely(self, node: Node, text: str, index: int, position: int, matched: Match[str] | None) -> None:
+        """The detailed check of one segment; a combination of looked-up codes that is fine is remembered."""
         if self._notes.full or node.use.requirement is Requirement.NOT_USED:
             return
-        if not self._complain_of(node, text, index, position) and values is not None:
-            if len(node.known) >= REMEMBERED_VALUES:
-                node.known.clear()
-            node.known.add(values)
+        if self._complain_of(node, text, index, position) or matched is None or node.pattern is None:
+            return
+        if len(node.known) >= REMEMBERED_VALUES:
+            node.known.clear()
+        node.known.add(matched.group(*(group for group, _ in node.pattern.looked_up)))
 
     def _complain_of(self, node: Node, text: str, index: int, position: int) -> bool:
         complaints = list(self._elements.examine(node.segment, text))

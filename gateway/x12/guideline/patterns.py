@@ -4,8 +4,8 @@ A pattern matches only what the detailed check (``elements``) finds nothing wron
 all of that. Whatever it does not match is looked at in detail, so a pattern may be narrow (leap days,
 exponents, repetitions in composites are left to the detailed check), but never too wide.
 
-Every repeat of characters is possessive and every optional tail starts with a separator that the values
-cannot contain: a failing match costs time linear in the length of the segment.
+Every repeat of characters is possessive, a value matches in one way only, and every optional tail starts with
+a separator that values cannot contain: a failing match costs time linear in the length of the segment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _DAY = (
     r"(?:(?:0[13578]|1[02])(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)(?:0[1-9]|[12]\d|30)"
     r"|02(?:0[1-9]|1\d|2[0-8]))"
 )
-_CENTURY_DATE = r"(?:19|20)\d\d" + _DAY
+_LEAP = r"(?:20(?:[02468][048]|[13579][26])|19(?:0[48]|[2468][048]|[13579][26]))0229"
+_CENTURY_DATE = rf"(?:(?:19|20)\d\d{_DAY}|{_LEAP})"
 _SHORT_DATE = r"\d\d" + _DAY
 _MINUTE = r"(?:[01]\d|2[0-3])[0-5]\d"
 _FORMATS = {
@@ -232,8 +233,9 @@ def _real(low: int, high: int) -> str:
     decimals = min(6, (high - low) // 2)
     if not decimals:
         return rf"-?\d{{{low},{high}}}+"
+    # The branches exclude each other: two ways to match one value would multiply over the elements of a segment.
     point = rf"\.\d{{{low},{decimals}}}+" if low <= decimals else NEVER
-    return rf"-?(?:\d{{{low},{high - decimals}}}+(?:\.\d{{1,{decimals}}}+|)|{point}|\d{{{low},{high}}}+)"
+    return rf"-?(?:\d{{{low},{high}}}+(?!\.)|\d{{{low},{high - decimals}}}+\.\d{{1,{decimals}}}+|{point})"
 
 
 def _conditions(conditions: tuple[Condition, ...], presence: list[int]) -> str:

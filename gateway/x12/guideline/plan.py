@@ -99,6 +99,7 @@ class Plan:
         self.root = self._number(guideline.root, None)
         self.segment_ids = frozenset(node.segment.id for node in self.nodes)
         self.spots = self._spots()
+        self._closing: dict[int, Way | None] = {}
         self._shadows: dict[int, tuple[Node, ...]] = {}
         self.qualifiers = {
             each: frozenset().union(
@@ -267,12 +268,31 @@ class Plan:
         if values is None:
             here.moves[key] = move
         elif self.known_qualifiers(segment_id, values):
+            read = self._reader(segment_id)
             choice = here.moves.get(key)
             if not isinstance(choice, Choice):
-                whole = self.spots[segment_id] == ((1, 0),)
-                choice = here.moves[key] = Choice(None if whole else partial(self.values_at, segment_id))
-            choice[values if choice.read else values[0]] = move
+                choice = here.moves[key] = Choice(read)
+            choice[read(text) if read else values[0]] = move
         return move
+
+    def _reader(self, segment_id: str) -> Callable[[str], object] | None:
+        """How to find what selects among namesakes; None where that is the first element as a whole."""
+        spots, mark, component = self.spots[segment_id], self.separators.element, self.separators.component
+        if spots == ((1, 0),):
+            return None
+        if spots == ((1, 1),):
+            begin = len(segment_id) + len(mark)
+            return lambda text: text[begin:].partition(mark)[0].partition(component)[0]
+        if len(spots) == 1 and not spots[0][1]:
+            position = spots[0][0]
+            return lambda text: (text + mark * position).split(mark, position + 1)[position]
+        return partial(self.values_at, segment_id)
+
+    def closing(self, here: Node) -> Way | None:
+        """The way from here to the end of the set."""
+        if here.index not in self._closing:
+            self._closing[here.index] = next(self.ways(here, "SE", None), None)
+        return self._closing[here.index]
 
     def _compile(self, node: Node) -> SegmentPattern:
         if node.segment.id in ("ST", "SE"):
