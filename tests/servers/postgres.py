@@ -40,13 +40,13 @@ class Postgres:
         """The url of a database on this server."""
         return f"postgresql://gateway:{self.password.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
 
-    def fresh_database(self) -> str:
-        """Makes an empty database and returns its url."""
+    def fresh_database(self, template: str = "template1") -> str:
+        """Makes a database, empty or a copy of ``template``, and returns its url."""
         import psycopg
 
         name = f"ledger_{next(self._numbers)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
 
@@ -105,12 +105,40 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.fresh_database()
 
 
-@pytest.fixture
-def ledger_engine(ledger_url: str) -> Iterator[Engine]:
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger on SQLite, migrated once for the whole run; tests copy it."""
+    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: Postgres) -> str:
+    """The name of an empty ledger on PostgreSQL, migrated once for the whole run; tests copy it."""
+    url = postgres.fresh_database()
+    _migrate(url)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A migrated ledger, once on SQLite and once on PostgreSQL."""
     from gateway.ledger import database
 
-    engine = database.open_engine(ledger_url)
-    database.upgrade(engine)
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
+        url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database(request.getfixturevalue("migrated_template"))
+    engine = database.open_engine(url)
     yield engine
+    engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    from gateway.ledger import database
+
+    engine = database.open_engine(url)
+    database.upgrade(engine)
     engine.dispose()
