@@ -172,6 +172,21 @@ def test_an_empty_message_is_a_message(scripted):
     assert collect(mailbox(scripted(script).port))[0] == [b""]
 
 
+def test_after_an_abandoned_fetch_the_next_answers_are_still_in_step(scripted):
+    def script(talk):
+        log_in(talk)
+        list_mails(talk, [5, 5, 5])
+        for _ in range(3):
+            talk.hear("RETR")
+        talk.say("+OK", "one", ".", "-ERR gone", "+OK", "three", ".")
+        list_mails(talk, [5, 5, 5])
+
+    with mailbox(scripted(script).port).session() as session:
+        listed = session.listing()
+        assert next(iter(session.fetch(listed))).raw == b"one\r\n"
+        assert list(session.listing()) == list(listed)
+
+
 def test_a_message_past_the_limit_is_listed_but_never_asked_for(scripted):
     def script(talk):
         log_in(talk)

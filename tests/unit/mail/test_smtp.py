@@ -268,6 +268,42 @@ def test_a_421_to_a_fresh_connection_is_temporary_and_not_tried_again_at_once(sc
     assert server.connections == 1
 
 
+def test_a_stray_reply_between_mails_is_never_read_as_the_answer_to_the_next(scripted):
+    def first(talk):
+        greet(talk)
+        take(talk, "250 2.0.0 queued as 1\r\n250 stray")
+        talk.hear()
+
+    def second(talk):
+        greet(talk)
+        take(talk, "250 2.0.0 queued as 2")
+
+    server = scripted(first, second)
+    with transport(server.port).session() as session:
+        assert session.send(MAIL).reply.endswith("queued as 1")
+        assert session.send(MAIL).reply.endswith("queued as 2")
+    assert server.connections == 2
+
+
+def test_a_421_to_the_final_dot_takes_nothing_and_ends_the_connection(scripted):
+    def first(talk):
+        greet(talk)
+        take(talk, "421 shutting down")
+        talk.hear()
+
+    def second(talk):
+        greet(talk)
+        take(talk)
+
+    server = scripted(first, second)
+    with transport(server.port).session() as session:
+        with pytest.raises(TemporarilyRefused):
+            session.send(MAIL)
+        session.send(MAIL)
+    assert server.connections == 2
+    assert server.heard.count("MAIL FROM:<us@example.com>") == 2
+
+
 def test_a_connection_is_renewed_after_its_share_of_mails(scripted):
     def script(talk):
         greet(talk)
