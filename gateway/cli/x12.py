@@ -15,7 +15,7 @@ import click
 from gateway.cli.output import json_option, print_rows
 
 if TYPE_CHECKING:
-    from gateway.x12 import InterchangeReport, Separators
+    from gateway.x12 import InterchangeReport
 
 REJECTED = 65
 
@@ -153,6 +153,7 @@ def _answer(report: InterchangeReport, kind: str, number: int) -> bytes:
         DraftGroup,
         DraftInterchange,
         Header,
+        acknowledgment_separators,
         acknowledgment_version,
         functional_acknowledgment,
         interchange_acknowledgment,
@@ -179,24 +180,12 @@ def _answer(report: InterchangeReport, kind: str, number: int) -> bytes:
     )
     acks = (interchange_acknowledgment(report),) if wants_ta1 else ()
     now = datetime.now(UTC).astimezone()
-    return write_interchange(DraftInterchange(header, tuple(groups), acks, now), _usable(report))
+    return write_interchange(DraftInterchange(header, tuple(groups), acks, now), acknowledgment_separators(report))
 
 
 def _form(version: str) -> str:
     """999 for the guides of 005010 and later (``005010X222A1``), 997 for everything else."""
     return "999" if version >= "005010" and "X" in version[6:7] else "997"
-
-
-def _usable(report: InterchangeReport) -> Separators:
-    """The separators of what is answered, or the usual ones where those cannot be written with."""
-    from gateway.x12 import Separators
-
-    m = report.separators
-    repetition = m.repetition or next(each for each in "^!%" if each not in (m.element, m.component, m.segment))
-    used = (m.element, m.component, m.segment, repetition)
-    if len(set(used)) == len(used) and all(len(each) == 1 and not each.isalnum() and each != " " for each in used):
-        return Separators(m.element, m.component, m.segment, repetition, m.suffix)
-    return Separators("*", ":", "~", "^", m.suffix)
 
 
 @command.command()

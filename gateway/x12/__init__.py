@@ -7,6 +7,7 @@ answer them, ``read_document`` and ``write_interchange`` send documents, ``extra
 from __future__ import annotations
 
 from gateway.x12.acknowledgments import (
+    acknowledgment_separators,
     acknowledgment_version,
     functional_acknowledgment,
     interchange_acknowledgment,
@@ -55,6 +56,7 @@ __all__ = [
     "SetAck",
     "SetReport",
     "Status",
+    "acknowledgment_separators",
     "acknowledgment_version",
     "draft_set",
     "examine",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from gateway.x12.codes import CODE_OF_STATUS
 from gateway.x12.drafts import GENERATED, DraftSet, draft_set
-from gateway.x12.model import Finding, GroupReport, InterchangeReport, Level, SetReport, Status
+from gateway.x12.model import Finding, GroupReport, InterchangeReport, Level, Separators, SetReport, Status
 
 GUIDE_999 = "005010X231A1"
 LONGEST_COPY = 99  # AK404, IK404
@@ -66,6 +67,20 @@ def acknowledgment_version(group: GroupReport, kind: str) -> str:
         return GUIDE_999
     version = group.version[:6] if re.fullmatch(r"00\d{4}.*", group.version) else "004010"
     return max(version, _FIRST_WITH_IMPLEMENTATION) if kind == "999" else version
+
+
+def acknowledgment_separators(report: InterchangeReport) -> Separators:
+    """The separators to answer an interchange with: its own, or the usual ones where those cannot separate.
+
+    From 00402 on there is always a repetition separator, also where the received ISA11 was none.
+    """
+    m = report.separators
+    taken = (m.element, m.component, m.segment)
+    repetition = m.repetition or next(each for each in "^!%&" if each not in taken)
+    used = (*taken, repetition)
+    if len(set(used)) == len(used) and all(len(each) == 1 and not each.isalnum() and each != " " for each in used):
+        return replace(m, repetition=repetition)
+    return Separators("*", ":", "~", "^", m.suffix)
 
 
 def functional_acknowledgment(group: GroupReport, kind: str, detail: str) -> DraftSet:

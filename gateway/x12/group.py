@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING
 
 from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
@@ -36,7 +37,8 @@ class OpenSet:
     )
 
     def __init__(self, fields: list[str], start: int, judge: SetJudge, marks: Separators, room: int) -> None:
-        self.id, self.number, self.implementation = fields
+        self.id, self.implementation = intern(fields[0]), intern(fields[2])  # a million sets share these
+        self.number = fields[1]
         self._start = start
         self.judge = judge
         self.findings = Findings(room)

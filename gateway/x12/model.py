@@ -187,8 +187,9 @@ class InterchangeReport:
     """What examining one interchange found.
 
     ``header`` is None when no ISA could be read at all (then only ``findings`` and the offsets speak).
-    ``ta1`` is (TA104, TA105) as a receiver would answer. ``interchange_acks`` are the TA1 segments it
-    carries, ``group_acks`` what its 997 and 999 sets say.
+    ``ta1`` is (TA104, TA105) as a receiver would answer; ``status`` sums up that verdict on the envelope and
+    those on the groups, so that ``ta1[0] == "R"`` alone says whether the envelope is refused.
+    ``interchange_acks`` are the TA1 segments it carries, ``group_acks`` what its 997 and 999 sets say.
     """
 
     header: Header | None

@@ -16,6 +16,7 @@ from gateway.x12 import (
     Level,
     Separators,
     Status,
+    acknowledgment_separators,
     acknowledgment_version,
     examine,
     functional_acknowledgment,
@@ -234,3 +235,20 @@ def test_a_received_ta1_without_a_verdict_is_not_taken_for_one():
     report = examined(isa() + "TA1*000000042*261101*1200*Q*000~IEA*0*000000001~")
     assert report.interchange_acks == ()
     assert report.ta1 == ("R", "024")
+
+
+@pytest.mark.parametrize(
+    "text", [interchange(), interchange().replace("*>~", "*a~"), interchange().replace("*>~", "**~")]
+)
+@pytest.mark.parametrize("version", ["00401", "00501"])
+def test_every_interchange_can_be_answered_in_separators_that_separate(text, version):
+    report = examined(text.replace("00401", version))
+    h = report.header
+    draft = DraftInterchange(
+        Header(h.receiver, h.sender, "261102", "0800", h.version, "1", False, "P"),
+        (),
+        (interchange_acknowledgment(report),),
+    )
+    answer = examined(write_interchange(draft, acknowledgment_separators(report)).decode())
+    assert answer.ta1 == ("A", "000")
+    assert answer.interchange_acks[0].note == report.ta1[1]
