@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.x12.guideline import values
+from gateway.x12.guideline import standard, values
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
 from gateway.x12.model import Level, Separators
 
@@ -39,7 +39,6 @@ class ElementJudge:
     """The detailed check under one guideline's rules.
 
     ``implementation``: an implementation guide judges, so 621 codes apply and only ASCII is allowed.
-    ``standard_codes`` tells the codes that the standard itself knows for an element (guides only).
     """
 
     separators: Separators
@@ -153,7 +152,7 @@ class ElementJudge:
         if element.codes is not None and value not in element.codes:
             level = Level.ERROR if element.codes_bind else Level.WARNING
             sentence = f"{_quoted(value)} is not among the codes allowed{_some(element.codes)}"
-            in_999 = "I6" if self.implementation else ""
+            in_999 = self._in_999(element.number, value)
             yield self._complain(element, "element.code-unknown", "7", sentence, *where, level=level, x12_999=in_999)
             return
         if element.pattern and not re.search(element.pattern, value):
@@ -176,7 +175,24 @@ class ElementJudge:
         if not value:
             return self._complain(element, "element.missing", "1", "is required and missing", position, "", component)
         sentence = f"{_quoted(value)} is not among the codes allowed{_some(codes)}"
-        return self._complain(element, "element.code-unknown", "7", sentence, position, value, component, x12_999="I6")
+        return self._complain(
+            element,
+            "element.code-unknown",
+            "7",
+            sentence,
+            position,
+            value,
+            component,
+            x12_999=self._in_999(element.number, value),
+        )
+
+    def _in_999(self, number: str, value: str) -> str:
+        """621 has I6 for codes that the standard knows and the guide does not use; 7 for those nobody knows."""
+        base = self.version[:6]
+        if not self.implementation or base not in standard.catalog()["versions"]:
+            return ""
+        codes, _ = standard.dictionary(base).code_set(number)
+        return "I6" if codes is not None and value in codes else ""
 
     @staticmethod
     def _complain(
