@@ -63,7 +63,7 @@ def read_document(data: bytes, name: str = "document") -> Document:
 
 
 def _read_interchanges(data: bytes, name: str) -> Document:
-    reader = Reader(data, keep_binary=True)
+    reader = Reader(data, len(data), keep_binary=True)
     assembly = _Assembly(name)
     count = 0
     while True:
@@ -87,7 +87,7 @@ def _read_bare(data: bytes, first: str, element: str, name: str) -> Document:
     marks = _guess(text, first, element)
     if marks is None:
         raise DocumentUnreadable(name=name, reason=f"the {first} segment at its beginning has no end")
-    reader = Reader(data, keep_binary=True)
+    reader = Reader(data, len(data), keep_binary=True)
     assembly = _Assembly(name)
     assembly.open("", marks)
     while (window := reader.window(marks)) is not None:

@@ -89,6 +89,7 @@ class OpenInterchange:
         self._set: OpenSet | None = None
         self._astray = False  # within a set that stands outside any group
         self._blank_seen = False
+        self._unexpected_seen = False  # the segment before could not stand where it stood
         self._closed = False
         self._segments = 1
         self._kept = 0
@@ -159,6 +160,7 @@ class OpenInterchange:
     def _envelope_segment(self, elements: list[str], here: int, end: int) -> None:
         handler = self._HANDLERS.get(elements[0])
         if handler is not None:
+            self._unexpected_seen = self._unexpected_seen and elements[0] == "SE"
             handler(self, elements, here, end)
         elif not self._astray and elements[0] not in ("ISB", "ISE", "TA3"):
             self._unexpected(elements, here)
@@ -219,16 +221,20 @@ class OpenInterchange:
         self._astray = False
 
     def _unexpected(self, elements: list[str], here: int) -> None:
-        tag = elements[0][:20]
-        if self._group is not None:
-            message = f"The segment {tag!r} stands in the group but in no transaction set."
-            self._group.findings.add(
-                envelope_finding("group", "group.segment-outside-set", message, segment=tag[:3], offset=here, value=tag)
-            )
+        """Notes a segment that can stand nowhere here; of several in a row only the first."""
+        if self._unexpected_seen:
             return
+        self._unexpected_seen = True
+        tag = elements[0][:20]
         hint = " Segment ids are upper case." if tag.islower() else ""
-        message = f"The segment {tag!r} cannot stand here.{hint}"
-        self._say("segment-unexpected", message, "022", here, segment=tag[:3], value=elements[0])
+        if self._group is None:
+            message = f"The segment {tag!r} cannot stand here.{hint}"
+            self._say("segment-unexpected", message, "022", here, segment=tag[:3], value=elements[0])
+            return
+        message = f"The segment {tag!r} stands in the group but in no transaction set.{hint}"
+        self._group.findings.add(
+            envelope_finding("group", "group.segment-outside-set", message, segment=tag[:3], offset=here, value=tag)
+        )
 
     def _blank(self, here: int) -> None:
         if not self._blank_seen:
@@ -246,6 +252,7 @@ class OpenInterchange:
         room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL_SETS else FEW_FINDINGS
         self._set = OpenSet(fields, here, judge, self._marks, room)
         group.check_header(self._set)
+        self._unexpected_seen = False
         return True
 
     def _close_set(self, end: int) -> None:

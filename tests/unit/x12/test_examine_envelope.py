@@ -324,3 +324,49 @@ def test_findings_of_one_set_are_capped():
     assert len(bad.findings) <= 1002
     assert bad.status is Status.REJECTED
     assert "more" in bad.findings[-1].code or "more" in bad.findings[-2].code
+
+
+def test_segments_outside_any_set_are_noted_once_a_row():
+    """A lower-case ST begins no set: what follows belongs to none, and one finding says why."""
+    report = only(interchange(group(transaction_set().replace("ST*", "st*"), transaction_set("0002"), count=1)))
+    (bad,) = report.groups
+    assert codes(bad.findings) == ["group.segment-outside-set"]
+    assert "upper case" in bad.findings[0].message
+    assert bad.status is Status.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("EX\xc9MPLE", Status.ACCEPTED), ("EXAM\0PLE", Status.REJECTED), ("example", Status.ACCEPTED)],
+)
+def test_characters_in_data(value, status):
+    assert only(interchange().replace("EXAMPLE", value)).status is status
+
+
+@pytest.mark.parametrize(
+    ("place", "separator"), [("*RECEIVER", "+RECEIVER"), ("*00*          *00", "*00+          *00")]
+)
+def test_an_isa_with_one_damaged_separator_is_still_read(place, separator):
+    report = only(interchange().replace(place, separator, 1))
+    assert report.ta1 == ("R", "026")
+    assert report.header.control_number == "000000001"
+    assert report.header.receiver.id == "RECEIVER"
+
+
+@pytest.mark.parametrize("version", ["003030", "005050", "004010VICS"])
+def test_a_version_without_tables_is_judged_by_its_envelope_alone(version):
+    report = only(interchange(group(version=version)))
+    assert report.status is Status.ACCEPTED
+    known = version.startswith("004010")
+    assert codes(report.groups[0].findings) == ([] if known else ["group.version-unknown"])
+    assert only(interchange(group(transaction_set(count=99), version=version))).status is Status.REJECTED
+
+
+def test_a_new_group_or_set_inside_a_set_ends_it():
+    inner = interchange(group(transaction_set().replace("CTT*1~", "CTT*1~ST*850*0002~"), count=2))
+    first, second = only(inner).sets
+    assert codes(first.findings) == ["set.trailer-missing"]
+    assert "set.number-mismatch" in codes(second.findings)
+    report = only(interchange(group().replace("CTT*1~", "CTT*1~GS*PO*A1*B1*20261101*1200*2*X*004010~"), count=2))
+    assert [each.control_number for each in report.groups] == ["1", "2"]
+    assert codes(report.groups[0].findings) == ["group.trailer-missing"]
