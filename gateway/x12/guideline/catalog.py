@@ -91,4 +91,7 @@ def judge_for(
     if guideline is None:
         return UnknownJudge(f"{set_id} {version}".strip(), separators.element)
     marks = replace(separators, suffix="") if separators.suffix else separators
-    return SetJudge(plan_for(guideline, marks), enforce=policy.enforce_advisory)
+    variants = {
+        code: plan_for(each, marks) for code, each in hipaa.variants(guideline.set_id, guideline.version).items()
+    }
+    return SetJudge(plan_for(guideline, marks), enforce=policy.enforce_advisory, variants=variants)

@@ -64,9 +64,11 @@ def load(set_id: str, version: str, variant: str = "") -> Guideline | None:
     return _read(chosen[0]) if chosen else None
 
 
-def variants(set_id: str, version: str) -> bool:
-    """Whether BHT02 chooses among several guides for this version."""
-    return any(each.variant for each in guides() if (each.set_id, each.version) == (set_id, version))
+@cache
+def variants(set_id: str, version: str) -> dict[str, Guideline]:
+    """BHT02 → guide, where it chooses among several for this version; else empty."""
+    found = [each for each in guides() if (each.set_id, each.version) == (set_id, version) and each.variant]
+    return {each.variant: _read(each) for each in found}
 
 
 @cache

@@ -8,7 +8,7 @@ new (a move that was never made), special (SE, another header) or wrong.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from re import Match
 from typing import Final, NamedTuple, cast
 
@@ -52,21 +52,40 @@ class SetJudge:
 
     known = True
 
-    def __init__(self, plan: Plan, *, enforce: bool = False) -> None:
-        guideline = plan.guideline
-        self.name = guideline.name
-        self.trusted = guideline.trusted or enforce
+    def __init__(self, plan: Plan, *, enforce: bool = False, variants: Mapping[str, Plan] | None = None) -> None:
+        self._enforce = enforce
+        self._variants = dict(variants or {})  # BHT02 → the plan it asks for
         self.ended = False
         self.count = 0
         self.trailer: list[str] = []
         self.trace: list[Step] | None = None
+        self._follow(plan)
+        self._leading = False  # segments begin with line ends or blanks
+        self._astray = False  # the last segment could not be placed
+
+    def _follow(self, plan: Plan) -> None:
+        """Judge by this plan, from the beginning."""
+        guideline = plan.guideline
+        self.name = guideline.name
+        self.trusted = guideline.trusted or self._enforce
         self._plan = plan
         self._notes = Notes(guideline, plan.separators, trusted=self.trusted)
         self._elements = ElementJudge(plan.separators, guideline.version, guideline.implementation)
         self._counts = array("l", bytes(array("l").itemsize * len(plan.nodes)))
         self._at = plan.root
-        self._leading = False  # segments begin with line ends or blanks
-        self._astray = False  # the last segment could not be placed
+
+    def _choose_variant(self, pieces: Sequence[str], start: int) -> None:
+        """Where BHT02 tells which of two guides is meant (278), follow that one as soon as the BHT is seen."""
+        mark = self._plan.separators.element
+        for piece in pieces[start : start + 2 - self.count]:
+            fields = piece.strip(BLANKS).split(mark)
+            if fields[0] == "BHT" and len(fields) > 2 and fields[2] in self._variants:
+                header = self.count
+                self._follow(self._variants[fields[2]])
+                if header:
+                    self._at = self._plan.nodes[1]
+                    self._counts[1] = 1
+                self._variants.clear()
 
     @property
     def guideline(self) -> Guideline:
@@ -92,6 +111,8 @@ class SetJudge:
         """
         if self.ended:
             return start
+        if self._variants and self.count < 2:
+            self._choose_variant(pieces, start)
         self._notes.begin(pieces, start, offset)
         if self.trace is None:
             return self._run(pieces, start, len(pieces))

@@ -23,9 +23,12 @@ class SampleMaker:
         self._marks = separators
         self._random = random.Random(seed)  # noqa: S311  # samples, not secrets
         self._fullness = fullness
+        self._levels = 0  # HL segments so far
+        self._above: list[str] = []  # numbers of the HL levels that are open
 
     def segments(self, control_number: str = "0001") -> list[str]:
         """ST to SE, without terminators."""
+        self._levels = 0
         body = [text for child in self._guideline.root.children for text in self._node(child, 0)]
         mark = self._marks.element
         header = [self._guideline.set_id, control_number]
@@ -55,14 +58,28 @@ class SampleMaker:
         for _ in range(2 if again else 1):
             if isinstance(use, Segment):
                 yield self.segment(use)
-            else:
-                yield from (text for child in use.children for text in self._child(child, use, depth))
+                continue
+            open_levels = len(self._above)
+            yield from (text for child in use.children for text in self._child(child, use, depth))
+            del self._above[open_levels:]
 
     def _child(self, child: Segment | Loop, parent: Loop, depth: int) -> Iterator[str]:
-        if child is parent.children[0] and isinstance(child, Segment):
-            yield self.segment(child)  # a loop begins with its trigger, once
-        else:
+        if child is not parent.children[0] or isinstance(child, Loop):
             yield from self._node(child, depth + 1)
+        elif child.id == "HL":
+            yield self._level(child)
+        else:
+            yield self.segment(child)  # a loop begins with its trigger, once
+
+    def _level(self, use: Segment) -> str:
+        """An HL segment: numbered in order, naming the one above."""
+        fields = self.segment(use).split(self._marks.element)
+        self._levels += 1
+        fields[1] = str(self._levels)
+        if use.elements[1].requirement is not Requirement.NOT_USED:
+            fields[2] = self._above[-1] if self._above else ""
+        self._above.append(fields[1])
+        return self._marks.element.join(fields)
 
     def segment(self, use: Segment) -> str:
         """One conforming segment."""
@@ -73,6 +90,10 @@ class SampleMaker:
         present = [self._wanted(each.requirement) for each in elements]
         if not _settle(present, elements, conditions):
             present = [each.requirement is Requirement.MANDATORY for each in elements]
+            _settle(present, elements, conditions)
+        if elements and not any(present):
+            first = next((i for i, each in enumerate(elements) if each.requirement is not Requirement.NOT_USED), 0)
+            present[first] = True
             _settle(present, elements, conditions)
         values = [self._value(each) if there else "" for each, there in zip(elements, present, strict=True)]
         self._date_formats(elements, values)

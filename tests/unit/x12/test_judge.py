@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.x12.guideline import UnknownJudge, judge_for
+from gateway.x12.guideline import UnknownJudge, hipaa, judge_for
+from gateway.x12.guideline.sample import SampleMaker
 from gateway.x12.model import ExaminePolicy, Level, Separators
 
 OLD = Separators()
@@ -291,3 +292,16 @@ def test_a_trace_tells_the_loop_of_each_segment():
 def test_many_numbers_in_a_broken_segment_cost_no_exponential_time():
     text = PO.replace("CTT*2~", "MEA" + "*1" * 60 + "~TDS" + "*1" * 4000 + "~CTT*2~")
     assert judged(text).ended
+
+
+@pytest.mark.parametrize(("code", "chunk"), [("13", 1), ("11", 1), ("13", 9), ("11", 9)])
+def test_bht02_chooses_between_the_guides_of_a_278(code, chunk):
+    guideline = hipaa.load("278", "004010X094A1", code)
+    segments = SampleMaker(guideline, OLD, 3).segments()
+    segments[1] = "*".join([*segments[1].split("*")[:2], code, *segments[1].split("*")[3:]])
+    judge = judge_for("278", "004010X094A1", "", OLD, ExaminePolicy())
+    for start in range(0, len(segments), chunk):
+        judge.feed(segments[start : start + chunk], 0, 0)
+    assert judge.ended
+    assert judge.guideline is guideline
+    assert judge.findings == []
