@@ -139,6 +139,7 @@ NAMES = {
     "B16 NUL by percent": (b"attachment; filename*=utf-8''a%00b", "a b"),
     "B17 out of order": (b"attachment; filename*1=b.edi; filename*0=a", "ab.edi"),
     "B17 a gap": (b"attachment; filename*0=a; filename*2=c", "a"),
+    "B17 a gap, and more after it": (b"attachment; filename*0=a; filename*2=c; filename*3=d", "a"),
     "B17 both forms": (b"attachment; filename=plain.edi; filename*=utf-8''%C3%BC.edi", "ü.edi"),
     "B17 wrong charset": (b"attachment; filename*=klingon''%C3%BC.edi", "ü.edi"),
     "B17 not what it says": (b"attachment; filename*=utf-8''%FC.edi", "\ufffd.edi"),

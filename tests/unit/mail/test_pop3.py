@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -213,6 +214,63 @@ def test_a_message_larger_than_listed_is_thrown_away_and_the_next_is_in_step(scr
         assert [each.number for each, _ in session.left_out] == [1]
 
 
+def test_a_message_just_past_the_limit_is_left_out_too(scripted):
+    def script(talk):
+        log_in(talk)
+        list_mails(talk, [5, 5])
+        talk.hear("RETR")
+        talk.say("+OK", "x" * 1_000, ".", "+OK", "x" * 998, ".")
+
+    with mailbox(scripted(script).port, max_size=1_000).session() as session:
+        assert [each.listed.number for each in session.fetch(session.listing())] == [2]
+
+
+def test_a_message_without_end_takes_no_memory(scripted):
+    def script(talk):
+        log_in(talk)
+        list_mails(talk, [5])
+        talk.hear("RETR")
+        talk.say("+OK")
+        for _ in range(120):
+            talk.say(b"x" * 99_998 + b"\r\n")
+        talk.say(".")
+
+    with mailbox(scripted(script).port, max_size=100_000).session() as session:
+        listed = session.listing()
+        tracemalloc.start()
+        try:
+            assert list(session.fetch(listed)) == []
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 5_000_000, "12 MB came"
+
+
+def test_a_slow_quit_has_a_timeout_of_its_own():
+    def hook(verb, _argument):
+        return Fault(delay=0.4) if verb == "QUIT" else None
+
+    with MailHost({"edi": "s3cret"}, pop3_hook=hook) as host:
+        host.deliver("edi", b"Subject: x\r\n\r\n")
+        assert collect(mailbox(host.pop3_port, timeout=0.2))[2] is None
+        host.deliver("edi", b"Subject: x\r\n\r\n")
+        assert collect(mailbox(host.pop3_port, timeout=0.2, commit_timeout=0.1))[2] is not None
+
+
+def test_what_was_offered_before_tls_is_asked_again(tmp_path):
+    tls = certificates.make(tmp_path)
+    seen = []
+
+    def hook(verb, _argument):
+        seen.append(verb)
+
+    with MailHost({"edi": "s3cret"}, tls=tls.context(), pop3_hook=hook) as host:
+        box = mailbox(host.pop3_port, security="starttls", ca_file=str(tls.ca_file), plaintext_password=False)
+        with box.session() as session:
+            session.commit()
+    assert seen == ["CAPA", "STLS", "CAPA", "USER", "PASS", "QUIT"]
+
+
 @pytest.mark.parametrize(
     ("reply", "fault"),
     [
@@ -387,7 +445,12 @@ def test_a_listing_that_is_none_is_unavailable(scripted, answer):
 
 
 def test_a_reply_line_without_end_is_unavailable(scripted):
-    with pytest.raises(MailboxUnavailable), mailbox(scripted(lambda talk: talk.say(b"+OK " * 10_000)).port).session():
+    def script(talk):
+        talk.say(b"+OK " * 10_000)
+        talk.hear()
+
+    box = mailbox(scripted(script).port)
+    with pytest.raises(MailboxUnavailable, match="more than"), box.session():
         pass
 
 

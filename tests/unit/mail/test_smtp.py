@@ -64,7 +64,7 @@ def test_the_reply_to_the_final_dot_is_the_proof(scripted):
     assert (handover.reply, handover.refused) == ("250 2.0.0 queued as 1", ())
 
 
-@pytest.mark.parametrize("ending", ["close", "reset", "silence", "garbage", "354 again"])
+@pytest.mark.parametrize("ending", ["close", "reset", "silence", "garbage", "354 again", "250-yes\r\n550 no"])
 def test_without_an_answer_to_the_final_dot_the_outcome_is_unknown(scripted, ending):
     def script(talk):
         greet(talk)
@@ -283,6 +283,7 @@ def test_a_stray_reply_between_mails_is_never_read_as_the_answer_to_the_next(scr
         assert session.send(MAIL).reply.endswith("queued as 1")
         assert session.send(MAIL).reply.endswith("queued as 2")
     assert server.connections == 2
+    assert server.heard.count("MAIL FROM:<us@example.com>") == 2
 
 
 def test_a_421_to_the_final_dot_takes_nothing_and_ends_the_connection(scripted):
