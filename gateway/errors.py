@@ -61,12 +61,17 @@ class GatewayError(Exception):
         self.details = details
         super().__init__(self.sentence.format_map(_Blanks(details)))
 
+    @property
+    def next_step(self) -> str:
+        """The advice, filled from the details as the sentence is."""
+        return self.advice.format_map(_Blanks(self.details))
+
     def as_dict(self) -> dict[str, object]:
         """What a machine wants to know of this failure: code, message, advice, side, permanent, details."""
         return {
             "code": self.code,
             "message": str(self),
-            "advice": self.advice,
+            "advice": self.next_step,
             "side": self.side.value,
             "permanent": self.permanent,
             "details": {key: str(value) for key, value in self.details.items()},

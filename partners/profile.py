@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from gateway.errors import ProfileInvalid
+from gateway.settings.lines import KeyPath, key_lines, line_of
 from partners.model import (
     AcknowledgmentPolicy,
     Agreement,
@@ -29,7 +30,6 @@ from partners.profile_keys import AGREEMENT, PARTNER, REQUIRED, SECTIONS, SEPARA
 from partners.profile_rules import agreement_problems, partner_problems
 from partners.profile_values import WrongItemError, show
 from partners.profile_writer import write_profile
-from partners.toml_lines import KeyPath, key_lines, line_of
 
 __all__ = ["Problem", "check_profile", "read_profile", "says_status", "with_status", "write_profile"]
 
@@ -99,7 +99,7 @@ def _syntax_problem(text: str, problem: Exception) -> Problem:
     if isinstance(problem, RecursionError):
         return Problem(1, "(file)", "the TOML is nested too deep")
     place = re.search(r" \(at line (\d+), column \d+\)$", str(problem))
-    line = int(place.group(1)) if place else len(text.splitlines()) or 1
+    line = int(place.group(1)) if place else text.rstrip("\n").count("\n") + 1
     said = re.sub(r" \(at [^()]*\)$", "", str(problem))
     return Problem(line, "(file)", f"this is not TOML: {said}")
 

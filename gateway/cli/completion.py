@@ -9,13 +9,13 @@ import click
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Prints the completion script of a shell.
+    """Prints the completion script of a shell.
 
     \b
     bash:  gateway completion bash > ~/.local/share/bash-completion/completions/gateway
     zsh:   gateway completion zsh > a file named _gateway in a directory of $fpath
     fish:  gateway completion fish > ~/.config/fish/completions/gateway.fish
-    """
+    """  # noqa: D301 - click wants a real \b
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

@@ -22,11 +22,11 @@ _COLOURS = {True: "green", None: "yellow", False: "red"}
 @json_option
 @click.pass_context
 def command(ctx: click.Context, offline: bool, as_json: bool) -> int:
-    r"""Checks settings, database, secrets, partners, mailboxes and SMTP, and says what to do.
+    """Checks settings, database, secrets, partners, mailboxes and SMTP, and says what to do.
 
     \b
     Exit codes: 0 all is well, or only warnings · 78 something must be corrected · 69 something is not available
-    """
+    """  # noqa: D301 - click wants a real \b
     from gateway.flow.checks import exit_code
 
     made: list[Check] = []

@@ -69,12 +69,12 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an unexpected failure.")
 @click.pass_context
 def root(ctx: click.Context, home: Path | None, debug: bool) -> None:
-    r"""A trading-partner gateway: ANSI X12 over email, acknowledged, tracked and kept.
+    """A trading-partner gateway: ANSI X12 over email, acknowledged, tracked and kept.
 
     \b
     Exit codes: 0 done · 1 unexpected · 2 usage · 65 some documents rejected or quarantined
     69 a mailbox, SMTP host or database unavailable · 75 try again later · 78 configuration
-    """
+    """  # noqa: D301 - click wants a real \b
     ctx.ensure_object(dict)
     ctx.obj["home"] = (home or Path()).resolve()
     ctx.obj["debug"] = debug
@@ -111,5 +111,5 @@ def say_fault(fault: GatewayError, *, as_json: bool = False) -> None:
         click.echo(json.dumps(document, ensure_ascii=False), err=True)
         return
     click.echo(f"gateway: {fault}", err=True)
-    click.echo(f"  what to do: {fault.advice}", err=True)
+    click.echo(f"  what to do: {fault.next_step}", err=True)
     click.echo(f"  code: {fault.code} (on the side of: {fault.side.value})", err=True)

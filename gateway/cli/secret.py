@@ -23,11 +23,11 @@ def command() -> None:
 @json_option
 @click.pass_context
 def set_(ctx: click.Context, name: str, as_json: bool) -> None:
-    r"""Stores a secret: asks for it on a terminal, else reads the first line of standard input.
+    """Stores a secret: asks for it on a terminal, else reads the first line of standard input.
 
     \b
     NAME is mailbox.NAME for a mailbox, smtp for the SMTP host, or what a profile or gateway.toml names.
-    """
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
     from gateway.ledger.secrets import LEDGER, check_name
 

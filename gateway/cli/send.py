@@ -75,7 +75,7 @@ def _say_refused(fault: GatewayError, name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"file": name, "error": fault.as_dict()}))
     else:
-        click.echo(f"{name}: {fault}\n  what to do: {fault.advice}\n  code: {fault.code}", err=True)
+        click.echo(f"{name}: {fault}\n  what to do: {fault.next_step}\n  code: {fault.code}", err=True)
 
 
 def _sentence(name: str, facts: dict[str, object]) -> str:

@@ -46,7 +46,7 @@ def _check_partner(partner: Partner) -> Iterator[Check]:
 def check_overlaps(partners: Iterable[Partner], ours: Iterable[tuple[str, str]]) -> Iterator[Check]:
     """No address or identity leads to two partners, or to a partner and us."""
     for fault in overlaps(partners, [Identity.of(*each) for each in ours]):
-        yield Check("partners", False, str(fault), fault.advice)
+        yield Check("partners", False, str(fault), fault.next_step)
 
 
 def check_outbox(partners: Iterable[Partner], outbox: Path) -> Iterator[Check]:

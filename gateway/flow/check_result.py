@@ -31,4 +31,4 @@ class Check:
 def failed(name: str, fault: GatewayError) -> Check:
     """A fault as the result of a check."""
     code = UNAVAILABLE if isinstance(fault, Unavailable) else CONFIGURATION
-    return Check(name, False, str(fault), fault.advice, code)
+    return Check(name, False, str(fault), fault.next_step, code)

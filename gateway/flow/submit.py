@@ -281,7 +281,9 @@ def _submit_file(context: Context, partner: str, file: Path) -> None:
         context.reporter.happened("documents refused")
         context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
         refused = _move(file, FAILED_DIRECTORY)
-        refused.with_name(refused.name + ".why.txt").write_text(f"{fault}\n{fault.advice}\n({fault.code})\n", "utf-8")
+        refused.with_name(refused.name + ".why.txt").write_text(
+            f"{fault}\n{fault.next_step}\n({fault.code})\n", "utf-8"
+        )
         context.ledger.record("document-refused", partner=partner, name=file.name, code=fault.code, reason=str(fault))
     else:
         _move(file, SENT_DIRECTORY)

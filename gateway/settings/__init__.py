@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.settings.lines import line_of
 from gateway.settings.model import LimitSettings, MailboxSettings, Settings, SmtpSettings
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
 from gateway.settings.template import template_settings
@@ -13,7 +12,6 @@ __all__ = [
     "MailboxSettings",
     "Settings",
     "SmtpSettings",
-    "line_of",
     "parse_settings",
     "read_settings",
     "template_settings",

@@ -30,15 +30,14 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return _Scanner(text).scan()
 
 
-def line_of(text: str, path: KeyPath, lines: Mapping[KeyPath, int] | None = None) -> int:
+def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
     """The line (from 1) of the key at ``path``, or of the nearest table above it that is there; 1 where none is.
 
-    ``lines`` is the answer of ``key_lines``, for callers that ask often.
+    ``lines`` is the answer of ``key_lines``.
     """
-    known = key_lines(text) if lines is None else lines
     for length in range(len(path), 0, -1):
-        if path[:length] in known:
-            return known[path[:length]]
+        if path[:length] in lines:
+            return lines[path[:length]]
     return 1
 
 

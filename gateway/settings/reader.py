@@ -208,7 +208,7 @@ class _Reader:
 
     def fail(self, path: KeyPath, reason: str) -> NoReturn:
         """Ends the reading with what is wrong at ``path``."""
-        line = line_of(self.text, path, self.lines)
+        line = line_of(self.lines, path)
         key = ".".join(str(each) for each in path)
         raise SettingsInvalid(file=self.file, line=line, key=key, reason=reason) from None
 

@@ -9,6 +9,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.settings.lines import key_lines
 from partners.model import (
     AckDetail,
     AcknowledgmentPolicy,
@@ -26,7 +27,6 @@ from partners.model import (
 )
 from partners.profile import check_profile, read_profile, with_status, write_profile
 from partners.profile_values import TEMPLATE_NAMES
-from partners.toml_lines import key_lines
 
 words = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

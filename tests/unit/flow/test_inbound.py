@@ -24,7 +24,8 @@ def test_an_order_is_delivered_acknowledged_and_recorded_with_every_tracked_prop
     assert not more
     assert name.startswith("acme/850_ACMERETAIL_000000007_7_0001")
     assert b"BEG*00*SA*PO-7*" in data
-    assert data.startswith(b"ISA*") and data.rstrip().endswith(b"IEA*1*000000007~")
+    assert data.startswith(b"ISA*")
+    assert data.rstrip().endswith(b"IEA*1*000000007~")
     inbound, answer = stage.rows("exchange")
     assert inbound["state"] == "delivered"
     assert inbound["from_address"] == "edi@acme.example"
@@ -317,7 +318,9 @@ def test_a_whole_interchange_can_be_delivered_without_its_rejected_sets(tmp_path
     stage.mail(orders(5, order("PO-5", WHEN), order("PO-6", WHEN, 2, quantity="MANY"), order("PO-7", WHEN, 3)))
     stage.run()
     (data,) = stage.delivered.values()
-    assert b"PO-5" in data and b"PO-7" in data and b"PO-6" not in data
+    assert b"PO-5" in data
+    assert b"PO-7" in data
+    assert b"PO-6" not in data
     assert b"GE*2*5~" in data
 
 

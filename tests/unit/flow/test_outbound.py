@@ -322,7 +322,8 @@ def test_a_bounce_ends_the_wait_and_names_its_exchange(stage):
         'MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
         "--b\r\nContent-Type: text/plain\r\n\r\nIt failed.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
         "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; edi@acme.example\r\nAction: failed\r\n"
-        "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 no such user\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+        "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 no such user\r\n\r\n--b\r\n"
+        "Content-Type: text/rfc822-headers\r\n\r\n"
         f"Message-ID: {own}\r\n\r\n--b--\r\n"
     )
     stage.mailbox.deliver(bounce.encode())

@@ -61,7 +61,7 @@ k = 2020-01-01 10:00:00
 )
 def test_line_of_finds_the_key_or_the_nearest_table_above(path, line):
     assert tomllib.loads(TEXT)
-    assert line_of(TEXT, path) == line
+    assert line_of(key_lines(TEXT), path) == line
 
 
 def test_a_header_in_a_multi_line_string_is_not_a_table():
