@@ -52,9 +52,11 @@ def opening_at(text: str, at: int) -> Opening | None:
     element = text[at + 3 : at + 4]
     if not element or element.isalnum() or len(text) < at + LENGTH:
         return None
-    damaged = tuple(p for p in POSITIONS if text[at + p] != element)
     # A row of blanks or dashes has the "separator" everywhere: ISA01 and ISA12 tell it from an ISA.
-    if len(damaged) > TOLERATED or element in text[at + 4 : at + 6] or element in text[at + 84 : at + 89]:
+    if element in text[at + 4 : at + 6] or element in text[at + 84 : at + 89]:
+        return None
+    damaged = tuple(p for p in POSITIONS if text[at + p] != element)
+    if len(damaged) > TOLERATED:
         return None
     edges = (*POSITIONS, LENGTH - 1)
     fields = tuple(text[at + a + 1 : at + b] for a, b in pairwise(edges))
@@ -66,6 +68,8 @@ def loose_opening_at(text: str, at: int) -> Opening | None:
     """The ISA at ``at`` if it has sixteen elements but not their fixed widths, else None."""
     element = text[at + 3 : at + 4]
     if not element or element.isalnum() or element in BLANKS:
+        return None
+    if element not in text[at + 4 : at + 7]:  # quick, for texts full of ISA
         return None
     parts = text[at : at + LONGEST].split(element, 16)
     if len(parts) < 17 or any(len(part) > most for part, most in zip(parts[1:16], _LOOSE_WIDTHS, strict=True)):

@@ -18,6 +18,7 @@ from gateway.x12.model import Separators
 CHUNK = 1 << 18
 LONGEST_SEGMENT = 1 << 20  # characters; BIN and BDS may be longer
 KEPT = 4096  # characters that are kept of a segment that is longer
+BINARY_HEAD = 64  # characters in which a binary segment must have told its length
 STAND_IN = 64  # characters that stand for the payload of a binary segment
 
 UNTERMINATED = "unterminated"
@@ -54,7 +55,7 @@ class Skipped:
 class Reader:
     """A cursor on a stream. ``base`` is the byte offset of ``text[0]``, ``pos`` the cursor within ``text``."""
 
-    __slots__ = ("_chunk", "_inner", "_keep_binary", "_plain", "_source", "base", "ended", "pos", "text")
+    __slots__ = ("_chunk", "_inner", "_keep_binary", "_memory", "_plain", "_source", "base", "ended", "pos", "text")
 
     def __init__(self, source: bytes | BinaryIO, chunk: int = CHUNK, *, keep_binary: bool = False) -> None:
         self._source = BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
@@ -66,6 +67,7 @@ class Reader:
         self.ended = False
         self._inner = -1  # offset of an ISA that was found before the cursor reached it
         self._plain = -1  # offset of a BIN that is none
+        self._memory: dict[str, tuple[int, int, int]] = {}
 
     @property
     def offset(self) -> int:
@@ -160,7 +162,7 @@ class Reader:
     def _end_of_segments(self, marks: Separators) -> int:
         """Behind the terminator of the next IEA, or of the last whole segment that is held; 0 if there is none."""
         text, pos = self.text, self.pos
-        trailer = text.find("IEA" + marks.element, pos)
+        trailer = self._find("IEA" + marks.element, pos, len(text))
         if trailer >= 0:
             end = text.find(marks.segment, trailer)
             if end >= 0:
@@ -177,14 +179,34 @@ class Reader:
     def _inner_opening(self, limit: int) -> int:
         """Where an ISA begins before ``limit``, or -1."""
         text = self.text
-        at = text.find("ISA", self.pos, limit)
+        at = self._find("ISA", self.pos, limit)
         while at >= 0:
             if opening_at(text, at) is not None:
                 return at
             if _begins_segment(text, at, self.pos) and loose_opening_at(text, at) is not None:
                 return at
-            at = text.find("ISA", at + 3, limit)
+            at = self._find("ISA", at + 3, limit)
         return -1
+
+    def _find(self, needle: str, start: int, limit: int) -> int:
+        """``text.find``, which remembers what it knows, so that many short windows do not search the same text again.
+
+        ``_memory`` holds, as byte offsets: there is no needle from the first up to the second (the next needle,
+        or -1), or if there is none, up to the third.
+        """
+        begin, end = self.base + start, self.base + limit
+        known_from, hit, known_to = self._memory.get(needle, (0, -1, 0))
+        if known_from <= begin and hit >= begin:
+            return hit - self.base if hit + len(needle) <= end else -1
+        search = begin
+        if hit < 0 and known_from <= begin < known_to:
+            if end <= known_to:
+                return -1
+            search = max(begin, known_to - len(needle) + 1)
+            begin = known_from
+        found = self.text.find(needle, search - self.base, limit)
+        self._memory[needle] = (begin, found + self.base if found >= 0 else -1, end)
+        return found
 
     def _cut(self, marks: Separators, end: int) -> Window:
         pieces = self.text[self.pos : end - 1].split(marks.segment)
@@ -222,17 +244,24 @@ class Reader:
         text, nearest = self.text, -1
         for tag in ("BIN", "BDS"):
             needle = tag + marks.element
-            at = text.find(needle, self.pos, limit)
+            at = self._find(needle, self.pos, limit)
             while at >= 0:
-                if self.base + at > self._plain and _begins_segment(text, at, self.pos, marks.segment):
+                if self.base + at > self._plain and self._may_be_binary(at, marks):
                     nearest = at if nearest < 0 else min(at, nearest)
                     break
                 at = text.find(needle, at + 4, limit)
         return nearest
 
+    def _may_be_binary(self, at: int, marks: Separators) -> bool:
+        """Whether a segment with a length begins at ``at``, or one of which too little is held to tell."""
+        if not _begins_segment(self.text, at, self.pos, marks.segment):
+            return False
+        head = self.text[at : at + BINARY_HEAD]
+        return len(head) < BINARY_HEAD or binary_head(marks.element).match(head) is not None
+
     def _binary_segment(self, marks: Separators) -> Window | None:
         """Reads a binary segment by its declared length; one without a length is read like any other."""
-        head = self.peek(64)
+        head = self.peek(BINARY_HEAD)
         match = binary_head(marks.element).match(head)
         if match is None:
             self._plain = self.offset

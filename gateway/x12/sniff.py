@@ -20,6 +20,10 @@ def sniff(data: bytes) -> int:
     loose = -1
     at = data.find(b"ISA")
     while at >= 0:
+        mark = data[at + 3 : at + 4]
+        if mark not in data[at + 4 : at + 7] and mark not in (data[at + 17 : at + 18], data[at + 20 : at + 21]):
+            at = data.find(b"ISA", at + 3)
+            continue
         text = data[at : at + LONGEST].decode("latin-1")
         if opening_at(text, 0) is not None:
             return at

@@ -362,6 +362,16 @@ def test_a_version_without_tables_is_judged_by_its_envelope_alone(version):
     assert only(interchange(group(transaction_set(count=99), version=version))).status is Status.REJECTED
 
 
+@pytest.mark.parametrize("spam", ["BIN*x~", "BIN*1*x~", "IEA*1~", "MSG*IEA*1~", "ISA*00*", "ISA~", "~", "GS*PO~"])
+def test_time_grows_with_the_size_and_not_with_its_square(spam):
+    import time
+
+    text = isa() + "GS*OR*A1*B1*20261101*1200*1*X*004010~ST*102*0001~ORI*X~" + spam * (300_000 // len(spam))
+    began = time.process_time()
+    assert reports(text)[0].status is Status.REJECTED
+    assert time.process_time() - began < 8, "some seconds at most, on a slow machine"
+
+
 def test_a_new_group_or_set_inside_a_set_ends_it():
     inner = interchange(group(transaction_set().replace("CTT*1~", "CTT*1~ST*850*0002~"), count=2))
     first, second = only(inner).sets
