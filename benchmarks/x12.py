@@ -1,0 +1,250 @@
+"""The X12 engine: generated 837P (5010), 850 (4010) and 835 (5010), clean and with 1 % of bad segments.
+
+In one run: bare ``bytes.split`` (the floor), splitting into segments and elements, our full validation with
+acknowledgment, and pyx12's validation with acknowledgment beside it (on a smaller file, its time is linear).
+CPU seconds, the best of the repetitions. Also the cost of one small interchange in a warm process.
+
+    python benchmarks/x12.py [--quick] [--json] [--documents 10000] [--without-pyx12]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import random
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from pyx12.params import params
+from pyx12.x12n_document import x12n_document
+
+from gateway.x12 import functional_acknowledgment
+from gateway.x12.examine import examine
+from gateway.x12.model import Status
+
+EACH = 5  # repetitions
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    name: str
+    version: str
+    functional_id: str
+    make: Callable[[int, random.Random], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    kind: str
+    what: str
+    megabytes: float
+    segments: int
+    seconds: float
+    mb_per_second: float
+    segments_per_second: int
+    remark: str = ""
+
+
+def orders(count: int, rng: random.Random) -> list[str]:
+    out: list[str] = []
+    for number in range(1, count + 1):
+        one = [
+            f"ST*850*{number:04d}",
+            f"BEG*00*NE*PO{number:07d}**202401{rng.randint(10, 28)}",
+            "CUR*BY*USD",
+            "REF*DP*038",
+            "PER*BD*Pat Buyer*TE*5555550100",
+            f"DTM*002*202402{rng.randint(10, 28)}",
+            "TD5*O*2*UPSN*M*Ground",
+            "N9*L1*Notes",
+            "MSG*Please ship complete",
+            "N1*BY*Example Stores*92*1234",
+            f"N1*ST*Store {number}*92*{number:05d}",
+            "N3*1 Main Street",
+            "N4*Springfield*IL*62701*US",
+        ]
+        lines = rng.randint(4, 7)
+        for line in range(1, lines + 1):
+            price, item = rng.randint(1, 9999) / 100, rng.randint(0, 9_999_999)
+            one += [
+                f"PO1*{line}*{rng.randint(1, 500)}*EA*{price}**VP*A{item:07d}*UP*{rng.randint(10**11, 10**12 - 1)}",
+                f"PID*F****Widget number {rng.randint(0, 999)}",
+                f"PO4*{rng.randint(1, 48)}",
+            ]
+        one.append(f"CTT*{lines}")
+        out += [*one, f"SE*{len(one) + 1}*{number:04d}"]
+    return out
+
+
+def claims(count: int, rng: random.Random) -> list[str]:
+    out = [
+        "ST*837*0001*005010X222A1",
+        "BHT*0019*00*244579*20240115*1023*CH",
+        "NM1*41*2*EXAMPLE BILLING*****46*TGJ23",
+        "PER*IC*PAT*TE*5555550100*EX*231",
+        "NM1*40*2*EXAMPLE INSURANCE*****46*66783JJT",
+        "HL*1**20*1",
+        "PRV*BI*PXC*203BF0100Y",
+        "NM1*85*2*EXAMPLE CLINIC*****XX*9876543210",
+        "N3*234 SEAWAY ST",
+        "N4*MIAMI*FL*331110001",
+        "REF*EI*587654321",
+    ]
+    for number in range(1, count + 1):
+        out += [
+            f"HL*{number + 1}*1*22*0",
+            f"SBR*P*18*{rng.randint(1000, 99999)}******CI",
+            f"NM1*IL*1*SAMPLE{number}*JANE****MI*JS{number:07d}",
+            "N3*236 N MAIN ST",
+            "N4*MIAMI*FL*33413",
+            f"DMG*D8*19{rng.randint(40, 99)}0501*F",
+            "NM1*PR*2*EXAMPLE INSURANCE*****PI*999996666",
+            f"CLM*{number}A*{rng.randint(50, 900)}***11:B:1*Y*A*Y*I",
+            "REF*D9*17312345600006351",
+            "HI*ABK:J0300*ABF:Z1159",
+            "NM1*82*1*SAMPLE*BEN****XX*9876543210",
+            "PRV*PE*PXC*204C00000X",
+            "NM1*77*2*EXAMPLE ASSOCIATES*****XX*1581234567",
+            "N3*2345 OCEAN BLVD",
+            "N4*MIAMI*FL*33111",
+            "LX*1",
+            f"SV1*HC:99213*{rng.randint(30, 90)}*UN*1***1",
+            f"DTP*472*D8*202401{rng.randint(10, 31)}",
+            "LX*2",
+            "SV1*HC:87070*15*UN*1***1:2",
+            f"DTP*472*D8*202401{rng.randint(10, 31)}",
+        ]
+    return [*out, f"SE*{len(out) + 1}*0001"]
+
+
+def payments(count: int, rng: random.Random) -> list[str]:
+    out = [
+        "ST*835*0001",
+        "BPR*I*1500.5*C*ACH*CCP*01*999999992*DA*123456*1512345678**01*999988880*DA*98765*20240301",
+        "TRN*1*12345*1512345678",
+        "DTM*405*20240227",
+        "N1*PR*EXAMPLE INSURANCE",
+        "N3*100 MAIN",
+        "N4*ORLANDO*FL*32801",
+        "PER*BL*HELP*TE*5555550100",
+        "N1*PE*EXAMPLE CLINIC*XX*1234567893",
+        "LX*1",
+    ]
+    for number in range(1, count + 1):
+        out += [
+            f"CLP*C{number:06d}*1*{rng.randint(50, 900)}*{rng.randint(20, 50)}*10*12*EA{number:08d}*11",
+            "CAS*CO*45*30.5",
+            "NM1*QC*1*SAMPLE*JOHN****MI*123456789",
+            "NM1*82*1*SAMPLE*SAM****XX*1234567893",
+            "REF*EA*6666",
+            f"DTM*232*202402{rng.randint(10, 29)}",
+            "AMT*AU*150",
+        ]
+        for code in (1, 2):
+            out += [f"SVC*HC:9921{code}*100*80", "DTM*472*20240211", "CAS*PR*1*20", "AMT*B6*80"]
+    return [*out, f"SE*{len(out) + 1}*0001"]
+
+
+KINDS = (
+    Kind("837P", "005010X222A1", "HC", claims),
+    Kind("850", "004010", "PO", orders),
+    Kind("835", "005010X221A1", "HP", payments),
+)
+
+
+def interchange(kind: Kind, count: int, bad: float = 0.0) -> bytes:
+    """One interchange with so many documents; ``bad`` is the share of segments that get an element too long."""
+    rng = random.Random(count)
+    segments = kind.make(count, rng)
+    if bad:
+        segments = [
+            f"{each}*{'X' * 90}" if rng.random() < bad and each[:3] not in ("ST*", "SE*") else each for each in segments
+        ]
+    new = kind.version >= "005"
+    isa = (
+        "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *240115*1023*"
+        f"{'^' if new else 'U'}*{'00501' if new else '00401'}*000000001*0*T*:"
+    )
+    sets = sum(each.startswith("ST*") for each in segments)
+    group = f"GS*{kind.functional_id}*SENDER*RECEIVER*20240115*1023*1*X*{kind.version}"
+    return ("~".join([isa, group, *segments, f"GE*{sets}*1", "IEA*1*000000001"]) + "~").encode()
+
+
+def split(data: bytes) -> object:
+    return data.split(b"~")
+
+
+def split_elements(data: bytes) -> object:
+    return [each.split(b"*") for each in data.split(b"~")]
+
+
+def ours(data: bytes) -> Status:
+    (report,) = examine(io.BytesIO(data))
+    for group in report.groups:
+        functional_acknowledgment(group, "999" if "X" in group.version else "997", "set")
+    return report.status
+
+
+def pyx12(data: bytes) -> object:
+    return x12n_document(params(), io.StringIO(data.decode("latin-1")), io.StringIO(), None, None)
+
+
+def measure(kind: str, what: str, data: bytes, work: Callable[[bytes], object], times: int) -> Figure:
+    best, outcome = float("inf"), None
+    for _ in range(times):
+        began = time.process_time()
+        outcome = work(data)
+        best = min(best, time.process_time() - began)
+    segments, size = data.count(b"~"), len(data) / 1e6
+    remark = str(outcome) if isinstance(outcome, str | bool) else ""
+    best = max(best, 1e-9)
+    return Figure(
+        kind, what, round(size, 2), segments, round(best, 4), round(size / best, 1), round(segments / best), remark
+    )
+
+
+def run(documents: int, times: int, *, with_pyx12: bool) -> list[Figure]:
+    figures = []
+    for kind in KINDS:
+        data = interchange(kind, documents)
+        figures += [
+            measure(kind.name, "bytes.split (floor)", data, split, times),
+            measure(kind.name, "split segments and elements", data, split_elements, times),
+            measure(kind.name, "validation and acknowledgment", data, ours, times),
+            measure(kind.name, "the same, 1 % bad segments", interchange(kind, documents, 0.01), ours, times),
+        ]
+        if kind.name == "850":
+            figures.append(measure(kind.name, "one small interchange", interchange(kind, 12), ours, 50))
+        if with_pyx12 and kind.name != "850":  # pyx12 has no 850
+            figures.append(
+                measure(kind.name, "pyx12 validation", interchange(kind, max(documents // 20, 20)), pyx12, 1)
+            )
+    return figures
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--documents", type=int, default=10_000)
+    options.add_argument("--quick", action="store_true", help="500 documents, one repetition")
+    options.add_argument("--json", action="store_true", dest="as_json")
+    options.add_argument("--without-pyx12", action="store_true")
+    chosen = options.parse_args()
+    logging.disable(logging.CRITICAL)
+    documents, times = (500, 1) if chosen.quick else (chosen.documents, EACH)
+    figures = run(documents, times, with_pyx12=not chosen.without_pyx12)
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if chosen.as_json:
+        print(json.dumps({"figures": [asdict(each) for each in figures], "peak_rss_mb": peak}, indent=2))
+        return
+    for each in figures:
+        speed = f"{each.mb_per_second:9.1f} MB/s {each.segments_per_second:10,d} segments/s"
+        print(f"{each.kind:5} {each.what:31} {each.megabytes:7.2f} MB {each.seconds:9.4f} s {speed}  {each.remark}")
+    print(f"peak memory of the process, generated files included: {peak} MB")
+
+
+if __name__ == "__main__":
+    main()
