@@ -31,7 +31,8 @@ from gateway.x12.received import read_interchange_ack
 from gateway.x12.verdict import Findings, interchange_note, interchange_status
 
 MOST_FINDINGS = 1000  # kept of the envelope, of a group, of a set
-MOST_FINDINGS_OF_ALL_SETS = 50_000  # then each further set keeps only its first few
+MOST_FINDINGS_OF_ALL = 50_000  # then each further set or group keeps only its first few
+MOST_GROUPS = 99_999  # IEA01 has five digits
 FEW_FINDINGS = 10
 
 
@@ -169,8 +170,12 @@ class OpenInterchange:
 
     def _gs(self, elements: list[str], here: int, _: int) -> None:
         self._close_group(here)
+        if len(self._groups) >= MOST_GROUPS:
+            self._say("too-many-groups", f"The interchange has more than {MOST_GROUPS} groups.", "022", here)
+            return
         fields = [each.strip()[:CLIP] for each in (*elements, *[""] * 9)[:9]]
-        group = self._group = OpenGroup(fields, here, self._policy, MOST_FINDINGS)
+        room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL else 1
+        group = self._group = OpenGroup(fields, here, self._policy, room)
         group.findings.extend(check_gs(fields, here, known_groups()))
         if group.findings.gravest > 1:
             self._say("content", f"The GS segment of group {fields[6]} is invalid.", "024", here, Level.WARNING)
@@ -249,7 +254,7 @@ class OpenInterchange:
             return False
         fields = [each.strip()[:CLIP] for each in (*elements, "", "", "")[1:4]]
         judge = self._judge_for(fields[0], group.version, fields[2], self._marks, self._policy)
-        room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL_SETS else FEW_FINDINGS
+        room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL else FEW_FINDINGS
         self._set = OpenSet(fields, here, judge, self._marks, room)
         group.check_header(self._set)
         self._unexpected_seen = False
@@ -274,7 +279,9 @@ class OpenInterchange:
         self._close_set(end)
         if not trailer:
             self._group.miss_trailer(end)
-        self._groups.append(self._group.report(end))
+        report = self._group.report(end)
+        self._kept += len(report.findings)
+        self._groups.append(report)
         self._group = None
 
     # ------------------------------------------------------------ the end
