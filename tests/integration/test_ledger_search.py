@@ -217,6 +217,14 @@ def test_mails_that_do_not_meet_the_query_or_have_an_exchange_are_left_out(mails
     assert search_messages(engine, Query(**criterion)) == []
 
 
+def test_a_mail_in_quarantine_is_listed_beside_good_exchanges_but_not_beside_a_quarantined_one(ledger_engine):
+    with writing(ledger_engine) as connection:
+        half_good = make.message(connection, state="quarantined")
+        make.exchange(connection, message=half_good)
+        make.exchange(connection, message=make.message(connection, state="quarantined"), state="quarantined")
+    assert [row.id for row in search_messages(ledger_engine, Query())] == [half_good]
+
+
 def test_a_mail_tells_its_fault_and_its_files(mails):
     engine, _, _ = mails
     row = search_messages(engine, Query(needs_attention=True))[0]

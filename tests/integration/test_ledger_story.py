@@ -86,6 +86,16 @@ def test_the_story_of_an_order_holds_its_groups_sets_findings_and_relations(nigh
     assert told.findings == ()
 
 
+def test_what_happened_to_another_exchange_of_the_same_mail_is_not_told(night):
+    engine, ids = night
+    with writing(engine) as connection:
+        other = make.exchange(connection, message=ids["mail"])
+        make.event(connection, "delivered", exchange=other, message=ids["mail"])
+    told = story(engine, ids["order"])
+    assert other not in {each.exchange for each in told.events}
+    assert ("came in the same mail as", other) in {(each.relation, each.id) for each in told.related}
+
+
 def test_an_order_is_told_in_plain_words(night):
     engine, ids = night
     lines = tell(story(engine, ids["order"]), UTC)
