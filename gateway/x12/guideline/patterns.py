@@ -11,7 +11,7 @@ a separator that values cannot contain: a failing match costs time linear in the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
@@ -79,8 +79,7 @@ class _Builder:
         marks = self.separators
         self.element = re.escape(marks.element)
         excluded = {marks.element, marks.component, marks.segment, marks.repetition} - {""}
-        allowed = [chr(code) for code in range(0x20, 0x7F) if chr(code) not in excluded]
-        self.character = "[" + "".join(re.escape(each) for each in allowed) + "]"
+        self.character = "[" + "".join(_ranges(excluded)) + "]"
 
     def group(self, body: str) -> tuple[str, int]:
         """The body captured. Groups are numbered in the order of their opening bracket: take care to call in order."""
@@ -188,6 +187,15 @@ class _Builder:
         mark = re.escape(self.separators.component)
         body, presence = self.sequence(element.parts, element.conditions, mark, leading=False)
         return f"(?:(?!{mark}*+(?:{self.element}|\\Z)){body}{_conditions(element.conditions, presence)})"
+
+
+def _ranges(excluded: set[str]) -> Iterator[str]:
+    """The printable characters of ASCII but these, as ranges of a character class."""
+    start = 0x20
+    for code in [*sorted(ord(each) for each in excluded if " " <= each <= "~"), 0x7F]:
+        if start < code:
+            yield re.escape(chr(start)) + "-" + re.escape(chr(code - 1))
+        start = code + 1
 
 
 def _required(element: Element) -> bool:
