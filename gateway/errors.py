@@ -11,7 +11,7 @@ that ends with it::
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
     │   └── NotInstalled
     ├── Unavailable                   69  a host or database did not serve us; try again
-    │   ├── MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
+    │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, DatabaseUnavailable
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
@@ -188,6 +188,12 @@ class MailboxBusy(Unavailable):
     code = "mailbox.busy"
     sentence = "The mailbox {mailbox} at {host} is in use by another session: {reason}"
     advice = "Wait for the other session to end; if it happens often, look for a second mail client."
+
+
+class MessageNotGiven(Unavailable):
+    code = "mailbox.message-not-given"
+    sentence = "The mailbox {mailbox} at {host} does not give message {uid}: {reason}"
+    advice = "It stays on the server; the next run asks again. If it never comes, look at it with a mail client."
 
 
 class LoginRefused(Unavailable):

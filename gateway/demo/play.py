@@ -152,7 +152,7 @@ def _apply_profiles(app: App) -> None:
         (app.home / "partners" / f"{key}.toml").write_text(text, "utf-8")
         profiles.append((read_profile(text, f"{key}.toml"), text, f"{key}.toml"))
     for applied in app.partners.apply(profiles, by="demo", at=app.now()):
-        app.record("applied", partner=applied.key, revision=applied.revision, change=applied.change)
+        app.record("profile-applied", partner=applied.key, revision=applied.revision, change=applied.change)
 
 
 def _evening(stage: _Stage) -> None:

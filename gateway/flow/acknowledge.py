@@ -198,7 +198,7 @@ def _answer(
             theirs=header.sender,
             version=header.version,
             usage=header.usage,
-            separators=report.separators,
+            separators=x12.acknowledgment_separators(report),
             groups=groups,
             mail=_MAIL,
             kind="acknowledgment",

@@ -14,7 +14,7 @@ from itertools import islice
 
 from sqlalchemy import update
 
-from gateway.errors import GatewayError, MessageTooLarge
+from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
@@ -52,13 +52,14 @@ def collect_from(context: Context, mailbox: Mailbox, *, keep_on_server: bool = F
         fresh = [each for each in listing if known.get(each.uid) != each.size]
         if not keep_on_server:
             session.delete(familiar)
-        stored += _refuse_giants(context, mailbox, [each for each in fresh if _too_large(context, each)])
+        _refuse_giants(context, mailbox, [each for each in fresh if _too_large(context, each)])
         wanted = [each for each in fresh if not _too_large(context, each)]
         for group in _groups(session, wanted, context.settings.batch_size):
             stored += _store(context, mailbox, group)
             if not keep_on_server:
                 session.delete([each.listed for each in group])
             context.reporter.advance(len(group))
+        _report_left_out(context, mailbox, session)
         session.commit()
         if not keep_on_server:
             _forget(context, mailbox, listing)
@@ -128,12 +129,18 @@ def _store_message(recorder: Recorder, mailbox: Mailbox, fetched: Fetched) -> in
     return message
 
 
-def _refuse_giants(context: Context, mailbox: Mailbox, giants: Sequence[Listed]) -> int:
+def _report_left_out(context: Context, mailbox: Mailbox, session: MailboxSession) -> None:
+    """What the server would not give stays there, and people are told."""
+    for listed, reason in session.left_out:
+        fault = MessageNotGiven(mailbox=mailbox.name, host=mailbox.host, uid=listed.uid, reason=reason)
+        context.reporter.trouble(fault, f"mailbox {mailbox.name}")
+
+
+def _refuse_giants(context: Context, mailbox: Mailbox, giants: Sequence[Listed]) -> None:
     """A message over the limit is never downloaded and never deleted: it stays on its server, and people are told."""
     for listed in giants:
         fault = MessageTooLarge(size=listed.size, limit=context.limits.message_size)
         context.reporter.trouble(fault, f"mailbox {mailbox.name}, message {listed.uid}")
-    return 0
 
 
 def _forget(context: Context, mailbox: Mailbox, listing: Sequence[Listed]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway import x12
-from gateway.errors import ContentDamaged, ContentMissing, MessageFault, NotX12
+from gateway.errors import ContentDamaged, ContentMissing, MessageFault, MessageMalformed, NotX12
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.mail.letters import open_letter
 from gateway.mail.model import Limits, Part
@@ -29,19 +29,47 @@ def unpack(case: Case, limits: Limits) -> None:
 
 def _find_payloads(case: Case) -> None:
     assert case.letter is not None
-    unreadable: MessageFault | None = None
+    damaged: MessageFault | None = None
+    strange: MessageFault | None = None
+    alternatives: dict[str, bytes] = {}
     for part in case.letter.parts:
-        if part.damage and not part.content_type.startswith(_DECORATION):
-            unreadable = unreadable or ContentDamaged(part=part.file_name or part.path, reason=part.damage)
-        elif x12.sniff(part.data) >= 0:
+        if part.damage:
+            if _may_be_edi(part):
+                damaged = damaged or ContentDamaged(part=part.file_name or part.path, reason=part.damage)
+        elif x12.sniff(part.data) < 0:
+            strange = strange or _not_x12(part)
+        elif not _said_before(part, alternatives):
             case.payloads.append(PayloadCase(part.path, part.file_name, part.content_type, part.data))
-        else:
-            unreadable = unreadable or _not_x12(part)
-    if unreadable and (not case.payloads or isinstance(unreadable, ContentDamaged)):
-        # A damaged part may have been an interchange: nobody may call the mail done.
-        raise unreadable
+    if damaged is not None:
+        # It may have been an interchange: nobody may call the mail done.
+        raise damaged
     if not case.payloads:
-        raise ContentMissing
+        raise strange or ContentMissing()
+
+
+def _may_be_edi(part: Part) -> bool:
+    """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
+    if part.content_type.startswith(_DECORATION):
+        return False
+    return part.content_type not in _WORDS or bool(part.file_name) or x12.sniff(part.data) >= 0
+
+
+def _said_before(part: Part, alternatives: dict[str, bytes]) -> bool:
+    """Whether another form of the same text (multipart/alternative, RFC 2046 section 5.1.4) carried these bytes.
+
+    Raises:
+        MessageMalformed: the forms carry different EDI; nobody can say which is meant.
+    """
+    if part.within != "multipart/alternative":
+        return False
+    around = part.path.rpartition(".")[0]
+    text = b"".join(part.data.split())
+    if around not in alternatives:
+        alternatives[around] = text
+        return False
+    if alternatives[around] != text:
+        raise MessageMalformed(reason="its alternative forms carry different EDI")
+    return True
 
 
 def _not_x12(part: Part) -> MessageFault | None:

@@ -61,7 +61,6 @@ EVENT_KINDS: Mapping[str, str] = {
     "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
     "bounce-unmatched": "a bounce of {names}, which we never sent",
     # everything else
-    "applied": "profile of {partner} applied[ as revision {revision}][ from {file}]",
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",
     "secret-set": "secret {name} set",
@@ -76,7 +75,7 @@ _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
-        *("applied", "profile-applied", "partner-status", "secret-set", "secret-removed"),
+        *("profile-applied", "partner-status", "secret-set", "secret-removed"),
     }
 )
 

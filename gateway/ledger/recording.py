@@ -84,17 +84,18 @@ class Recorder:
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
         row_id = self._take_id(table)
-        row = _BLANK[table.name] | {"id": row_id} | values
+        row = _BLANK[table.name] | {"id": row_id} | _storable(values)
         self._rows[table.name].append(row)
         self._by_id[table.name, row_id] = row
         return row_id
 
     def put(self, table: Table, **values: Any) -> None:
         """Buffers a row of a table whose key the caller knows."""
-        self._rows[table.name].append(_BLANK[table.name] | values)
+        self._rows[table.name].append(_BLANK[table.name] | _storable(values))
 
     def change(self, table: Table, row_id: int, **values: Any) -> None:
         """Changes a row by its ``id``, whether it is buffered still or long written."""
+        values = _storable(values)
         row = self._by_id.get((table.name, row_id))
         if row is not None:
             row.update(values)
@@ -124,7 +125,7 @@ class Recorder:
                 "message": message,
                 "partner": partner,
                 "actor": self.actor,
-                "body": json.dumps(body, ensure_ascii=False, sort_keys=True, default=str),
+                "body": _clean(json.dumps(body, ensure_ascii=False, sort_keys=True, default=str)),
             }
         )
 
@@ -224,6 +225,18 @@ class Recorder:
         block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, 50)")
         found = self.connection.execute(block, {"table": table.name, "column": column.name}).scalars().all()
         return iter(sorted(found))
+
+
+def _storable(values: Row) -> Row:
+    """Untrusted text may hold what a database refuses; the raw bytes keep what it was."""
+    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _clean(text: str) -> str:
+    """Without NUL (PostgreSQL has none in text) and without halves of characters (UTF-8 has none)."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")
 
 
 def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:

@@ -123,7 +123,8 @@ def _group(group: GroupStory, zone: tzinfo | None) -> Iterator[str]:
     verdicts = [group.status.replace("_", " ")] if group.status else []
     if group.acknowledged:
         verdicts.append(f"{group.acknowledged.replace('_', ' ')} by the partner{_when(group.acknowledged_at, zone)}")
-    yield f"Group {group.functional_id} {group.control_number} ({group.version}): {'; '.join(verdicts) or 'no verdict'}"
+    said = f": {'; '.join(verdicts)}" if verdicts else ""
+    yield f"Group {group.functional_id} {group.control_number} ({group.version}){said}"
     yield from (f"  {_finding(each)}" for each in _few(group.findings))
     shown = group.sets[:MOST]
     for each in shown:
@@ -134,7 +135,8 @@ def _group(group: GroupStory, zone: tzinfo | None) -> Iterator[str]:
 
 
 def _set(each: SetStory, zone: tzinfo | None) -> str:
-    parts = [f"{each.set_id} {each.control_number}: {each.status.replace('_', ' ') or 'no verdict'}"]
+    status = f": {each.status.replace('_', ' ')}" if each.status else ""
+    parts = [f"{each.set_id} {each.control_number}{status}"]
     if each.acknowledged:
         parts.append(f"{each.acknowledged.replace('_', ' ')} by the partner{_when(each.acknowledged_at, zone)}")
     if each.delivery == "delivered":

@@ -31,7 +31,12 @@ class Fetched:
 
 
 class MailboxSession(Protocol):
-    """One session with a mailbox. Nothing is gone from the server before ``commit`` returned."""
+    """One session with a mailbox. Nothing is gone from the server before ``commit`` returned.
+
+    ``left_out`` tells which of the wanted messages ``fetch`` could not give, and why; they stay on the server.
+    """
+
+    left_out: list[tuple[Listed, str]]
 
     def listing(self) -> Sequence[Listed]:
         """All messages waiting, oldest first.

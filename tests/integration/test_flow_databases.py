@@ -53,3 +53,15 @@ def test_a_rolled_back_transaction_gives_its_numbers_back(ledger_engine, tmp_pat
         assert recorder.take_number("acme", "ZZ:A", "ZZ:B", "interchange", lambda number: number + 1) == 1
     with stage.ledger.transaction() as recorder:
         assert recorder.take_number("acme", "ZZ:A", "ZZ:B", "interchange", lambda number: number + 1) == 2
+
+
+def test_hostile_text_stops_neither_database(ledger_engine, tmp_path):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    stage.mailbox.deliver(
+        b"From: edi@acme.example\r\nTo: edi@us.example\r\nSubject: a =?utf-8?q?=00=ED=A0=80?= b \xff\r\n"
+        b"Message-ID: <nul@acme.example>\r\n\r\n" + orders(1).replace(b"PO-1*", b"PO\x001\xff*")
+    )
+    stage.mail(orders(2))
+    stage.run()
+    assert len(stage.delivered) >= 1
+    assert len(stage.rows("message")) >= 2

@@ -332,3 +332,49 @@ def test_raw_bytes_are_kept_for_everything(stage):
     assert {raw, b"junk", orders(1).rstrip(b"\r\n")} <= {
         each.rstrip(b"\r\n") if each.startswith(b"ISA") else each for each in kept
     }
+
+
+def test_a_message_that_the_server_does_not_give_stays_there_and_is_said(stage):
+    stage.mail(orders(1))
+    stage.mail(orders(2))
+    stage.mailbox.refused.add("000001")
+    summary = stage.run()
+    assert summary.exit_code == 69
+    assert "mailbox.message-not-given" in {fault.code for _, fault in summary.troubles}
+    assert list(stage.mailbox.messages) == ["000001"]
+    assert len(stage.delivered) == 1
+    stage.mailbox.refused.clear()
+    assert stage.run().exit_code == 0
+    assert len(stage.delivered) == 2
+
+
+def alternative(first: bytes, second: bytes) -> bytes:
+    """A mail whose two alternative forms carry EDI."""
+    return (
+        b"From: edi@acme.example\r\nTo: edi@us.example\r\nMessage-ID: <alt@acme.example>\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\n" + first + b"\r\n--b\r\nContent-Type: text/html\r\n\r\n" + second
+    ) + b"\r\n--b--\r\n"
+
+
+def test_the_same_edi_in_two_alternative_forms_is_one_interchange(stage):
+    stage.mailbox.deliver(alternative(orders(1), orders(1)))
+    stage.run()
+    assert stage.states("in") == ["delivered"]
+
+
+def test_different_edi_in_two_alternative_forms_is_quarantined(stage):
+    stage.mailbox.deliver(alternative(orders(1), orders(2)))
+    stage.run()
+    assert stage.rows("message")[0]["fault_code"] == "message.malformed"
+    assert stage.delivered == {}
+
+
+def test_text_that_a_database_refuses_is_recorded_all_the_same(stage):
+    stage.mailbox.deliver(
+        b"From: edi@acme.example\r\nTo: edi@us.example\r\nSubject: a =?utf-8?q?=00=ED=A0=80?= b \xff\r\n"
+        b"Message-ID: <nul@acme.example>\r\n\r\n" + orders(1)
+    )
+    stage.run()
+    assert len(stage.delivered) == 1
+    assert "\0" not in str(stage.rows("message")[0]["subject"])
