@@ -25,7 +25,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.x12.drafts import DraftGroup
 from gateway.x12.model import Header, Status
-from partners.model import AcknowledgmentPolicy, FunctionalAck, MailSettings, TA1Policy
+from partners.model import AcknowledgmentPolicy, Agreement, FunctionalAck, MailSettings, TA1Policy
 
 _DUPLICATE_NUMBER = ("R", "025")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")  # what may stand in In-Reply-To of a mail of ours
@@ -200,7 +200,7 @@ def _answer(
             usage=header.usage,
             separators=x12.acknowledgment_separators(report),
             groups=groups,
-            mail=_MAIL,
+            mail=_mail(entry, agreement),
             kind="acknowledgment",
             agreement=agreement.name if agreement else "",
             interchange_acks=acks,
@@ -209,6 +209,14 @@ def _answer(
         ),
     )
     context.reporter.happened("acknowledgments made")
+
+
+def _mail(entry: Entry, agreement: Agreement | None) -> MailSettings:
+    """Back to the address that the mail came from, which is the partner's, or where the agreement wants it."""
+    assert entry.case.letter is not None
+    to = agreement.mail.to if agreement is not None else ()
+    cc = agreement.mail.cc if agreement is not None else ()
+    return replace(_MAIL, to=to or (entry.case.letter.from_address,), cc=cc)
 
 
 def _ta1_wanted(policy: AcknowledgmentPolicy, header: Header, *, refused: bool) -> bool:

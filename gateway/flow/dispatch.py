@@ -55,8 +55,9 @@ def dispatch(context: Context) -> None:
     tried: set[int] = set()
     with context.transport.session() as session:
         while group := _claim(context, tried):
-            tried.update(each.exchange for each in group)
             attempts = _send(context, session, group)
+            # What is sent is no longer due; what is not sent is not asked for again in this run.
+            tried.update(each.mail.exchange for each in attempts if each.taken is None)
             _settle(context, attempts)
             context.reporter.advance(len(attempts))
             away = next((each.fault for each in attempts if isinstance(each.fault, Unavailable)), None)
@@ -222,7 +223,7 @@ def _doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> 
         reason=reason,
         policy="resend" if resend else "hold",
     )
-    context.reporter.happened("mails in doubt")
+    context.reporter.happened("mails in doubt, sent again" if resend else "mails held in doubt")
     if resend:
         _work(recorder, mail, state="ready", next_at=recorder.now)
         recorder.change(tables.exchange, mail.exchange, state=ExchangeState.READY, updated_at=recorder.now)

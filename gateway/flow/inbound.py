@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import update
 
-from gateway.errors import GatewayError, MessageFault, ProcessingFailed
+from gateway.errors import ConfigurationFault, MessageFault, ProcessingFailed, Unavailable
 from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
@@ -47,9 +47,9 @@ def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
     try:
         with context.ledger.transaction() as recorder:
             acknowledge(context, recorder, cases)
-    except GatewayError:
-        raise
-    except Exception as problem:  # noqa: BLE001 - a defect in one message must not stop the others
+    except (Unavailable, ConfigurationFault):
+        raise  # not the messages' fault: they wait
+    except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
         if len(cases) == 1:
             _quarantine(context, waiting[0].id, ProcessingFailed(reason=f"{type(problem).__name__}: {problem}"))
             return

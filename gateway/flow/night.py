@@ -40,6 +40,7 @@ _BAD = (
     "interchanges conflict",
     "documents refused",
     "mails failed",
+    "mails held in doubt",
 )
 
 

@@ -378,3 +378,35 @@ def test_text_that_a_database_refuses_is_recorded_all_the_same(stage):
     stage.run()
     assert len(stage.delivered) == 1
     assert "\0" not in str(stage.rows("message")[0]["subject"])
+
+
+def test_the_acknowledgment_goes_to_the_address_that_the_mail_came_from(stage):
+    stage.mail(orders(1), sender="edi2@acme.example")
+    stage.run()
+    assert [mail["To"] for mail in stage.sent] == ["edi2@acme.example"]
+
+
+def test_an_agreement_may_want_its_acknowledgments_elsewhere(tmp_path):
+    stage = Stage(tmp_path, [ACME.replace('sets = ["850"]', 'sets = ["850"]\nmail.to = ["acks@acme.example"]')])
+    stage.mail(orders(1))
+    stage.run()
+    assert [mail["To"] for mail in stage.sent] == ["acks@acme.example"]
+
+
+def test_an_interchange_that_cannot_be_answered_is_quarantined_and_the_others_go_on(stage, monkeypatch):
+    from gateway import x12
+    from gateway.errors import SeparatorInData
+
+    real = x12.functional_acknowledgment
+
+    def refuse(group, kind, detail):
+        if group.control_number == "2":
+            raise SeparatorInData(name="997", position="AK102", separator="*")
+        return real(group, kind, detail)
+
+    monkeypatch.setattr(x12, "functional_acknowledgment", refuse)
+    for number in (1, 2, 3):
+        stage.mail(orders(number))
+    stage.run()
+    assert len(stage.delivered) == 2
+    assert stage.rows("message")[1]["state"] == "quarantined"
