@@ -29,6 +29,7 @@ _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settin
 class _Done:
     due: DueSet
     target: str
+    place: Handover
 
 
 def deliver(context: Context) -> None:
@@ -52,26 +53,30 @@ def _deliver_group(context: Context, due: list[DueExchange]) -> None:
     for exchange in due:
         done[exchange.id] = []
         try:
-            for each, target in _hand_over(context, places, exchange, contents[exchange.sha256]):
-                done[exchange.id].append(_Done(each, target))
+            for each in _hand_over(context, places, exchange, contents[exchange.sha256]):
+                done[exchange.id].append(each)
         except GatewayError as fault:
             failures[exchange.id] = fault
             context.reporter.trouble(fault, f"exchange {exchange.id}")
-    _settle(context, places, done)
+    _settle(context, places, done, failures)
     _record(context, due, done, failures)
 
 
-def _settle(context: Context, places: _Places, done: dict[int, list[_Done]]) -> None:
+def _settle(context: Context, places: _Places, done: dict[int, list[_Done]], failures: dict[int, GatewayError]) -> None:
     """Nothing counts as delivered before its place says that it is there for good."""
     for place in places.values():
         try:
             place.settle()
         except GatewayError as fault:
             context.reporter.trouble(fault, "deliver")
-            done.update({exchange: [] for exchange in done})
+            for exchange, each in done.items():
+                kept = [one for one in each if one.place is not place]
+                if len(kept) < len(each):
+                    done[exchange] = kept
+                    failures[exchange] = fault
 
 
-def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: bytes) -> Iterator[tuple[DueSet, str]]:
+def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: bytes) -> Iterator[_Done]:
     """Hands over set by set, and says where each went."""
     try:
         partner = context.directory.get(exchange.partner)
@@ -87,9 +92,9 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
             if delivery not in whole:
                 together = tuple(each for each in exchange.sets if _agreement(partner, each).delivery == delivery)
                 whole[delivery] = place.deliver(_deliverable(exchange, together, raw))
-            yield due, whole[delivery]
+            yield _Done(due, whole[delivery], place)
         else:
-            yield due, place.deliver(_deliverable(exchange, (due,), raw))
+            yield _Done(due, place.deliver(_deliverable(exchange, (due,), raw)), place)
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:

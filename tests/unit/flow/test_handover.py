@@ -28,7 +28,10 @@ def names_in(directory):
 
 
 def test_a_file_lies_under_its_name_in_a_directory_made_for_it(tmp_path):
-    where = DirectoryHandover(tmp_path / "inbox/acme").deliver(ITEM)
+    place = DirectoryHandover(tmp_path / "inbox/acme")
+    where = place.deliver(ITEM)
+    assert not Path(where).exists()
+    place.settle()
     assert where == str(tmp_path / "inbox/acme/acme_850_12_0001.edi")
     assert Path(where).read_bytes() == ITEM.data
     assert names_in(tmp_path / "inbox/acme") == ["acme_850_12_0001.edi"]
@@ -37,8 +40,10 @@ def test_a_file_lies_under_its_name_in_a_directory_made_for_it(tmp_path):
 def test_the_same_again_is_fine_and_writes_nothing(tmp_path):
     handover = DirectoryHandover(tmp_path)
     where = Path(handover.deliver(ITEM))
+    handover.settle()
     before = where.stat()
     assert handover.deliver(ITEM) == str(where)
+    handover.settle()
     assert where.stat().st_ino == before.st_ino
 
 
@@ -48,6 +53,7 @@ def test_other_bytes_under_a_used_name_are_refused_and_the_file_stays(tmp_path, 
     where = Path(handover.deliver(ITEM))
     with pytest.raises(DeliveryFailed, match="other content"):
         handover.deliver(other(data))
+    handover.settle()
     assert where.read_bytes() == ITEM.data
 
 
@@ -79,9 +85,24 @@ def test_a_failing_disk_is_a_fault_and_leaves_no_file(tmp_path, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", broken)
+    place = DirectoryHandover(tmp_path)
+    place.deliver(ITEM)
     with pytest.raises(DeliveryFailed, match="Input/output error"):
-        DirectoryHandover(tmp_path).deliver(ITEM)
+        place.settle()
     assert names_in(tmp_path) == []
+    monkeypatch.undo()
+    place.deliver(ITEM)
+    place.settle()
+    assert names_in(tmp_path) == [ITEM.name]
+
+
+def test_a_hidden_file_that_a_dead_process_left_is_replaced(tmp_path):
+    (tmp_path / f".{ITEM.name}.part").write_bytes(b"half")
+    place = DirectoryHandover(tmp_path)
+    where = Path(place.deliver(ITEM))
+    place.settle()
+    assert where.read_bytes() == ITEM.data
+    assert names_in(tmp_path) == [ITEM.name]
 
 
 def test_a_file_in_the_place_of_the_directory_is_a_fault(tmp_path):

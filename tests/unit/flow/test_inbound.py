@@ -410,3 +410,20 @@ def test_an_interchange_that_cannot_be_answered_is_quarantined_and_the_others_go
     stage.run()
     assert len(stage.delivered) == 2
     assert stage.rows("message")[1]["state"] == "quarantined"
+
+
+def test_a_disk_that_fails_at_the_sync_leaves_nothing_marked_as_delivered(stage, monkeypatch):
+    from gateway.flow import handover
+
+    def broken(path):
+        raise OSError(5, "Input/output error")
+
+    stage.mail(orders(1))
+    monkeypatch.setattr(handover, "_sync", broken)
+    assert stage.run().exit_code == 69
+    assert stage.states("in") == ["accepted"]
+    assert stage.delivered == {}
+    monkeypatch.undo()
+    assert stage.run().exit_code == 0
+    assert stage.states("in") == ["delivered"]
+    assert len(stage.delivered) == 1
