@@ -92,14 +92,16 @@ def functional_acknowledgment(group: GroupReport, kind: str, detail: str) -> Dra
         detail: which sets it names: all (``set``), those not accepted cleanly (``rejected``), none (``group``).
     """
     form = (_Form999 if kind == "999" else _Form997)(acknowledgment_version(group, kind))
-    named = {"set": group.sets, "group": ()}.get(
-        detail, tuple(each for each in group.sets if each.status is not Status.ACCEPTED)
-    )
-    segments = [form.group_header(group)]
-    for each in named:
-        segments.extend(form.set_response(each))
-    segments.append(_group_trailer(group, form))
-    return draft_set(kind, segments, form.implementation)
+    return draft_set(kind, _segments(group, form, detail), form.implementation)
+
+
+def _segments(group: GroupReport, form: _Form997, detail: str) -> Iterator[list[str]]:
+    yield form.group_header(group)
+    if detail != "group":
+        for each in group.sets:
+            if detail == "set" or each.status is not Status.ACCEPTED:
+                yield from form.set_response(each)
+    yield _group_trailer(group, form)
 
 
 def _group_trailer(group: GroupReport, form: _Form997) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import StringIO
 
 from gateway.errors import SeparatorInData
 from gateway.x12.model import Header, Separators
@@ -63,12 +64,12 @@ def draft_set(set_id: str, segments: Iterable[Sequence[str]], implementation: st
     Raises:
         SeparatorInData: an element contains one of the other two control characters.
     """
-    lines = []
-    for position, elements in enumerate(segments, 2):
+    body, count = StringIO(), 0
+    for count, elements in enumerate(segments, 1):
         for mark in (GENERATED.element, GENERATED.segment):
             if any(mark in each for each in elements):
                 raise SeparatorInData(
-                    name=f"Transaction set {set_id}", position=f"in segment {position}", separator=mark
+                    name=f"Transaction set {set_id}", position=f"in segment {count + 1}", separator=mark
                 )
-        lines.append(GENERATED.element.join(elements).rstrip(GENERATED.element) + GENERATED.segment)
-    return DraftSet(set_id, implementation, "".join(lines), GENERATED, len(lines))
+        body.write(GENERATED.element.join(elements).rstrip(GENERATED.element) + GENERATED.segment)
+    return DraftSet(set_id, implementation, body.getvalue(), GENERATED, count)

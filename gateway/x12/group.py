@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import replace
 from sys import intern
 from typing import TYPE_CHECKING
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
 from gateway.x12.facts import groups, known_groups
 from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
+from gateway.x12.packed import SetReports
 from gateway.x12.received import AcknowledgmentReader
 from gateway.x12.verdict import Findings, group_status
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 _SET_ID = re.compile(r"[0-9A-Z]{3}")
 _SET_NUMBER = re.compile(r"[0-9A-Za-z][ -~]{2,7}[0-9A-Za-z]")
 _IMPLEMENTATION = re.compile(r"00\d{4}X\d+[A-Z0-9]*")
+_WIDEST = 9  # digits of a control number
+_PAGE = 1 << 16  # control numbers on one page
 
 
 class OpenSet:
@@ -99,15 +105,21 @@ class OpenGroup:
     """One functional group from its GS on. ``fields`` are the elements of the GS, ``fields[0]`` is GS itself."""
 
     def __init__(self, fields: list[str], start: int, policy: ExaminePolicy, room: int) -> None:
-        self.fields = fields
+        self.fields = [intern(each) for each in fields]  # a hundred thousand groups share most of these
         self.version = fields[8]
         self._start = start
         self._policy = policy
         self.findings = Findings(room)
-        self.sets: list[SetReport] = []
+        self._sets = SetReports()
+        self._tally: Counter[Status] = Counter()
         self._numbers = Numbers()
         self._declared: int | None = None
         self._version_noted = False
+
+    def add(self, report: SetReport) -> None:
+        """Takes the verdict on one of its sets."""
+        self._sets.add(report)
+        self._tally[report.status] += 1
 
     def check_header(self, current: OpenSet) -> None:
         """Judges an ST segment as a member of this group."""
@@ -143,10 +155,10 @@ class OpenGroup:
         """Judges the GE segment, given as its elements."""
         count, number = (each.strip()[:CLIP] for each in elements[1:3])
         self._declared = as_count(count)
-        if self._declared != len(self.sets):
-            message = f"GE01 says {count or 'nothing'}, the group has {len(self.sets)} transaction sets."
+        if self._declared != len(self._sets):
+            message = f"GE01 says {count or 'nothing'}, the group has {len(self._sets)} transaction sets."
             self.say("count", message, "5", segment="GE", offset=here)
-        elif not self.sets:
+        elif not self._sets:
             self.say("empty", "The group has no transaction set.", "5", segment="GE", offset=here, level=Level.WARNING)
         if number != self.fields[6] and not same_number(number, self.fields[6]):
             message = f"GE02 is {number!r}, the GS has the control number {self.fields[6]!r}."
@@ -169,9 +181,7 @@ class OpenGroup:
         """The verdict. If the group itself is rejected, so is every set in it."""
         f = self.fields
         own = self.findings.status(self._policy.reject_from)
-        sets = tuple(self.sets)
-        if own is Status.REJECTED:
-            sets = tuple(_with_group(each) for each in sets)
+        sets = self._sets.rejected_with(_REJECTED_WITH_GROUP) if own is Status.REJECTED else self._sets
         return GroupReport(
             functional_id=f[1],
             sender=f[2],
@@ -181,8 +191,8 @@ class OpenGroup:
             control_number=f[6],
             agency=f[7],
             version=f[8],
-            status=group_status(own, sets),
-            sets=sets,
+            status=group_status(own, self._tally),
+            sets=sets.settled(),
             findings=self.findings.all("group"),
             start=self._start,
             end=end,
@@ -191,40 +201,51 @@ class OpenGroup:
 
 
 class Numbers:
-    """Control numbers seen so far. Consecutive ones, the rule, cost no memory."""
+    """Control numbers seen so far. Consecutive ones, the rule, cost no memory.
 
-    __slots__ = ("_first", "_last", "_others", "_width")
+    Other digits of the same width cost two bytes each: the high part of the number chooses a page, which holds
+    the low parts in order.
+    """
+
+    __slots__ = ("_first", "_last", "_others", "_pages", "_width")
 
     def __init__(self) -> None:
         self._first = 0
         self._last = -1
         self._width = 0
+        self._pages: dict[int, array[int]] = {}
         self._others: set[str] = set()
 
     def seen(self, number: str) -> bool:
         """Whether ``number`` was given before; it is remembered."""
-        if number.isascii() and number.isdigit():
-            value, width = int(number), len(number)
+        width = len(number)
+        if width <= _WIDEST and number.isascii() and number.isdigit():
+            value = int(number)
             if self._last < 0:
                 self._first = self._last = value
                 self._width = width
                 return False
             if width == self._width:
-                if value == self._last + 1 and number not in self._others:
-                    self._last = value
-                    return False
-                if self._first <= value <= self._last:
-                    return True
+                return self._first <= value <= self._last or self._marked(value)
         if number in self._others:
             return True
         self._others.add(number)
         return False
 
+    def _marked(self, value: int) -> bool:
+        """Whether a number outside the consecutive ones was seen; it is remembered."""
+        number, low = divmod(value, _PAGE)
+        page = self._pages.get(number)
+        place = 0 if page is None else bisect_left(page, low)
+        if page is not None and page[place : place + 1] == array("H", (low,)):
+            return True
+        if value == self._last + 1:
+            self._last = value
+        elif page is None:
+            self._pages[number] = array("H", (low,))
+        else:
+            page.insert(place, low)
+        return False
+
 
 _REJECTED_WITH_GROUP = Finding(Level.INFO, "set.group-rejected", "Rejected because the whole group is rejected.", "set")
-
-
-def _with_group(report: SetReport) -> SetReport:
-    if report.status is Status.REJECTED:
-        return report
-    return replace(report, status=Status.REJECTED, findings=(*report.findings, _REJECTED_WITH_GROUP))

@@ -26,12 +26,14 @@ from gateway.x12.model import (
     Separators,
     Status,
 )
+from gateway.x12.packed import rejected_with
 from gateway.x12.reader import BINARY_LENGTH, TOO_LONG, UNTERMINATED, Window
 from gateway.x12.received import read_interchange_ack
 from gateway.x12.verdict import Findings, interchange_note, interchange_status
 
 MOST_FINDINGS = 1000  # kept of the envelope, of a group, of a set
 MOST_FINDINGS_OF_ALL = 50_000  # then each further set or group keeps only its first few
+MOST_OF_FEW = 200_000  # and then one
 MOST_GROUPS = 99_999  # IEA01 has five digits
 FEW_FINDINGS = 10
 
@@ -174,8 +176,7 @@ class OpenInterchange:
             self._say("too-many-groups", f"The interchange has more than {MOST_GROUPS} groups.", "022", here)
             return
         fields = [each.strip()[:CLIP] for each in (*elements, *[""] * 9)[:9]]
-        room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL else 1
-        group = self._group = OpenGroup(fields, here, self._policy, room)
+        group = self._group = OpenGroup(fields, here, self._policy, self._room())
         group.findings.extend(check_gs(fields, here, known_groups()))
         if group.findings.gravest > 1:
             self._say("content", f"The GS segment of group {fields[6]} is invalid.", "024", here, Level.WARNING)
@@ -254,20 +255,26 @@ class OpenInterchange:
             return False
         fields = [each.strip()[:CLIP] for each in (*elements, "", "", "")[1:4]]
         judge = self._judge_for(fields[0], group.version, fields[2], self._marks, self._policy)
-        room = MOST_FINDINGS if self._kept < MOST_FINDINGS_OF_ALL else FEW_FINDINGS
-        self._set = OpenSet(fields, here, judge, self._marks, room)
+        self._set = OpenSet(fields, here, judge, self._marks, self._room())
         group.check_header(self._set)
         self._unexpected_seen = False
         return True
+
+    def _room(self) -> int:
+        """How many findings the next set or group may keep."""
+        if self._kept < MOST_FINDINGS_OF_ALL:
+            return MOST_FINDINGS
+        return FEW_FINDINGS if self._kept < MOST_OF_FEW else 1
 
     def _close_set(self, end: int) -> None:
         if self._set is None or self._group is None:
             return
         current, self._set = self._set, None
-        report = current.report(end, self._policy)
+        policy = self._policy.for_set(current.id, current.implementation, self._group.version)
+        report = current.report(end, policy)
         self._kept += len(report.findings)
         self._segments += report.segments
-        self._group.sets.append(report)
+        self._group.add(report)
         said = current.acknowledgment.finish() if current.acknowledgment is not None else None
         if said is not None:
             self._group_acks.append(said)
@@ -384,10 +391,4 @@ _REJECTED_WITH_INTERCHANGE = Finding(
 
 
 def _with_interchange(group: GroupReport) -> GroupReport:
-    sets = tuple(
-        each
-        if each.status is Status.REJECTED
-        else replace(each, status=Status.REJECTED, findings=(*each.findings, _REJECTED_WITH_INTERCHANGE))
-        for each in group.sets
-    )
-    return replace(group, status=Status.REJECTED, sets=sets)
+    return replace(group, status=Status.REJECTED, sets=rejected_with(group.sets, _REJECTED_WITH_INTERCHANGE))

@@ -5,8 +5,13 @@ Text is ``str`` decoded as Latin-1, so that one character is one byte and every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.x12.guideline.model import Guideline
 
 
 class Level(StrEnum):
@@ -119,7 +124,11 @@ class SetReport:
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """What examining one functional group (GS–GE) found. ``sets_declared`` is GE01 as written, if a number."""
+    """What examining one functional group (GS–GE) found. ``sets_declared`` is GE01 as written, if a number.
+
+    ``sets`` is a tuple, or where there are very many a sequence that holds them packed (``gateway.x12.packed``):
+    go through it in order rather than here and there.
+    """
 
     functional_id: str  # GS01
     sender: str  # GS02
@@ -130,7 +139,7 @@ class GroupReport:
     agency: str  # GS07
     version: str  # GS08
     status: Status
-    sets: tuple[SetReport, ...]
+    sets: Sequence[SetReport]
     findings: tuple[Finding, ...]
     start: int
     end: int
@@ -211,15 +220,50 @@ class InterchangeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """What was agreed for some transaction sets.
+
+    ``sets`` are ST01 values, or ``*`` for all; ``versions`` what GS08 or ST03 begins with, empty for any.
+    ``guideline`` judges those of the sets that it is made for (its set id and ``serves``).
+    """
+
+    sets: tuple[str, ...]
+    versions: tuple[str, ...] = ()
+    reject_from: Level = Level.ERROR
+    guideline: Guideline | None = None
+
+    def covers(self, set_id: str, version: str) -> bool:
+        """Whether this is about a set in that version."""
+        return ("*" in self.sets or set_id in self.sets) and (not self.versions or version.startswith(self.versions))
+
+
+@dataclass(frozen=True, slots=True)
 class ExaminePolicy:
     """How strictly to judge.
 
-    ``reject_from``: the gravest level that is still tolerated is the one below it. ``guideline_for``
-    overrides the choice: maps (set id, GS08 or ST03) to a guideline name; empty means the default
+    ``reject_from``: the gravest level that is still tolerated is the one below it. ``guidelines``
+    overrides the choice: maps (set id, GS08 or ST03) to a guideline or its name; empty means the default
     choice. ``strictness`` of advisory guidelines follows the data's own trust: their findings are
-    warnings unless ``enforce_advisory``.
+    warnings unless ``enforce_advisory``. ``agreed`` says more of some sets, the first that covers a set
+    before the others, those that name it before ``*``.
     """
 
     reject_from: Level = Level.ERROR
-    guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
+    guidelines: dict[tuple[str, str], str | Guideline] = field(default_factory=dict)
     enforce_advisory: bool = False
+    agreed: tuple[SetPolicy, ...] = ()
+
+    def agreed_for(self, set_id: str, implementation: str, version: str) -> SetPolicy | None:
+        """What was agreed for a set with this ST01, ST03 (may be empty) and GS08."""
+        for key in filter(None, (implementation, version)):
+            fitting = [each for each in self.agreed if each.covers(set_id, key)]
+            if fitting:
+                return min(fitting, key=lambda each: "*" in each.sets)
+        return None
+
+    def for_set(self, set_id: str, implementation: str, version: str) -> ExaminePolicy:
+        """The policy with what was agreed on such a set in place of what holds in general."""
+        agreed = self.agreed_for(set_id, implementation, version) if self.agreed else None
+        if agreed is None or agreed.reject_from is self.reject_from:
+            return self
+        return replace(self, reject_from=agreed.reject_from)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from gateway.x12.model import Finding, GroupReport, Level, SetReport, Status
+from gateway.x12.model import Finding, GroupReport, Level, Status
 
 _RANK = {Level.INFO: 0, Level.WARNING: 1, Level.ERROR: 2}
 _GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
@@ -29,8 +30,10 @@ class Findings:
         self.reported = self.reported or (rank > 0 and bool(finding.x12))
         if len(self.kept) < self._most:
             self.kept.append(finding)
-        else:
-            self.dropped += 1
+            return
+        self.dropped += 1
+        if rank > _RANK[self.kept[-1].level]:  # the gravest is never among those that are not told
+            self.kept[-1] = finding
 
     def extend(self, findings: Iterable[Finding], *, reportable: bool = True) -> None:
         """Takes many. Those that are not ``reportable`` never turn an acceptance into E."""
@@ -58,16 +61,14 @@ class Findings:
         return (*self.kept, Finding(level, f"{scope}.more", f"There are {self.dropped} more findings.", scope))
 
 
-def group_status(own: Status, sets: Sequence[SetReport]) -> Status:
-    """AK901: what was found on the group itself and what became of its sets."""
+def group_status(own: Status, sets: Counter[Status]) -> Status:
+    """AK901: what was found on the group itself, and how many of its sets have which verdict."""
     if own is Status.REJECTED:
         return own
-    rejected = sum(each.status not in _GOOD for each in sets)
+    rejected = sets.total() - sum(sets[each] for each in _GOOD)
     if rejected:
-        return Status.REJECTED if rejected == len(sets) else Status.PARTIALLY_ACCEPTED
-    if any(each.status is Status.ACCEPTED_WITH_ERRORS for each in sets):
-        return Status.ACCEPTED_WITH_ERRORS
-    return own
+        return Status.REJECTED if rejected == sets.total() else Status.PARTIALLY_ACCEPTED
+    return Status.ACCEPTED_WITH_ERRORS if sets[Status.ACCEPTED_WITH_ERRORS] else own
 
 
 def interchange_status(own: Status, groups: Sequence[GroupReport]) -> Status:
