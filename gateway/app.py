@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from gateway.ledger.database import check, open_engine
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets
 from gateway.mail.maildir import MaildirMailbox
-from gateway.mail.model import Limits, Mailbox, Transport
+from gateway.mail.model import Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
@@ -110,7 +110,7 @@ class App:
             handover=self._handover,
             reporter=reporter or Tally(),
             clock=self.clock,
-            limits=Limits(**asdict(self.settings.limits)),
+            limits=self.settings.limits,
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:

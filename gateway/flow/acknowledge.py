@@ -258,24 +258,12 @@ def functional_kind(wanted: FunctionalAck, version: str) -> str:
 def _answer_again(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
     """The same bytes get the same acknowledgment: the stored mail, same numbers, same Message-ID, once more."""
     recorder.flush()
-    x, m, o = tables.exchange, tables.message, tables.outgoing
-    rows = recorder.connection.execute(
-        select(x.c.id, x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address)
-        .join(m, m.c.id == x.c.message)
+    x, o = tables.exchange, tables.outgoing
+    answers = recorder.connection.execute(
+        select(x.c.id)
         .where(x.c.answers == entry.duplicate_of, x.c.direction == "out")
         .where(~select(o.c.exchange).where(o.c.exchange == x.c.id).exists())
-    ).all()
-    for row in rows:
-        recorder.put(
-            o,
-            exchange=row.id,
-            message=row.message,
-            partner=row.partner,
-            state="ready",
-            next_at=recorder.now,
-            envelope_sender=row.from_address,
-            recipients=row.to_addresses,
-        )
-        recorder.change(x, row.id, state=ExchangeState.READY, updated_at=recorder.now)
-        recorder.event("resent", exchange=row.id, partner=row.partner, reason=f"exchange {exchange} is a duplicate")
+    ).scalars()
+    for answer in answers.all():
+        envelope.queue_again(recorder, answer, reason=f"exchange {exchange} is a duplicate")
         context.reporter.happened("acknowledgments repeated")

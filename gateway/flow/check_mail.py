@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from gateway.errors import MailboxUnavailable, SmtpUnavailable
 from gateway.flow.check_result import Check
 from gateway.mail.model import Listed, Mailbox, Transport
-from gateway.settings import LimitSettings, MailboxSettings, SmtpSettings
+from gateway.settings import Limits, MailboxSettings, SmtpSettings
 
 
 class Connection(Protocol):
@@ -30,7 +30,7 @@ class Connectable(Protocol):
         ...
 
 
-def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: LimitSettings) -> Iterator[Check]:
+def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: Limits) -> Iterator[Check]:
     """The server is found, encrypted, takes our login and lists what waits; nothing is fetched or deleted.
 
     Raises:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gateway.flow.handover import Handover
 from gateway.flow.reporter import Reporter
 from gateway.ledger.recording import Ledger
-from gateway.mail.model import Limits, Mailbox, Transport
+from gateway.mail.model import Mailbox, Transport
 from gateway.settings import Settings
+from gateway.settings.model import Limits
 from partners.directory import Directory
 from partners.model import Delivery
 

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from sqlalchemy import delete, select
+
 from gateway import x12
 from gateway.errors import ConfigurationFault
 from gateway.flow.context import Context
@@ -82,6 +84,30 @@ def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
         recipients=json.dumps([*mail.to, *mail.cc]),
     )
     return exchange
+
+
+def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
+    """Queues the stored mail of an exchange once more: the same bytes, numbers, Message-ID and recipients."""
+    x, m, o = tables.exchange, tables.message, tables.outgoing
+    recorder.flush()
+    row = recorder.connection.execute(
+        select(x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address)
+        .join(m, m.c.id == x.c.message)
+        .where(x.c.id == exchange)
+    ).one()
+    recorder.connection.execute(delete(o).where(o.c.exchange == exchange))
+    recorder.put(
+        o,
+        exchange=exchange,
+        message=row.message,
+        partner=row.partner,
+        state="ready",
+        next_at=recorder.now,
+        envelope_sender=row.from_address,
+        recipients=row.to_addresses,
+    )
+    recorder.change(x, exchange, state=ExchangeState.READY, updated_at=recorder.now)
+    recorder.event("resent", exchange=exchange, partner=row.partner, reason=reason)
 
 
 def number(recorder: Recorder, outbound: Outbound) -> Numbered:

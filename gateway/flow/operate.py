@@ -12,6 +12,7 @@ from sqlalchemy import Row, delete, select, update
 
 from gateway.errors import NotAllowedNow, NotFound
 from gateway.flow.context import Context
+from gateway.flow.envelope import queue_again
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
@@ -117,8 +118,7 @@ def resend(context: Context, number: int, *, actor: str, reason: str) -> None:
         exchange = _outbound(recorder, number)
         if exchange.state not in _RESENDABLE:
             raise _not_now("exchange", exchange, "it cannot be sent again from there")
-        _queue_again(recorder, exchange)
-        recorder.event("resent", exchange=exchange.id, partner=exchange.partner, reason=reason)
+        queue_again(recorder, exchange.id, reason=reason)
 
 
 def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: str) -> None:
@@ -135,7 +135,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
             "resolved", exchange=exchange.id, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
         )
         if not sent:
-            _queue_again(recorder, exchange)
+            queue_again(recorder, exchange.id, reason=reason)
             return
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
         table = tables.expectation
@@ -180,23 +180,6 @@ def settle(context: Context, number: int, *, actor: str, reason: str) -> None:
         recorder.connection.execute(delete(table).where(table.c.exchange == exchange.id))
         recorder.change(tables.exchange, exchange.id, settled_at=recorder.now, updated_at=recorder.now)
         recorder.event("settled", exchange=exchange.id, partner=exchange.partner, reason=reason)
-
-
-def _queue_again(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
-    m, o = tables.message, tables.outgoing
-    message = recorder.connection.execute(select(m).where(m.c.id == exchange.message)).one()
-    recorder.connection.execute(delete(o).where(o.c.exchange == exchange.id))
-    recorder.put(
-        o,
-        exchange=exchange.id,
-        message=message.id,
-        partner=exchange.partner,
-        state="ready",
-        next_at=recorder.now,
-        envelope_sender=message.from_address,
-        recipients=exchange.to_addresses,
-    )
-    recorder.change(tables.exchange, exchange.id, state=ExchangeState.READY, updated_at=recorder.now)
 
 
 def _exchange(recorder: Recorder, number: int) -> Row[*tuple[Any, ...]]:

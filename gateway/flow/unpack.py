@@ -6,7 +6,8 @@ from gateway import x12
 from gateway.errors import ContentDamaged, ContentMissing, MessageFault, MessageMalformed, NotX12
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Limits, Part
+from gateway.mail.model import Part
+from gateway.settings.model import Limits
 from gateway.x12.model import ExaminePolicy
 
 # What people write into a mail beside the file: absent from the list of things that look like EDI gone wrong.

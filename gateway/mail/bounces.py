@@ -5,8 +5,9 @@ from __future__ import annotations
 from gateway.errors import GatewayError
 from gateway.mail.addresses import address_list
 from gateway.mail.headers import Headers, decoded, message_ids, split_entity
-from gateway.mail.model import Bounce, Limits, Part
+from gateway.mail.model import Bounce, Part
 from gateway.mail.structure import Entity
+from gateway.settings.model import Limits
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _RECIPIENTS = 200

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import HeadersTooLarge, MessageMalformed
-from gateway.mail.model import Limits
+from gateway.settings.model import Limits
 
 _FOLD = re.compile(r"\n(?=[ \t])")
 _HEADER = re.compile(r"^([!-9;-~]++)[ \t]*+:[ \t]*+(.*)$", re.MULTILINE)

@@ -11,8 +11,9 @@ from gateway.errors import MessageMalformed, MessageTooLarge
 from gateway.mail.addresses import address_list, single_sender
 from gateway.mail.bounces import STATUS_TYPES, read_bounces
 from gateway.mail.headers import Headers, decoded, message_ids
-from gateway.mail.model import Bounce, Letter, Limits, Part
+from gateway.mail.model import Bounce, Letter, Part
 from gateway.mail.structure import Entity, Span, Splitter
+from gateway.settings.model import Limits
 
 _RECEIPT_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
 _EDI_TYPE = re.compile(r"application/edi-?(?:x12|consent)|application/x12|text/x12")

@@ -154,21 +154,6 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds that hold before anything is parsed (all in bytes or counts)."""
-
-    message_size: int = 100_000_000
-    header_block: int = 256_000
-    headers: int = 1_000
-    header_line: int = 64_000
-    boundary: int = 70
-    parts: int = 200
-    depth: int = 10
-    decompressed: int = 1_000_000_000
-    decompression_ratio: int = 100
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """A leaf of the MIME tree, decoded. ``path`` is its place ("1.2"); ``damage`` says why it cannot be trusted."""
 

@@ -11,7 +11,8 @@ from gateway.errors import MessageMalformed, StructureTooDeep, TooManyParts
 from gateway.mail.decode import decode, encoding_name
 from gateway.mail.headers import Headers, content_type, parameters, split_entity
 from gateway.mail.labels import label
-from gateway.mail.model import Limits, Part
+from gateway.mail.model import Part
+from gateway.settings.model import Limits
 
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global"})
 _NEVER_READ = {

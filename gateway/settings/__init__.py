@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.settings.model import LimitSettings, MailboxSettings, Settings, SmtpSettings
+from gateway.settings.model import Limits, MailboxSettings, Settings, SmtpSettings
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
 from gateway.settings.template import template_settings
 
 __all__ = [
     "FILE_NAME",
-    "LimitSettings",
+    "Limits",
     "MailboxSettings",
     "Settings",
     "SmtpSettings",

@@ -43,8 +43,8 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """Bounds on untrusted input (bytes or counts); the names are those of ``gateway.mail.model.Limits``."""
+class Limits:
+    """Bounds on untrusted input that hold before anything is parsed (bytes or counts)."""
 
     message_size: int = 100_000_000
     header_block: int = 256_000
@@ -68,7 +68,7 @@ class Settings:
     database_url: str
     mailboxes: tuple[MailboxSettings, ...] = ()
     smtp: SmtpSettings | None = None
-    limits: LimitSettings = field(default_factory=LimitSettings)
+    limits: Limits = field(default_factory=Limits)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

@@ -15,7 +15,7 @@ from gateway.settings import values
 from gateway.settings.database import DEFAULT_URL, database_url
 from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
-from gateway.settings.model import LimitSettings, MailboxSettings, Settings, SmtpSettings
+from gateway.settings.model import Limits, MailboxSettings, Settings, SmtpSettings
 
 FILE_NAME = "gateway.toml"
 
@@ -77,7 +77,7 @@ class _Reader:
             database_url=self._database(),
             mailboxes=self._mailboxes(),
             smtp=self._smtp(gateway["name"]),
-            limits=LimitSettings(**self._table("limits")),
+            limits=Limits(**self._table("limits")),
             **gateway,
         )
 

@@ -23,8 +23,8 @@ from gateway.flow.reporter import Reporter, Tally
 from gateway.ledger import database, tables
 from gateway.ledger.recording import Ledger
 from gateway.mail.memory import MemoryMailbox, MemoryTransport
-from gateway.mail.model import Limits
 from gateway.settings import Settings, SmtpSettings
+from gateway.settings.model import Limits
 from partners.directory import Directory
 from partners.model import Identity
 from partners.profile import read_profile

@@ -13,8 +13,9 @@ from gateway.mail.compose import compose
 from gateway.mail.decode import decode
 from gateway.mail.labels import LABEL, label
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Attachment, Draft, Limits
+from gateway.mail.model import Attachment, Draft
 from gateway.mail.smtp import stuffed
+from gateway.settings.model import Limits
 
 LIMITS = Limits(message_size=100_000, header_block=2_000, headers=40, header_line=900, parts=20, depth=4)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Limits
+from gateway.settings.model import Limits
 from gateway.x12.examine import examine
 from gateway.x12.sniff import sniff
 

@@ -42,7 +42,7 @@ def event(kind, /, actor="gateway", partner="", **body):
         ),
         (event("late", kind="997", by_ms=7_200_000), "997 came late by 2 h"),
         (event("examined", verdict="accepted", sets=1, findings=0), "examined: accepted, 1 set, no findings"),
-        (event("profile-applied", partner="acme", change="changed", revision=2), "profile of acme changed as revision 2"),
+        (event("profile-applied", partner="a", change="changed", revision=2), "profile of a changed as revision 2"),
         (event("brand-new", colour="red", nothing=""), "brand-new: colour red"),
         (event("brand-new"), "brand-new"),
         (event("numbered"), "numbered (unknown)"),

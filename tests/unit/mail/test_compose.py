@@ -12,7 +12,8 @@ import pytest
 from gateway.errors import DocumentFault
 from gateway.mail.compose import compose, message_id
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Attachment, Draft, Limits
+from gateway.mail.model import Attachment, Draft
+from gateway.settings.model import Limits
 
 EDI = b"ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *240101*1200*U*00401*000000001*0*P*>~"
 DRAFT = Draft(

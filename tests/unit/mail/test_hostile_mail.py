@@ -19,7 +19,7 @@ from gateway.errors import (
     TooManyParts,
 )
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Limits
+from gateway.settings.model import Limits
 
 EDI = b"ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *240101*1200*U*00401*000000001*0*P*>~"
 HEAD = b"From: a@b.example\r\nTo: us@example.com\r\n"

@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Bounce, Limits
+from gateway.mail.model import Bounce
+from gateway.settings.model import Limits
 
 EDI = b"ISA*00*          *00*          *ZZ*SENDER"
 HEAD = b"From: Mail System <mailer@mx.example>\r\nTo: us@example.com\r\n"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import LimitSettings, MailboxSettings, Settings, SmtpSettings, parse_settings
+from gateway.settings import Limits, MailboxSettings, Settings, SmtpSettings, parse_settings
 from gateway.settings.keys import TABLES
 from gateway.settings.values import parse_duration, say_duration
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/settings.md").read_text(encoding="utf-8")
-VALUES = {"gateway": Settings, "mailbox": MailboxSettings, "smtp": SmtpSettings, "limits": LimitSettings}
+VALUES = {"gateway": Settings, "mailbox": MailboxSettings, "smtp": SmtpSettings, "limits": Limits}
 ELSEWHERE = {"gateway": {"home", "database_url", "mailboxes", "smtp", "limits"}, "mailbox": {"name"}}
 
 
