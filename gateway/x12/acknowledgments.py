@@ -18,6 +18,7 @@ from gateway.x12.model import Finding, GroupReport, InterchangeReport, Level, Se
 
 GUIDE_999 = "005010X231A1"
 LONGEST_COPY = 99  # AK404, IK404
+LONGEST_CONTEXT = 35  # CTX01-2
 MOST_CODES = 5  # AK905 to AK909, AK502 to AK506
 MOST_SEGMENTS = 5000  # AK3 or IK3 loops of one set; a set with more faults is past reading
 MOST_ELEMENTS = 99  # AK4 or IK4 of one AK3 or IK3
@@ -157,9 +158,11 @@ class _Form997:
             for each in faults:
                 if each.scope == "segment":
                     yield self._segment(each, self.code(each))
+                    yield from self._context(each)
                     count += 1
             if elements:
                 yield self._segment(elements[0], "8")
+                yield from self._context(elements[0])
                 yield from (self._element(each) for each in elements[:MOST_ELEMENTS])
                 count += 1
             if count >= MOST_SEGMENTS:
@@ -170,6 +173,10 @@ class _Form997:
         loop = loop if len(loop) <= self.longest_loop else ""
         tag = _clean(finding.segment, 3).replace(" ", "").upper()
         return [self.segment_tag, tag if len(tag) > 1 else "ZZZ", str(max(1, finding.position)), loop, code]
+
+    def _context(self, _: Finding) -> Iterator[list[str]]:
+        """A 997 says no more of the place."""
+        return iter(())
 
     def _element(self, finding: Finding) -> list[str]:
         place = [str(max(1, finding.element))]
@@ -187,6 +194,13 @@ class _Form999(_Form997):
 
     def code(self, finding: Finding) -> str:
         return finding.code_999
+
+    def _context(self, finding: Finding) -> Iterator[list[str]]:
+        """CTX: the business unit, such as the claim, in which the segment stands."""
+        name, _, number = finding.unit.partition(":")
+        copied = _clean(number, LONGEST_CONTEXT)
+        if copied:
+            yield ["CTX", GENERATED.component.join((name, copied))]
 
     def _summary(self, inner: Sequence[Finding]) -> str:
         return "I5" if inner and all(each.code_999.startswith("I") for each in inner) else super()._summary(inner)

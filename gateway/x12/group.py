@@ -6,6 +6,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from sys import intern
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from gateway.x12.facts import groups, known_groups
 from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
 from gateway.x12.packed import SetReports
 from gateway.x12.received import AcknowledgmentReader
+from gateway.x12.units import unit_finder
 from gateway.x12.verdict import Findings, group_status
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ class OpenSet:
         "judge",
         "number",
         "trailer_at",
+        "units",
     )
 
-    def __init__(self, fields: list[str], start: int, judge: SetJudge, marks: Separators, room: int) -> None:
+    def __init__(
+        self, fields: list[str], version: str, start: int, judge: SetJudge, marks: Separators, room: int
+    ) -> None:
         self.id, self.implementation = intern(fields[0]), intern(fields[2])  # a million sets share these
         self.number = fields[1]
         self._start = start
@@ -51,6 +56,7 @@ class OpenSet:
         self.trailer_at = -1  # byte offset of SE, once it was read
         self.fresh = True  # the judge has not had the ST yet
         self.acknowledgment = AcknowledgmentReader(self.id, marks) if self.id in ("997", "999") else None
+        self.units = unit_finder(self.id, version, marks.element)
 
     def say(self, code: str, message: str, x12: str, *, level: Level = Level.ERROR, segment: str = "ST") -> None:
         """Notes something about the set as a whole."""
@@ -59,19 +65,22 @@ class OpenSet:
         finding = envelope_finding("set", f"set.{code}", message, x12, level=level, segment=segment, offset=offset)
         self.findings.add(replace(finding, position=1 if header else self.judge.count))
 
-    def trim(self) -> None:
-        """Takes over what the judge has found so far, so that a huge set with many faults stays small.
+    def take(self, pieces: Sequence[str], offset: int) -> None:
+        """Takes over what the judge has found on these segments, so that a huge set with many faults stays small.
 
         A judge warns where its tables are not sure: that is told to people, and never turns an A into an E.
         """
-        if self.judge.findings:
-            self.findings.extend(self.judge.findings, reportable=False)
-            self.judge.findings.clear()
+        found = self.judge.findings
+        if self.units is not None:
+            self.findings.extend(self.units.name(found, pieces, offset), reportable=False)
+        elif found:
+            self.findings.extend(found, reportable=False)
+        found.clear()
 
     def report(self, end: int, policy: ExaminePolicy) -> SetReport:
         """The verdict, after SE or where the set breaks off."""
         judge = self.judge
-        self.trim()
+        self.take((), self._start)
         self._check_trailer(end)
         findings = self.findings
         return SetReport(

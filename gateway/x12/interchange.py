@@ -149,6 +149,7 @@ class OpenInterchange:
             current.fresh = False
             upto = max(upto, at + 1)
         eaten = pieces[at:upto]
+        current.take(eaten, offset)
         offset += sum(map(len, eaten)) + upto - at
         if current.acknowledgment is not None:
             current.acknowledgment.feed(eaten)
@@ -156,8 +157,6 @@ class OpenInterchange:
             if judge.ended:
                 current.trailer_at = offset - len(pieces[upto - 1].lstrip(BLANKS)) - 1
             self._close_set(offset)
-        else:
-            current.trim()
         return upto, offset
 
     def _envelope_segment(self, elements: list[str], here: int, end: int) -> None:
@@ -255,7 +254,7 @@ class OpenInterchange:
             return False
         fields = [each.strip()[:CLIP] for each in (*elements, "", "", "")[1:4]]
         judge = self._judge_for(fields[0], group.version, fields[2], self._marks, self._policy)
-        self._set = OpenSet(fields, here, judge, self._marks, self._room())
+        self._set = OpenSet(fields, group.version, here, judge, self._marks, self._room())
         group.check_header(self._set)
         self._unexpected_seen = False
         return True

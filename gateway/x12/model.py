@@ -100,6 +100,7 @@ class Finding:
     data_element: str = ""  # X12 data element number, for AK402/IK402
     offset: int = -1  # byte offset in the stream that was examined
     value: str = ""  # the offending characters, clipped to 99
+    unit: str = ""  # the business unit around it as the CTX of a 999 names it: "CLM01:26463774"
 
     @property
     def code_999(self) -> str:

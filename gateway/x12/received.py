@@ -77,6 +77,15 @@ class AcknowledgmentReader:
         copied = f", it was {e[4]!r}" if e[4] else ""
         self._say(f"{self._where}, element {place}{known}: {_words(ELEMENT_CODES, e[3])}{copied}")
 
+    def _context(self, e: list[str]) -> None:
+        """CTX: which claim or other unit, or which segment made this one necessary."""
+        name, _, number = e[1].partition(self._marks.component or ":")
+        if number:
+            self._say(f"{self._where}, {name} is {number}")
+        elif e[2]:
+            loop = f" in loop {e[4]}" if e[4] else ""
+            self._say(f"{self._where}, because of segment {e[2]} at position {e[3]}{loop}")
+
     def _set_verdict(self, e: list[str]) -> None:
         if self._set is None:
             return
@@ -111,6 +120,7 @@ class AcknowledgmentReader:
         "AK2": _ak2,
         "AK3": _segment,
         "IK3": _segment,
+        "CTX": _context,
         "AK4": _element,
         "IK4": _element,
         "AK5": _set_verdict,
