@@ -8,6 +8,7 @@ that ends with it::
     GatewayError
     ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
     │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
+    │   ├── GuidelineInvalid
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
     │   └── NotInstalled
     ├── Unavailable                   69  a host or database did not serve us; try again
@@ -120,6 +121,12 @@ class ProfileInvalid(ConfigurationFault):
     code = "profile.invalid"
     sentence = "{file}, line {line}, key {key}: {reason}"
     advice = "Correct the profile and run `gateway partner apply` again; nothing was changed."
+
+
+class GuidelineInvalid(ConfigurationFault):
+    code = "guideline.invalid"
+    sentence = "{file}, line {line}, key {key}: {reason}"
+    advice = "Correct the guideline and apply the profile that names it; docs/reference/guidelines.md lists the keys."
 
 
 class ProfileOverlap(ConfigurationFault):

@@ -162,6 +162,7 @@ class Agreement:
     ``sets`` are ST01 values, or ``*`` for all; ``versions`` are GS08 prefixes (``004010``,
     ``005010X222A1``), empty for any. ``business_keys`` maps a name (``po``) to an element path (``BEG03``,
     ``REF02[REF01=IA]``). ``on_doubt`` is resend or hold: what happens after an unknown SMTP outcome.
+    ``guideline`` names one of the partner's guidelines, a path relative to the home's directory of partners.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Agreement:
     business_keys: tuple[tuple[str, str], ...] = ()
     reject_from: str = "error"  # error or warning
     on_doubt: str = "hold"
+    guideline: str = ""
 
     def covers(self, set_id: str, version: str) -> bool:
         """Whether this agreement is about transaction set ``set_id`` in ``version`` (GS08 or ST03)."""
@@ -185,7 +187,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change."""
+    """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change.
+
+    ``guidelines`` are the texts of the guideline files that agreements name, by path, as they were applied.
+    """
 
     key: str
     name: str
@@ -196,6 +201,7 @@ class Partner:
     evidence: Evidence = Evidence.ADDRESS
     contact: str = ""
     notes: str = ""
+    guidelines: tuple[tuple[str, str], ...] = ()
 
     def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
         """The first agreement of that direction that covers the set, exact sets before ``*``."""

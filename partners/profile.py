@@ -29,9 +29,17 @@ from partners.model import (
 from partners.profile_keys import AGREEMENT, PARTNER, REQUIRED, SECTIONS, SEPARATORS, Reader
 from partners.profile_rules import agreement_problems, partner_problems
 from partners.profile_values import WrongItemError, show
-from partners.profile_writer import write_profile
+from partners.profile_writer import guidelines_table, write_profile
 
-__all__ = ["Problem", "check_profile", "read_profile", "says_status", "with_status", "write_profile"]
+__all__ = [
+    "Problem",
+    "check_profile",
+    "read_profile",
+    "says_status",
+    "with_guidelines",
+    "with_status",
+    "write_profile",
+]
 
 Table = Mapping[str, Any]
 
@@ -93,6 +101,21 @@ def with_status(text: str, status: Status) -> str:
     wanted = replace(read_profile(text), status=status)
     # A value spread over lines (""" """) is beyond a change of one line: then the comments are lost.
     return changed if check_profile(changed)[0] == wanted else write_profile(wanted)
+
+
+def with_guidelines(text: str, texts: Mapping[str, str]) -> str:
+    """A valid profile text that also keeps these guideline files (path to content); nothing else changes.
+
+    It must not keep any of them yet.
+    """
+    if not texts:
+        return text
+    partner = read_profile(text)
+    wanted = replace(partner, guidelines=(*partner.guidelines, *texts.items()))
+    if partner.guidelines:
+        return write_profile(wanted)
+    note = "# The guidelines that the agreements name, as they were when this profile was applied.\n"
+    return f"{text.removeprefix(chr(0xFEFF)).rstrip()}\n\n{note}{guidelines_table(texts).lstrip()}"
 
 
 def _syntax_problem(text: str, problem: Exception) -> Problem:

@@ -74,6 +74,7 @@ AGREEMENT: Mapping[str, Reader] = {
     "versions": values.list_of(values.read_version),
     "reject_from": values.one_of("error", "warning"),
     "on_doubt": values.one_of("hold", "resend"),
+    "guideline": values.read_guideline_path,
     "business_keys": values.read_business_keys,
 }
 PARTNER: Mapping[str, Reader] = {
@@ -85,6 +86,7 @@ PARTNER: Mapping[str, Reader] = {
     "contact": values.read_text,
     "notes": values.read_text,
     "evidence": _member(Evidence),
+    "guidelines": values.read_guidelines,
 }
 
 # What a partner settles for all its agreements, and an agreement overrides key by key.

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import PurePosixPath
 from string import Formatter
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -245,6 +246,31 @@ def read_business_keys(value: object) -> tuple[tuple[str, str], ...]:
                 f"{show(path)} is not an element; write segment and two digits, for example BEG03, "
                 "CLM05-1 (a component) or REF02[REF01=IA] (only where REF01 is IA)",
             )
+    return tuple(value.items())
+
+
+def read_guideline_path(value: object) -> str:
+    """The path of a guideline file, relative to the home's directory of partners."""
+    path = read_line(value)
+    parts = PurePosixPath(path).parts
+    if "\\" in path or path.startswith("/") or ".." in parts or not path.endswith(".toml"):
+        raise ValueError(
+            f"{show(path)} is not allowed here; name a .toml file below the directory of partners, "
+            "for example guidelines/acme-850.toml"
+        )
+    return path
+
+
+def read_guidelines(value: object) -> tuple[tuple[str, str], ...]:
+    """The copies of guideline files that a stored profile carries: path and text, in the order written."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{show(value)} is not a table of files")  # noqa: TRY004
+    for name, text in value.items():
+        try:
+            read_guideline_path(name)
+            read_text(text)
+        except ValueError as problem:
+            raise WrongItemError(name, str(problem)) from None
     return tuple(value.items())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
@@ -38,7 +38,14 @@ def write_profile(partner: Partner) -> str:
         if value != Partner.__dataclass_fields__[key].default:
             document[key] = plain(value)
     document["agreement"] = [_agreement(each) for each in partner.agreements]
+    if partner.guidelines:
+        document["guidelines"] = dict(partner.guidelines)
     return _table(document)
+
+
+def guidelines_table(texts: Mapping[str, str]) -> str:
+    """The table that keeps guideline files inside a profile, as the end of its text."""
+    return _table({"guidelines": dict(texts)})
 
 
 def plain(value: object) -> object:
@@ -62,7 +69,7 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "direction": agreement.direction.value,
         "sets": list(agreement.sets),
     }
-    for key in ("versions", "reject_from", "on_doubt"):
+    for key in ("versions", "reject_from", "on_doubt", "guideline"):
         if getattr(agreement, key) != Agreement.__dataclass_fields__[key].default:
             found[key] = plain(getattr(agreement, key))
     sections = {

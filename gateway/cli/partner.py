@@ -40,11 +40,13 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     nothing new changes nothing. A profile without a status leaves the status as it is; a new partner is a draft.
     """
     from gateway.app import open_app
+    from gateway.cli.partner_guidelines import with_guideline_files
     from partners.directory import overlaps
     from partners.profile import says_status
 
     with open_app(ctx.obj["home"], actor=by) as app:
-        profiles = read_files(_files(paths or [app.settings.partners_directory]))
+        files = _files(paths or [app.settings.partners_directory])
+        profiles = [with_guideline_files(each, app.settings.partners_directory) for each in read_files(files)]
         ours = [Identity.of(qualifier, id_) for qualifier, id_ in app.settings.identities]
         for overlap in overlaps([partner for partner, _, _ in profiles], ours):
             raise overlap

@@ -52,6 +52,7 @@ def as_document(partner: Partner) -> dict[str, Any]:
     document: dict[str, Any] = _plain(partner)
     for one, agreement in zip(document["agreements"], partner.agreements, strict=True):
         one["business_keys"] = dict(agreement.business_keys)
+    document["guidelines"] = dict(partner.guidelines)
     return document
 
 
@@ -72,11 +73,13 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
         yield f"{agreement.name}: {partner.name} sends us {sets}{versions}"
         yield from _row("we answer", _answer(agreement))
         yield from _row("rejected", "what has a warning or an error" if agreement.reject_from == "warning" else "")
+        yield from _row("judged by", agreement.guideline)
         yield from _row("usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})")
         yield from _row("delivered", _delivery(partner, agreement))
     else:
         yield f"{agreement.name}: we send {partner.name} {sets}{versions}"
         yield from _row("we expect", _expected(agreement))
+        yield from _row("judged by", agreement.guideline)
         if agreement.on_doubt == "resend":
             yield from _row("in doubt", "sent again, under the same numbers")
         else:

@@ -16,6 +16,7 @@ from gateway.cli.output import json_option, print_rows
 
 if TYPE_CHECKING:
     from gateway.x12 import InterchangeReport
+    from gateway.x12.guideline.model import Guideline
 
 REJECTED = 65
 
@@ -31,7 +32,10 @@ def command() -> None:
 @click.argument("files", nargs=-1, required=True, type=_file)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="How many files at a time.")
 @click.option(
-    "--guideline", default="", metavar="NAME", help="Judge by this guideline, such as 004010 or 005010X222A1."
+    "--guideline",
+    default="",
+    metavar="NAME|FILE.toml",
+    help="Judge by this guideline, such as 004010 or 005010X222A1, or by a partner guideline in a file.",
 )
 @json_option
 @click.pass_context
@@ -68,7 +72,7 @@ def _check_one(task: tuple[str, str, bool, bool]) -> tuple[str, bool]:
     from gateway.x12 import ExaminePolicy, examine
 
     name, guideline, as_json, colour = task
-    policy = ExaminePolicy(guidelines=_Everywhere(guideline)) if guideline else ExaminePolicy()
+    policy = ExaminePolicy(guidelines=_Everywhere(_named(guideline))) if guideline else ExaminePolicy()
     with _opened(name) as stream:
         reports = list(examine(stream, policy))
     bad = any(each.status not in GOOD for each in reports)
@@ -77,21 +81,33 @@ def _check_one(task: tuple[str, str, bool, bool]) -> tuple[str, bool]:
     return "\n".join(file_lines(name, reports, _coloured if colour else plain)), bad
 
 
-class _Everywhere(dict[tuple[str, str], str]):
+class _Everywhere(dict[tuple[str, str], "str | Guideline"]):
     """Names the same guideline for every set and version."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, named: str | Guideline) -> None:
         super().__init__()
-        self._name = name
+        self._named = named
 
-    def get(self, _key: object, _default: object = None) -> str:
-        """The name, whatever is asked for."""
-        return self._name
+    def get(self, _key: object, _default: object = None) -> str | Guideline:
+        """The guideline, whatever is asked for."""
+        return self._named
+
+
+def _named(name: str) -> str | Guideline:
+    """A guideline's name, or what a partner guideline in a file says."""
+    if not name.endswith(".toml"):
+        return name
+    from gateway.cli.partner_guidelines import read_guideline_file
+    from gateway.x12.guideline.partner import read_partner_guideline
+
+    return read_partner_guideline(read_guideline_file(Path(name)), name)
 
 
 def _must_be_known(name: str) -> None:
     from gateway.x12.guideline import known_sets
 
+    if not isinstance(_named(name), str):
+        return
     words = {word for word in name.split() if word != "X12"}
     if not any(words <= {each.version, each.set_id} and each.version in words for each in known_sets()):
         raise click.BadParameter(f"{name!r} is not known; `gateway x12 sets` lists all.", param_hint="--guideline")

@@ -16,13 +16,12 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.strictness import inbound_policy
 from gateway.flow.unpack import examine, unpack
 from gateway.ledger import tables
 from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
-from gateway.x12.model import ExaminePolicy, Level
-from partners.model import Direction, Partner
 
 POISON = 3  # after so many attempts that ended the process, a message is quarantined unread
 GROUP_BYTES = 16_000_000
@@ -77,7 +76,7 @@ def prepare(context: Context, message: StoredMessage) -> Case:
 def _judge(context: Context, case: Case) -> None:
     if case.fault is None:
         identify_sender(case, context.directory)
-    examine(case, _policy(case.partner))
+    examine(case, inbound_policy(case.partner))
     if case.fault is not None or case.partner is None:
         return
     assert case.letter is not None
@@ -85,13 +84,6 @@ def _judge(context: Context, case: Case) -> None:
         identify_interchange(interchange, case.partner, case.letter.from_address, context.directory)
         if interchange.fault is None:
             _extract_keys(interchange)
-
-
-def _policy(partner: Partner | None) -> ExaminePolicy:
-    """How strictly to judge: where a partner's inbound agreements differ, the strictest holds for all of them."""
-    inbound = [a for a in partner.agreements if a.direction is Direction.IN] if partner else []
-    strict = any(agreement.reject_from == "warning" for agreement in inbound)
-    return ExaminePolicy(reject_from=Level.WARNING if strict else Level.ERROR)
 
 
 def _extract_keys(case: InterchangeCase) -> None:

@@ -24,10 +24,11 @@ from gateway.errors import (
 )
 from gateway.flow import envelope
 from gateway.flow.context import Context
+from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
 from gateway.x12.drafts import DraftGroup, DraftSet
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
-from gateway.x12.model import ExaminePolicy, InterchangeReport, Level, Party, Separators, Status
+from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
 
@@ -173,7 +174,7 @@ def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key:
         idempotency_key=key,
     )
     trial = envelope.render(outbound, 1, groups, context.clock())
-    report = next(x12.examine(trial.data, _policy(agreement)))
+    report = next(x12.examine(trial.data, outbound_policy(partner, agreement)))
     _refuse_invalid(name, report)
     return replace(
         outbound,
@@ -216,10 +217,6 @@ def _separators(agreement: Agreement, version: str) -> Separators:
         repetition=wanted.repetition if version >= "00402" else "",
         suffix=wanted.line_ending,
     )
-
-
-def _policy(agreement: Agreement) -> ExaminePolicy:
-    return ExaminePolicy(reject_from=Level.WARNING if agreement.reject_from == "warning" else Level.ERROR)
 
 
 def _refuse_invalid(name: str, report: InterchangeReport) -> None:

@@ -62,14 +62,24 @@ def guideline_named(name: str, set_id: str) -> Guideline | None:
 def choose(set_id: str, version: str, implementation: str, policy: ExaminePolicy) -> Guideline | None:
     """The guideline for a set: what the policy says, else a guide named by ST03 or GS08, else the standard."""
     for key in (implementation, version):
-        name = policy.guidelines.get((set_id, key))
-        if name:
-            return guideline_named(name, set_id)
+        wanted = policy.guidelines.get((set_id, key))
+        if isinstance(wanted, str) and wanted:
+            return guideline_named(wanted, set_id)
+        if isinstance(wanted, Guideline) and wanted.set_id == set_id:
+            return wanted
+    agreed = policy.agreed_for(set_id, implementation, version) if policy.agreed else None
+    if agreed and agreed.guideline and _serves(agreed.guideline, set_id, implementation or version):
+        return agreed.guideline
     for key in (implementation, version):
         guide = hipaa.load(set_id, key)
         if guide is not None:
             return guide
     return standard.load(set_id, version[:VERSION_LENGTH])
+
+
+def _serves(guideline: Guideline, set_id: str, version: str) -> bool:
+    """Whether a guideline that was agreed on is made for such a set."""
+    return guideline.set_id == set_id and (not guideline.serves or version.startswith(guideline.serves))
 
 
 def judge_for(
@@ -91,7 +101,6 @@ def judge_for(
     if guideline is None:
         return UnknownJudge(f"{set_id} {version}".strip(), separators.element)
     marks = replace(separators, suffix="") if separators.suffix else separators
-    variants = {
-        code: plan_for(each, marks) for code, each in hipaa.variants(guideline.set_id, guideline.version).items()
-    }
+    others = {} if guideline.serves else hipaa.variants(guideline.set_id, guideline.version)
+    variants = {code: plan_for(each, marks) for code, each in others.items()}
     return SetJudge(plan_for(guideline, marks), enforce=policy.enforce_advisory, variants=variants)

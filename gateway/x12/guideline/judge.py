@@ -237,7 +237,7 @@ class SetJudge:
                         self._miss(plan.nodes[each], index, self.count + 1)
                 return other
         node = plan.nodes[move[0]]
-        if node.use.requirement is Requirement.NOT_USED:
+        if Requirement.NOT_USED in (node.use.requirement, plan.nodes[move[1]].use.requirement):
             self._notes.not_used(node, index, self.count + 1)
         else:
             self._notes.crowded(node, plan.nodes[move[1]], index, self.count + 1)

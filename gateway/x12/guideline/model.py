@@ -105,7 +105,8 @@ class Guideline:
 
     ``base`` is the version (six characters) whose dictionary tells known segments from unknown ones.
     ``trusted``: findings are errors; otherwise they advise. ``implementation``: a guide narrower than the
-    standard, so that a 999 speaks of it with its I codes.
+    standard, so that a 999 speaks of it with its I codes. ``serves``: what GS08 or ST03 must begin with for a
+    guideline that an agreement names; empty for any.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Guideline:
     implementation: bool
     root: Loop
     dictionary: frozenset[str] = frozenset()
+    serves: tuple[str, ...] = ()
 
 
 def conditions_of(text: str) -> tuple[Condition, ...]:
