@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import Engine, select
 
@@ -87,12 +88,15 @@ def _empty_ledger() -> Path:
 class Stage:
     """Everything a flow test needs; ``run`` is one night."""
 
+    opened: ClassVar[list[Engine]] = []  # the fixture ``nothing_left_open`` disposes of them
+
     def __init__(self, directory: Path, profiles: Sequence[str] = (ACME, GLOBEX), engine: Engine | None = None) -> None:
         self.directory = directory
         self.profiles = list(profiles)
         if engine is None:
             shutil.copy(_empty_ledger(), directory / "ledger.db")
             engine = database.open_engine(f"sqlite:///{directory / 'ledger.db'}")
+            Stage.opened.append(engine)
         self.engine = engine
         self.now = int(WHEN.timestamp() * 1000)
         self.mailbox = MemoryMailbox("orders", user=US)
