@@ -122,7 +122,7 @@ class _Form997:
     def __init__(self, version: str) -> None:
         self.implementation = version if version == GUIDE_999 else ""
         self.modern = version >= _FIRST_WITH_IMPLEMENTATION
-        self.longest_loop = 6 if self.modern else 4
+        self.longest_loop = 6 if "003070" <= version < "004050" else 4  # data element 447
 
     def code(self, finding: Finding) -> str:
         """The code of the list that this form uses."""
@@ -169,8 +169,7 @@ class _Form997:
                 return
 
     def _segment(self, finding: Finding, code: str) -> list[str]:
-        loop = _clean(finding.loop, 99)
-        loop = loop if len(loop) <= self.longest_loop else ""
+        loop = _clean(finding.loop, self.longest_loop)  # its beginning, where the whole has no room
         tag = _clean(finding.segment, 3).replace(" ", "").upper()
         return [self.segment_tag, tag if len(tag) > 1 else "ZZZ", str(max(1, finding.position)), loop, code]
 

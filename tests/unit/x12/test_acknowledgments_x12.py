@@ -135,7 +135,7 @@ def test_copied_values_are_clipped_and_free_of_separators():
     header = Header(party, party, "261101", "1200", "00401", "1", False, "P")
     answer = DraftInterchange(header, (DraftGroup("FA", "AA", "BB", 1, "004010", (written,)),))
     assert write_interchange(answer, Separators("|", ">", "\n"))
-    assert "AK3*N1*3**8" in lines(written), "a loop id of six characters does not fit AK303 of 004010"
+    assert "AK3*N1*3*2010AA*8" in lines(written), "AK303 holds six characters in 004010, and four in 005010"
 
 
 def test_a_999_speaks_its_own_codes_and_names_the_guide():
@@ -157,7 +157,7 @@ def test_a_999_speaks_its_own_codes_and_names_the_guide():
     assert lines(draft) == [
         "AK1*HC*1*005010X222A1",
         "AK2*837*0001*005010X222A1",
-        "IK3*NM1*7*2010AA*8",
+        "IK3*NM1*7*2010*8",
         "IK4*9::1**I10",
         "IK5*R*I5",
         "AK9*R*1*1*0",
