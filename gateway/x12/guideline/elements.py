@@ -218,15 +218,16 @@ class ElementJudge:
         there = [p for p in condition.positions if p <= len(present) and present[p - 1]]
         absent = [p for p in condition.positions if p not in there]
         if condition.kind == "E":
-            code, x12, blamed = "element.condition-excluded", "10", there[1]
+            code, x12, own, blamed = "element.condition-excluded", "10", "I13", there[1]
             sentence = f"must not be sent together with {_positions(there[:1])}"
         else:
-            code, x12, blamed = "element.condition-missing", "2", absent[0]
+            code, x12, own, blamed = "element.condition-missing", "2", "I9", absent[0]
             sentence = f"is missing: {_rule(condition)}"
         element = elements[blamed - 1] if blamed <= len(elements) else None
         number, name = (element.number, element.name) if element else ("", "")
         at = (composite, blamed) if composite else (blamed, 0)
-        return Complaint(Level.ERROR, code, x12, sentence, *at, number=number, name=name)
+        in_999 = own if condition.implementation else ""
+        return Complaint(Level.ERROR, code, x12, sentence, *at, number=number, name=name, x12_999=in_999)
 
 
 _FAULTS = {"type": "6", "date": "8", "time": "9", "too-short": "4", "too-long": "5"}

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from gateway.x12.guideline.elements import ElementJudge
 from gateway.x12.guideline.model import Guideline, Requirement, Segment
+from gateway.x12.guideline.numbering import Numbering
 from gateway.x12.guideline.plan import KEY, REMEMBERED_VALUES, Choice, Move, Node, Plan, Way
 from gateway.x12.guideline.wording import Notes
 from gateway.x12.model import Finding
@@ -73,6 +74,7 @@ class SetJudge:
         self._elements = ElementJudge(plan.separators, guideline.version, guideline.implementation)
         self._counts = array("l", bytes(array("l").itemsize * len(plan.nodes)))
         self._at = plan.root
+        self._numbering = Numbering()
 
     def _choose_variant(self, pieces: Sequence[str], start: int) -> None:
         """Where BHT02 tells which of two guides is meant (278), follow that one as soon as the BHT is seen."""
@@ -286,6 +288,8 @@ class SetJudge:
             self.count,
         )
         self._go(way, counted=bool(way.loops) or way.node.required)
+        if way.node.counted:
+            self._count(way.node, text, index, self.count)
         return True
 
     def _go(self, way: Way, *, counted: bool) -> None:
@@ -301,16 +305,35 @@ class SetJudge:
         """The detailed check of one segment; a combination of looked-up codes that is fine is remembered."""
         if self._notes.full or node.use.requirement is Requirement.NOT_USED:
             return
+        if node.counted:
+            self._count(node, text, index, position)
+            if matched is not None and node.pattern is not None and not node.pattern.looked_up:
+                return
         if self._complain_of(node, text, index, position) or matched is None or node.pattern is None:
+            return
+        if node.counted:
             return
         if len(node.known) >= REMEMBERED_VALUES:
             node.known.clear()
         node.known.add(matched.group(*(group for group, _ in node.pattern.looked_up)))
 
+    def _count(self, node: Node, text: str, index: int, position: int) -> None:
+        """The numbers of an HL or LX that a guide wants counted."""
+        fields = [*text.split(self._plan.separators.element, 3), "", ""]
+        if node.segment.id == "HL":
+            wrong = self._numbering.level(fields[1], fields[2])
+        else:
+            assert node.parent is not None
+            wrong = self._numbering.line(fields[1], first=self._counts[node.parent.index] == 1)
+        for each in wrong:
+            self._notes.number(node, each, index, position)
+
     def _complain_of(self, node: Node, text: str, index: int, position: int) -> bool:
         complaints = list(self._elements.examine(node.segment, text))
         for complaint in complaints:
             self._notes.element(complaint, node.segment.id, node.loop_id, index, position)
+        if not complaints and not text[len(node.segment.id) :].strip(self._plan.separators.element):
+            self._notes.bare(node, index, position)
         return bool(complaints)
 
 

@@ -26,10 +26,14 @@ class Requirement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A relational condition (X12.6): ``kind`` is P, R, E, C or L, ``positions`` count from 1."""
+    """A relational condition (X12.6): ``kind`` is P, R, E, C or L, ``positions`` count from 1.
+
+    ``implementation``: not the standard's but of those who trade, for which list 621 has codes of its own.
+    """
 
     kind: str
     positions: tuple[int, ...]
+    implementation: bool = False
 
     def __str__(self) -> str:
         return self.kind + "".join(f"{position:02d}" for position in self.positions)

@@ -299,7 +299,7 @@ class _Reading:
         children: list[Segment | Loop] = []
         for index, child in enumerate(loop.children):
             here = (*address, index)
-            changed = replace(child, **self.uses.get(here, {}))
+            changed = _applied(child, self.uses.get(here, {}))
             children.append(self.loop(changed, here) if isinstance(changed, Loop) else self.segment(changed, here))
         return replace(loop, children=tuple(children))
 
@@ -328,6 +328,14 @@ class _Reading:
     def wrong(self, path: KeyPath, reason: str) -> None:
         key = ".".join(f'"{each}"' if "/" in str(each) or "." in str(each) else str(each) for each in path)
         self.problems.append((line_of(self.lines, path), key, reason))
+
+
+def _applied(use: Segment | Loop, change: Change) -> Segment | Loop:
+    """A loop or segment changed; conditions that the base does not have are marked as agreed."""
+    if isinstance(use, Segment) and "conditions" in change:
+        own = [replace(each, implementation=each not in use.conditions) for each in change["conditions"]]
+        change = change | {"conditions": tuple(own)}
+    return replace(use, **change)
 
 
 def _check_change(place: _Place, change: Change) -> None:

@@ -89,7 +89,8 @@ class _Builder:
     def segment(self, segment: Segment) -> str:
         """Id, elements, end, conditions."""
         body, presence = self.sequence(segment.elements, segment.conditions, self.element, leading=True)
-        return re.escape(segment.id) + body + r"\Z" + _conditions(segment.conditions, presence)
+        some = "" if any(map(_required, segment.elements)) else rf"(?!(?:{self.element})*+\Z)"
+        return re.escape(segment.id) + some + body + r"\Z" + _conditions(segment.conditions, presence)
 
     def sequence(
         self, elements: tuple[Element, ...], conditions: tuple[Condition, ...], mark: str, *, leading: bool

@@ -18,6 +18,7 @@ from re import Match
 from typing import TypeAlias
 
 from gateway.x12.guideline.model import Element, Guideline, Loop, Requirement, Segment
+from gateway.x12.guideline.numbering import counted_ids
 from gateway.x12.guideline.patterns import SegmentPattern, compile_pattern
 from gateway.x12.model import Separators
 
@@ -64,6 +65,7 @@ class Node:
     pattern: SegmentPattern | None = None
     known: set[object] = field(default_factory=set)
     moves: dict[str, object] = field(default_factory=dict)
+    counted: bool = False  # HL or LX, whose numbers a guide wants counted
 
     @property
     def required(self) -> bool:
@@ -96,6 +98,7 @@ class Plan:
         self.guideline = guideline
         self.separators = separators
         self.nodes: list[Node] = []
+        self._counted = counted_ids(guideline)
         self.root = self._number(guideline.root, None)
         self.segment_ids = frozenset(node.segment.id for node in self.nodes)
         self.spots = self._spots()
@@ -116,6 +119,7 @@ class Plan:
     def _number(self, use: Segment | Loop, parent: Node | None) -> Node:
         not_used = use.requirement is Requirement.NOT_USED
         node = Node(len(self.nodes), parent, use, 0 if not_used else use.maximum or ENDLESS)
+        node.counted = isinstance(use, Segment) and use.id in self._counted
         self.nodes.append(node)
         if isinstance(use, Loop):
             node.children = [self._number(child, node) for child in use.children]
@@ -305,7 +309,11 @@ class Plan:
         """A way as the judge's loop wants it."""
         node = way.node
         pattern = node.pattern or self._compile(node)
-        pick = methodcaller("group", *(group for group, _ in pattern.looked_up)) if pattern.looked_up else None
+        pick: Callable[[Match[str]], object] | None = None
+        if node.counted:
+            pick = _whole  # never among what is known: each one is looked at
+        elif pattern.looked_up:
+            pick = methodcaller("group", *(group for group, _ in pattern.looked_up))
         counter, limit, begin, end, template = node, node.limit, 0, 0, None
         if way.loops:
             counter = way.loops[0]
@@ -326,6 +334,10 @@ class Plan:
             node.known,
             node.moves,
         )
+
+
+def _whole(matched: Match[str]) -> object:
+    return matched
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class SampleMaker:
         self._random = random.Random(seed)  # noqa: S311  # samples, not secrets
         self._fullness = fullness
         self._levels = 0  # HL segments so far
+        self._line = 1  # which repeat of its loop the latest LX begins
         self._above: list[str] = []  # numbers of the HL levels that are open
 
     def segments(self, control_number: str = "0001") -> list[str]:
@@ -55,10 +56,11 @@ class SampleMaker:
         if not self._wanted(use.requirement) or ((bounds or bounded) and use.requirement is not Requirement.MANDATORY):
             return
         again = self._fullness > 0 and use.maximum != 1 and depth < 3 and self._random.random() < self._fullness
-        for _ in range(2 if again else 1):
+        for number in range(1, 3 if again else 2):
             if isinstance(use, Segment):
                 yield self.segment(use)
                 continue
+            self._line = number
             open_levels = len(self._above)
             yield from (text for child in use.children for text in self._child(child, use, depth))
             del self._above[open_levels:]
@@ -68,6 +70,10 @@ class SampleMaker:
             yield from self._node(child, depth + 1)
         elif child.id == "HL":
             yield self._level(child)
+        elif child.id == "LX":
+            first, *others = self.segment(child).split(self._marks.element)[1:]
+            first = str(self._line).rjust(child.elements[0].shortest, "0") if first else first
+            yield self._marks.element.join([child.id, first, *others])
         else:
             yield self.segment(child)  # a loop begins with its trigger, once
 

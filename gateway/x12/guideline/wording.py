@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gateway.x12.guideline import standard
 from gateway.x12.guideline.elements import Complaint
 from gateway.x12.guideline.model import Guideline, Loop
+from gateway.x12.guideline.numbering import WrongNumber
 from gateway.x12.guideline.plan import Node
 from gateway.x12.model import Finding, Level, Separators
 
@@ -124,6 +125,28 @@ class Notes:
         """A segment of the set that has no place here."""
         message = f"Segment {position}, {segment_id}, is not expected here{f' (in loop {loop})' if loop else ''}."
         self._add("segment.unexpected", message, "2", "", segment_id, position, index, loop=loop)
+
+    def bare(self, node: Node, index: int, position: int) -> None:
+        """A segment that is nothing but its id; X12.6 wants at least one element in each."""
+        segment = node.segment
+        message = f"Segment {position}, {_named(segment.id, segment.name)}, has no element with a value."
+        self._add("segment.no-elements", message, "8", "", segment.id, position, index, loop=node.loop_id)
+
+    def number(self, node: Node, wrong: WrongNumber, index: int, position: int) -> None:
+        """An HL or LX whose number does not fit."""
+        element = node.segment.elements[wrong.element - 1]
+        complaint = Complaint(
+            Level.ERROR,
+            wrong.code,
+            "7",
+            wrong.sentence,
+            wrong.element,
+            number=element.number,
+            name=element.name,
+            value=wrong.value,
+            x12_999="I12",
+        )
+        self.element(complaint, node.segment.id, node.loop_id, index, position)
 
     def element(self, complaint: Complaint, segment_id: str, loop: str, index: int, position: int) -> None:
         """Something wrong with an element."""
