@@ -60,11 +60,10 @@ def _in_turn(work: Sequence[tuple[str, str, bool, bool]], jobs: int) -> Iterator
     if jobs == 1 or len(work) == 1 or any(name == "-" for name, *_ in work):
         yield from map(_check_one, work)
         return
-    from concurrent.futures import ProcessPoolExecutor
+    import gateway.cli.x12_words  # noqa: F401 - once here, not once in each process
+    from gateway.cli.x12_jobs import in_order
 
-    share = max(1, min(16, len(work) // (jobs * 4)))
-    with ProcessPoolExecutor(min(jobs, len(work))) as pool:
-        yield from pool.map(_check_one, work, chunksize=share)
+    yield from in_order(_check_one, [(each[0], each) for each in work], jobs)
 
 
 def _check_one(task: tuple[str, str, bool, bool]) -> tuple[str, bool]:

@@ -147,3 +147,15 @@ def test_sets_says_how_far_each_can_be_trusted():
     order = next(each for each in rows if each["set_id"] == "850")
     assert (order["trust"], order["functional_id"]) == ("enforced", "PO")
     assert len(rows) > 250
+
+
+def test_check_with_jobs_keeps_the_order_of_many_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.cli.x12_jobs.BATCH", 1)
+    paths = [tmp_path / f"{number:02}.edi" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_bytes(interchange(number=f"{number + 1:09}", trailer="9" if number == 13 else None).encode())
+    result = run("check", "--json", "--jobs", "2", *paths)
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["file"] for each in documents] == [str(path) for path in paths]
+    assert [each["interchanges"][0]["status"] for each in documents].count("rejected") == 1
+    assert result.exit_code == 65
