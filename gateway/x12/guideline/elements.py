@@ -60,10 +60,14 @@ class ElementJudge:
 
     @staticmethod
     def _format(elements: tuple[Element, ...], index: int, before: str) -> str:
-        """The 1250 qualifier beside a 1251 element, if that is what stands here."""
-        if index and elements[index].number == "1251" and elements[index - 1].number == "1250":
-            return before
-        return ""
+        """The 1250 qualifier beside a 1251 element, if that is what stands here.
+
+        Where it was left out and only one code is allowed, that one is meant.
+        """
+        if not (index and elements[index].number == "1251" and elements[index - 1].number == "1250"):
+            return ""
+        codes = elements[index - 1].codes or ()
+        return before or (next(iter(codes)) if len(codes) == 1 else "")
 
     def _surplus(self, elements: tuple[Element, ...], fields: list[str], written: list[bool]) -> Iterator[Complaint]:
         extra = [index for index in range(len(elements), len(fields)) if written[index]]

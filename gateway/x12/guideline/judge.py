@@ -74,7 +74,7 @@ class SetJudge:
         self._elements = ElementJudge(plan.separators, guideline.version, guideline.implementation)
         self._counts = array("l", bytes(array("l").itemsize * len(plan.nodes)))
         self._at = plan.root
-        self._numbering = Numbering()
+        self._numbering = Numbering(plan.separators.component + plan.separators.repetition)
 
     def _choose_variant(self, pieces: Sequence[str], start: int) -> None:
         """Where BHT02 tells which of two guides is meant (278), follow that one as soon as the BHT is seen."""

@@ -32,9 +32,10 @@ def counted_ids(guideline: Guideline) -> frozenset[str]:
 
 
 class Numbering:
-    """Follows the HL and LX segments of one transaction set."""
+    """Follows the HL and LX segments of one transaction set. ``marks``: separators that no number contains."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: str) -> None:
+        self._marks = frozenset(marks)
         self._levels = 0  # the number of the last HL
         self._open: list[str] = []  # numbers of the HLs around the last one, and its own
         self._line = 0  # the number of the last LX
@@ -43,7 +44,7 @@ class Numbering:
         """One HL: HL01 and HL02 as written; what is absent or ill-formed is for the element check."""
         expected = self._levels + 1
         self._levels = _after(number, expected)
-        if number.isalnum() and number != str(expected):
+        if number and number != str(expected) and self._marks.isdisjoint(number):
             yield WrongNumber("hl.number", 1, number, f"'{number}' is not the next number, {expected}")
         if parent:
             while self._open and self._open[-1] != parent:

@@ -111,7 +111,7 @@ class SampleMaker:
         for index in range(1, len(elements)):
             if elements[index].number == "1251" and elements[index - 1].number == "1250" and values[index]:
                 usable = [each for each in _FORMATTED if each in (elements[index - 1].codes or _FORMATTED)]
-                if usable and values[index - 1]:
+                if usable and elements[index - 1].requirement is not Requirement.NOT_USED:
                     values[index - 1], values[index] = usable[0], _FORMATTED[usable[0]]
 
     def _value(self, element: Element) -> str:
