@@ -33,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "ack": "Acknowledgments: list, overdue.",
     "quarantine": "What could not be processed: list, show, release, discard.",
     "exchange": "One exchange: show, resend, resolve, cancel.",
-    "x12": "The X12 engine alone, on files: check, show, ack, sets.",
+    "x12": "The X12 engine alone, on files: check, show, ack, generate, sets.",
     "completion": "Print the shell completion script.",
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from gateway.cli.output import json_option, print_rows
+from gateway.cli.x12_generate import generate
 
 if TYPE_CHECKING:
     from gateway.x12 import InterchangeReport
@@ -201,6 +202,9 @@ def _answer(report: InterchangeReport, kind: str, number: int) -> bytes:
 def _form(version: str) -> str:
     """999 for the guides of 005010 and later (``005010X222A1``), 997 for everything else."""
     return "999" if version >= "005010" and "X" in version[6:7] else "997"
+
+
+command.add_command(generate)
 
 
 @command.command()
