@@ -18,7 +18,12 @@ _AUTHORIZATION = frozenset(f"{n:02}" for n in range(9))  # I01
 _SECURITY = frozenset(("00", "01"))  # I03
 _QUALIFIERS = frozenset((*(f"{n:02}" for n in range(1, 40)), "AM", "NR", "SA", "SN", "ZZ"))  # I05
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_INTERCHANGE_VERSION = re.compile(r"00[2-9]\d\d")
+_INTERCHANGE_VERSION = re.compile(r"\d{5}")
+_SUPPORTED_VERSION = re.compile(r"00[2-9]\d\d")
+_GRADES = frozenset("012")  # I34
+_ZONES = frozenset(  # I37
+    (*(f"{n:02}" for n in range(1, 25)), *"CD CS CT ED ES ET GM LT MD MS MT PD PS PT UT".split())  # noqa: SIM905
+)
 _GROUP_VERSION = re.compile(r"00[1-9]\d{3}[A-Z0-9]{0,6}")
 _GROUP_NUMBER = re.compile(r"\d{1,9}")
 _GROUP_TIME = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{1,2})?)?")
@@ -43,6 +48,11 @@ _FIELD_NAMES = (
 _FIELD_NOTES = (
     "010 011 012 013 005 006 007 008 014 015 016 017 018 019 020 027".split()  # noqa: SIM905 - reads as a row
 )
+
+_NOTES = {
+    "standard-unsupported": "002",
+    "version-unsupported": "003",
+}  # where another note than the element's tells more
 
 
 def envelope_finding(
@@ -83,7 +93,7 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
             "interchange",
             f"interchange.{code}",
             f"ISA{number:02} ({_FIELD_NAMES[number - 1]}) {message}",
-            _FIELD_NOTES[number - 1],
+            _NOTES.get(code, _FIELD_NOTES[number - 1]),
             level=level,
             segment="ISA",
             element=number,
@@ -113,6 +123,8 @@ def _values_amiss(opening: Opening) -> Iterator[tuple[int, str, str]]:
     for number, code, is_good, what in _RULES:
         if not is_good(f[number - 1]):
             yield number, code, f"is {f[number - 1]!r}, {what}"
+    if _INTERCHANGE_VERSION.fullmatch(f[11]) and not _SUPPORTED_VERSION.fullmatch(f[11]):
+        yield 12, "version-unsupported", f"is {f[11]!r}, which is no version that is supported"
     for number in (2, 4, 6, 8):
         if _CONTROL.search(opening.fields[number - 1]):
             yield number, "characters", "contains a control character"
@@ -132,7 +144,37 @@ def _values_odd(opening: Opening) -> Iterator[tuple[int, str, str]]:
         if not opening.separators.repetition:
             yield 11, "repetition-separator", f"is {f[10]!r}, which cannot separate repetitions in version {f[11]}"
     elif f[10] != "U":
-        yield 11, "standards-identifier", f"is {f[10]!r}, in version {f[11]} it must be U"
+        code = "standard-unsupported" if f[10].isalnum() else "standards-identifier"
+        yield 11, code, f"is {f[10]!r}, in version {f[11]} it must be U"
+    for number, none, what in ((1, "00", "authorization"), (3, "00", "security")):
+        if f[number - 1] != none and not f[number]:
+            yield number + 1, f"{what}-missing", f"is blank, and ISA{number:02} is {f[number - 1]!r}"
+
+
+def check_service(elements: Sequence[str], offset: int) -> Iterator[Finding]:
+    """What is wrong with a request for a grade of service (ISB) or a deferred delivery (ISE). It is never heeded."""
+    fields = [*(each.strip() for each in elements), "", "", ""]
+    rules: dict[str, tuple[tuple[str, str, Callable[[str], object]], ...]] = {
+        "ISB": (("grade of service", "031", _GRADES.__contains__),),
+        "ISE": (
+            ("delivery date", "028", _is_interchange_date),
+            ("delivery time", "029", _is_interchange_time),
+            ("delivery time code", "030", lambda text: not text or text in _ZONES),
+        ),
+    }
+    for number, (what, note, is_good) in enumerate(rules[fields[0]], 1):
+        if not is_good(fields[number]):
+            yield envelope_finding(
+                "interchange",
+                "interchange.service-request",
+                f"{fields[0]}{number:02} ({what}) is {fields[number][:CLIP]!r}, which is invalid and without effect.",
+                note,
+                level=Level.WARNING,
+                segment=fields[0],
+                element=number,
+                offset=offset,
+                value=fields[number],
+            )
 
 
 def check_gs(fields: Sequence[str], offset: int, known_groups: frozenset[str]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
-from gateway.x12.envelope import CLIP, as_count, check_gs, envelope_finding, same_number
+from gateway.x12.envelope import CLIP, as_count, check_gs, check_service, envelope_finding, same_number
 from gateway.x12.facts import known_groups
 from gateway.x12.group import OpenGroup, OpenSet
 from gateway.x12.isa import BLANKS
@@ -164,7 +164,7 @@ class OpenInterchange:
         if handler is not None:
             self._unexpected_seen = self._unexpected_seen and elements[0] == "SE"
             handler(self, elements, here, end)
-        elif not self._astray and elements[0] not in ("ISB", "ISE", "TA3"):
+        elif not self._astray and elements[0] != "TA3":
             self._unexpected(elements, here)
 
     # ------------------------------------------------------------ the envelope
@@ -215,6 +215,9 @@ class OpenInterchange:
         self._interchange_acks.append(ack)
         if self._groups or self._group:
             self._say("ta1-late", "A TA1 segment stands behind a group.", "022", here, Level.WARNING, segment="TA1")
+
+    def _service(self, elements: list[str], here: int, _: int) -> None:
+        self.findings.extend(check_service(elements, here))
 
     def _st_outside(self, _elements: list[str], here: int, _: int) -> None:
         self._astray = True
@@ -378,6 +381,8 @@ class OpenInterchange:
         "GS": _gs,
         "GE": _ge,
         "IEA": _iea,
+        "ISB": _service,
+        "ISE": _service,
         "TA1": _ta1,
         "ST": _st_outside,
         "SE": _se_outside,
