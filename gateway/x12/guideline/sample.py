@@ -23,6 +23,7 @@ class SampleMaker:
         self._marks = separators
         self._random = random.Random(seed)  # noqa: S311  # samples, not secrets
         self._fullness = fullness
+        self._inside: dict[int, frozenset[str]] = {}  # by the identity of a loop
         self._levels = 0  # HL segments so far
         self._line = 1  # which repeat of its loop the latest LX begins
         self._above: list[str] = []  # numbers of the HL levels that are open
@@ -30,7 +31,9 @@ class SampleMaker:
     def segments(self, control_number: str = "0001") -> list[str]:
         """ST to SE, without terminators."""
         self._levels = 0
-        body = [text for child in self._guideline.root.children for text in self._node(child, 0)]
+        top = self._guideline.root.children
+        plain = [child for place, child in enumerate(top) if self._is_plain(child, top[:place])]
+        body = [text for child in plain for text in self._node(child, 0)]
         mark = self._marks.element
         header = [self._guideline.set_id, control_number]
         if self._guideline.implementation and self._guideline.base >= "005010":
@@ -44,6 +47,27 @@ class SampleMaker:
         first = guideline.root.children[0]
         elements = first.elements if isinstance(first, Segment) else ()
         return len(elements) > 2 and elements[2].requirement is Requirement.MANDATORY
+
+    def _is_plain(self, use: Segment | Loop, before: tuple[Segment | Loop, ...]) -> bool:
+        """Whether a reader knows which use is meant: an optional one might be taken for a namesake further up.
+
+        The guides tell namesakes apart by their qualifiers, the standard's tables only by the place.
+        """
+        if self._guideline.implementation or use.requirement is Requirement.MANDATORY:
+            return True
+        first = use
+        while isinstance(first, Loop):
+            first = first.children[0]
+        return not any(first.id in self._ids(each) for each in before)
+
+    def _ids(self, use: Segment | Loop) -> frozenset[str]:
+        """Ids of the segments in a use."""
+        if isinstance(use, Segment):
+            return frozenset({use.id})
+        found = self._inside.get(id(use))
+        if found is None:
+            found = self._inside[id(use)] = frozenset().union(*map(self._ids, use.children))
+        return found
 
     def _wanted(self, requirement: Requirement) -> bool:
         if requirement is Requirement.NOT_USED:
@@ -62,7 +86,9 @@ class SampleMaker:
                 continue
             self._line = number
             open_levels = len(self._above)
-            yield from (text for child in use.children for text in self._child(child, use, depth))
+            for place, child in enumerate(use.children):
+                if not place or self._is_plain(child, use.children[:place]):
+                    yield from self._child(child, use, depth)
             del self._above[open_levels:]
 
     def _child(self, child: Segment | Loop, parent: Loop, depth: int) -> Iterator[str]:
