@@ -21,7 +21,7 @@ def test_the_same_seed_does_the_same_damage():
 
 
 def test_a_round_that_raises_names_its_seed(monkeypatch):
-    def fails(*_):
+    def fails(*_, **__):
         raise ValueError("boom")
 
     monkeypatch.setattr(x12_fuzz, "examine", fails)
