@@ -6,6 +6,7 @@ whether it is ``permanent`` (the same attempt can never succeed) and the ``exit_
 that ends with it::
 
     GatewayError
+    ├── Unexpected                    1   a defect of ours; the rest of the batch went on
     ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
     │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
@@ -25,6 +26,7 @@ that ends with it::
     │   └── NotX12, DuplicateNumber, AcknowledgmentUnmatched, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
+    │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
     │   ├── Refused                   65
@@ -84,6 +86,13 @@ class _Blanks(dict[str, object]):
 
     def __missing__(self, key: str) -> str:
         return f"<{key} not given>"
+
+
+class Unexpected(GatewayError):
+    code = "unexpected"
+    sentence = "{what} failed in a way that the gateway does not know: {reason}"
+    advice = "The rest went on. This is a defect of the gateway: report it with the log; --debug shows more."
+    side = Side.OURS
 
 
 # ---------------------------------------------------------------- configuration
@@ -406,6 +415,24 @@ class DocumentUnreadable(DocumentFault):
     sentence = "{name} is neither transaction sets (ST…SE) nor groups nor interchanges: {reason}"
 
 
+class DocumentMisaddressed(DocumentFault):
+    code = "document.misaddressed"
+    sentence = "{name} says {identity} in its ISA, which is {owner}'s; it was submitted for {partner}."
+    advice = "Submit it for the right partner. Bare transaction sets (ST…SE) name nobody and fit every partner."
+
+
+class DocumentMisplaced(DocumentFault):
+    code = "document.misplaced"
+    sentence = "{name} lies where no partner's documents are looked for."
+    advice = "Put it into outbox/<partner>/, by the partner's key (`gateway partner list`)."
+
+
+class KeyReused(DocumentFault):
+    code = "document.key-reused"
+    sentence = "{name} was not submitted: its key {key} was used before for another document (exchange {exchange})."
+    advice = "A key names one document for ever: choose another."
+
+
 class DocumentInvalid(DocumentFault):
     code = "document.invalid"
     sentence = "{name} breaks the guideline {guideline}: {reason}"
@@ -481,6 +508,11 @@ class QueryInvalid(UsageFault):
     code = "query.invalid"
     sentence = "The query cannot be understood at {where}: {reason}"
     advice = "`gateway ledger search --help` lists what can be asked."
+
+
+def unexpected(what: str, problem: BaseException) -> Unexpected:
+    """An exception that is none of ours, as one that is."""
+    return Unexpected(what=what, reason=f"{type(problem).__name__}: {problem}")
 
 
 def all_faults() -> list[type[GatewayError]]:

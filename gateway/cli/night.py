@@ -16,7 +16,8 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     """Run one batch: collect, process, acknowledge, deliver, send, reconcile.
 
     Ends with a summary. Exit code 0: all is well; 65: something was rejected or quarantined; 69: a mailbox
-    or the SMTP host was away (the rest was done, the next run goes on); 75: another batch is running.
+    or the SMTP host was away (the rest was done, the next run goes on); 75: another batch is running; 78: the
+    configuration is wrong; 1: a defect, the rest was done.
 
     Example (cron): 0 2 * * *  gateway --home /srv/edi night --quiet
     """
@@ -28,12 +29,12 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     with open_app(ctx.obj["home"], lock=True, actor="night") as app:
         with ConsoleReporter(quiet=quiet or as_json) as reporter:
             summary = night(app.context, reporter)
-        if app.settings.metrics_file is not None:
-            write_metrics(app.settings.metrics_file, summary, app.ledger)
         if as_json:
             print_document(summary.as_dict())
         elif not quiet:
             print_summary(summary)
+        if app.settings.metrics_file is not None:
+            write_metrics(app.settings.metrics_file, summary, app.ledger)
     return summary.exit_code
 
 

@@ -75,6 +75,8 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         click.echo(f"{'whose side':>16}  {fault['side']}")
         click.echo(f"{'code':>16}  {fault['code']}")
         click.echo(f"{'what to do':>16}  {fault['advice']}")
+    if found["state"] not in {"quarantined", "conflict"}:
+        return 0
     click.echo(f"{'next':>16}  gateway quarantine release {reference} --reason …  |  discard {reference} --reason …")
     return 0
 

@@ -11,10 +11,12 @@ import click
 from gateway.cli.output import json_option
 from gateway.errors import GatewayError, UsageFault
 
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+
 
 @click.command("send")
 @click.argument("partner")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, allow_dash=True))
+@click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option(
     "--key", default="", help="Idempotency key: the same key again sends nothing twice (default: the content)."
 )
@@ -42,13 +44,15 @@ def command(
     """
     from gateway.app import open_app
     from gateway.flow.dispatch import dispatch
+    from gateway.flow.reporter import Tally
     from gateway.flow.submit import submit
 
     if key and len(files) > 1:
         raise UsageFault(reason="--key names one document, but several files were given")
     code = 0
     with open_app(ctx.obj["home"], lock=True) as app:
-        context = app.context()
+        tally = Tally()
+        context = app.context(tally)
         for file in files:
             data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
             chosen = f"{partner}/again/{app.now()}/{file.name}" if again else key
@@ -68,6 +72,9 @@ def command(
             click.echo(json.dumps(facts) if as_json else _sentence(file.name, facts))
         if at_once and not dry_run:
             dispatch(context)
+            for where, trouble in tally.troubles:
+                click.echo(f"! {where}: {trouble} [{trouble.code}]", err=True)
+                code = max(code, trouble.exit_code)
     return code
 
 
@@ -79,7 +86,7 @@ def _say_refused(fault: GatewayError, name: str, *, as_json: bool) -> None:
 
 
 def _sentence(name: str, facts: dict[str, object]) -> str:
-    if facts["dry_run"]:
+    if facts["dry_run"] and not facts["repeated"]:
         return f"{name}: can be sent (dry run: nothing was numbered)"
     exchanges = ", ".join(str(each) for each in facts["exchanges"])  # type: ignore[attr-defined]
     numbers = ", ".join(facts["control_numbers"])  # type: ignore[arg-type]

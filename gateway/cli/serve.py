@@ -15,9 +15,9 @@ import click
 def command(ctx: click.Context, once: bool) -> int:
     """Run a batch every interval (gateway.toml, [gateway] interval) until SIGTERM or SIGINT.
 
-    A batch that is running when the signal comes is finished first. Profiles and settings are read anew for
-    each batch, so a `gateway partner apply` takes effect with the next one; between batches the home is free
-    for other commands.
+    A batch that is running when the signal comes is finished first. Profiles and settings, but for the interval,
+    are read anew for each batch, so a `gateway partner apply` takes effect with the next one; between batches
+    the home is free for other commands.
     """
     from gateway.jobs.schedule import Pacer
     from gateway.settings import read_settings
@@ -38,7 +38,7 @@ def _batch(home: Path) -> None:
     from gateway.app import open_app
     from gateway.cli.main import say_fault
     from gateway.cli.reporting import ConsoleReporter
-    from gateway.errors import GatewayError
+    from gateway.errors import GatewayError, unexpected
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
 
@@ -49,6 +49,9 @@ def _batch(home: Path) -> None:
                 write_metrics(app.settings.metrics_file, summary, app.ledger)
     except GatewayError as fault:
         say_fault(fault)
+        return
+    except Exception as problem:  # noqa: BLE001 - a service goes on with the next batch
+        say_fault(unexpected("the batch", problem))
         return
     done = ", ".join(f"{number} {name}" for name, number in summary.counts.items()) or "nothing to do"
     click.echo(f"batch {summary.batch}: {done}", err=True)

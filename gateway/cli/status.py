@@ -13,17 +13,20 @@ from gateway.cli.output import json_option, moment, print_document
 def command(ctx: click.Context, as_json: bool) -> int:
     """What needs a person now, newest first, each with its reason and the next command; then what waits."""
     from gateway.app import open_app
+    from gateway.flow.outbox import refused_documents
     from gateway.ledger.attention import attention
     from gateway.ledger.work import counts, last_batch
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
         numbers = counts(connection)
+        refused = [str(each) for each in refused_documents(app.settings.outbox)]
         batch = last_batch(connection)
     if as_json:
         print_document(
             {
                 "attention": [each.as_dict() for each in found],
+                "refused_documents": refused,
                 "counts": numbers,
                 "last_batch": batch,
             }
@@ -39,6 +42,10 @@ def command(ctx: click.Context, as_json: bool) -> int:
         click.echo(f"  {each.reference:>6}  {moment(each.at)}  {each.state}: {each.what}")
         click.echo(f"          {each.reason}")
         click.echo(f"          → {each.next_command}")
+    if refused:
+        click.echo(f"{len(refused)} documents in the outbox could not be sent; beside each lies the reason:")
+        for each_file in refused:
+            click.echo(f"          {each_file}")
     click.echo("Waiting and done:")
     for name, number in numbers.items():
         if number:

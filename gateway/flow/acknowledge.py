@@ -6,7 +6,6 @@ used number with other content is a conflict: it is answered with TA1 025, kept,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,19 +15,20 @@ from sqlalchemy import select
 from gateway import x12
 from gateway.errors import DuplicateNumber, MessageFault
 from gateway.flow import envelope, reconcile
+from gateway.flow.before import Before
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
-from gateway.flow.record import Entry, all_findings, record_exchange, record_message, record_payload
+from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
+from gateway.mail.compose import is_message_id
 from gateway.x12.drafts import DraftGroup
 from gateway.x12.model import Header, Status
 from partners.model import AcknowledgmentPolicy, Agreement, FunctionalAck, MailSettings, TA1Policy
 
 _DUPLICATE_NUMBER = ("R", "025")
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")  # what may stand in In-Reply-To of a mail of ours
 _MAIL = MailSettings(
     subject="{sets} {control_number} from {our_name}",
     body="This mail acknowledges EDI (ANSI X12) that we received from {partner_name}.\n",
@@ -40,13 +40,14 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
     headers = [each.report.header for case in cases for _, each in case.interchanges if each.report.header is not None]
     known = Known(recorder, headers, int(context.settings.duplicate_window.total_seconds() * 1000))
     for case in cases:
+        before = Before.of(recorder, case)
         record_message(recorder, case)
         for payload in case.payloads:
-            row = record_payload(recorder, case, payload)
+            row = before.payloads.get(payload.path) or record_payload(recorder, case, payload)
             for interchange in payload.interchanges:
-                entry = _decide(recorder, known, Entry(case, payload, row, interchange, "", ExchangeState.ACCEPTED))
-                if entry is not None:
-                    _act(context, recorder, known, entry)
+                entry = Entry(case, payload, row, interchange, recorder.keep(interchange.raw), ExchangeState.ACCEPTED)
+                if before.deals_with(entry.sha256):
+                    _act(context, recorder, known, _decide(known, entry), before)
         if case.letter is not None and case.letter.bounces:
             reconcile.bounced(context, recorder, case)
         _count(context, case)
@@ -61,10 +62,9 @@ def _count(context: Context, case: Case) -> None:
         report.happened(f"{case.letter.kind} noted")
 
 
-def _decide(recorder: Recorder, known: Known, entry: Entry) -> Entry | None:
-    """What becomes of an interchange; None when an earlier processing of the same message dealt with it."""
+def _decide(known: Known, entry: Entry) -> Entry:
+    """What becomes of an interchange."""
     case, interchange = entry.case, entry.interchange
-    entry = replace(entry, sha256=recorder.keep(interchange.raw))
     fault = case.fault or interchange.fault
     if fault is not None:
         return replace(entry, state=ExchangeState.QUARANTINED, fault=fault)
@@ -77,8 +77,6 @@ def _decide(recorder: Recorder, known: Known, entry: Entry) -> Entry | None:
     if before.sha256 != entry.sha256:
         conflict = _conflict(entry, header, before)
         return replace(entry, state=ExchangeState.CONFLICT, duplicate_of=before.id, fault=conflict)
-    if before.message == case.message.id and case.message.attempts:
-        return None
     return replace(entry, state=ExchangeState.DUPLICATE, duplicate_of=before.id)
 
 
@@ -91,10 +89,12 @@ def _conflict(entry: Entry, header: Header, before: Earlier) -> MessageFault:
     )
 
 
-def _act(context: Context, recorder: Recorder, known: Known, entry: Entry) -> None:
+def _act(context: Context, recorder: Recorder, known: Known, entry: Entry, before: Before) -> None:
     """Records the exchange and does what its state asks for."""
     exchange = record_exchange(recorder, entry)
-    _replace_quarantined(recorder, entry, exchange)
+    for old in before.take_quarantined(entry.sha256):
+        recorder.change(tables.exchange, old, state=ExchangeState.DISCARDED, updated_at=recorder.now)
+        recorder.event("replaced", exchange=old, message=entry.case.message.id, by=exchange)
     _tell(context, recorder, entry, exchange)
     match entry.state:
         case ExchangeState.ACCEPTED | ExchangeState.REJECTED:
@@ -105,24 +105,6 @@ def _act(context: Context, recorder: Recorder, known: Known, entry: Entry) -> No
             _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
         case _:
             pass  # quarantined: strangers and doubtful interchanges get no answer
-
-
-def _replace_quarantined(recorder: Recorder, entry: Entry, exchange: int) -> None:
-    """A released message is processed again: its quarantined exchange gives way to the new one."""
-    if entry.case.message.attempts == 0:
-        return
-    table = tables.exchange
-    old = recorder.connection.execute(
-        select(table.c.id).where(
-            table.c.message == entry.case.message.id,
-            table.c.sha256 == entry.sha256,
-            table.c.state == ExchangeState.QUARANTINED,
-            table.c.id != exchange,
-        )
-    ).scalars()
-    for row in old.all():
-        recorder.change(table, row, state=ExchangeState.DISCARDED, updated_at=recorder.now)
-        recorder.event("replaced", exchange=row, message=entry.case.message.id, by=exchange)
 
 
 def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
@@ -166,12 +148,26 @@ def _settle(context: Context, recorder: Recorder, known: Known, entry: Entry, ex
     assert header is not None
     refused = entry.interchange.report.ta1[0] == "R"
     known.take(header, exchange, entry.sha256, entry.case.message.id, refused=refused)
-    matched = reconcile.acknowledged(context, recorder, entry.interchange, exchange)
+    accepted = entry.state is ExchangeState.ACCEPTED
+    # What we refuse to read as an interchange says nothing about ours either.
+    matched = accepted and reconcile.acknowledged(context, recorder, entry.interchange, exchange)
     if not entry.interchange.only_acknowledges:
         _answer(context, recorder, entry, exchange)
-    elif entry.state is ExchangeState.ACCEPTED:
-        state = ExchangeState.RECONCILED if matched else ExchangeState.UNMATCHED
-        recorder.change(tables.exchange, exchange, state=state)
+    if accepted:
+        _conclude(recorder, entry, exchange, matched=matched)
+
+
+def _conclude(recorder: Recorder, entry: Entry, exchange: int, *, matched: bool) -> None:
+    """Where an accepted interchange stands that has nothing to deliver."""
+    interchange = entry.interchange
+    if interchange.only_acknowledges:
+        recorder.change(
+            tables.exchange, exchange, state=ExchangeState.RECONCILED if matched else ExchangeState.UNMATCHED
+        )
+    elif not interchange.document_sets:
+        recorder.change(tables.exchange, exchange, state=ExchangeState.EMPTY)
+    elif not any(each.status in GOOD for _, each in interchange.document_sets):
+        recorder.change(tables.exchange, exchange, state=ExchangeState.REJECTED)
 
 
 def _answer(
@@ -205,7 +201,7 @@ def _answer(
             agreement=agreement.name if agreement else "",
             interchange_acks=acks,
             answers=exchange,
-            reply_to=letter.message_id if letter is not None and _MESSAGE_ID.fullmatch(letter.message_id) else "",
+            reply_to=letter.message_id if letter is not None and is_message_id(letter.message_id) else "",
         ),
     )
     context.reporter.happened("acknowledgments made")

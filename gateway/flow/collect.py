@@ -1,9 +1,10 @@
 """Collect: mail leaves its server only after its bytes and its ledger row are durable.
 
 List, fetch a group, commit it (raw bytes, sighting and event in one transaction), mark it for deletion,
-and so on; only at the end is the session committed (POP3 QUIT). A UID is a hint that saves a download,
-never an identity: the same bytes under another UID are the same message, other bytes under a known UID
-are a new one.
+and so on; only at the end is the session committed (POP3 QUIT). A UID is never an identity: the same bytes
+under another UID are the same message, other bytes under a known UID are a new one. So nothing is deleted
+that was not downloaded in this very session; only where mail is left on the server does a UID that we know
+save the download.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import islice
 
 from sqlalchemy import update
 
-from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge
+from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge, unexpected
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
@@ -33,6 +34,8 @@ def collect(context: Context) -> None:
             collect_from(context, mailbox, keep_on_server=mailbox.name in kept)
         except GatewayError as fault:
             context.reporter.trouble(fault, f"mailbox {mailbox.name}")
+        except Exception as problem:  # noqa: BLE001 - one mailbox must not stop the night
+            context.reporter.trouble(unexpected(f"mailbox {mailbox.name}", problem), f"mailbox {mailbox.name}")
 
 
 def collect_from(context: Context, mailbox: Mailbox, *, keep_on_server: bool = False) -> int:
@@ -47,11 +50,7 @@ def collect_from(context: Context, mailbox: Mailbox, *, keep_on_server: bool = F
         context.reporter.step(f"collect {mailbox.name}", len(listing))
         with context.ledger.reading() as connection:
             known = known_uids(connection, mailbox.name, [each.uid for each in listing])
-        # Known with the same size: its bytes are safe, it needs no second download.
-        familiar = [each for each in listing if known.get(each.uid) == each.size]
-        fresh = [each for each in listing if known.get(each.uid) != each.size]
-        if not keep_on_server:
-            session.delete(familiar)
+        fresh = [each for each in listing if not keep_on_server or known.get(each.uid) != each.size]
         _refuse_giants(context, mailbox, [each for each in fresh if _too_large(context, each)])
         wanted = [each for each in fresh if not _too_large(context, each)]
         for group in _groups(session, wanted, context.settings.batch_size):

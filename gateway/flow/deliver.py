@@ -21,6 +21,7 @@ from gateway.ledger.work import DueExchange, DueSet, due_deliveries
 from partners.model import Agreement, Delivery, Partner
 
 GROUP = 50  # exchanges a commit
+GROUP_BYTES = 16_000_000  # and no more than this in memory
 
 _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings
 
@@ -38,7 +39,7 @@ def deliver(context: Context) -> None:
     after = 0
     while True:
         with context.ledger.reading() as connection:
-            due = due_deliveries(connection, GROUP, after)
+            due = due_deliveries(connection, GROUP, GROUP_BYTES, after)
         if not due:
             return
         _deliver_group(context, due)
@@ -109,9 +110,12 @@ def _agreement(partner: Partner, due: DueSet) -> Agreement:
 def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) -> Deliverable:
     """The documents inside their own envelope, so that any X12 reader of the business can take them."""
     first = sets[0]
-    parts = [exchange.sender.partition(":")[2], exchange.control_number]
+    sender = exchange.sender.partition(":")[2]
+    # The exchange makes it unique: numbers come again, to other identities of ours or in another year.
+    parts = [sender, exchange.control_number, f"x{exchange.id}"]
     if len(sets) == 1:
-        parts = [first.set_id, *parts, first.group_control_number, first.control_number]
+        numbers = (exchange.control_number, first.group_control_number, first.control_number)
+        parts = [first.set_id, sender, *numbers, f"x{exchange.id}"]
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-.") or "0" for part in parts)
     return Deliverable(
         name=f"{name}.edi",
@@ -185,10 +189,20 @@ def _record(
                     code=fault.code,
                     reason=str(fault),
                 )
+                recorder.change(
+                    tables.exchange, exchange.id, updated_at=recorder.now, settled_at=None, **recorder.fault(fault)
+                )
         recorder.flush()
         for exchange in due:
             waiting = select(func.count()).where(table.c.exchange == exchange.id, table.c.delivery == "due")
             if done[exchange.id] and recorder.connection.execute(waiting).scalar_one() == 0:
-                recorder.change(tables.exchange, exchange.id, state=ExchangeState.DELIVERED, updated_at=recorder.now)
+                recorder.change(
+                    tables.exchange,
+                    exchange.id,
+                    state=ExchangeState.DELIVERED,
+                    updated_at=recorder.now,
+                    fault_code="",
+                    fault="",
+                )
     context.reporter.happened("documents delivered", sum(len(each) for each in done.values()))
     context.reporter.advance(len(due))

@@ -34,6 +34,7 @@ from gateway.mail.model import Handover, OutgoingMail, TransportSession
 ACKNOWLEDGMENTS_AT_ONCE = 50  # marked and settled with one commit each; a document always goes alone
 FIRST_PAUSE = 60_000  # ms
 LONGEST_PAUSE = 6 * 3_600_000
+_NOT_THE_MAILS = (Unavailable, ConfigurationFault)  # faults that any mail would have met
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def dispatch(context: Context) -> None:
             tried.update(each.mail.exchange for each in attempts if each.taken is None)
             _settle(context, attempts)
             context.reporter.advance(len(attempts))
-            away = next((each.fault for each in attempts if isinstance(each.fault, Unavailable)), None)
+            away = next((each.fault for each in attempts if isinstance(each.fault, _NOT_THE_MAILS)), None)
             if away is not None:
                 context.reporter.trouble(away, "smtp")
                 return
@@ -121,7 +122,7 @@ def _send(context: Context, session: TransportSession, group: Sequence[DueMail])
             taken = session.send(OutgoingMail(mail.envelope_sender, mail.recipients, contents[mail.raw_sha256]))
         except GatewayError as fault:
             attempts.append(_Attempt(mail, None, fault))
-            if isinstance(fault, Unavailable):
+            if isinstance(fault, _NOT_THE_MAILS):
                 away = fault
         else:
             attempts.append(_Attempt(mail, taken, None))
@@ -135,7 +136,7 @@ def _settle(context: Context, attempts: Sequence[_Attempt]) -> None:
             if isinstance(each.fault, OutcomeUnknown):
                 context.reporter.trouble(each.fault, f"exchange {each.mail.exchange}")
                 _doubt(context, recorder, each.mail, str(each.fault))
-            elif isinstance(each.fault, TemporarilyRefused | Unavailable):
+            elif isinstance(each.fault, (TemporarilyRefused, *_NOT_THE_MAILS)):
                 _later(context, recorder, each.mail, each.fault)
             elif each.fault is not None:
                 _give_up(context, recorder, each.mail, each.fault)
@@ -147,7 +148,9 @@ def _record_sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueM
     recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange.in_(exchanges)))
     table = tables.expectation
     recorder.connection.execute(
-        update(table).where(table.c.exchange.in_(exchanges)).values(due_at=recorder.now + table.c.within)
+        update(table)
+        .where(table.c.exchange.in_(exchanges))
+        .values(due_at=recorder.now + table.c.within, overdue_at=None)
     )
     awaited = set(
         recorder.connection.execute(select(table.c.exchange).where(table.c.exchange.in_(exchanges))).scalars()
@@ -185,14 +188,15 @@ def _verdicts(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, str]:
 def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
     """Nothing was taken: the same bytes again after a pause that grows; at the end a person is called.
 
-    A host that is away says nothing about the mail, so it uses up no attempt.
+    A host that is away, or a password that is missing, says nothing about the mail, so it uses up no attempt.
     """
-    attempts = mail.attempts if isinstance(fault, Unavailable) else mail.attempts + 1
+    blameless = isinstance(fault, _NOT_THE_MAILS)
+    attempts = mail.attempts if blameless else mail.attempts + 1
     if attempts >= context.settings.attempts:
         _give_up(context, recorder, mail, fault)
         return
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 12))
-    if isinstance(fault, Unavailable):
+    if blameless:
         pause = 0  # the next run asks the host again, and stops at once if it is still away
     next_at = recorder.now + int(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
     _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts)
@@ -206,7 +210,12 @@ def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayEr
 def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
     _drop_work(recorder, mail)
     recorder.change(
-        tables.exchange, mail.exchange, state=ExchangeState.FAILED, updated_at=recorder.now, **recorder.fault(fault)
+        tables.exchange,
+        mail.exchange,
+        state=ExchangeState.FAILED,
+        updated_at=recorder.now,
+        settled_at=None,
+        **recorder.fault(fault),
     )
     recorder.event("failed", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault))
     context.reporter.happened("mails failed")
@@ -229,7 +238,9 @@ def _doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> 
         recorder.change(tables.exchange, mail.exchange, state=ExchangeState.READY, updated_at=recorder.now)
     else:
         _work(recorder, mail, state="held")
-        recorder.change(tables.exchange, mail.exchange, state=ExchangeState.IN_DOUBT, updated_at=recorder.now)
+        recorder.change(
+            tables.exchange, mail.exchange, state=ExchangeState.IN_DOUBT, updated_at=recorder.now, settled_at=None
+        )
 
 
 def _policy(context: Context, mail: DueMail) -> str:

@@ -47,6 +47,7 @@ class Outbound:
     expect_functional_within: int | None = None  # ms; None: no functional acknowledgment is awaited
     expect_ta1_within: int | None = None
     idempotency_key: str | None = None
+    document: str = ""  # SHA-256 of what the business handed in
     business_keys: tuple[tuple[tuple[int, int], str, str], ...] = ()  # ((group, set), name, value)
     guidelines: tuple[tuple[tuple[int, int], str], ...] = ()
 
@@ -106,7 +107,7 @@ def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
         envelope_sender=row.from_address,
         recipients=row.to_addresses,
     )
-    recorder.change(x, exchange, state=ExchangeState.READY, updated_at=recorder.now)
+    recorder.change(x, exchange, state=ExchangeState.READY, updated_at=recorder.now, settled_at=None)
     recorder.event("resent", exchange=exchange, partner=row.partner, reason=reason)
 
 
@@ -260,6 +261,7 @@ def _record_exchange(
         control_number=header.control_number,
         answers=outbound.answers,
         sha256=sha256,
+        document=outbound.document,
     )
     return exchange
 

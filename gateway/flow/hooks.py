@@ -87,7 +87,9 @@ class CommandHandover:
         return words or self._fail(item, "the command line is empty")
 
     def _fail(self, item: Deliverable, reason: str) -> NoReturn:
-        raise DeliveryFailed(what=item.name, target=self.command, reason=reason) from None
+        # The program only: arguments may hold what nobody should read in a ledger.
+        program = (self.command.split() or ["?"])[0]
+        raise DeliveryFailed(what=item.name, target=f"command {program}", reason=reason) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ night.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import update
 
@@ -16,6 +17,7 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.reporter import Held
 from gateway.flow.strictness import inbound_policy
 from gateway.flow.unpack import examine, unpack
 from gateway.ledger import tables
@@ -23,7 +25,7 @@ from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 
-POISON = 3  # after so many attempts that ended the process, a message is quarantined unread
+POISON = 5  # after so many attempts that ended the process, a message is quarantined unread
 GROUP_BYTES = 16_000_000
 
 
@@ -33,19 +35,26 @@ def process(context: Context) -> None:
     _put_poison_aside(context)
     while True:
         with context.ledger.reading() as connection:
-            waiting = stored_messages(connection, context.settings.batch_size, POISON)
+            waiting = stored_messages(connection, context.settings.batch_size, GROUP_BYTES, POISON)
         if not waiting:
             return
-        process_group(context, waiting)
+        # Who was there when a process ended is suspect: it goes alone, so that nobody else is blamed again.
+        fresh = [each for each in waiting if each.attempts == 0]
+        if fresh:
+            process_group(context, fresh)
+        for each in waiting:
+            if each.attempts:
+                process_group(context, [each])
 
 
 def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
     """One group: parsed outside of any transaction, recorded in one. If that fails, each message by itself."""
     _count_attempts(context, waiting)
     cases = [prepare(context, each) for each in waiting]
+    held = Held(context.reporter)  # what a transaction that is undone would have told is not told
     try:
         with context.ledger.transaction() as recorder:
-            acknowledge(context, recorder, cases)
+            acknowledge(replace(context, reporter=held), recorder, cases)
     except (Unavailable, ConfigurationFault):
         raise  # not the messages' fault: they wait
     except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
@@ -55,6 +64,7 @@ def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
         for each in waiting:
             process_group(context, [each])
         return
+    held.tell()
     context.reporter.advance(len(cases))
 
 

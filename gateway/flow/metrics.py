@@ -6,13 +6,26 @@ import os
 import re
 from pathlib import Path
 
+from gateway.errors import SettingsInvalid
 from gateway.flow.night import Summary
 from gateway.ledger.recording import Ledger
 from gateway.ledger.work import counts
 
 
 def write_metrics(file: Path, summary: Summary, ledger: Ledger) -> None:
-    """Writes the file whole, by rename, so that nobody reads half of it."""
+    """Writes the file whole, by rename, so that nobody reads half of it.
+
+    Raises:
+        SettingsInvalid: the file cannot be written.
+    """
+    try:
+        _write(file, summary, ledger)
+    except OSError as problem:
+        reason = f"{file} cannot be written: {problem.strerror or problem}"
+        raise SettingsInvalid(file="gateway.toml", line=1, key="gateway.metrics_file", reason=reason) from problem
+
+
+def _write(file: Path, summary: Summary, ledger: Ledger) -> None:
     with ledger.reading() as connection:
         states = counts(connection)
     lines = [

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, unexpected
 from gateway.flow import reconcile
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
 from gateway.flow.inbound import process
+from gateway.flow.outbox import submit_outbox
 from gateway.flow.reporter import Chorus, Reporter, Tally
-from gateway.flow.submit import submit_outbox
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
 
@@ -57,12 +57,18 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """69 when a mailbox, host or database was away, 78 for a configuration fault, 65 for bad documents, else 0."""
+        """The gravest of what happened.
+
+        1 for a defect of ours, 69 when a mailbox, host or database was away, 78 for the configuration, 65 for
+        documents or messages that need a person, else 0.
+        """
         codes = {fault.exit_code for _, fault in self.troubles}
         bad = any(self.counts.get(name) for name in _BAD)
-        for code in (69, 78):
+        for code in (1, 69, 78):
             if code in codes:
                 return code
+        if 2 in codes:
+            return 78  # an unknown partner or the like: not what somebody typed, but what is set up
         return 65 if bad or 65 in codes else 0
 
     def as_dict(self) -> dict[str, object]:
@@ -94,6 +100,8 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
             step(context)
         except GatewayError as fault:
             context.reporter.trouble(fault, name)
+        except Exception as problem:  # noqa: BLE001 - one step must not stop the others
+            context.reporter.trouble(unexpected(f"the step {name}", problem), name)
     return _end(context, tally, batch, started_at)
 
 

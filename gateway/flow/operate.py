@@ -14,6 +14,7 @@ from gateway.errors import NotAllowedNow, NotFound
 from gateway.flow.context import Context
 from gateway.flow.envelope import queue_again
 from gateway.ledger import tables
+from gateway.ledger.attention import needs_attention
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 
@@ -94,6 +95,8 @@ def discard(context: Context, reference: str, *, actor: str, reason: str) -> Non
                 raise _not_now("exchange", exchange, "only a quarantined one can be discarded")
             recorder.change(x, exchange.id, state=ExchangeState.DISCARDED, updated_at=recorder.now)
             recorder.event("discarded", exchange=exchange.id, partner=exchange.partner, reason=reason)
+            recorder.flush()
+            _discard_emptied_message(recorder, exchange.message, reason)
             return
         assert found.message is not None
         message = _message(recorder, found.message)
@@ -106,6 +109,16 @@ def discard(context: Context, reference: str, *, actor: str, reason: str) -> Non
             .where(x.c.message == message.id, x.c.state == ExchangeState.QUARANTINED)
             .values(state=ExchangeState.DISCARDED, updated_at=recorder.now)
         )
+
+
+def _discard_emptied_message(recorder: Recorder, message: int | None, reason: str) -> None:
+    """A quarantined message whose last quarantined exchange was discarded holds nothing any more to decide on."""
+    x, m = tables.exchange, tables.message
+    kept = select(x.c.id).where(x.c.message == message, x.c.state == ExchangeState.QUARANTINED)
+    state = recorder.connection.execute(select(m.c.state).where(m.c.id == message, ~kept.exists())).scalar()
+    if message is not None and state == MessageState.QUARANTINED:
+        recorder.change(m, message, state=MessageState.DISCARDED)
+        recorder.event("discarded", message=message, reason=reason)
 
 
 def resend(context: Context, number: int, *, actor: str, reason: str) -> None:
@@ -140,7 +153,9 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
         table = tables.expectation
         awaited = recorder.connection.execute(
-            update(table).where(table.c.exchange == exchange.id).values(due_at=recorder.now + table.c.within)
+            update(table)
+            .where(table.c.exchange == exchange.id)
+            .values(due_at=recorder.now + table.c.within, overdue_at=None)
         ).rowcount
         recorder.change(
             tables.exchange,
@@ -172,11 +187,19 @@ def settle(context: Context, number: int, *, actor: str, reason: str) -> None:
     """A person looked at it and put it to rest: it needs no attention any more. Its state stays as it is.
 
     Raises:
-        NotFound
+        NotFound, NotAllowedNow: it needs nobody, or it is in quarantine (release or discard it).
     """
     with context.ledger.transaction(actor) as recorder:
         exchange = _exchange(recorder, number)
+        if exchange.state in _QUARANTINE:
+            raise _not_now("exchange", exchange, "release or discard it")
         table = tables.expectation
+        awaits = select(table.c.exchange).where(table.c.exchange == exchange.id)
+        if (
+            not needs_attention(recorder.connection, exchange.id)
+            and recorder.connection.execute(awaits).first() is None
+        ):
+            raise _not_now("exchange", exchange, "it needs nobody's attention")
         recorder.connection.execute(delete(table).where(table.c.exchange == exchange.id))
         recorder.change(tables.exchange, exchange.id, settled_at=recorder.now, updated_at=recorder.now)
         recorder.event("settled", exchange=exchange.id, partner=exchange.partner, reason=reason)

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, select, update
+from sqlalchemy import Row, delete, select, update
 
 from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.case import ACKNOWLEDGMENT_GROUP, Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.ledger import tables
@@ -49,7 +49,16 @@ def acknowledged(context: Context, recorder: Recorder, case: InterchangeCase, ca
     matched = True
     for ta1 in case.report.interchange_acks:
         matched &= _interchange(context, recorder, partner.key, header, ta1, carrier)
+    readable = {
+        each.control_number
+        for group in case.report.groups
+        if group.functional_id == ACKNOWLEDGMENT_GROUP
+        for each in group.sets
+        if each.status is not Status.REJECTED
+    }
     for ack in case.report.group_acks:
+        if ack.ack_control_number not in readable:
+            continue  # we refused this 997 or 999 itself: its exchange says why
         matched &= _group(context, recorder, partner.key, header, ack, carrier)
     return matched
 
@@ -80,7 +89,7 @@ def _interchange(
     exchange = _sent(recorder, header, ta1.control_number)
     if exchange is None or exchange.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=exchange is not None)
-    relation = _relation(recorder, exchange.id, None, None, said)
+    relation = _relation(recorder, exchange.id, None, said)
     _keep(recorder, said, relation, carrier, exchange=exchange.id)
     recorder.event(
         "acknowledgment",
@@ -110,7 +119,9 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if found is None or found.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=found is not None)
     group, exchange_id = int(found.group_id), int(found.exchange)
-    relation = _relation(recorder, exchange_id, group, None, said)
+    relation = _relation(recorder, exchange_id, group, said)
+    if relation == "duplicate" and not _says_the_same(recorder, ack, group):
+        relation = "contradicting"
     _keep(recorder, said, relation, carrier, exchange=exchange_id, group=group)
     recorder.event(
         "acknowledgment",
@@ -127,7 +138,7 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if relation == "duplicate":
         return True
     recorder.change(tables.functional_group, group, acknowledged=ack.status, acknowledged_at=recorder.now)
-    matched = _sets(recorder, ack, group, exchange_id, carrier)
+    matched = _sets(recorder, ack, group, exchange_id, carrier, relation)
     recorder.flush()
     exchange = recorder.connection.execute(select(tables.exchange).where(tables.exchange.c.id == exchange_id)).one()
     _handed_over(recorder, exchange)
@@ -160,7 +171,15 @@ def _sent_group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple
     ).one_or_none()
 
 
-def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier: int) -> bool:
+def _says_the_same(recorder: Recorder, ack: GroupAck, group: int) -> bool:
+    """Whether an acknowledgment says of every set that it names what was said before."""
+    table = tables.transaction_set
+    rows = recorder.connection.execute(select(table).where(table.c.functional_group == group))
+    known = {(row.set_id, row.control_number): row.acknowledged for row in rows}
+    return all(known.get((each.set_id, each.control_number), each.status) == each.status for each in ack.sets)
+
+
+def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier: int, relation: str) -> bool:
     """What the acknowledgment says of each set; sets that it does not name share the verdict on their group."""
     table = tables.transaction_set
     ours = {
@@ -180,7 +199,7 @@ def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier:
             what = _Said(
                 ack.kind, said.status, f"{said.set_id} {said.control_number}", " ".join(said.codes), said.errors
             )
-            _keep(recorder, what, "matched", carrier, exchange=exchange, group=group, set_=row)
+            _keep(recorder, what, relation, carrier, exchange=exchange, group=group, set_=row)
     for each in strange:
         what = _Said(ack.kind, each.status, f"{each.set_id} {each.control_number}")
         _keep(recorder, what, "orphan", carrier, exchange=exchange, group=group)
@@ -204,23 +223,23 @@ def _verdict(recorder: Recorder, exchange: int) -> Status | None:
     return Status.PARTIALLY_ACCEPTED if Status.REJECTED in kinds else Status.ACCEPTED_WITH_ERRORS
 
 
-def _relation(recorder: Recorder, exchange: int, group: int | None, set_: int | None, said: _Said) -> str:
-    """Is this the first word on it, the same again, or another than before?"""
+def _relation(recorder: Recorder, exchange: int, group: int | None, said: _Said) -> str:
+    """Is this the first word on it, the last word again, or another?"""
     table = tables.acknowledgment
-    before = recorder.connection.execute(
-        select(table.c.status).where(
-            and_(
-                table.c.exchange == exchange,
-                table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
-                table.c.transaction_set.is_(None) if set_ is None else table.c.transaction_set == set_,
-                table.c.kind == said.kind,
-            )
+    last = recorder.connection.execute(
+        select(table.c.status)
+        .where(
+            table.c.exchange == exchange,
+            table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
+            table.c.transaction_set.is_(None),
+            table.c.kind == said.kind,
         )
-    ).scalars()
-    earlier = list(before)
-    if not earlier:
+        .order_by(table.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if last is None:
         return "matched"
-    return "duplicate" if said.status in earlier else "contradicting"
+    return "duplicate" if said.status == last else "contradicting"
 
 
 def _keep(
@@ -287,7 +306,7 @@ def _handed_over(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
     recorder.connection.execute(
         update(tables.expectation)
         .where(tables.expectation.c.exchange == exchange.id, tables.expectation.c.due_at.is_(None))
-        .values(due_at=recorder.now + tables.expectation.c.within)
+        .values(due_at=recorder.now + tables.expectation.c.within, overdue_at=None)
     )
     recorder.change(
         tables.exchange, exchange.id, state=ExchangeState.SENT, handed_over_at=recorder.now, updated_at=recorder.now
@@ -304,7 +323,9 @@ def _handed_over(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
 def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
     """The partner has spoken on all of it."""
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
-    recorder.change(tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now)
+    recorder.change(
+        tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now, settled_at=None
+    )
     context.reporter.happened(f"sent interchanges {verdict.value.replace('_', ' ')} by partners")
 
 
@@ -332,7 +353,7 @@ def bounced(context: Context, recorder: Recorder, case: Case) -> None:
             reason=bounce.diagnostic,
         )
         if bounce.action == "failed" and row.state not in _FINAL:
-            recorder.change(x, row.id, state=ExchangeState.BOUNCED, updated_at=recorder.now)
+            recorder.change(x, row.id, state=ExchangeState.BOUNCED, updated_at=recorder.now, settled_at=None)
             context.reporter.happened("mails bounced")
 
 
@@ -352,6 +373,8 @@ def overdue(context: Context) -> None:
                 .values(overdue_at=now)
             )
             if each.state == ExchangeState.SENT:
-                recorder.change(tables.exchange, each.exchange, state=ExchangeState.OVERDUE, updated_at=now)
+                recorder.change(
+                    tables.exchange, each.exchange, state=ExchangeState.OVERDUE, updated_at=now, settled_at=None
+                )
             recorder.event("overdue", exchange=each.exchange, partner=each.partner, kind=each.kind, due_at=each.due_at)
     context.reporter.happened("acknowledgments overdue", len(due))

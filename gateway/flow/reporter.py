@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from gateway.errors import GatewayError
@@ -45,6 +47,40 @@ class Tally:
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Remembers the fault and where it happened."""
         self.troubles.append((where, fault))
+
+
+class Held:
+    """Keeps what it hears until ``tell``: for work that may still be undone.
+
+    Args:
+        reporter: who is told in the end.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._heard: list[Callable[[], None]] = []
+
+    def step(self, name: str, total: int = 0) -> None:
+        """Keeps it."""
+        self._heard.append(partial(self._reporter.step, name, total))
+
+    def advance(self, amount: int = 1) -> None:
+        """Keeps it."""
+        self._heard.append(partial(self._reporter.advance, amount))
+
+    def happened(self, what: str, count: int = 1) -> None:
+        """Keeps it."""
+        self._heard.append(partial(self._reporter.happened, what, count))
+
+    def trouble(self, fault: GatewayError, where: str) -> None:
+        """Keeps it."""
+        self._heard.append(partial(self._reporter.trouble, fault, where))
+
+    def tell(self) -> None:
+        """Passes everything on, once."""
+        for each in self._heard:
+            each()
+        self._heard.clear()
 
 
 class Chorus:

@@ -7,23 +7,24 @@ envelope of the agreement, with our control numbers. Nothing is numbered unless 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from gateway import x12
 from gateway.errors import (
-    ConfigurationFault,
     DocumentInvalid,
+    DocumentMisaddressed,
     DocumentUnreadable,
-    GatewayError,
+    KeyReused,
     NoAgreement,
     PartnerNotActive,
 )
 from gateway.flow import envelope
 from gateway.flow.context import Context
+from gateway.flow.identify import identity
 from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
 from gateway.x12.drafts import DraftGroup, DraftSet
@@ -31,9 +32,6 @@ from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
-
-SENT_DIRECTORY = ".submitted"
-FAILED_DIRECTORY = ".refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +78,19 @@ def submit(
 
     Raises:
         UnknownPartner, PartnerNotActive, NoAgreement, DocumentUnreadable, DocumentInvalid, SeparatorInData,
-        ConfigurationFault: nothing was numbered or queued.
+        DocumentMisaddressed, KeyReused, ConfigurationFault: nothing was numbered or queued.
     """
     partner = _active(context, partner_key)
-    key = key or f"{partner.key}/{hashlib.sha256(data).hexdigest()}"
-    earlier = _submitted_before(context, name, key)
+    document = hashlib.sha256(data).hexdigest()
+    key = key or f"{partner.key}/{document}"
+    earlier = _submitted_before(context, name, key, document)
     if earlier is not None:
         return earlier
-    drafts = _drafts(partner, data, name)
-    outbounds = [_outbound(context, partner, draft, name, f"{key}#{n}" if n else key) for n, draft in enumerate(drafts)]
+    drafts = _drafts(context, partner, data, name)
+    outbounds = [
+        replace(_outbound(context, partner, draft, name, f"{key}#{n}" if n else key), document=document)
+        for n, draft in enumerate(drafts)
+    ]
     if dry_run:
         return Submission(name, (), ())
     with context.ledger.transaction(actor) as recorder:
@@ -110,21 +112,27 @@ def _active(context: Context, key: str) -> Partner:
     return partner
 
 
-def _submitted_before(context: Context, name: str, key: str) -> Submission | None:
-    table = tables.exchange
+def _submitted_before(context: Context, name: str, key: str, document: str) -> Submission | None:
+    """The earlier submission under that key; the same key for another document is a mistake that must be said."""
+    x, e = tables.exchange, tables.event
     with context.ledger.reading() as connection:
         rows = connection.execute(
-            select(table.c.id, table.c.control_number)
-            .where((table.c.idempotency_key == key) | table.c.idempotency_key.startswith(f"{key}#", autoescape=True))
-            .order_by(table.c.id)
+            select(x.c.id, x.c.control_number, e.c.body)
+            .join(e, and_(e.c.exchange == x.c.id, e.c.kind == "submitted"))
+            .where((x.c.idempotency_key == key) | x.c.idempotency_key.startswith(f"{key}#", autoescape=True))
+            .order_by(x.c.id)
         ).all()
     if not rows:
         return None
+    if json.loads(rows[0].body).get("document") != document:
+        raise KeyReused(name=name, key=key, exchange=rows[0].id)
     return Submission(name, tuple(row.id for row in rows), tuple(row.control_number for row in rows), repeated=True)
 
 
-def _drafts(partner: Partner, data: bytes, name: str) -> list[_Draft]:
+def _drafts(context: Context, partner: Partner, data: bytes, name: str) -> list[_Draft]:
     document = x12.read_document(data, name)
+    if document.kind == "interchanges":
+        _check_addresses(context, partner, data, name)
     versions = {id(each): group.version for group in document.groups for each in group.sets}
     found: dict[str, _Draft] = {}
     for each in document.sets:
@@ -138,6 +146,17 @@ def _drafts(partner: Partner, data: bytes, name: str) -> list[_Draft]:
     if not found:
         raise DocumentUnreadable(name=name, reason="it has no transaction set")
     return list(found.values())
+
+
+def _check_addresses(context: Context, partner: Partner, data: bytes, name: str) -> None:
+    """An interchange that names another partner of ours in its ISA was meant for that one."""
+    for report in x12.examine(data):
+        if report.header is None:
+            continue
+        for party in (report.header.sender, report.header.receiver):
+            owner = context.directory.by_identity(identity(party))
+            if owner is not None and owner.key != partner.key:
+                raise DocumentMisaddressed(name=name, identity=party, owner=owner.key, partner=partner.key)
 
 
 def _agreement(partner: Partner, set_id: str, version: str) -> Agreement | None:
@@ -243,57 +262,3 @@ def _business_keys(
             text = data[each.start : each.end].decode("latin-1")
             for name, values in extract(text, report.separators, wanted).items():
                 yield from (((g, s), name, value) for value in values)
-
-
-# ---------------------------------------------------------------- the watched directory
-
-
-def submit_outbox(context: Context) -> None:
-    """Submits every file in ``outbox/<partner>/``; it moves to .submitted, or with a reason to .refused."""
-    context.reporter.step("submit")
-    outbox = context.settings.outbox
-    if not outbox.is_dir():
-        return
-    for directory in sorted(each for each in outbox.iterdir() if each.is_dir()):
-        for file in sorted(each for each in directory.iterdir() if _is_document(each)):
-            _submit_file(context, directory.name, file)
-
-
-def _is_document(file: Path) -> bool:
-    """A finished file: writers are asked to write under a name that begins with a dot or ends in .tmp, and rename."""
-    return file.is_file() and not file.name.startswith(".") and file.suffix not in {".tmp", ".part"}
-
-
-def _submit_file(context: Context, partner: str, file: Path) -> None:
-    data = file.read_bytes()
-    key = f"outbox/{partner}/{file.name}/{hashlib.sha256(data).hexdigest()}"
-    try:
-        submit(context, partner, data, name=file.name, key=key)
-    except ConfigurationFault as fault:
-        # The document may be good: it waits in its place until the configuration is.
-        context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
-    except GatewayError as fault:
-        if not fault.permanent:
-            raise
-        context.reporter.happened("documents refused")
-        context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
-        refused = _move(file, FAILED_DIRECTORY)
-        refused.with_name(refused.name + ".why.txt").write_text(
-            f"{fault}\n{fault.next_step}\n({fault.code})\n", "utf-8"
-        )
-        context.ledger.record("document-refused", partner=partner, name=file.name, code=fault.code, reason=str(fault))
-    else:
-        _move(file, SENT_DIRECTORY)
-
-
-def _move(file: Path, to: str) -> Path:
-    """Moves a file beside its siblings of the same fate; an equal name is numbered, never overwritten."""
-    directory = file.parent / to
-    directory.mkdir(exist_ok=True)
-    target = directory / file.name
-    number = 1
-    while target.exists():
-        number += 1
-        target = directory / f"{file.stem}.{number}{file.suffix}"
-    file.replace(target)
-    return target

@@ -65,11 +65,9 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
-def attention_count(connection: Connection) -> int:
-    """How many things need a person."""
-    exchanges = connection.execute(select(func.count()).select_from(exchange).where(_exchanges())).scalar_one()
-    messages = connection.execute(select(func.count()).select_from(message).where(_messages())).scalar_one()
-    return int(exchanges) + int(messages)
+def needs_attention(connection: Connection, number: int) -> bool:
+    """Whether exchange ``number`` is among what needs a person."""
+    return connection.execute(select(exchange.c.id).where(_exchanges(), exchange.c.id == number)).first() is not None
 
 
 def _exchanges() -> ColumnElement[bool]:
@@ -77,7 +75,9 @@ def _exchanges() -> ColumnElement[bool]:
     partly = and_(
         exchange.c.direction == "in", exchange.c.verdict == "partially_accepted", exchange.c.state.in_(_TAKEN)
     )
-    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly), exchange.c.settled_at.is_(None))
+    # Accepted and acknowledged, but the business could not be given it: the fault says why.
+    stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
+    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly, stuck), exchange.c.settled_at.is_(None))
 
 
 def _messages() -> ColumnElement[bool]:
@@ -90,10 +90,12 @@ def _messages() -> ColumnElement[bool]:
 
 def _of_exchange(row: Row[Any], reason: str) -> Attention:
     way = "from" if row.direction == "in" else "to"
-    partly = row.state in _TAKEN
+    state = row.state
+    if row.state in _TAKEN:
+        state = "not delivered" if row.fault else "partially accepted"
     return Attention(
         str(row.id),
-        "partially accepted" if partly else row.state,
+        state,
         row.at,
         row.partner,
         f"{way} {row.partner or row.from_address}: {row.types or row.kind} {row.control_number}",

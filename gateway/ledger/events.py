@@ -37,6 +37,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "delivery-failed": "could not be delivered to the business[: {reason}]",
     # an interchange that goes
     "submitted": "submitted by the business[, numbered {control_number}]",
+    "document-repeated": "{name} was submitted before, as exchange {exchanges}",
     "document-refused": "refused to send {name}[: {reason}]",
     "numbered": "numbered {control_number}",
     "answered": "made to answer exchange {answers}[, numbered {control_number}]",

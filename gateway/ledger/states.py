@@ -30,6 +30,7 @@ class ExchangeState(StrEnum):
     DISCARDED = "discarded"
     RECONCILED = "reconciled"
     UNMATCHED = "unmatched"
+    EMPTY = "empty"
     # outbound
     READY = "ready"
     SENDING = "sending"
@@ -65,6 +66,7 @@ EXCHANGE_MEANING: dict[ExchangeState, str] = {
     ExchangeState.DISCARDED: "A person looked at it and put it aside; the bytes are kept.",
     ExchangeState.RECONCILED: "An acknowledgment that was matched to what it answers.",
     ExchangeState.UNMATCHED: "An acknowledgment of something we never sent to that partner.",
+    ExchangeState.EMPTY: "An accepted envelope without a document: there is nothing to deliver.",
     ExchangeState.READY: "Numbered and fixed; it waits for the wire.",
     ExchangeState.SENDING: "It is being handed to the SMTP host right now.",
     ExchangeState.IN_DOUBT: "The SMTP host may or may not have taken it; an acknowledgment or a person resolves it.",
@@ -73,7 +75,7 @@ EXCHANGE_MEANING: dict[ExchangeState, str] = {
     ExchangeState.REFUSED: "The partner rejected it.",
     ExchangeState.OVERDUE: "The SMTP host took it, but the acknowledgment did not come in time.",
     ExchangeState.COMPLETE: "The SMTP host took it; no acknowledgment is expected.",
-    ExchangeState.FAILED: "The SMTP host refused it for good, or all attempts failed.",
+    ExchangeState.FAILED: "The SMTP host refused it for good, or refused every attempt.",
     ExchangeState.BOUNCED: "The SMTP host took it, but the partner's mail system returned it.",
     ExchangeState.CANCELLED: "A person cancelled it before it was sent; its number stays used.",
 }

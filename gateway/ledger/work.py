@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, or_, select
@@ -60,6 +60,7 @@ class DueExchange:
     id: int
     partner: str
     sha256: str
+    size: int
     sender: str
     receiver: str
     control_number: str
@@ -96,12 +97,14 @@ class Overdue:
 
 
 def known_uids(connection: Connection, mailbox: str, uids: Sequence[str]) -> dict[str, int]:
-    """Which of a mailbox's UIDs we stored, with the size that the server listed then."""
+    """Which of a mailbox's UIDs we stored and left on the server, with the size that it listed then."""
     found: dict[str, int] = {}
     for at in range(0, len(uids), 500):
         rows = connection.execute(
             select(sighting.c.uid, sighting.c.size).where(
-                sighting.c.mailbox == mailbox, sighting.c.uid.in_(uids[at : at + 500])
+                sighting.c.mailbox == mailbox,
+                sighting.c.uid.in_(uids[at : at + 500]),
+                sighting.c.state == "stored",
             )
         )
         found.update((row.uid, row.size) for row in rows)
@@ -116,19 +119,36 @@ def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     return {row.sha256: row.id for row in rows}
 
 
-def stored_messages(connection: Connection, limit: int, attempts: int) -> list[StoredMessage]:
-    """The oldest messages that wait to be processed and were tried fewer than ``attempts`` times."""
-    rows = connection.execute(
-        select(message, content.c.bytes)
-        .join(content, content.c.sha256 == message.c.sha256)
+def stored_messages(connection: Connection, limit: int, size: int, attempts: int) -> list[StoredMessage]:
+    """The oldest messages that wait to be processed and were tried fewer than ``attempts`` times.
+
+    At most ``limit`` of them and ``size`` bytes together, but always one if there is one.
+    """
+    waiting = connection.execute(
+        select(message.c.id, message.c.size)
         .where(message.c.state == MessageState.STORED, message.c.attempts < attempts)
         .order_by(message.c.id)
         .limit(limit)
+    ).all()
+    chosen = [row.id for row, before in zip(waiting, _sums(row.size for row in waiting), strict=True) if before < size]
+    rows = connection.execute(
+        select(message, content.c.bytes)
+        .join(content, content.c.sha256 == message.c.sha256)
+        .where(message.c.id.in_(chosen))
+        .order_by(message.c.id)
     )
     return [
         StoredMessage(row.id, row.at, row.mailbox, row.host, row.user, row.sha256, row.attempts, bytes(row.bytes))
         for row in rows
     ]
+
+
+def _sums(sizes: Iterable[int]) -> Iterator[int]:
+    """For each size, how much the ones before it come to."""
+    before = 0
+    for size in sizes:
+        yield before
+        before += size
 
 
 def exhausted_messages(connection: Connection, attempts: int) -> list[int]:
@@ -140,8 +160,11 @@ def exhausted_messages(connection: Connection, attempts: int) -> list[int]:
     )
 
 
-def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[DueExchange]:
-    """Exchanges with accepted sets that are not delivered, oldest first, beginning after exchange ``after``."""
+def due_deliveries(connection: Connection, limit: int, size: int, after: int = 0) -> list[DueExchange]:
+    """Exchanges with accepted sets that are not delivered, oldest first, beginning after exchange ``after``.
+
+    At most ``limit`` of them and ``size`` bytes together, but always one if there is one.
+    """
     rows = connection.execute(
         select(
             transaction_set,
@@ -149,6 +172,7 @@ def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[D
             functional_group.c.start.label("group_start"),
             exchange.c.partner,
             exchange.c.sha256,
+            exchange.c.size,
             exchange.c.sender_qualifier,
             exchange.c.sender_id,
             exchange.c.receiver_qualifier,
@@ -189,6 +213,7 @@ def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[D
             row.exchange,
             row.partner,
             row.sha256,
+            row.size,
             f"{row.sender_qualifier}:{row.sender_id}",
             f"{row.receiver_qualifier}:{row.receiver_id}",
             row.interchange_number,
@@ -196,7 +221,8 @@ def due_deliveries(connection: Connection, limit: int, after: int = 0) -> list[D
             row.file_name,
             (*(before.sets if before else ()), due),
         )
-    return list(found.values())
+    whole = list(found.values())
+    return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
 
 
 def due_mails(connection: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[DueMail]:

@@ -52,6 +52,11 @@ def compose(draft: Draft) -> bytes:
     return b"".join(pieces)
 
 
+def is_message_id(text: str) -> bool:
+    """Whether a Message-ID that came from outside can be written into In-Reply-To and References as it is."""
+    return _MESSAGE_ID.fullmatch(text) is not None and "@" in text
+
+
 def message_id(domain: str, seed: str) -> str:
     """A Message-ID that is the same whenever ``seed`` is the same.
 

@@ -51,6 +51,11 @@ class MaildirMailbox:
         yield session
 
 
+def _uid(name: str) -> str:
+    """The file name up to the colon; bytes that are no UTF-8 are spelt out, for not every database takes them."""
+    return name.partition(":")[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class MaildirSession:
     """One look at a Maildir. The uid of a message is its file name up to the colon, which never changes."""
 
@@ -68,7 +73,7 @@ class MaildirSession:
             for folder in _FOLDERS:
                 for entry in os.scandir(self._path / folder):
                     if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                        found[entry.name.partition(":")[0]] = Path(entry.path)
+                        found[_uid(entry.name)] = Path(entry.path)
         except OSError as problem:
             raise self._unavailable(problem) from problem
         return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from builders.stage import ACME, OURS, US, WHEN, Stage, invoice, orders
 
 from gateway.demo.documents import interchange, order
 from gateway.errors import MailboxUnavailable
+from gateway.flow import operate
 
 
 @pytest.fixture
@@ -245,21 +247,154 @@ def test_a_truncated_interchange_is_refused_by_ta1_and_may_come_again_with_its_n
     assert len(stage.delivered) == 1
 
 
-def test_poison_that_ends_the_process_is_put_aside_after_three_attempts(stage, monkeypatch):
+def test_poison_that_ends_the_process_is_put_aside_and_nobody_else_is_blamed(stage, monkeypatch):
     from gateway.flow import inbound
 
-    stage.mail(orders(1))
+    for number in range(1, 8):
+        stage.mail(orders(number))
+    real = inbound.unpack
+
+    def die_of_four(case, limits):
+        if b"Subject: EDI 4\r\n" in case.message.raw:
+            raise KeyboardInterrupt
+        real(case, limits)
+
+    monkeypatch.setattr(inbound, "unpack", die_of_four)
+    for _ in range(inbound.POISON):
+        with pytest.raises(KeyboardInterrupt):
+            stage.run()
+    summary = stage.run()
+    assert summary.exit_code == 65
+    inbound_messages = [row for row in stage.rows("message") if row["direction"] == "in"]
+    assert [row["state"] for row in inbound_messages].count("quarantined") == 1
+    assert inbound_messages[3]["fault_code"] == "message.processing-failed"
+    assert len(stage.delivered) == 6
+
+
+def test_a_process_that_is_killed_again_and_again_quarantines_nobody(stage, monkeypatch):
+    from gateway.flow import inbound
+
+    for number in range(1, 6):
+        stage.mail(orders(number))
+    real = inbound.acknowledge
 
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inbound, "unpack", die)
     for _ in range(3):
+        monkeypatch.setattr(inbound, "acknowledge", die)
         with pytest.raises(KeyboardInterrupt):
             stage.run()
-    monkeypatch.undo()
-    assert stage.run().exit_code == 65
-    assert stage.rows("message")[0]["fault_code"] == "message.processing-failed"
+    monkeypatch.setattr(inbound, "acknowledge", real)
+    assert stage.run().exit_code == 0
+    assert len(stage.delivered) == 5
+
+
+def test_another_mail_of_equal_length_under_a_used_uid_is_not_taken_for_the_old_one(stage):
+    first, second = stage.mail(orders(1)), stage.mail(orders(2))
+    assert len(first) == len(second)
+    stage.mailbox.messages.clear()
+    stage.mailbox.messages["1"] = first
+    stage.run()
+    stage.mailbox.messages["1"] = second
+    stage.run()
+    assert len(stage.delivered) == 2
+
+
+@pytest.mark.parametrize("message_id", ["<a,b@c>", '<"q"@c>', "<x(1)@c>", "<x;1@c>", "<a>", "no brackets", "<é@c>"])
+def test_an_odd_message_id_keeps_no_order_from_being_answered(stage, message_id):
+    raw = f"From: edi@acme.example\r\nTo: {US}\r\nMessage-ID: {message_id}\r\n\r\n".encode() + orders(1)
+    stage.mailbox.deliver(raw)
+    assert stage.run().exit_code == 0
+    assert len(stage.delivered) == 1
+    assert len(stage.sent) == 1
+
+
+def test_the_same_number_to_two_of_our_identities_is_delivered_twice(stage):
+    from partners.directory import Directory
+    from partners.model import Identity
+
+    real = stage.context
+
+    def context(reporter=None):
+        made = real(reporter)
+        ours = [Identity.parse(OURS), Identity.parse("ZZ:SECOND")]
+        return replace(made, directory=Directory(list(made.directory), ours))
+
+    stage.context = context
+    stage.mail(orders(7))
+    stage.mail(orders(7, receiver="ZZ:SECOND"))
+    assert stage.run().exit_code == 0
+    assert len(stage.delivered) == 2
+
+
+def test_a_delivery_that_fails_is_shown_until_it_succeeds(stage):
+    stage.settings.inbox.mkdir()
+    (stage.settings.inbox / "acme").write_text("")
+    stage.mail(orders(1))
+    (shown,) = stage.run().attention
+    assert (shown.reference, shown.state) == ("1", "not delivered")
+    (stage.settings.inbox / "acme").unlink()
+    assert stage.run().attention == ()
+
+
+def test_a_release_repeats_nothing_that_was_decided(stage):
+    stage.mail(orders(1), orders(1), orders(2, sender="ZZ:NOBODY"), orders(3, sender="ZZ:NOBODY"))
+    stage.run()
+    assert stage.states("in") == ["delivered", "duplicate", "quarantined", "quarantined"]
+    operate.discard(stage.context(), "5", actor="anna", reason="not ours")
+    stage.profiles[0] = ACME.replace('["ZZ:ACMERETAIL"]', '["ZZ:ACMERETAIL", "ZZ:NOBODY"]')
+    operate.release(stage.context(), "4", actor="anna", reason="identity added")
+    stage.run()
+    states = [row["state"] for row in stage.rows("exchange") if row["direction"] == "in"]
+    assert states == ["delivered", "duplicate", "discarded", "discarded", "delivered"]
+    assert len(stage.delivered) == 2
+    assert len(stage.sent) == 2
+    assert len(stage.rows("payload")) == 4
+
+
+def test_discarding_the_last_of_a_quarantined_mail_discards_the_mail(stage):
+    stage.mail(orders(1), sender="sales@stranger.example")
+    stage.run()
+    operate.discard(stage.context(), "1", actor="anna", reason="spam")
+    assert stage.run().attention == ()
+
+
+def test_a_defect_in_a_step_stops_no_other_step(stage, monkeypatch):
+    from gateway.flow import night
+
+    def broken(context):
+        raise RuntimeError("a defect")
+
+    steps = tuple((name, broken if name == "submit" else step) for name, step in night.STEPS)
+    monkeypatch.setattr(night, "STEPS", steps)
+    stage.mail(orders(1))
+    summary = stage.run()
+    assert summary.exit_code == 1
+    assert len(stage.sent) == 1
+    assert "unexpected" in {fault.code for _, fault in summary.troubles}
+
+
+def test_what_a_group_that_failed_would_have_told_is_not_told(stage, monkeypatch):
+    from gateway.flow import inbound
+
+    real = inbound.acknowledge
+
+    def fail_in_groups(context, recorder, cases):
+        real(context, recorder, cases)
+        if len(cases) > 1:
+            raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(inbound, "acknowledge", fail_in_groups)
+    for number in (1, 2, 3):
+        stage.mail(orders(number))
+    assert stage.run().counts["interchanges accepted"] == 3
+
+
+def test_an_empty_interchange_stays_nowhere_open(stage):
+    stage.mail(interchange("ZZ:ACMERETAIL", OURS, 1, WHEN, []))
+    stage.run()
+    assert stage.states("in") == ["empty"]
 
 
 def test_a_defect_in_one_message_quarantines_that_message_only(stage, monkeypatch):

@@ -10,12 +10,15 @@ from sqlalchemy import update
 
 from gateway.errors import (
     DocumentInvalid,
+    DocumentMisaddressed,
     DocumentUnreadable,
+    KeyReused,
     NoAgreement,
     NotAllowedNow,
     OutcomeUnknown,
     PartnerNotActive,
     Refused,
+    SecretMissing,
     SmtpUnavailable,
     TemporarilyRefused,
     UnknownPartner,
@@ -96,7 +99,9 @@ def test_the_same_document_or_key_is_submitted_once(stage):
     assert again.repeated
     assert again.exchanges == first.exchanges
     keyed = send(stage, "INV-2", key="order-2")
-    assert send(stage, "INV-3", key="order-2").exchanges == keyed.exchanges
+    assert send(stage, "INV-2", key="order-2").exchanges == keyed.exchanges
+    with pytest.raises(KeyReused):
+        send(stage, "INV-3", key="order-2")
     assert len(stage.rows("exchange")) == 2
 
 
@@ -419,3 +424,87 @@ ta1 = "always"
         other.transport.sent.clear()
     assert passed == 2  # the invoice, and one mail with TA1 and 997
     assert ours.states("out") == ["acknowledged"]
+
+
+def test_a_missing_password_keeps_the_mails_for_the_next_night(stage):
+    send(stage)
+    stage.transport.answer = raising(SecretMissing(name="smtp"))
+    summary = stage.run()
+    assert summary.exit_code == 78
+    assert stage.states("out") == ["ready"]
+    stage.transport.answer = None
+    stage.now += 1
+    assert stage.run().exit_code == 0
+    assert stage.states("out") == ["sent"]
+
+
+def test_a_document_that_names_another_partner_is_not_sent_to_this_one(stage):
+    send(stage, partner="globex")
+    stage.run()
+    theirs = next(part for part in stage.sent[0].walk() if part.get_filename()).get_payload(decode=True)
+    with pytest.raises(DocumentMisaddressed):
+        submit(stage.context(), "acme", theirs)
+
+
+def test_what_was_resent_can_be_overdue_again(stage):
+    send(stage)
+    stage.run()
+    stage.now += 25 * HOUR
+    stage.run()
+    operate.resend(stage.context(), 1, actor="anna", reason="again")
+    assert stage.run().attention == ()
+    stage.now += 25 * HOUR
+    assert [each.state for each in stage.run().attention] == ["overdue"]
+
+
+def test_what_happens_after_it_was_settled_is_shown(stage):
+    send(stage)
+    stage.run()
+    stage.now += 25 * HOUR
+    stage.run()
+    operate.settle(stage.context(), 1, actor="anna", reason="they called")
+    assert stage.run().attention == ()
+    stage.mail(acknowledgment(1, 1, "R"))
+    assert [each.state for each in stage.run().attention] == ["refused by the partner"]
+
+
+def test_a_997_that_we_refuse_says_nothing_about_ours(stage):
+    send(stage)
+    stage.run()
+    stage.mail(acknowledgment(1, 1).replace(b"SE*6*", b"SE*9*"))
+    stage.run()
+    assert stage.states("out") == ["sent"]
+    assert stage.states("in") == ["rejected"]
+
+
+def test_the_last_word_of_a_partner_counts(stage):
+    send(stage)
+    stage.run()
+    for number, verdict in ((1, "A"), (2, "R"), (3, "A")):
+        stage.mail(acknowledgment(number, 1, verdict))
+    stage.run()
+    assert stage.states("out") == ["acknowledged"]
+    relations = [row["relation"] for row in stage.rows("acknowledgment") if row["transaction_set"] is None]
+    assert relations == ["matched", "contradicting", "contradicting"]
+
+
+def test_a_file_that_lies_beside_the_partners_directories_is_said(stage):
+    stage.settings.outbox.mkdir()
+    (stage.settings.outbox / "loose.edi").write_bytes(invoice())
+    (stage.settings.outbox / "nobody").mkdir()
+    (stage.settings.outbox / "nobody" / "a.edi").write_bytes(invoice())
+    summary = stage.run()
+    assert summary.exit_code == 78
+    assert {fault.code for _, fault in summary.troubles} == {"document.misplaced", "partner.unknown"}
+
+
+def test_a_file_that_cannot_be_moved_stops_no_other(stage):
+    for partner, number in (("acme", "INV-1"), ("globex", "INV-2")):
+        (stage.settings.outbox / partner).mkdir(parents=True)
+        (stage.settings.outbox / partner / "a.edi").write_bytes(invoice(number))
+    (stage.settings.outbox / "acme" / ".submitted").write_text("in the way")
+    summary = stage.run()
+    assert summary.exit_code == 65
+    assert len(stage.sent) == 2
+    assert stage.run().counts == {"documents submitted before": 1}  # it is still there, and is not sent again
+    assert len(stage.sent) == 2
