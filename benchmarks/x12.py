@@ -1,10 +1,14 @@
 """The X12 engine: generated 837P (5010), 850 (4010) and 835 (5010), clean and with 1 % of bad segments.
 
-In one run: bare ``bytes.split`` (the floor), splitting into segments and elements, our full validation with
-acknowledgment, and pyx12's validation with acknowledgment beside it (on a smaller file, its time is linear).
-CPU seconds, the best of the repetitions. Also the cost of one small interchange in a warm process.
+In one run: bare ``bytes.split`` (the floor), splitting into segments and elements, our reader, our full validation
+with acknowledgment, and beside it pyx12's reader and its validation with acknowledgment (on a smaller file, its time
+is linear). CPU seconds, the median of the repetitions, which take turns so that a busy moment hits all alike. Then
+the cost of one small interchange in a warm process, the memory of a long stream of small sets, and what ``gateway x12
+check --jobs 2`` gains on a directory of files (wall time: measure it on an idle machine).
 
-    python benchmarks/x12.py [--quick] [--json] [--documents 10000] [--without-pyx12]
+    python benchmarks/x12.py [--quick] [--json] [--documents 10000] [--stream 1000] [--without-pyx12]
+
+``--json`` prints one line.
 """
 
 from __future__ import annotations
@@ -15,18 +19,27 @@ import json
 import logging
 import random
 import resource
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
 
 from pyx12.params import params
+from pyx12.x12file import X12Reader
 from pyx12.x12n_document import x12n_document
 
 from gateway.x12 import functional_acknowledgment
 from gateway.x12.examine import examine
 from gateway.x12.model import Status
+from gateway.x12.reader import Reader
 
 EACH = 5  # repetitions
+VALIDATION, PYX12 = "validation and acknowledgment", "pyx12 validation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,7 @@ class Figure:
     seconds: float
     mb_per_second: float
     segments_per_second: int
-    remark: str = ""
+    spread: float  # the slowest run by the fastest
 
 
 def orders(count: int, rng: random.Random) -> list[str]:
@@ -182,6 +195,15 @@ def split_elements(data: bytes) -> object:
     return [each.split(b"*") for each in data.split(b"~")]
 
 
+def reader(data: bytes) -> None:
+    """Our reader alone: whole segments, no elements."""
+    source = Reader(io.BytesIO(data))
+    opening, _ = source.seek()
+    assert opening is not None
+    while source.window(opening.separators) is not None:
+        pass
+
+
 def ours(data: bytes) -> Status:
     (report,) = examine(io.BytesIO(data))
     for group in report.groups:
@@ -189,61 +211,186 @@ def ours(data: bytes) -> Status:
     return report.status
 
 
+def pyx12_reader(data: bytes) -> None:
+    for _ in X12Reader(io.StringIO(data.decode("latin-1"))):
+        pass
+
+
 def pyx12(data: bytes) -> object:
     return x12n_document(params(), io.StringIO(data.decode("latin-1")), io.StringIO(), None, None)
 
 
-def measure(kind: str, what: str, data: bytes, work: Callable[[bytes], object], times: int) -> Figure:
-    best, outcome = float("inf"), None
+def spent(data: bytes, work: Callable[[bytes], object]) -> float:
+    """CPU seconds of one run."""
+    began = time.process_time()
+    work(data)
+    return max(time.process_time() - began, 1e-9)
+
+
+def measure(kind: str, works: list[tuple[str, bytes, Callable[[bytes], object]]], times: int) -> list[Figure]:
+    """The medians of works that take turns."""
+    runs: list[list[float]] = [[] for _ in works]
     for _ in range(times):
-        began = time.process_time()
-        outcome = work(data)
-        best = min(best, time.process_time() - began)
-    segments, size = data.count(b"~"), len(data) / 1e6
-    remark = str(outcome) if isinstance(outcome, str | bool) else ""
-    best = max(best, 1e-9)
-    return Figure(
-        kind, what, round(size, 2), segments, round(best, 4), round(size / best, 1), round(segments / best), remark
-    )
+        for held, (_, data, work) in zip(runs, works, strict=True):
+            held.append(spent(data, work))
+    found = []
+    for held, (what, data, _) in zip(runs, works, strict=True):
+        middle, size, segments = statistics.median(held), len(data) / 1e6, data.count(b"~")
+        found.append(
+            Figure(
+                kind,
+                what,
+                round(size, 3),
+                segments,
+                round(middle, 5),
+                round(size / middle, 2),
+                round(segments / middle),
+                round(max(held) / min(held), 2),
+            )
+        )
+    return found
 
 
 def run(documents: int, times: int, *, with_pyx12: bool) -> list[Figure]:
+    """All figures of single files."""
     figures = []
     for kind in KINDS:
         data = interchange(kind, documents)
-        figures += [
-            measure(kind.name, "bytes.split (floor)", data, split, times),
-            measure(kind.name, "split segments and elements", data, split_elements, times),
-            measure(kind.name, "validation and acknowledgment", data, ours, times),
-            measure(kind.name, "the same, 1 % bad segments", interchange(kind, documents, 0.01), ours, times),
+        works: list[tuple[str, bytes, Callable[[bytes], object]]] = [
+            ("bytes.split (floor)", data, split),
+            ("split segments and elements", data, split_elements),
+            ("our reader", data, reader),
+            (VALIDATION, data, ours),
+            ("the same, 1 % bad segments", interchange(kind, documents, 0.01), ours),
         ]
+        figures += measure(kind.name, works, times)
         if kind.name == "850":
-            figures.append(measure(kind.name, "one small interchange", interchange(kind, 12), ours, 50))
-        if with_pyx12 and kind.name != "850":  # pyx12 has no 850
-            figures.append(
-                measure(kind.name, "pyx12 validation", interchange(kind, max(documents // 20, 20)), pyx12, 1)
-            )
+            figures += measure(kind.name, [("one small interchange", interchange(kind, 12), ours)], 51)
+        if with_pyx12:
+            small = interchange(kind, min(max(documents // 5, 200), 1000))
+            figures += measure(kind.name, [("pyx12 reader", small, pyx12_reader)], 3)
+            if kind.name != "850":  # pyx12 has no 850
+                figures += measure(kind.name, [(PYX12, small, pyx12)], 3)
     return figures
+
+
+class Stream:
+    """An interchange of 850s that is made while it is read; never held as a whole."""
+
+    def __init__(self, megabytes: float) -> None:
+        self._parts = self._made(megabytes * 1e6)
+        self._held = b""
+
+    def _made(self, size: float) -> Iterator[bytes]:
+        head, _, tail = interchange(KINDS[1], 1).partition(b"ST*")
+        body = b"ST*" + tail.partition(b"GE*")[0]
+        yield head
+        count = 0
+        while size > 0:
+            count += 1
+            part = body.replace(b"*0001~", b"*%09d~" % count)
+            size -= len(part)
+            yield part
+        yield b"GE*%d*1~IEA*1*000000001~" % count
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does."""
+        parts = [self._held]
+        held = len(self._held)
+        while held < size and (part := next(self._parts, b"")):
+            parts.append(part)
+            held += len(part)
+        data = b"".join(parts)
+        self._held = data[size:]
+        return data[:size]
+
+
+def stream_memory(megabytes: float) -> int:
+    """Peak MB of a fresh process that examines so long a stream of sets of some 800 bytes."""
+    out = subprocess.run(
+        [sys.executable, __file__, "--only-stream", str(megabytes)], check=True, capture_output=True, text=True
+    )
+    return int(out.stdout)
+
+
+def jobs(files: int, documents: int, times: int) -> dict[str, float]:
+    """Wall seconds of ``gateway x12 check`` on a directory, with one process and with two; medians, in turns."""
+    walls: dict[int, list[float]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [Path(directory) / f"{number:03}.edi" for number in range(files)]
+        for number, path in enumerate(paths):
+            path.write_bytes(interchange(KINDS[number % 3], documents))
+        for _ in range(times):
+            for count, held in walls.items():
+                command = [
+                    sys.executable,
+                    "-m",
+                    "gateway",
+                    "x12",
+                    "check",
+                    "--jobs",
+                    str(count),
+                    "--json",
+                    *map(str, paths),
+                ]
+                began = time.perf_counter()
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                held.append(time.perf_counter() - began)
+        size = sum(path.stat().st_size for path in paths) / 1e6
+    one, two = (statistics.median(held) for held in walls.values())
+    gains = [first / second for first, second in zip(walls[1], walls[2], strict=True)]
+    return {
+        "files": files,
+        "megabytes": round(size, 1),
+        "seconds_1": round(one, 2),
+        "seconds_2": round(two, 2),
+        "gain_median": round(statistics.median(gains), 2),
+        "gain_best": round(max(gains), 2),
+    }
+
+
+def ratios(figures: list[Figure]) -> dict[str, float]:
+    """How many times as fast as pyx12 our validation with acknowledgment is, by kind."""
+    speed = {(each.kind, each.what): each.mb_per_second for each in figures}
+    return {
+        kind.name: round(speed[kind.name, VALIDATION] / speed[kind.name, PYX12], 1)
+        for kind in KINDS
+        if (kind.name, PYX12) in speed
+    }
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--documents", type=int, default=10_000)
-    options.add_argument("--quick", action="store_true", help="500 documents, one repetition")
+    options.add_argument("--stream", type=float, default=200, metavar="MB", help="length of the stream of small sets")
+    options.add_argument("--quick", action="store_true", help="1,000 documents, a stream of 20 MB, three repetitions")
     options.add_argument("--json", action="store_true", dest="as_json")
     options.add_argument("--without-pyx12", action="store_true")
+    options.add_argument("--only-stream", type=float, default=0, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     logging.disable(logging.CRITICAL)
-    documents, times = (500, 1) if chosen.quick else (chosen.documents, EACH)
+    if chosen.only_stream:
+        for _ in examine(cast("BinaryIO", Stream(chosen.only_stream))):
+            pass
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        return
+    documents, times, stream = (1_000, 3, 20.0) if chosen.quick else (chosen.documents, EACH, chosen.stream)
     figures = run(documents, times, with_pyx12=not chosen.without_pyx12)
-    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    memory = {"stream_mb": stream, "peak_rss_mb": stream_memory(stream)}
+    gain = jobs(48 if chosen.quick else 90, 1_000, times)
     if chosen.as_json:
-        print(json.dumps({"figures": [asdict(each) for each in figures], "peak_rss_mb": peak}, indent=2))
+        found = {"figures": [asdict(each) for each in figures], "times_pyx12": ratios(figures)}
+        print(json.dumps({**found, "memory": memory, "jobs": gain}))
         return
     for each in figures:
-        speed = f"{each.mb_per_second:9.1f} MB/s {each.segments_per_second:10,d} segments/s"
-        print(f"{each.kind:5} {each.what:31} {each.megabytes:7.2f} MB {each.seconds:9.4f} s {speed}  {each.remark}")
-    print(f"peak memory of the process, generated files included: {peak} MB")
+        speed = f"{each.mb_per_second:9.2f} MB/s {each.segments_per_second:10,d} segments/s"
+        took = f"{each.seconds * 1000:9.2f} ms (slowest {each.spread} x fastest)"
+        print(f"{each.kind:5} {each.what:31} {each.megabytes:7.3f} MB {speed} {took}")
+    for kind, times_faster in ratios(figures).items():
+        print(f"{kind:5} validation with acknowledgment is {times_faster} times as fast as pyx12")
+    print(f"a stream of {stream:g} MB of small sets: {memory['peak_rss_mb']} MB at most in memory")
+    print("check --jobs 2 on {files} files, {megabytes} MB: {seconds_1} s, then {seconds_2} s".format(**gain), end="")
+    print(", median gain {gain_median}, best {gain_best}".format(**gain))
 
 
 if __name__ == "__main__":
