@@ -9,7 +9,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench reference lock clean
+.PHONY: help demo test check lint format bench fuzz reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -37,6 +37,9 @@ format: $(STAMP)/dev$(MARK) ## put the source into its format
 bench: $(STAMP)/dev$(MARK) ## measure what benchmarks/ measures
 	@for script in benchmarks/[a-z]*.py; do \
 	  if [ -e "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script" || exit 1; fi; done
+
+fuzz: $(STAMP)/dev$(MARK) ## damage X12 at random; FUZZ=20 seconds by default
+	$(BIN)/python tests/fuzz/x12_fuzz.py --seconds $(or $(FUZZ),20)
 
 reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code
 	$(BIN)/python tools/generate_reference.py
