@@ -39,11 +39,13 @@ class ElementJudge:
     """The detailed check under one guideline's rules.
 
     ``implementation``: an implementation guide judges, so 621 codes apply and only ASCII is allowed.
+    ``characters``: what was agreed, as ``Guideline.characters``.
     """
 
     separators: Separators
     version: str
     implementation: bool
+    characters: str = ""
 
     def examine(self, segment: Segment, text: str) -> Iterator[Complaint]:
         """Everything wrong with the elements of a segment as written."""
@@ -130,7 +132,7 @@ class ElementJudge:
             if condition.broken(present):
                 yield self._broken(condition, element.parts, present, position)
 
-    def _value(
+    def _value(  # noqa: PLR0911  # one for each fault
         self, element: Element, value: str, position: int, component: int, repetition: int, date_format: str
     ) -> Iterator[Complaint]:
         """One simple value: characters, type and length, code list, pattern, date format; the first that fails."""
@@ -140,8 +142,12 @@ class ElementJudge:
         if values.control_characters(value):
             yield self._complain(element, "element.characters", "6", "contains control characters", *where)
             return
-        if values.beyond_ascii(value):
-            level = Level.ERROR if self.implementation else Level.WARNING
+        if self.characters == "basic" and values.beyond_basic(value):
+            sentence = f"{_quoted(value)} contains characters outside the basic character set"
+            yield self._complain(element, "element.characters", "6", sentence, *where)
+            return
+        if self.characters != "any" and values.beyond_ascii(value):
+            level = Level.ERROR if self.implementation or self.characters else Level.WARNING
             sentence = f"{_quoted(value)} contains characters outside the X12 character set"
             yield self._complain(element, "element.characters", "6", sentence, *where, level=level)
         if self.separators.component in value:

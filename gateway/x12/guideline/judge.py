@@ -71,7 +71,9 @@ class SetJudge:
         self.trusted = guideline.trusted or self._enforce
         self._plan = plan
         self._notes = Notes(guideline, plan.separators, trusted=self.trusted)
-        self._elements = ElementJudge(plan.separators, guideline.version, guideline.implementation)
+        self._elements = ElementJudge(
+            plan.separators, guideline.version, guideline.implementation, guideline.characters
+        )
         self._counts = array("l", bytes(array("l").itemsize * len(plan.nodes)))
         self._at = plan.root
         self._numbering = Numbering(plan.separators.component + plan.separators.repetition)

@@ -110,7 +110,8 @@ class Guideline:
     ``base`` is the version (six characters) whose dictionary tells known segments from unknown ones.
     ``trusted``: findings are errors; otherwise they advise. ``implementation``: a guide narrower than the
     standard, so that a 999 speaks of it with its I codes. ``serves``: what GS08 or ST03 must begin with for a
-    guideline that an agreement names; empty for any.
+    guideline that an agreement names; empty for any. ``characters``: the set that values may use, basic, extended
+    or any; empty: extended, and what is beyond only warns where the standard judges.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Guideline:
     root: Loop
     dictionary: frozenset[str] = frozenset()
     serves: tuple[str, ...] = ()
+    characters: str = ""
 
 
 def conditions_of(text: str) -> tuple[Condition, ...]:

@@ -33,7 +33,8 @@ REQUIREMENTS = {
     "optional": Requirement.OPTIONAL,
     "not-used": Requirement.NOT_USED,
 }
-HEADER_KEYS = ("name", "base", "versions", "enforce")
+HEADER_KEYS = ("name", "base", "versions", "enforce", "characters")
+CHARACTERS = ("basic", "extended", "any")
 _PATH = re.compile(r"(?P<top>/?)(?P<names>[^/\[\].\s]+(?:/[^/\[\].\s]+)*)(?:\[(?P<code>[^\[\]]+)\])?")
 _ELEMENT = re.compile(r"(?P<path>.+)\.(?P<position>\d{2})(?:-(?P<component>\d{1,2}))?")
 _GUIDE_NUMBER = re.compile(r"00\d{4}X\d{3}")
@@ -213,7 +214,10 @@ class _Reading:
         if not isinstance(enforce, bool):
             self.wrong(("enforce",), "use true or false, without quotes")
             return None
-        return replace(made, trusted=enforce)
+        characters = self.table.get("characters", "")
+        if "characters" in self.table and characters not in CHARACTERS:
+            self.wrong(("characters",), f"{characters!r} is not allowed here; use one of {', '.join(CHARACTERS)}")
+        return replace(made, trusted=enforce, characters=str(characters))
 
     def name(self, base: Guideline) -> str:
         name = self.table.get("name", f"{base.name}, as agreed")

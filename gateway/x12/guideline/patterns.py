@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
+from gateway.x12.guideline.values import BASIC
 from gateway.x12.model import Separators
 
 CODES_IN_PATTERN = 48  # longer lists are looked up by the judge, and remembered
@@ -45,9 +46,9 @@ class SegmentPattern:
     looked_up: tuple[tuple[int, frozenset[str]], ...]
 
 
-def compile_pattern(segment: Segment, separators: Separators) -> SegmentPattern:
-    """The clean-path pattern of one segment use, for these separators."""
-    builder = _Builder(separators)
+def compile_pattern(segment: Segment, separators: Separators, *, basic: bool = False) -> SegmentPattern:
+    """The clean-path pattern of one segment use, for these separators; ``basic``: of the basic character set."""
+    builder = _Builder(separators, basic)
     text = builder.segment(segment)
     return SegmentPattern(re.compile(text, re.DOTALL), tuple(builder.looked_up))
 
@@ -70,6 +71,7 @@ def _one_of(tails: Sequence[str]) -> str:
 @dataclass(slots=True)
 class _Builder:
     separators: Separators
+    basic: bool = False
     looked_up: list[tuple[int, frozenset[str]]] = field(default_factory=list)
     groups: int = 0
     element: str = ""
@@ -79,6 +81,8 @@ class _Builder:
         marks = self.separators
         self.element = re.escape(marks.element)
         excluded = {marks.element, marks.component, marks.segment, marks.repetition} - {""}
+        if self.basic:
+            excluded |= {chr(code) for code in range(0x20, 0x7F)} - BASIC
         self.character = "[" + "".join(_ranges(excluded)) + "]"
 
     def group(self, body: str) -> tuple[str, int]:

@@ -302,7 +302,7 @@ class Plan:
         if node.segment.id in ("ST", "SE"):
             node.pattern = SegmentPattern(re.compile(""), ())
         else:
-            node.pattern = compile_pattern(node.segment, self.separators)
+            node.pattern = compile_pattern(node.segment, self.separators, basic=self.guideline.characters == "basic")
         return node.pattern
 
     def move(self, way: Way) -> Move:

@@ -10,9 +10,10 @@ import calendar
 import re
 from collections.abc import Callable
 
-_REAL = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:E-?\d+)?")
-_INTEGER = re.compile(r"-?\d+")
+_REAL = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:E-?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"-?\d+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+BASIC = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !\"&'()*+,-./:;?=")  # X12.6, the basic character set
 _BEYOND_ASCII = re.compile(r"[\x80-\uffff]")
 
 
@@ -24,6 +25,11 @@ def control_characters(value: str) -> bool:
 def beyond_ascii(value: str) -> bool:
     """Whether a character stands in it that only a language of the extended set could have."""
     return _BEYOND_ASCII.search(value) is not None
+
+
+def beyond_basic(value: str) -> bool:
+    """Whether a character stands in it that the basic set does not have, such as a small letter."""
+    return not BASIC.issuperset(value)
 
 
 def is_date(text: str) -> bool:
@@ -94,6 +100,25 @@ def _month(text: str) -> bool:
     return len(text) in (4, 6) and is_date(text + "01")
 
 
+def _day_of_month(text: str) -> bool:
+    return len(text) == 4 and is_date("2000" + text)
+
+
+def _american(text: str) -> bool:
+    """MMDDCCYY."""
+    return len(text) == 8 and is_date(text[4:] + text[:4])
+
+
+def _month_first(text: str) -> bool:
+    """MMCCYY."""
+    return len(text) == 6 and _month(text[2:] + text[:2])
+
+
+def _between(low: int, high: int) -> Callable[[str], bool]:
+    two_digits = _digits(2)
+    return lambda text: two_digits(text) and low <= int(text) <= high
+
+
 def _range(single: Callable[[str], bool]) -> Callable[[str], bool]:
     def both(text: str) -> bool:
         first, dash, last = text.partition("-")
@@ -104,23 +129,34 @@ def _range(single: Callable[[str], bool]) -> Callable[[str], bool]:
 
 # Element 1250 → a check of element 1251. A qualifier that is not here is not checked further.
 FORMATS: dict[str, Callable[[str], bool]] = {
+    "CC": _digits(2),
+    "CM": lambda text: len(text) == 6 and _month(text),
+    "CY": _digits(4),
     "D6": _sized_date(6),
     "D8": _sized_date(8),
-    "DB": lambda text: len(text) == 8 and is_date(text[4:] + text[:4]),
+    "DB": _american,
+    "DD": _between(1, 31),
     "DT": _moment,
+    "DTS": _range(_second),
+    "MCY": _month_first,
+    "MD": _day_of_month,
+    "MM": _between(1, 12),
+    "RD": _range(_american),
+    "RD2": _range(_digits(2)),
+    "RD4": _range(_digits(4)),
+    "RD5": _range(lambda text: len(text) == 6 and _month(text)),
+    "RD6": _range(_sized_date(6)),
+    "RD8": _range(_sized_date(8)),
+    "RDT": _range(_moment),
+    "RMD": _range(_day_of_month),
+    "RMY": _range(lambda text: len(text) == 4 and _month(text)),
+    "RTM": _range(lambda text: len(text) == 4 and is_time(text)),
     "RTS": _second,
     "TM": lambda text: len(text) == 4 and is_time(text),
     "TS": lambda text: len(text) == 6 and is_time(text),
     "TT": lambda text: len(text) == 6 and is_date(text[4:] + text[:4]),
-    "CM": lambda text: len(text) == 6 and _month(text),
     "YM": lambda text: len(text) == 4 and _month(text),
-    "CY": _digits(4),
     "YY": _digits(2),
-    "RD4": _range(_digits(4)),
-    "RD6": _range(_sized_date(6)),
-    "RD8": _range(_sized_date(8)),
-    "RDT": _range(_moment),
-    "RTM": _range(lambda text: len(text) == 4 and is_time(text)),
 }
 TIME_FORMATS = frozenset({"TM", "TS", "RTM"})
 

@@ -72,6 +72,27 @@ def test_guides_can_be_changed_and_a_999_speaks_its_codes(change, expected):
     assert findings(GUIDE + change, CLAIM, "005010X222A1", NEW) == expected
 
 
+@pytest.mark.parametrize(
+    ("characters", "street", "expected"),
+    [
+        ("basic", "STREET 1", []),
+        ("basic", "Street 1", [("element.characters", Level.ERROR)]),
+        ("basic", "STREET #1", [("element.characters", Level.ERROR)]),
+        ("extended", "Street #1", []),
+        ("extended", "Stra\xdfe 1", [("element.characters", Level.ERROR)]),
+        ("any", "Stra\xdfe 1", []),
+        ("any", "Street\t1", [("element.characters", Level.ERROR)]),
+        ("", "Stra\xdfe 1", [("element.characters", Level.WARNING)]),
+    ],
+)
+def test_the_character_set_is_a_matter_of_agreement(characters, street, expected):
+    said = f'characters = "{characters}"\n' if characters else ""
+    guideline = read_partner_guideline(BASE + said)
+    judge = judge_for("850", "004010", "", OLD, ExaminePolicy(guidelines={("850", "004010"): guideline}))
+    judge.feed(PO.upper().replace("STREET 1", street).split("~")[:-1], 0, 0)
+    assert [(each.code, each.level) for each in judge.findings] == expected
+
+
 def test_findings_only_warn_where_the_file_does_not_enforce():
     guideline = read_partner_guideline(BASE + "enforce = false\n[loops.PO1]\nmaximum = 1")
     judge = judge_for("850", "004010", "", OLD, ExaminePolicy(guidelines={("850", "004010"): guideline}))
@@ -107,6 +128,7 @@ def test_it_judges_its_versions_and_no_others(extra, version, name):
         ("base = ", 1, "(file)", "not TOML"),
         (BASE + "nam = 1", 3, "nam", "did you mean name?"),
         (BASE + 'name = ""'.replace("name", "enforce"), 3, "enforce", "true or false"),
+        (BASE + 'characters = "all"', 3, "characters", "basic, extended, any"),
         (BASE + '[segments."N1/N33"]\nmaximum = 1', 3, 'segments."N1/N33"', "no such segment; there is N1/N3"),
         (BASE + "[segments.N3]\nmaximun = 1", 4, "segments.N3.maximun", "did you mean maximum?"),
         (BASE + "[segments.N3]\nmaximum = 0", 4, "segments.N3.maximum", "a number from 1"),

@@ -305,3 +305,19 @@ def test_bht02_chooses_between_the_guides_of_a_278(code, chunk):
     assert judge.ended
     assert judge.guideline is guideline
     assert judge.findings == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("BH:A1:D8:20240229", []),
+        ("BH:A1:D8:20240231", [("element.date", "8", 1, 4)]),
+        ("BI:70:RD8:20240101-20240131", []),
+        ("BI:70:RD8:20240101", [("element.date", "8", 1, 4)]),
+        ("BH:A1:TM:2460", [("element.time", "9", 1, 4)]),
+    ],
+)
+def test_the_format_named_in_a_composite_binds_the_date_beside_it(value, expected):
+    judge = judged(CLAIM.replace("HI*ABK:J0300*ABF:Z1159", f"HI*{value}"), "005010", NEW)
+    found = [(each.code, each.x12, each.element, each.component) for each in judge.findings if each.segment == "HI"]
+    assert found == expected
