@@ -43,7 +43,7 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # user = "edi@example.com"
 # sender = "edi@example.com"
 
-# Bounds on what comes in; past one of them a message is quarantined.
+# Bounds on what comes in; past one of them a message is quarantined (one past message_size stays on its server).
 # [limits]
 # message_size = 100000000   # bytes
 """
