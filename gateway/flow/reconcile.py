@@ -21,6 +21,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import newly_overdue
 from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
+from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
 _UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
@@ -85,7 +86,8 @@ def _sent(recorder: Recorder, header: Header, control_number: str) -> Row[*tuple
 def _interchange(
     context: Context, recorder: Recorder, partner: str, header: Header, ta1: InterchangeAck, carrier: int
 ) -> bool:
-    said = _Said("TA1", ta1.status, ta1.control_number, ta1.note)
+    words = () if ta1.status is Status.ACCEPTED else (note_in_words(ta1.note),)
+    said = _Said("TA1", ta1.status, ta1.control_number, ta1.note, words)
     exchange = _sent(recorder, header, ta1.control_number)
     if exchange is None or exchange.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=exchange is not None)
@@ -114,7 +116,8 @@ def _interchange(
 
 
 def _group(context: Context, recorder: Recorder, partner: str, header: Header, ack: GroupAck, carrier: int) -> bool:
-    said = _Said(ack.kind, ack.status, f"{ack.functional_id} {ack.control_number}", " ".join(ack.codes))
+    words = tuple(group_codes_in_words(ack.codes))
+    said = _Said(ack.kind, ack.status, f"{ack.functional_id} {ack.control_number}", " ".join(ack.codes), words)
     found = _sent_group(recorder, header, ack)
     if found is None or found.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=found is not None)

@@ -85,11 +85,6 @@ class Node:
         """The id of the loop this stands in, empty at the top."""
         return self.parent.use.id if self.parent is not None else ""
 
-    @property
-    def triggers(self) -> bool:
-        """Whether this is the first segment of a loop."""
-        return self.parent is not None and self.parent.parent is not None and self.parent.children[0] is self
-
 
 class Plan:
     """A compiled guideline. Shared by all judges of the same guideline and separators; grows as it learns."""

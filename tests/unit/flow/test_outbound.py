@@ -262,8 +262,9 @@ def test_a_ta1_that_refuses_ends_the_wait(stage):
     send(stage)
     stage.run()
     stage.mail(ta1(1, 1, "R", "009"))
-    stage.run()
+    summary = stage.run()
     assert stage.states("out") == ["refused by the partner"]
+    assert "receiver" in summary.attention[0].reason
     assert stage.rows("expectation") == []
 
 
