@@ -30,7 +30,7 @@ def faults_page() -> str:
     lines = [
         "# Faults",
         "",
-        NOTE.format(source="gateway/errors.py"),
+        NOTE.format(source="gateway/errors/"),
         "Whatever goes wrong has a code that stays the same from release to release, a sentence, the side it is on,",
         "and a next step. A command that ends with a fault says them on stderr (with `--json` as one JSON document);",
         "in the ledger they stand at the event. `{names}` are filled in when it happens. *Permanent* means that the",

@@ -1,0 +1,185 @@
+"""Every failure the gateway can name, as one tree.
+
+Each class carries a stable ``code``, a ``sentence`` (a format template filled from the keyword
+arguments it is raised with), the ``advice`` that names the next step, whose ``side`` it is on,
+whether it is ``permanent`` (the same attempt can never succeed) and the ``exit_code`` of a command
+that ends with it::
+
+    GatewayError
+    ├── Unexpected                    1   a defect of ours; the rest of the batch went on
+    ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
+    │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
+    │   ├── GuidelineInvalid
+    │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
+    │   └── NotInstalled
+    ├── Unavailable                   69  a host or database did not serve us; try again
+    │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
+    │   ├── SmtpUnavailable, DatabaseUnavailable
+    │   └── DeliveryFailed
+    ├── TryAgainLater                 75
+    │   └── HomeInUse
+    ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
+    │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
+    │   ├── ContentDamaged, ContentMissing
+    │   ├── SenderAmbiguous, SenderUnknown, IdentityUnknown, IdentityMismatch, ReceiverNotUs
+    │   ├── PartnerNotActive, UnexpectedType, UsageMismatch
+    │   └── NotX12, DuplicateNumber, AcknowledgmentUnmatched, ProcessingFailed
+    ├── DocumentFault                 65  a document we were asked to send that cannot be sent
+    │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
+    │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused
+    ├── SendingFault                      an attempt to mail something that did not succeed
+    │   ├── TemporarilyRefused        75
+    │   ├── Refused                   65
+    │   └── OutcomeUnknown            75  the reply to the final dot was lost: in doubt
+    └── UsageFault                    2   a command was asked for something that is not there
+        └── NotFound, NotAllowedNow, QueryInvalid
+"""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
+from gateway.errors.hosts import (
+    DatabaseUnavailable,
+    DeliveryFailed,
+    HomeInUse,
+    InsecureConnection,
+    LoginRefused,
+    MailboxBusy,
+    MailboxUnavailable,
+    MessageNotGiven,
+    OutcomeUnknown,
+    Refused,
+    SendingFault,
+    SmtpUnavailable,
+    TemporarilyRefused,
+    TryAgainLater,
+    Unavailable,
+)
+from gateway.errors.received import (
+    AcknowledgmentUnmatched,
+    ContentDamaged,
+    ContentMissing,
+    DuplicateNumber,
+    HeadersTooLarge,
+    IdentityMismatch,
+    IdentityUnknown,
+    MessageFault,
+    MessageMalformed,
+    MessageTooLarge,
+    NotX12,
+    PartnerNotActive,
+    ProcessingFailed,
+    ReceiverNotUs,
+    SenderAmbiguous,
+    SenderUnknown,
+    StructureTooDeep,
+    TooManyParts,
+    UnexpectedType,
+    UsageMismatch,
+)
+from gateway.errors.requests import (
+    DocumentFault,
+    DocumentInvalid,
+    DocumentMisaddressed,
+    DocumentMisplaced,
+    DocumentUnreadable,
+    KeyReused,
+    NotAllowedNow,
+    NotFound,
+    QueryInvalid,
+    SeparatorInData,
+    UsageFault,
+)
+from gateway.errors.setup import (
+    ConfigurationFault,
+    GuidelineInvalid,
+    HomeExists,
+    HomeMissing,
+    MigrationsBehind,
+    NoAgreement,
+    NotInstalled,
+    ProfileInvalid,
+    ProfileOverlap,
+    SecretMissing,
+    SecretUnreadable,
+    SettingsInvalid,
+    UnknownPartner,
+)
+
+__all__ = [
+    "AcknowledgmentUnmatched",
+    "ConfigurationFault",
+    "ContentDamaged",
+    "ContentMissing",
+    "DatabaseUnavailable",
+    "DeliveryFailed",
+    "DocumentFault",
+    "DocumentInvalid",
+    "DocumentMisaddressed",
+    "DocumentMisplaced",
+    "DocumentUnreadable",
+    "DuplicateNumber",
+    "GatewayError",
+    "GuidelineInvalid",
+    "HeadersTooLarge",
+    "HomeExists",
+    "HomeInUse",
+    "HomeMissing",
+    "IdentityMismatch",
+    "IdentityUnknown",
+    "InsecureConnection",
+    "KeyReused",
+    "LoginRefused",
+    "MailboxBusy",
+    "MailboxUnavailable",
+    "MessageFault",
+    "MessageMalformed",
+    "MessageNotGiven",
+    "MessageTooLarge",
+    "MigrationsBehind",
+    "NoAgreement",
+    "NotAllowedNow",
+    "NotFound",
+    "NotInstalled",
+    "NotX12",
+    "OutcomeUnknown",
+    "PartnerNotActive",
+    "ProcessingFailed",
+    "ProfileInvalid",
+    "ProfileOverlap",
+    "QueryInvalid",
+    "ReceiverNotUs",
+    "Refused",
+    "SecretMissing",
+    "SecretUnreadable",
+    "SenderAmbiguous",
+    "SenderUnknown",
+    "SendingFault",
+    "SeparatorInData",
+    "SettingsInvalid",
+    "Side",
+    "SmtpUnavailable",
+    "StructureTooDeep",
+    "TemporarilyRefused",
+    "TooManyParts",
+    "TryAgainLater",
+    "Unavailable",
+    "Unexpected",
+    "UnexpectedType",
+    "UnknownPartner",
+    "UsageFault",
+    "UsageMismatch",
+    "all_faults",
+    "unexpected",
+]
+
+
+def all_faults() -> list[type[GatewayError]]:
+    """Every class of the tree, root first, in the order in which they are written."""
+    found: list[type[GatewayError]] = []
+    waiting: list[type[GatewayError]] = [GatewayError]
+    while waiting:
+        fault = waiting.pop(0)
+        found.append(fault)
+        waiting[:0] = fault.__subclasses__()
+    return found

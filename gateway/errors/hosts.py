@@ -1,0 +1,115 @@
+"""Faults of hosts and databases that do not serve us, and of handing a mail over."""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side
+
+
+class Unavailable(GatewayError):
+    """A host or database did not serve us; nothing is lost, the next run tries again."""
+
+    code = "unavailable"
+    sentence = "{what} is not available: {reason}"
+    advice = "Nothing is lost; the next run tries again. `gateway doctor` tells more."
+    side = Side.HOST
+    permanent = False
+    exit_code = 69
+
+
+class MailboxUnavailable(Unavailable):
+    code = "mailbox.unavailable"
+    sentence = "The mailbox {mailbox} at {host} cannot be read: {reason}"
+
+
+class MailboxBusy(Unavailable):
+    code = "mailbox.busy"
+    sentence = "The mailbox {mailbox} at {host} is in use by another session: {reason}"
+    advice = "Wait for the other session to end; if it happens often, look for a second mail client."
+
+
+class MessageNotGiven(Unavailable):
+    code = "mailbox.message-not-given"
+    sentence = "The mailbox {mailbox} at {host} does not give message {uid}: {reason}"
+    advice = "It stays on the server; the next run asks again. If it never comes, look at it with a mail client."
+
+
+class LoginRefused(Unavailable):
+    code = "mail.login-refused"
+    sentence = "{host} refused the login of {user}: {reason}"
+    advice = "Check the user name and set the password again with `gateway secret set`."
+    permanent = True
+
+
+class InsecureConnection(Unavailable):
+    code = "mail.insecure"
+    sentence = "The connection to {host} is not safe: {reason}"
+    advice = "No password was sent. Correct the host name, the certificate or the ca_file setting."
+    permanent = True
+
+
+class SmtpUnavailable(Unavailable):
+    code = "smtp.unavailable"
+    sentence = "The SMTP host {host} does not take mail: {reason}"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database.unavailable"
+    sentence = "The database cannot be used: {reason}"
+    advice = "Check that it runs, that the disk is not full, and the url in gateway.toml."
+    side = Side.OURS
+
+
+class DeliveryFailed(Unavailable):
+    code = "delivery.failed"
+    sentence = "{what} could not be handed to the business at {target}: {reason}"
+    advice = "Correct the directory or hook; the next run delivers it again under the same name and key."
+    side = Side.OURS
+
+
+class TryAgainLater(GatewayError):
+    """Somebody else is at work; the same command will succeed later."""
+
+    code = "try-again-later"
+    sentence = "Not now: {reason}"
+    advice = "Try again in a minute."
+    side = Side.OURS
+    permanent = False
+    exit_code = 75
+
+
+class HomeInUse(TryAgainLater):
+    code = "home.in-use"
+    sentence = "The home {path} is in use by {holder}."
+    advice = "Wait for it to end; two processes on one SQLite ledger are refused on purpose."
+
+
+class SendingFault(GatewayError):
+    """An attempt to mail something did not succeed; the bytes and numbers stay the same."""
+
+    code = "sending"
+    sentence = "{host} did not take the mail: {reason}"
+    advice = "`gateway exchange show` tells the whole story."
+    side = Side.HOST
+
+
+class TemporarilyRefused(SendingFault):
+    code = "sending.deferred"
+    sentence = "{host} refuses for now: {reply}"
+    advice = "It is tried again by itself with growing pauses."
+    permanent = False
+    exit_code = 75
+
+
+class Refused(SendingFault):
+    code = "sending.refused"
+    sentence = "{host} refuses {recipient} for good: {reply}"
+    advice = "Correct the address in the profile, then `gateway exchange resend`."
+    exit_code = 65
+
+
+class OutcomeUnknown(SendingFault):
+    code = "sending.in-doubt"
+    sentence = "The connection to {host} was lost after the final dot: the mail may or may not have been taken."
+    advice = "An acknowledgment resolves it; else `gateway exchange resolve` after asking the partner."
+    permanent = False
+    exit_code = 75

@@ -1,0 +1,137 @@
+"""Faults of messages that we received, and of what they carry."""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side
+
+
+class MessageFault(GatewayError):
+    """A message, or what it carries, cannot be processed; it is quarantined with its raw bytes."""
+
+    code = "message"
+    sentence = "The message cannot be processed: {reason}"
+    advice = "`gateway quarantine show` shows it; release it when the cause is gone, or discard it."
+    side = Side.PARTNER
+    exit_code = 65
+
+
+class MessageTooLarge(MessageFault):
+    code = "message.too-large"
+    sentence = "The message has {size} bytes; the limit is {limit}."
+    advice = "Ask the partner to split it, or raise limits.message_size."
+
+
+class HeadersTooLarge(MessageFault):
+    code = "message.headers-too-large"
+    sentence = "The header block is past its bounds: {reason}"
+    advice = "No honest mail client writes this; look at the raw message before you release it."
+
+
+class StructureTooDeep(MessageFault):
+    code = "message.too-deep"
+    sentence = "The message is nested deeper than {limit} levels."
+    advice = "No honest mail client writes this; look at the raw message before you release it."
+
+
+class TooManyParts(MessageFault):
+    code = "message.too-many-parts"
+    sentence = "The message has more than {limit} parts."
+    advice = "Ask the partner to send fewer attachments in one mail, or raise limits.parts."
+
+
+class MessageMalformed(MessageFault):
+    code = "message.malformed"
+    sentence = "The message does not follow MIME: {reason}"
+    advice = "Look at the raw message; ask the partner to send it again from another mail client."
+
+
+class ContentDamaged(MessageFault):
+    code = "content.damaged"
+    sentence = "The part {part} cannot be decoded without guessing: {reason}"
+    advice = "Ask the partner to send the file again as an attachment."
+
+
+class ContentMissing(MessageFault):
+    code = "content.missing"
+    sentence = "The message carries no X12 interchange."
+    advice = "If it is a letter to a person, forward it and discard it here; else ask the partner for the file."
+
+
+class SenderAmbiguous(MessageFault):
+    code = "sender.ambiguous"
+    sentence = "The message does not say who sent it: {reason}"
+    advice = "Exactly one From address is needed. Look at the raw message; it may be forged."
+
+
+class SenderUnknown(MessageFault):
+    code = "sender.unknown"
+    sentence = "No trading partner has the address {address}."
+    advice = "Add the address to a profile (`gateway partner apply`) and release it, or discard it."
+
+
+class IdentityUnknown(MessageFault):
+    code = "identity.unknown"
+    sentence = "{partner} has no EDI identity {identity}; the interchange {control_number} names it as sender."
+    advice = "Add the identity to the partner's profile and release the message, or ask the partner."
+
+
+class IdentityMismatch(MessageFault):
+    code = "identity.mismatch"
+    sentence = (
+        "The address {address} is {partner}'s, but interchange {control_number} claims to be from {identity}, "
+        "which is {owner}'s."
+    )
+    advice = "This may be a forgery. Ask both partners by telephone; bind the address in the profile if it is right."
+
+
+class ReceiverNotUs(MessageFault):
+    code = "receiver.not-us"
+    sentence = "Interchange {control_number} is addressed to {identity}, which is not ours."
+    advice = "Tell the partner the right receiver, or add the identity to gateway.toml and release the message."
+
+
+class PartnerNotActive(MessageFault):
+    code = "partner.not-active"
+    sentence = "{partner} is {status}: nothing is accepted from it."
+    advice = "Activate the partner and release the message, or discard it."
+    side = Side.OURS
+
+
+class UnexpectedType(MessageFault):
+    code = "agreement.unexpected-type"
+    sentence = "{partner} has no agreement to send us {set} {version}."
+    advice = "Add it to an agreement and release the message, or ask the partner."
+
+
+class UsageMismatch(MessageFault):
+    code = "usage.mismatch"
+    sentence = "Interchange {control_number} is marked {found} (ISA15); the agreement with {partner} is for {wanted}."
+    advice = "Change the agreement's usage when the partner goes live, then release; else discard it."
+
+
+class NotX12(MessageFault):
+    code = "payload.not-x12"
+    sentence = "The payload {name} is not X12: {reason}"
+    advice = "Ask the partner to send X12."
+
+
+class DuplicateNumber(MessageFault):
+    code = "interchange.duplicate-number"
+    sentence = (
+        "{partner} used interchange control number {control_number} before, on {earlier}, for other content "
+        "(exchange {exchange})."
+    )
+    advice = "A TA1 025 was sent. Ask the partner for a new number; release it by hand if the content is right."
+
+
+class AcknowledgmentUnmatched(MessageFault):
+    code = "acknowledgment.unmatched"
+    sentence = "{partner} acknowledges {what}, which we never sent to it."
+    advice = "Ask the partner what it received; it may belong to another system or be forged."
+
+
+class ProcessingFailed(MessageFault):
+    code = "message.processing-failed"
+    sentence = "The message could not be processed: {reason}"
+    advice = "This is a defect of the gateway: report it with the raw message. Release it after an upgrade."
+    side = Side.OURS

@@ -1,0 +1,77 @@
+"""Faults of documents that we are asked to send, and of what people ask for."""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side
+
+
+class DocumentFault(GatewayError):
+    """A document that the business submitted cannot be sent as it is."""
+
+    code = "document"
+    sentence = "{name} cannot be sent: {reason}"
+    advice = "Correct the document and submit it again; no control number was used."
+    side = Side.OURS
+    exit_code = 65
+
+
+class DocumentUnreadable(DocumentFault):
+    code = "document.unreadable"
+    sentence = "{name} is neither transaction sets (ST…SE) nor groups nor interchanges: {reason}"
+
+
+class DocumentMisaddressed(DocumentFault):
+    code = "document.misaddressed"
+    sentence = "{name} says {identity} in its ISA, which is {owner}'s; it was submitted for {partner}."
+    advice = "Submit it for the right partner. Bare transaction sets (ST…SE) name nobody and fit every partner."
+
+
+class DocumentMisplaced(DocumentFault):
+    code = "document.misplaced"
+    sentence = "{name} lies where no partner's documents are looked for."
+    advice = "Put it into outbox/<partner>/, by the partner's key (`gateway partner list`)."
+
+
+class KeyReused(DocumentFault):
+    code = "document.key-reused"
+    sentence = "{name} was not submitted: its key {key} was used before for another document (exchange {exchange})."
+    advice = "A key names one document for ever: choose another."
+
+
+class DocumentInvalid(DocumentFault):
+    code = "document.invalid"
+    sentence = "{name} breaks the guideline {guideline}: {reason}"
+
+
+class SeparatorInData(DocumentFault):
+    code = "document.separator-in-data"
+    sentence = "{name}: element {position} contains the separator {separator!r} of the agreement."
+    advice = "Choose other separators in the agreement, or take the character out of the data."
+
+
+class UsageFault(GatewayError):
+    """A command or call asks for something that is not there or not possible now."""
+
+    code = "usage"
+    sentence = "{reason}"
+    advice = "See `--help`."
+    side = Side.OURS
+    exit_code = 2
+
+
+class NotFound(UsageFault):
+    code = "not-found"
+    sentence = "There is no {what} {key}."
+    advice = "`gateway ledger search` and `gateway partner list` show what there is."
+
+
+class NotAllowedNow(UsageFault):
+    code = "not-allowed-now"
+    sentence = "{what} {key} is {state}: {reason}"
+    advice = "`gateway ledger show` tells where it stands."
+
+
+class QueryInvalid(UsageFault):
+    code = "query.invalid"
+    sentence = "The query cannot be understood at {where}: {reason}"
+    advice = "`gateway ledger search --help` lists what can be asked."

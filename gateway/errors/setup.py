@@ -1,0 +1,88 @@
+"""Faults of settings, profiles, secrets and the home."""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side
+
+
+class ConfigurationFault(GatewayError):
+    """Settings, profiles or secrets do not say what the gateway needs."""
+
+    code = "configuration"
+    sentence = "The configuration is wrong: {reason}"
+    advice = "Correct the configuration and run `gateway doctor`."
+    side = Side.OURS
+    exit_code = 78
+
+
+class HomeMissing(ConfigurationFault):
+    code = "home.missing"
+    sentence = "There is no gateway home at {path}: it has no gateway.toml."
+    advice = "Make one with `gateway init --home DIR`, or name another with --home or GATEWAY_HOME."
+
+
+class HomeExists(ConfigurationFault):
+    code = "home.exists"
+    sentence = "There is a gateway home at {path} already; nothing was changed."
+    advice = "Use that home, or choose another directory."
+
+
+class SettingsInvalid(ConfigurationFault):
+    code = "settings.invalid"
+    sentence = "{file}, line {line}, key {key}: {reason}"
+    advice = "Correct the value in gateway.toml; docs/reference/settings.md lists what is allowed."
+
+
+class ProfileInvalid(ConfigurationFault):
+    code = "profile.invalid"
+    sentence = "{file}, line {line}, key {key}: {reason}"
+    advice = "Correct the profile and run `gateway partner apply` again; nothing was changed."
+
+
+class GuidelineInvalid(ConfigurationFault):
+    code = "guideline.invalid"
+    sentence = "{file}, line {line}, key {key}: {reason}"
+    advice = "Correct the guideline and apply the profile that names it; docs/reference/guidelines.md lists the keys."
+
+
+class ProfileOverlap(ConfigurationFault):
+    code = "profile.overlap"
+    sentence = "{what} is claimed by both {first} and {second}."
+    advice = "An address or identity pair must lead to one partner: correct one of the two profiles."
+
+
+class SecretMissing(ConfigurationFault):
+    code = "secret.missing"
+    sentence = "There is no secret named {name}."
+    advice = "Store it with `gateway secret set {name}`, or give it in the environment or the credentials directory."
+
+
+class SecretUnreadable(ConfigurationFault):
+    code = "secret.unreadable"
+    sentence = "The secret {name} cannot be decrypted with the key in {path}."
+    advice = "Restore the key file that belongs to this ledger, or set the secret again."
+
+
+class UnknownPartner(ConfigurationFault):
+    code = "partner.unknown"
+    sentence = "There is no trading partner named {partner}."
+    advice = "`gateway partner list` shows all; `gateway partner apply FILE` adds one."
+    exit_code = 2
+
+
+class NoAgreement(ConfigurationFault):
+    code = "agreement.missing"
+    sentence = "{partner} has no agreement to {direction} {set} {version}."
+    advice = "Add the transaction set to an agreement in the partner's profile and apply it."
+
+
+class MigrationsBehind(ConfigurationFault):
+    code = "database.migrations-behind"
+    sentence = "The database is at revision {found}, this gateway needs {wanted}."
+    advice = "Run `gateway init --upgrade` (make a backup first)."
+
+
+class NotInstalled(ConfigurationFault):
+    code = "package.not-installed"
+    sentence = "{feature} needs the package {package}, which is not installed."
+    advice = "Install it, for example with `pip install 'edi-gateway[{extra}]'`."
