@@ -113,6 +113,7 @@ class Stage:
             outbox=directory / "outbox",
         )
         self.ledger = Ledger(engine, lambda: self.now)
+        self.limits = Limits()
         self.mails = 0
 
     # ------------------------------------------------------------ acting
@@ -136,7 +137,7 @@ class Stage:
             ),
             reporter=reporter or Tally(),
             clock=lambda: self.now,
-            limits=Limits(),
+            limits=self.limits,
         )
 
     def run(self) -> Summary:

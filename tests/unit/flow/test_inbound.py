@@ -11,6 +11,7 @@ from builders.stage import ACME, OURS, US, WHEN, Stage, invoice, orders
 from gateway.demo.documents import interchange, order
 from gateway.errors import MailboxUnavailable
 from gateway.flow import operate
+from gateway.settings.model import Limits, MailboxSettings
 
 
 @pytest.fixture
@@ -562,3 +563,25 @@ def test_a_disk_that_fails_at_the_sync_leaves_nothing_marked_as_delivered(stage,
     assert stage.run().exit_code == 0
     assert stage.states("in") == ["delivered"]
     assert len(stage.delivered) == 1
+
+
+def test_mail_that_is_left_on_the_server_is_downloaded_once(stage):
+    kept = MailboxSettings(name="orders", protocol="pop3", keep_on_server=True)
+    stage.settings = replace(stage.settings, mailboxes=(kept,))
+    stage.mail(orders(1))
+    stage.run()
+    assert stage.run().counts == {}
+    stage.mail(orders(2))
+    assert stage.run().counts["collected"] == 1
+    assert len(stage.mailbox.messages) == 2
+    assert len(stage.delivered) == 2
+
+
+def test_a_message_over_the_limit_stays_on_its_server_and_is_said_every_night(stage):
+    stage.limits = Limits(message_size=600)
+    stage.mail(orders(1))
+    for _ in range(2):
+        summary = stage.run()
+        assert summary.exit_code == 65
+        assert [fault.code for _, fault in summary.troubles] == ["message.too-large"]
+    assert len(stage.mailbox.messages) == 1
