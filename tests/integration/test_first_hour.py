@@ -157,6 +157,7 @@ def test_bad_input_is_told_in_words_with_the_right_exit_code(place):
     assert "No trading partner has the address stranger@example.test" in operator.run("status")
     operator.run("send", "birch", str(SAMPLES / "interchanges" / "broken" / "orders.csv"), code=65)
     operator.run("send", "nobody", str(SAMPLES / "interchanges" / "810_invoice.edi"), code=2)
+    operator.run("send", "birch", str(SAMPLES), code=2)
     operator.run("ledger", "show", "4711", code=2)
     operator.run("ledger", "search", "colour=red", code=2)
     operator.run("exchange", "resend", "1", code=2)
@@ -170,11 +171,13 @@ def test_a_wrong_password_and_an_absent_host_are_said_and_lose_nothing(place):
     waiting(us)
     settings = (operator.home / "gateway.toml").read_text()
     (operator.home / "gateway.toml").write_text(settings.replace(f"port = {postfix.port}", "port = 1"))
+    invoice = str(SAMPLES / "interchanges" / "810_invoice.edi")
+    operator.run("send", "birch", invoice, "--now", code=69)
     operator.run("night", code=69)  # collected and delivered; the 997 waits for the SMTP host
     assert len(list((operator.home / "inbox" / "birch").iterdir())) == 1
     (operator.home / "gateway.toml").write_text(settings)
     operator.run("night")
-    assert len(waiting(partner)) == 1
+    assert len(waiting(partner, 2)) == 2  # the invoice and the 997
 
 
 def test_the_demo_keeps_what_it_promises():

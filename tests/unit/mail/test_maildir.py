@@ -93,3 +93,14 @@ def test_a_message_past_the_limit_is_listed_and_left_out(maildir):
 def test_a_directory_that_is_no_maildir_is_unavailable(tmp_path):
     with pytest.raises(MailboxUnavailable), MaildirMailbox("box", tmp_path).session():
         pass
+
+
+def test_a_file_name_that_is_no_utf8_is_a_message_like_any_other(maildir):
+    put(maildir, os.fsdecode(b"1.\xff\xfe.host"), b"Subject: x\r\n\r\n")
+    with MaildirMailbox("box", maildir).session() as session:
+        listed = session.listing()
+        assert [each.raw for each in session.fetch(listed)] == [b"Subject: x\r\n\r\n"]
+        assert listed[0].uid.encode("utf-8")  # fit for any database
+        session.delete(listed)
+        session.commit()
+    assert list((maildir / "new").iterdir()) == []
