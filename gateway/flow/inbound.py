@@ -8,11 +8,12 @@ night.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import update
 
-from gateway.errors import ConfigurationFault, MessageFault, ProcessingFailed, Unavailable
+from gateway.errors import ConfigurationFault, DatabaseUnavailable, MessageFault, ProcessingFailed, Unavailable
 from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
@@ -56,7 +57,10 @@ def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
         with context.ledger.transaction() as recorder:
             acknowledge(replace(context, reporter=held), recorder, cases)
     except (Unavailable, ConfigurationFault):
-        raise  # not the messages' fault: they wait
+        # Not the messages' fault: they wait, and nothing is held against them.
+        with suppress(DatabaseUnavailable):
+            _count_attempts(context, waiting, -1)
+        raise
     except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
         if len(cases) == 1:
             _quarantine(context, waiting[0].id, ProcessingFailed(reason=f"{type(problem).__name__}: {problem}"))
@@ -109,11 +113,11 @@ def _extract_keys(case: InterchangeCase) -> None:
             case.business_keys[place] = extract(text, case.report.separators, paths)
 
 
-def _count_attempts(context: Context, waiting: Sequence[StoredMessage]) -> None:
+def _count_attempts(context: Context, waiting: Sequence[StoredMessage], by: int = 1) -> None:
     table = tables.message
     with context.ledger.transaction() as recorder:
         recorder.connection.execute(
-            update(table).where(table.c.id.in_([each.id for each in waiting])).values(attempts=table.c.attempts + 1)
+            update(table).where(table.c.id.in_([each.id for each in waiting])).values(attempts=table.c.attempts + by)
         )
 
 

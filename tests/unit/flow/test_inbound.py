@@ -585,3 +585,16 @@ def test_a_message_over_the_limit_stays_on_its_server_and_is_said_every_night(st
         assert summary.exit_code == 65
         assert [fault.code for _, fault in summary.troubles] == ["message.too-large"]
     assert len(stage.mailbox.messages) == 1
+
+
+def test_mail_waits_unblamed_while_the_configuration_is_incomplete(stage):
+    complete = stage.settings
+    stage.settings = replace(complete, smtp=None)
+    stage.mail(orders(1))
+    for _ in range(8):
+        assert stage.run().exit_code == 78
+    assert stage.rows("message")[0]["state"] == "stored"
+    stage.settings = complete
+    assert stage.run().exit_code == 0
+    assert len(stage.delivered) == 1
+    assert len(stage.sent) == 1
