@@ -54,9 +54,25 @@ class AckDetail(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What proves a sender. ADDRESS alone is a claim, chosen knowingly."""
+    """What proves a sender, the weakest first; stronger proof than asked for is always enough.
+
+    ADDRESS alone is a claim, chosen knowingly. MX: our own mail exchanger states that DKIM or DMARC passed
+    (RFC 8601). DKIM: we verified the signature of the address's domain ourselves (RFC 6376). SIGNED: an S/MIME
+    signature by one of the partner's trusted certificates (RFC 8551).
+    """
 
     ADDRESS = "address"
+    MX = "mx"
+    DKIM = "dkim"
+    SIGNED = "signed"
+
+
+class CertificateState(StrEnum):
+    """PENDING waits for a person to confirm the fingerprint; only TRUSTED proves and encrypts."""
+
+    PENDING = "pending"
+    TRUSTED = "trusted"
+    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -156,6 +172,39 @@ class MailSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Security:
+    """How mails of an agreement are secured (S/MIME, RFC 8551; AS1, RFC 3335).
+
+    For OUT: what we do and which receipt we ask for. For IN: what we insist on (``sign``, ``encrypt``), and
+    whether we answer requests for a receipt (``receipt`` other than none). ``weak`` allows reading SHA-1, signatures
+    without signed attributes, 3DES: old peers need it. ``key`` names our own key; empty: the newest active one.
+    """
+
+    sign: bool = False
+    encrypt: bool = False
+    compress: bool = False
+    digest: str = "sha-256"  # sha-256, sha-384, sha-512
+    cipher: str = "aes-256-cbc"  # aes-128-cbc, aes-256-cbc, aes-128-gcm, aes-256-gcm
+    key_transport: str = "rsa-pkcs1"  # rsa-pkcs1, rsa-oaep
+    receipt: str = "none"  # none, unsigned, signed
+    receipt_within: timedelta | None = timedelta(hours=24)
+    weak: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A partner's certificate as kept. ``not_before`` and ``not_after`` are ms since 1970 UTC."""
+
+    fingerprint: str  # SHA-256 of ``der``, hex in lower case
+    der: bytes
+    state: CertificateState
+    not_before: int
+    not_after: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """What one partner and we settled for one direction and some transaction sets.
 
@@ -173,6 +222,7 @@ class Agreement:
     acknowledgment: AcknowledgmentPolicy = field(default_factory=AcknowledgmentPolicy)
     delivery: Delivery = field(default_factory=Delivery)
     mail: MailSettings = field(default_factory=MailSettings)
+    security: Security = field(default_factory=Security)
     business_keys: tuple[tuple[str, str], ...] = ()
     reject_from: str = "error"  # error or warning
     on_doubt: str = "hold"
@@ -202,6 +252,7 @@ class Partner:
     contact: str = ""
     notes: str = ""
     guidelines: tuple[tuple[str, str], ...] = ()
+    certificates: tuple[Certificate, ...] = ()  # kept beside the profile, not in it: see partners.certificates
 
     def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
         """The first agreement of that direction that covers the set, exact sets before ``*``."""

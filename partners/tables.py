@@ -5,7 +5,7 @@ Times are integers, milliseconds since 1970 UTC. The current revision of a partn
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -27,4 +27,21 @@ profile_revision = Table(
     Column("sha256", Text, nullable=False),  # of the profile text in UTF-8
     Column("status", Text, nullable=False),  # Status, as the profile says
     Column("profile", Text, nullable=False),  # the TOML text as applied
+)
+
+# Certificates of partners. A row is never deleted: a retired certificate still explains old signatures.
+partner_certificate = Table(
+    "partner_certificate",
+    metadata,
+    Column("partner", Text, primary_key=True),  # the partner's key
+    Column("fingerprint", Text, primary_key=True),  # SHA-256 of the DER bytes, hex in lower case
+    Column("certificate", LargeBinary, nullable=False),  # DER
+    Column("state", Text, nullable=False),  # CertificateState: pending, trusted, retired
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("source", Text, nullable=False, default="", server_default=""),  # a file's name, or "mail m17"
+    Column("added_at", BigInteger, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("decided_at", BigInteger, nullable=True),  # when a person trusted or retired it
+    Column("decided_by", Text, nullable=False, default="", server_default=""),
 )

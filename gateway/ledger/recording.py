@@ -37,6 +37,7 @@ _ORDER: tuple[Table, ...] = (
     tables.business_key,
     tables.finding,
     tables.acknowledgment,
+    tables.receipt,
     tables.outgoing,
     tables.expectation,
     tables.event,

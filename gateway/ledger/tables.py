@@ -77,6 +77,9 @@ message = Table(
     _number("attempts"),
     _text("fault_code"),
     _text("fault"),  # JSON of GatewayError.as_dict
+    _text("proof"),  # what proved the sender: signed, dkim, mx, address, or ""
+    Column("proof_detail", Text, nullable=False, default="{}", server_default="{}"),  # JSON: fingerprint, domain …
+    Column("layers", Text, nullable=False, default="[]", server_default="[]"),  # JSON: S/MIME layers, outermost first
     Index("ix_message_state_id", "state", "id"),
     Index("ix_message_message_id", "message_id"),
     Index("ix_message_sha256", "sha256"),
@@ -158,6 +161,8 @@ exchange = Table(
     Column("idempotency_key", Text, nullable=True, unique=True),
     Column("handed_over_at", BigInteger, nullable=True),
     _text("smtp_reply"),
+    _text("security"),  # how the mail was secured, in words: "signed sha-256, encrypted aes-256-cbc"
+    _text("mic"),  # what a receipt must state: base64 and algorithm, "…=, sha-256" (RFC 3335 section 2.3)
     Column("settled_at", BigInteger, nullable=True),  # a person looked at it and put it to rest
     Index("ix_exchange_partner_at", "partner", "at"),
     Index("ix_exchange_control_number_at", "control_number", "at"),
@@ -271,6 +276,40 @@ acknowledgment = Table(
     _text("errors"),  # JSON list of sentences
     _text("names"),  # the numbers it names, as written: "000000012", "PO 17", "850 0001"
     Column("relation", Text, nullable=False),  # matched, duplicate, contradicting, orphan, forged
+)
+
+# A receipt (MDN, RFC 8098) that we got or gave.
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("direction", Text, nullable=False),  # in: for a mail of ours; out: for a mail that we received
+    Column("message", Id, ForeignKey("message.id"), nullable=False, index=True),  # the mail that carries it
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=True, index=True),  # in: ours that it speaks of
+    Column("original", Id, ForeignKey("message.id"), nullable=True, index=True),  # the mail that it speaks of
+    _text("original_message_id"),
+    _text("disposition"),  # processed, failed, …
+    _text("modifier"),  # the error, failure or warning after the slash, as written
+    _text("mic"),  # Received-Content-MIC as written
+    _text("mic_matches"),  # yes, no, or "" where none was asked for or given
+    _text("signed_by"),  # SHA-256 fingerprint of the certificate that proved it, or ""
+    _text("relation"),  # matched, duplicate, contradicting, orphan, forged
+)
+
+# Our own keys for S/MIME: the private half encrypted with the home's key.
+own_key = Table(
+    "own_key",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),  # SHA-256 of the certificate, hex
+    Column("certificate", LargeBinary, nullable=False),  # DER
+    Column("token", LargeBinary, nullable=False),  # the private key (PKCS #8 DER), encrypted
+    Column("state", Text, nullable=False),  # active, retired (still decrypts, never signs)
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    _text("created_by"),
 )
 
 # Work: mails that wait for the wire. The row goes when the mail is sent or given up.

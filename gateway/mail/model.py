@@ -5,7 +5,7 @@ Adapters (POP3, Maildir, SMTP, and their in-memory twins) implement the ports; `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -148,6 +148,49 @@ class Transport(Protocol):
     def session(self) -> AbstractContextManager[TransportSession]:
         """A session; connecting waits for the first mail."""
         ...
+
+
+# ---------------------------------------------------------------- logging in
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to a mail host. ``password`` and ``token`` are asked when they are needed, never kept.
+
+    ``token`` gives a fresh OAuth2 access token (RFC 6749); where it is given no password is ever used.
+    """
+
+    user: str
+    password: Callable[[], str] | None = None
+    token: Callable[[], str] | None = None
+
+
+# ---------------------------------------------------------------- proof of sender
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What proves who sent a mail. ``kind`` is signed, dkim, mx, or "" for none beyond the From address.
+
+    ``detail`` says it in words for the ledger: the signer's fingerprint, the DKIM domain and selector, the
+    authserv-id whose word it is.
+    """
+
+    kind: str
+    detail: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One S/MIME layer of a received mail. ``kind`` is signed, encrypted or compressed; ``algorithm`` in words.
+
+    ``fingerprint`` is the SHA-256 of the certificate that signed it, or of ours that it was encrypted for.
+    """
+
+    kind: str
+    algorithm: str = ""
+    fingerprint: str = ""
+    weak: bool = False
 
 
 # ---------------------------------------------------------------- letters
