@@ -161,9 +161,9 @@ exchange = Table(
     Column("idempotency_key", Text, nullable=True, unique=True),
     Column("handed_over_at", BigInteger, nullable=True),
     _text("smtp_reply"),
+    Column("settled_at", BigInteger, nullable=True),  # a person looked at it and put it to rest
     _text("security"),  # how the mail was secured, in words: "signed sha-256, encrypted aes-256-cbc"
     _text("mic"),  # what a receipt must state: base64 and algorithm, "…=, sha-256" (RFC 3335 section 2.3)
-    Column("settled_at", BigInteger, nullable=True),  # a person looked at it and put it to rest
     Index("ix_exchange_partner_at", "partner", "at"),
     Index("ix_exchange_control_number_at", "control_number", "at"),
     Index("ix_exchange_message_id", "message_id"),
