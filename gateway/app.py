@@ -25,7 +25,7 @@ from gateway.ledger.database import check, open_engine
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets
 from gateway.mail.maildir import MaildirMailbox
-from gateway.mail.model import Mailbox, Transport
+from gateway.mail.model import Credentials, Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
@@ -140,8 +140,7 @@ class App:
             host=box.host,
             port=box.port or (995 if box.security == "tls" else 110),
             security=box.security,
-            user=box.user,
-            password=partial(self.secrets.get, box.secret or f"mailbox.{box.name}"),
+            credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
             ca_file=self._file(box.ca_file),
             plaintext_password=box.plaintext_password,
             timeout=box.timeout.total_seconds(),
@@ -154,8 +153,7 @@ class App:
             host=smtp.host,
             port=smtp.port or ports[smtp.security],
             security=smtp.security,
-            user=smtp.user,
-            password=partial(self.secrets.get, smtp.secret or "smtp") if smtp.user else None,
+            credentials=Credentials(smtp.user, partial(self.secrets.get, smtp.secret or "smtp")) if smtp.user else None,
             ca_file=self._file(smtp.ca_file),
             plaintext_password=smtp.plaintext_password,
             helo=smtp.helo or self.settings.domain,

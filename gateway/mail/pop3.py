@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.errors import GatewayError, InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
-from gateway.mail.model import Fetched, Listed
-from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end, readable
+from gateway.errors import InsecureConnection, MailboxUnavailable
+from gateway.mail import pop3_login
+from gateway.mail.model import Credentials, Fetched, Listed
+from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, readable
 
 _WINDOW = 64  # RETRs in flight: their commands always fit the socket buffers, so neither side can block the other
 _DELETE_WINDOW = 256
 _LISTING = 64_000_000  # bytes of a LIST or UIDL answer
-_LOCKED = re.compile(r"\[IN-USE\]|mail ?(?:drop|box)\b.{0,40}\block|\block.{0,40}\bmail ?(?:drop|box)", re.IGNORECASE)
 
 
 class Pop3Mailbox:
     """One POP3 account. ``security`` is tls (port 995), starttls or none.
 
-    ``password`` is asked for at each login, so that it lives in memory only while it is needed. Messages larger
-    than ``max_size`` bytes are listed but never fetched.
+    ``credentials`` ask for the password or token at each login, so that it lives in memory only while it is needed.
+    Messages larger than ``max_size`` bytes are listed but never fetched.
     """
 
     def __init__(
@@ -33,8 +31,7 @@ class Pop3Mailbox:
         host: str,
         port: int,
         security: str,
-        user: str,
-        password: Callable[[], str],
+        credentials: Credentials,
         ca_file: str = "",
         plaintext_password: bool = False,
         timeout: float = 60.0,
@@ -42,8 +39,7 @@ class Pop3Mailbox:
         commit_timeout: float = 600.0,
     ) -> None:
         self._name = name
-        self._user = user
-        self._password = password
+        self._credentials = credentials
         self._plaintext_password = plaintext_password
         self._max_size = max_size
         self._commit_timeout = commit_timeout
@@ -62,7 +58,7 @@ class Pop3Mailbox:
     @property
     def user(self) -> str:
         """The account."""
-        return self._user
+        return self._credentials.user
 
     @contextmanager
     def session(self) -> Iterator[Pop3Session]:
@@ -75,7 +71,7 @@ class Pop3Mailbox:
         session = Pop3Session(self._endpoint, self._name, self._max_size, self._commit_timeout)
         try:
             session.open()
-            session.log_in(self._user, self._password())
+            session.log_in(self._credentials, plaintext_allowed=self._plaintext_password)
             yield session
         finally:
             # No QUIT: Gmail hides what was read once it sees a QUIT, and a dropped session deletes nothing anywhere.
@@ -95,7 +91,7 @@ class Pop3Session:
         self._commit_timeout = commit_timeout
         self._wire: Wire | None = None
         self._capabilities: dict[str, str] = {}
-        self._secret = ""
+        self._greeting = b""
         self._marked: dict[int, Listed] = {}
         self._in_flight: deque[Listed] = deque()
         self.left_out: list[tuple[Listed, str]] = []
@@ -157,7 +153,7 @@ class Pop3Session:
         finally:
             self.close()
         if not reply.startswith(b"+OK"):
-            raise self._unavailable(f"QUIT was answered {self._readable(reply)}; some messages may still be there")
+            raise self._unavailable(f"QUIT was answered {readable(reply)}; some messages may still be there")
 
     # ------------------------------------------------------------ opening
 
@@ -165,28 +161,31 @@ class Pop3Session:
         """Connects, reads the greeting and the capabilities, starts TLS where it is asked for."""
         try:
             self._wire = Wire(self._endpoint)
-            greeting = self._wire.line()
-            if not greeting.startswith(b"+OK"):
-                raise self._busy_or_unavailable(greeting)
+            self._greeting = self._wire.line()
+            if not self._greeting.startswith(b"+OK"):
+                raise pop3_login.refusal(self._name, self._endpoint.host, readable(self._greeting))
             self._ask_capabilities()
             if self._endpoint.security == "starttls":
                 self._start_tls(self._wire)
         except ConnectionLostError as problem:
             raise self._unavailable(problem) from problem
 
-    def log_in(self, user: str, password: str) -> None:
-        """USER and PASS, or AUTH PLAIN where USER is not offered."""
-        if has_line_end(user) or has_line_end(password):
-            raise LoginRefused(host=self._endpoint.host, user=ascii(user), reason="a line end in user or password")
-        self._secret = password
+    def log_in(self, credentials: Credentials, *, plaintext_allowed: bool) -> None:
+        """Logs in by what the server offers and ``credentials`` hold; see ``gateway.mail.pop3_login``."""
+        offer = pop3_login.Pop3Offer(
+            mailbox=self._name,
+            host=self._endpoint.host,
+            greeting=self._greeting,
+            capabilities=self._capabilities,
+            protected=self._wire is not None and self._wire.encrypted,
+            plaintext_allowed=plaintext_allowed,
+        )
         try:
-            self._send_login(user, password)
+            pop3_login.log_in(self._command, offer, credentials)
             if "PIPELINING" not in self._capabilities:
                 self._ask_capabilities()  # some servers offer it only now
         except ConnectionLostError as problem:
             raise self._unavailable(problem) from problem
-        finally:
-            self._secret = ""
 
     def close(self) -> None:
         """Drops the connection without a word."""
@@ -198,37 +197,10 @@ class Pop3Session:
         reply = self._command("STLS")
         if not reply.startswith(b"+OK"):
             raise InsecureConnection(
-                host=self._endpoint.host, reason=f"STLS was refused ({self._readable(reply)}); a stripped connection?"
+                host=self._endpoint.host, reason=f"STLS was refused ({readable(reply)}); a stripped connection?"
             )
         wire.start_tls()
         self._ask_capabilities()  # what was said before TLS may have been forged
-
-    def _send_login(self, user: str, password: str) -> None:
-        sasl = self._capabilities.get("SASL", "").upper().split()
-        if self._capabilities and "USER" not in self._capabilities and "PLAIN" in sasl:
-            token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-            self._secret = token
-            reply = self._command("AUTH PLAIN")
-            if reply.startswith(b"+ ") or reply == b"+":
-                reply = self._command(token)
-        else:
-            reply = self._command(f"USER {user}")
-            if reply.startswith(b"+OK"):
-                reply = self._command(f"PASS {password}")
-        if not reply.startswith(b"+OK"):
-            raise self._login_fault(user, reply)
-
-    def _login_fault(self, user: str, reply: bytes) -> GatewayError:
-        text = self._readable(reply)
-        if _LOCKED.search(text) or "[SYS/TEMP]" in text or "[LOGIN-DELAY]" in text:
-            return self._busy_or_unavailable(reply)
-        return LoginRefused(host=self._endpoint.host, user=user, reason=text)
-
-    def _busy_or_unavailable(self, reply: bytes) -> GatewayError:
-        text = self._readable(reply)
-        if _LOCKED.search(text):
-            return MailboxBusy(mailbox=self._name, host=self._endpoint.host, reason=text)
-        return self._unavailable(text)
 
     def _ask_capabilities(self) -> None:
         self._capabilities = {}
@@ -256,10 +228,10 @@ class Pop3Session:
         wire = self._connected
         reply = wire.line()
         if reply.startswith(b"-ERR"):
-            self.left_out.append((self._in_flight.popleft(), self._readable(reply)))
+            self.left_out.append((self._in_flight.popleft(), readable(reply)))
             return None
         if not reply.startswith(b"+OK"):
-            raise ConnectionLostError(f"not an answer to RETR: {self._readable(reply)}")
+            raise ConnectionLostError(f"not an answer to RETR: {readable(reply)}")
         raw = wire.body(self._max_size)
         listed = self._in_flight.popleft()
         if raw is None:
@@ -282,7 +254,7 @@ class Pop3Session:
             for _ in batch:
                 reply = self._connected.line()
                 if not reply.startswith((b"+OK", b"-ERR")):
-                    raise ConnectionLostError(f"not an answer to DELE: {self._readable(reply)}")
+                    raise ConnectionLostError(f"not an answer to DELE: {readable(reply)}")
         self._marked.clear()
 
     # ------------------------------------------------------------ speaking
@@ -309,7 +281,7 @@ class Pop3Session:
         found: dict[int, str] = {}
         if not reply.startswith(b"+OK"):
             if not optional:
-                raise ConnectionLostError(f"{command} was refused: {self._readable(reply)}")
+                raise ConnectionLostError(f"{command} was refused: {readable(reply)}")
             return found
         for line in self._lines():
             number, _, rest = line.strip().partition(" ")
@@ -325,9 +297,6 @@ class Pop3Session:
                 content = self._connected.body(self._max_size)
                 break
         return "sha256:" + hashlib.sha256(f"{size}\n".encode() + (content or b"")).hexdigest()
-
-    def _readable(self, reply: bytes) -> str:
-        return readable(reply, secret=self._secret)
 
     def _unavailable(self, reason: object) -> MailboxUnavailable:
         return MailboxUnavailable(mailbox=self._name, host=self._endpoint.host, reason=reason)

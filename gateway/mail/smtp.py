@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.errors import GatewayError, Refused, SmtpUnavailable, TemporarilyRefused
-from gateway.mail.model import Handover, OutgoingMail
+from gateway.mail.model import Credentials, Handover, OutgoingMail
 from gateway.mail.smtp_connection import SmtpConnection
+from gateway.mail.smtp_login import log_in
 from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end
 
 _UNSAFE_PATH = re.compile(r"[\x00-\x20\x7f<>]")
@@ -27,8 +28,7 @@ class SmtpTransport:
         host: str,
         port: int,
         security: str,
-        user: str = "",
-        password: Callable[[], str] | None = None,
+        credentials: Credentials | None = None,
         ca_file: str = "",
         plaintext_password: bool = False,
         helo: str = "",
@@ -39,8 +39,7 @@ class SmtpTransport:
         if has_line_end(helo):
             raise ValueError("helo contains a line end")
         self._endpoint = Endpoint(host, port, security, ca_file, timeout)
-        self._user = user
-        self._password = password
+        self._credentials = credentials
         self._plaintext_password = plaintext_password
         self._helo = helo
         self._dot_timeout = dot_timeout
@@ -54,7 +53,7 @@ class SmtpTransport:
     @property
     def user(self) -> str:
         """The account we log in with, or an empty text."""
-        return self._user
+        return self._credentials.user if self._credentials else ""
 
     @contextmanager
     def session(self) -> Iterator[SmtpSession]:
@@ -71,14 +70,14 @@ class SmtpTransport:
         Raises:
             SmtpUnavailable, LoginRefused, InsecureConnection: nothing was sent.
         """
-        if self._user:
+        if self._credentials:
             self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
         connection: SmtpConnection | None = None
         try:
             connection = SmtpConnection(Wire(self._endpoint), self.host)
             connection.greet(self._helo, starttls=self._endpoint.security == "starttls")
-            if self._user:
-                connection.log_in(self._user, self._password() if self._password else "")
+            if self._credentials:
+                log_in(connection, self._credentials, plaintext_allowed=self._plaintext_password)
         except ConnectionLostError as problem:
             if connection is not None:
                 connection.drop()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 
 from gateway.errors import (
     GatewayError,
     InsecureConnection,
-    LoginRefused,
     OutcomeUnknown,
     Refused,
     SmtpUnavailable,
@@ -45,9 +43,9 @@ class SmtpConnection:
 
     def __init__(self, wire: Wire, host: str) -> None:
         self._wire = wire
-        self._host = host
+        self.host = host
         self._extensions: dict[str, str] = {}
-        self._secret = ""
+        self.secret = ""  # never to be repeated, should the host echo it
         self.open = True
 
     # ------------------------------------------------------------ opening
@@ -56,46 +54,39 @@ class SmtpConnection:
         """Reads the greeting, says EHLO (or HELO), and encrypts where that is asked for."""
         greeting = self._reply()
         if greeting.code != 220:
-            raise SmtpUnavailable(host=self._host, reason=_said(greeting))
+            raise SmtpUnavailable(host=self.host, reason=_said(greeting))
         name = helo or _address_literal(self._wire.local_address)
         self._hello(name)
         if not starttls:
             return
         if "STARTTLS" not in self._extensions:
-            raise InsecureConnection(host=self._host, reason="STARTTLS is not offered; a stripped connection?")
-        reply = self._command("STARTTLS")
+            raise InsecureConnection(host=self.host, reason="STARTTLS is not offered; a stripped connection?")
+        reply = self.command("STARTTLS")
         if reply.code != 220:
-            raise InsecureConnection(host=self._host, reason=f"STARTTLS was refused: {_said(reply)}")
+            raise InsecureConnection(host=self.host, reason=f"STARTTLS was refused: {_said(reply)}")
         self._wire.start_tls()
         self._hello(name)  # what was said before TLS may have been forged
 
-    def log_in(self, user: str, password: str) -> None:
-        """AUTH PLAIN, else LOGIN."""
-        offered = self._extensions.get("AUTH", "").upper().split()
-        if "PLAIN" in offered:
-            self._secret = _base64(f"\0{user}\0{password}")
-            reply = self._command(f"AUTH PLAIN {self._secret}")
-        elif "LOGIN" in offered:
-            self._secret = _base64(password)
-            reply = self._command("AUTH LOGIN")
-            for answer in (_base64(user), self._secret):
-                if reply.code == 334:
-                    reply = self._command(answer)
-        else:
-            raise LoginRefused(host=self._host, user=user, reason="neither AUTH PLAIN nor AUTH LOGIN is offered")
-        if reply.temporary:
-            raise SmtpUnavailable(host=self._host, reason=_said(reply))
-        if not reply.good:
-            raise LoginRefused(host=self._host, user=user, reason=_said(reply).replace(password or "\0", "***"))
-        self._secret = ""
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self._wire.encrypted
+
+    def extension(self, word: str) -> str:
+        """What the host said after ``word`` in EHLO; empty where it does not offer it."""
+        return self._extensions.get(word, "")
+
+    def command(self, text: str) -> Reply:
+        """Sends one command, or one answer to a challenge, and reads the reply."""
+        return self._lines(text)[0]
 
     def _hello(self, name: str) -> None:
         reply, lines = self._lines(f"EHLO {name}")
         self._extensions = {}
         if not reply.good:
-            reply = self._command(f"HELO {name}")
+            reply = self.command(f"HELO {name}")
             if not reply.good:
-                raise SmtpUnavailable(host=self._host, reason=_said(reply))
+                raise SmtpUnavailable(host=self.host, reason=_said(reply))
             return
         for line in lines[1:]:
             word, _, rest = line.replace("=", " ", 1).partition(" ")  # AUTH=PLAIN: what old hosts say
@@ -145,11 +136,11 @@ class SmtpConnection:
             reply = self._reply()
         except ConnectionLostError as problem:
             self._close()
-            raise OutcomeUnknown(host=self._host, reason=problem) from problem
+            raise OutcomeUnknown(host=self.host, reason=problem) from problem
         self._wire.restore_timeout()
         if 200 <= reply.code < 400 and not reply.good:
             self._close()
-            raise OutcomeUnknown(host=self._host, reason=f"an answer that is none: {_said(reply)}")
+            raise OutcomeUnknown(host=self.host, reason=f"an answer that is none: {_said(reply)}")
         if not reply.good:
             raise self._refusal("all recipients", reply)
         return reply
@@ -184,7 +175,7 @@ class SmtpConnection:
         elif not _ascii_envelope(mail) and "SMTPUTF8" not in self._extensions:
             problem = "553 5.6.7 an address is not ASCII and the host offers no SMTPUTF8 (nothing was sent)"
         if problem:
-            raise Refused(host=self._host, recipient=", ".join(mail.recipients), reply=problem)
+            raise Refused(host=self.host, recipient=", ".join(mail.recipients), reply=problem)
 
     def _mail_from(self, mail: OutgoingMail, content: bytes) -> str:
         command = f"MAIL FROM:<{mail.envelope_sender}>"
@@ -206,7 +197,7 @@ class SmtpConnection:
             hopeless = place == 1 + recipients and not any(each.good for each in replies[1:])
             if hopeless or (replies and (replies[-1].code == 421 or not replies[0].good)):
                 break
-            replies.append(self._command(command))
+            replies.append(self.command(command))
         self.open = self.open and replies[-1].code != 421
         return replies
 
@@ -228,7 +219,7 @@ class SmtpConnection:
                 # Pipelined DATA was taken although no recipient was: RFC 2920 section 3.1 wants a lone dot.
                 self._wire.write(b".\r\n")
                 self._reply()
-            if not self._command("RSET").good:
+            if not self.command("RSET").good:
                 self._close()
         except ConnectionLostError:
             self._close()
@@ -242,22 +233,19 @@ class SmtpConnection:
         self._close()
         if reply.code >= 400:
             return self._refusal("all recipients", reply)
-        return SmtpUnavailable(host=self._host, reason=f"{problem} (before the final dot)")
+        return SmtpUnavailable(host=self.host, reason=f"{problem} (before the final dot)")
 
     def _refusal(self, recipient: str, reply: Reply) -> GatewayError:
         if reply.code == 421:
             self._close()
         if reply.temporary:
-            return TemporarilyRefused(host=self._host, recipient=recipient, reply=_said(reply))
+            return TemporarilyRefused(host=self.host, recipient=recipient, reply=_said(reply))
         if 500 <= reply.code < 600:
-            return Refused(host=self._host, recipient=recipient, reply=_said(reply))
+            return Refused(host=self.host, recipient=recipient, reply=_said(reply))
         self._close()  # a reply that makes no sense here: out of step, never to be trusted again
-        return SmtpUnavailable(host=self._host, reason=f"an answer that makes no sense here: {_said(reply)}")
+        return SmtpUnavailable(host=self.host, reason=f"an answer that makes no sense here: {_said(reply)}")
 
     # ------------------------------------------------------------ speaking
-
-    def _command(self, text: str) -> Reply:
-        return self._lines(text)[0]
 
     def _lines(self, command: str) -> tuple[Reply, list[str]]:
         if has_line_end(command):
@@ -276,9 +264,9 @@ class SmtpConnection:
             found = _REPLY.fullmatch(line)
             if found is None or (code and found[1] != code):
                 self.open = False
-                raise ConnectionLostError(f"not an SMTP reply: {readable(line, secret=self._secret)}")
+                raise ConnectionLostError(f"not an SMTP reply: {readable(line, secret=self.secret)}")
             code = found[1]
-            lines.append(readable(found[3], secret=self._secret))
+            lines.append(readable(found[3], secret=self.secret))
             if found[2] != b"-":
                 return Reply(int(code), " ".join(each for each in lines if each)), lines
         self.open = False
@@ -291,10 +279,6 @@ class SmtpConnection:
 
 def _said(reply: Reply) -> str:
     return f"{reply.code} {reply.text}".strip()
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def _address_literal(address: str) -> str:

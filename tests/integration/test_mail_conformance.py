@@ -14,7 +14,7 @@ from gateway.errors import MailboxUnavailable, Refused
 from gateway.mail.host import MailHost
 from gateway.mail.maildir import MaildirMailbox
 from gateway.mail.memory import MemoryMailbox, MemoryTransport
-from gateway.mail.model import Listed, Mailbox, OutgoingMail, Transport
+from gateway.mail.model import Credentials, Listed, Mailbox, OutgoingMail, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 
@@ -60,7 +60,8 @@ def box(request, tmp_path):
     elif kind.startswith("embedded"):
         with MailHost({US: "secret"}, pipelining=kind == "embedded") as host:
             mailbox = Pop3Mailbox(
-                name="box", host=host.host, port=host.pop3_port, security="none", user=US, password=lambda: "secret",
+                name="box", host=host.host, port=host.pop3_port, security="none",
+                credentials=Credentials(US, lambda: "secret"),
                 plaintext_password=True, timeout=20.0,
             )  # fmt: skip
             yield Box(mailbox, lambda raw: host.deliver(US, raw), lambda: len(host.waiting(US)))
@@ -90,7 +91,7 @@ def _dovecot(dovecot, kind):
     stls = kind == "dovecot-stls"
     mailbox = Pop3Mailbox(
         name="box", host=dovecot.host, port=dovecot.pop3_port if stls else dovecot.pop3s_port,
-        security="starttls" if stls else "tls", user=account.name, password=lambda: account.password,
+        security="starttls" if stls else "tls", credentials=Credentials(account.name, lambda: account.password),
         ca_file=str(dovecot.ca_file), timeout=20.0,
     )  # fmt: skip
     return Box(mailbox, account.put, lambda: len(account.waiting()))
@@ -128,7 +129,7 @@ def _embedded_way(kind, directory):
     tls = certificates.make(directory / "tls")
     with MailHost(accounts, tls=tls.context(), require_login=True) as host:
         transport = SmtpTransport(
-            host=host.host, port=host.smtp_port, security="starttls", user=US, password=lambda: "secret",
+            host=host.host, port=host.smtp_port, security="starttls", credentials=Credentials(US, lambda: "secret"),
             ca_file=str(tls.ca_file), timeout=20.0,
         )  # fmt: skip
         yield Way(transport, ("one@example.test", US), "bad@example.test", lambda who: list(host.waiting(who)))

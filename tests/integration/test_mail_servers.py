@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.errors import InsecureConnection, LoginRefused, MailboxBusy, Refused, TemporarilyRefused
-from gateway.mail.model import OutgoingMail
+from gateway.mail.model import Credentials, OutgoingMail
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.integration
 def mailbox(dovecot, account, **changes):
     settings = {
         "name": "dovecot", "host": dovecot.host, "port": dovecot.pop3_port, "security": "starttls",
-        "user": account.name, "password": lambda: account.password, "ca_file": str(dovecot.ca_file), "timeout": 20.0,
+        "credentials": Credentials(account.name, lambda: account.password),
+        "ca_file": str(dovecot.ca_file), "timeout": 20.0,
     }  # fmt: skip
     return Pop3Mailbox(**settings | changes)
 
@@ -63,7 +64,7 @@ def test_dovecot_is_refused_when_its_certificate_is_not_ours(dovecot, security):
 
 
 def test_dovecot_refuses_a_wrong_password(dovecot):
-    box = mailbox(dovecot, dovecot.account(), password=lambda: "wrong")
+    box = mailbox(dovecot, dovecot.account(), credentials=Credentials("somebody@example.test", lambda: "wrong"))
     with pytest.raises(LoginRefused) as caught, box.session():
         pass
     assert "wrong" not in str(caught.value)

@@ -14,6 +14,7 @@ from gateway.ledger import tables
 from gateway.ledger.database import open_engine, upgrade, writing
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.mail.host import MailHost
+from gateway.mail.model import Credentials
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 from gateway.settings import MailboxSettings, SmtpSettings, parse_settings, template_settings
@@ -237,8 +238,7 @@ def pop3(host, password="right"):
         host=host.host,
         port=host.pop3_port,
         security="none",
-        user=US,
-        password=lambda: password,
+        credentials=Credentials(US, lambda: password),
         plaintext_password=True,
         timeout=10,
     )
@@ -273,7 +273,9 @@ def test_a_host_name_that_nobody_knows_is_told(settings):
 
 
 def test_every_host_is_checked_even_when_one_is_away(app, host):
-    away = Pop3Mailbox(name="gone", host="127.0.0.1", port=1, security="none", user="", password=str, timeout=5)
+    away = Pop3Mailbox(
+        name="gone", host="127.0.0.1", port=1, security="none", credentials=Credentials("", str), timeout=5
+    )
     app.settings = replace(
         app.settings,
         mailboxes=(replace(box("127.0.0.1"), name="gone"), box(host.host)),
@@ -300,8 +302,7 @@ def test_an_smtp_host_is_logged_in_to_and_nothing_is_sent(host):
             host=host.host,
             port=host.smtp_port,
             security="none",
-            user=US,
-            password=lambda: password,
+            credentials=Credentials(US, lambda: password),
             plaintext_password=True,
             helo="x.example",
         )

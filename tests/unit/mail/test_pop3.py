@@ -11,6 +11,7 @@ from servers import certificates
 from gateway.errors import InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
 from gateway.mail.host import MailHost
 from gateway.mail.host.faults import Fault
+from gateway.mail.model import Credentials
 from gateway.mail.pop3 import Pop3Mailbox
 
 PIPELINING = ("+OK", "USER", "UIDL", "PIPELINING", ".")
@@ -18,8 +19,8 @@ PIPELINING = ("+OK", "USER", "UIDL", "PIPELINING", ".")
 
 def mailbox(port, **changes):
     settings = {
-        "name": "box", "host": "127.0.0.1", "port": port, "security": "none", "user": "edi", "plaintext_password": True,
-        "password": lambda: "s3cret", "timeout": 5.0, "commit_timeout": 5.0,
+        "name": "box", "host": "127.0.0.1", "port": port, "security": "none", "plaintext_password": True,
+        "credentials": Credentials("edi", lambda: "s3cret"), "timeout": 5.0, "commit_timeout": 5.0,
     }  # fmt: skip
     return Pop3Mailbox(**settings | changes)
 
@@ -388,7 +389,7 @@ def test_a_line_end_never_gets_into_a_command(scripted):
         talk.hear()
 
     server = scripted(script)
-    with pytest.raises(LoginRefused), mailbox(server.port, user="edi\r\nDELE 1").session():
+    with pytest.raises(LoginRefused), mailbox(server.port, credentials=Credentials("edi\r\nDELE 1", str)).session():
         pass
     assert server.heard == ["CAPA"]
 

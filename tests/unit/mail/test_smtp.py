@@ -14,7 +14,7 @@ from gateway.errors import (
     SmtpUnavailable,
     TemporarilyRefused,
 )
-from gateway.mail.model import OutgoingMail
+from gateway.mail.model import Credentials, OutgoingMail
 from gateway.mail.smtp import SmtpTransport, stuffed
 
 RAW = b"Subject: x\r\n\r\nhello\r\n"
@@ -345,14 +345,14 @@ def test_a_host_without_starttls_gets_neither_password_nor_mail(scripted):
 
     server = scripted(script)
     with pytest.raises(InsecureConnection):
-        send(server.port, security="starttls", user="us", password=lambda: "s3cret")
+        send(server.port, security="starttls", credentials=Credentials("us", lambda: "s3cret"))
     assert [line.partition(" ")[0] for line in server.heard] == ["EHLO"]
 
 
 def test_a_password_is_never_sent_in_clear_unless_the_setting_allows_it(scripted):
     server = scripted(lambda talk: greet(talk, "AUTH PLAIN"))
     with pytest.raises(InsecureConnection):
-        send(server.port, user="us", password=lambda: "s3cret")
+        send(server.port, credentials=Credentials("us", lambda: "s3cret"))
     assert server.connections == 0
 
 
@@ -371,7 +371,7 @@ def test_login_by_plain_or_login(scripted, mechanism):
         talk.say("235 welcome")
         take(talk)
 
-    assert send(scripted(script).port, user="us", password=lambda: "s3cret", plaintext_password=True).reply
+    assert send(scripted(script).port, credentials=Credentials("us", lambda: "s3cret"), plaintext_password=True).reply
 
 
 @pytest.mark.parametrize(
@@ -384,13 +384,13 @@ def test_a_refused_login_says_why_without_the_password(scripted, reply, fault):
         talk.say(reply)
 
     with pytest.raises(fault) as caught:
-        send(scripted(script).port, user="us", password=lambda: "s3cret", plaintext_password=True)
+        send(scripted(script).port, credentials=Credentials("us", lambda: "s3cret"), plaintext_password=True)
     assert "s3cret" not in str(caught.value)
 
 
 def test_a_host_that_offers_no_login_is_told(scripted):
     with pytest.raises(LoginRefused):
-        send(scripted(greet).port, user="us", password=lambda: "s3cret", plaintext_password=True)
+        send(scripted(greet).port, credentials=Credentials("us", lambda: "s3cret"), plaintext_password=True)
 
 
 @pytest.mark.parametrize(
