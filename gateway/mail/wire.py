@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import time
@@ -120,13 +121,13 @@ class Wire:
         except OSError as problem:
             raise ConnectionLostError(f"lost while sending: {problem}") from problem
 
-    def line(self) -> bytes:
+    def line(self, limit: int = LINE) -> bytes:
         """The next line without its line end (CR LF, or a bare LF from a host that knows no better)."""
         searched = self._start
         deadline: float | None = None
         while (end := self._buffer.find(b"\n", searched)) < 0:
-            if len(self._buffer) - self._start > LINE:
-                raise ConnectionLostError(f"a reply line of more than {LINE} bytes")
+            if len(self._buffer) - self._start > limit:
+                raise ConnectionLostError(f"a reply line of more than {limit} bytes")
             searched = len(self._buffer)
             # A host that drips one byte now and then must not hold us for ever.
             now = time.monotonic()
@@ -166,6 +167,43 @@ class Wire:
             return None
         content = content.removeprefix(b".").replace(b"\r\n.", b"\r\n")
         return content if len(content) <= limit else None
+
+    def exactly(self, count: int) -> bytes:
+        """The next ``count`` bytes, whatever they are (an IMAP literal, RFC 3501 section 4.3)."""
+        began = time.monotonic()
+        while len(self._buffer) - self._start < count:
+            self._check_pace(began, len(self._buffer) - self._start)
+            self._receive()
+        content = bytes(memoryview(self._buffer)[self._start : self._start + count])
+        self._start += count
+        return content
+
+    def skip(self, count: int) -> None:
+        """Reads the next ``count`` bytes and throws them away; the memory stays small."""
+        began = time.monotonic()
+        rest = count
+        while rest > len(self._buffer) - self._start:
+            rest -= len(self._buffer) - self._start
+            self._start = len(self._buffer)
+            self._check_pace(began, count - rest)
+            self._receive()
+        self._start += rest
+
+    def wait(self, seconds: float, interrupt: int) -> bool:
+        """Waits for something to read, at most ``seconds``; False when nothing came.
+
+        Args:
+            seconds: how long.
+            interrupt: a file descriptor that ends the wait as soon as it can be read.
+        """
+        if self._start < len(self._buffer) or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        watched: list[socket.socket | int] = [self._socket, interrupt]
+        try:
+            ready, _, _ = select.select(watched, [], [], seconds)
+        except (OSError, ValueError) as problem:
+            raise ConnectionLostError(f"lost while waiting: {problem}") from problem
+        return self._socket in ready
 
     def has_unread(self) -> bool:
         """Whether bytes wait that nobody asked for, or the other side has closed. Never blocks."""
