@@ -10,8 +10,9 @@ that ends with it::
     ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
     │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
+    │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
-    │   └── NotInstalled
+    │   └── NotInstalled, CertificateUnusable, CertificateUnreadable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, DatabaseUnavailable
@@ -20,9 +21,13 @@ that ends with it::
     │   └── HomeInUse
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
     │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
-    │   ├── ContentDamaged, ContentMissing
+    │   ├── LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
     │   ├── SenderAmbiguous, SenderUnknown, IdentityUnknown, IdentityMismatch, ReceiverNotUs
     │   ├── PartnerNotActive, UnexpectedType, UsageMismatch
+    │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
+    │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
+    │   │   ├── CannotDecrypt, AlgorithmRefused
+    │   │   └── DecompressionFailed, CompressionBomb
     │   └── NotX12, DuplicateNumber, AcknowledgmentUnmatched, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -57,12 +62,15 @@ from gateway.errors.hosts import (
 )
 from gateway.errors.received import (
     AcknowledgmentUnmatched,
+    ArchiveLocked,
+    ArchiveRefused,
     ContentDamaged,
     ContentMissing,
     DuplicateNumber,
     HeadersTooLarge,
     IdentityMismatch,
     IdentityUnknown,
+    LoopDetected,
     MessageFault,
     MessageMalformed,
     MessageTooLarge,
@@ -90,7 +98,22 @@ from gateway.errors.requests import (
     SeparatorInData,
     UsageFault,
 )
+from gateway.errors.security import (
+    AlgorithmRefused,
+    CannotDecrypt,
+    CertificateUnreadable,
+    CertificateUnusable,
+    CompressionBomb,
+    DecompressionFailed,
+    SecurityFault,
+    SecurityMalformed,
+    SignatureInvalid,
+    SignerRefused,
+    SignerUnknown,
+)
 from gateway.errors.setup import (
+    CertificateMissing,
+    CertificateUnreadable,
     ConfigurationFault,
     GuidelineInvalid,
     HomeExists,
@@ -98,6 +121,8 @@ from gateway.errors.setup import (
     MigrationsBehind,
     NoAgreement,
     NotInstalled,
+    OwnKeyMissing,
+    OwnKeyUnusable,
     ProfileInvalid,
     ProfileOverlap,
     SecretMissing,
@@ -108,10 +133,19 @@ from gateway.errors.setup import (
 
 __all__ = [
     "AcknowledgmentUnmatched",
+    "ArchiveLocked",
+    "ArchiveRefused",
+    "AlgorithmRefused",
+    "CannotDecrypt",
+    "CertificateMissing",
+    "CertificateUnreadable",
+    "CertificateUnusable",
+    "CompressionBomb",
     "ConfigurationFault",
     "ContentDamaged",
     "ContentMissing",
     "DatabaseUnavailable",
+    "DecompressionFailed",
     "DeliveryFailed",
     "DocumentFault",
     "DocumentInvalid",
@@ -130,6 +164,7 @@ __all__ = [
     "InsecureConnection",
     "KeyReused",
     "LoginRefused",
+    "LoopDetected",
     "MailboxBusy",
     "MailboxUnavailable",
     "MessageFault",
@@ -143,6 +178,8 @@ __all__ = [
     "NotInstalled",
     "NotX12",
     "OutcomeUnknown",
+    "OwnKeyMissing",
+    "OwnKeyUnusable",
     "PartnerNotActive",
     "ProcessingFailed",
     "ProfileInvalid",
@@ -152,12 +189,17 @@ __all__ = [
     "Refused",
     "SecretMissing",
     "SecretUnreadable",
+    "SecurityFault",
+    "SecurityMalformed",
     "SenderAmbiguous",
     "SenderUnknown",
     "SendingFault",
     "SeparatorInData",
     "SettingsInvalid",
     "Side",
+    "SignatureInvalid",
+    "SignerRefused",
+    "SignerUnknown",
     "SmtpUnavailable",
     "StructureTooDeep",
     "TemporarilyRefused",

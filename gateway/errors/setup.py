@@ -63,6 +63,30 @@ class SecretUnreadable(ConfigurationFault):
     advice = "Restore the key file that belongs to this ledger, or set the secret again."
 
 
+class CertificateUnreadable(ConfigurationFault):
+    code = "certificate.unreadable"
+    sentence = "{name} holds no certificate that can be used: {reason}"
+    advice = "Ask the partner for the certificate as PEM, DER, .p7b, .p7c or PKCS #12."
+
+
+class CertificateMissing(ConfigurationFault):
+    code = "certificate.missing"
+    sentence = "{partner} has no trusted certificate that is valid now and fit to {use}."
+    advice = "`gateway partner certificate list {partner}` shows what there is; add and trust one."
+
+
+class OwnKeyMissing(ConfigurationFault):
+    code = "key.missing"
+    sentence = "There is no key of ours for S/MIME {which}."
+    advice = "Make one with `gateway key generate`, or import one with `gateway key import`."
+
+
+class OwnKeyUnusable(ConfigurationFault):
+    code = "key.unusable"
+    sentence = "The key {name} cannot be used: {reason}"
+    advice = "`gateway key list` shows all keys; import it again from a backup, or generate another."
+
+
 class UnknownPartner(ConfigurationFault):
     code = "partner.unknown"
     sentence = "There is no trading partner named {partner}."
