@@ -12,7 +12,7 @@ that ends with it::
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
-    │   └── NotInstalled, CertificateUnusable, CertificateUnreadable
+    │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, DatabaseUnavailable
@@ -101,7 +101,6 @@ from gateway.errors.requests import (
 from gateway.errors.security import (
     AlgorithmRefused,
     CannotDecrypt,
-    CertificateUnreadable,
     CertificateUnusable,
     CompressionBomb,
     DecompressionFailed,

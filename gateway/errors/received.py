@@ -45,10 +45,28 @@ class MessageMalformed(MessageFault):
     advice = "Look at the raw message; ask the partner to send it again from another mail client."
 
 
+class LoopDetected(MessageFault):
+    code = "message.loop"
+    sentence = "The message runs in circles: {reason}"
+    advice = "Nothing was answered. Find the forwarding rule that brings our mail back, then discard it here."
+
+
 class ContentDamaged(MessageFault):
     code = "content.damaged"
     sentence = "The part {part} cannot be decoded without guessing: {reason}"
     advice = "Ask the partner to send the file again as an attachment."
+
+
+class ArchiveRefused(MessageFault):
+    code = "content.archive-refused"
+    sentence = "The archive {name} is not opened: {reason}"
+    advice = "Ask the partner to send the files themselves, or raise the limits.decompressed keys and release it."
+
+
+class ArchiveLocked(MessageFault):
+    code = "content.archive-locked"
+    sentence = "The archive {name} can only be opened with a password."
+    advice = "Ask the partner to send the file without a password, secured by S/MIME where it must be secret."
 
 
 class ContentMissing(MessageFault):

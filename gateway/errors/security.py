@@ -1,0 +1,86 @@
+"""Faults of S/MIME layers (RFC 8551, AS1): of messages that we received, and of certificates that we were given.
+
+Each fault of a message also carries its ``disposition``: the modifier with which a receipt answers it (RFC 3335
+section 5.2, RFC 5402 section 5, after ``failed/Failure:`` or ``processed/Error:``).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gateway.errors.received import MessageFault
+from gateway.errors.setup import ConfigurationFault
+
+
+class SecurityFault(MessageFault):
+    """An S/MIME layer of a message cannot be opened or does not prove what it should."""
+
+    code = "security"
+    sentence = "The message's security layer cannot be opened: {reason}"
+    advice = "Look at the raw message; ask the partner what it sent."
+    disposition: ClassVar[str] = "unexpected-processing-error"
+
+
+class SecurityMalformed(SecurityFault):
+    code = "security.malformed"
+    sentence = "The S/MIME layer cannot be read: {reason}"
+    advice = "Ask the partner to send it again; if it comes the same, its S/MIME software is at fault."
+
+
+class SignatureInvalid(SecurityFault):
+    code = "signature.invalid"
+    sentence = "The signature does not hold: {reason}"
+    advice = "The content was changed on the way, or forged. Ask the partner to send it again; never release it unseen."
+    disposition = "integrity-check-failed"
+
+
+class SignerUnknown(SecurityFault):
+    code = "signature.signer-unknown"
+    sentence = "The message is signed by {signer}, which is no certificate that the partner's profile trusts."
+    advice = (
+        "Confirm the fingerprint with the partner by telephone, add the certificate "
+        "(`gateway partner certificate`), and release the message."
+    )
+    disposition = "authentication-failed"
+
+
+class SignerRefused(SecurityFault):
+    code = "signature.signer-refused"
+    sentence = "The certificate {signer} cannot vouch for the message: {reason}"
+    advice = "Ask the partner for its current certificate."
+    disposition = "authentication-failed"
+
+
+class CannotDecrypt(SecurityFault):
+    """One fault, in one wording, for a missing key, a wrong key and damaged content: the answer is no oracle."""
+
+    code = "encryption.cannot-decrypt"
+    sentence = "No key of ours opens the message; it names as recipients: {recipients}."
+    advice = "Check that the partner encrypts for our current certificate and ask it to send the message again."
+    disposition = "decryption-failed"
+
+
+class AlgorithmRefused(SecurityFault):
+    code = "security.algorithm"
+    sentence = "The message uses {algorithm}, which is {reason}."
+    advice = "Ask the partner for a stronger algorithm, or allow weak ones in the agreement if you must."
+    disposition = "insufficient-message-security"
+
+
+class DecompressionFailed(SecurityFault):
+    code = "compression.damaged"
+    sentence = "The compressed content cannot be unpacked: {reason}"
+    advice = "Ask the partner to send it again, without compression if need be."
+    disposition = "decompression-failed"
+
+
+class CompressionBomb(DecompressionFailed):
+    code = "compression.past-bounds"
+    sentence = "The compressed content grows past its bounds: {reason}"
+    advice = "No honest EDI does this; if it is one, raise limits.decompressed or limits.decompression_ratio."
+
+
+class CertificateUnusable(ConfigurationFault):
+    code = "certificate.unusable"
+    sentence = "The certificate {name} cannot be used: {reason}"
+    advice = "Get a certificate that is valid and made for the purpose, or choose another key."

@@ -1,0 +1,348 @@
+"""X.509 certificates and our own keys: read from files, described for people, made. Pure: bytes in, values out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.errors import CertificateUnreadable, CertificateUnusable, GatewayError
+
+LARGEST_FILE = 1_000_000  # bytes; a bundle of a few hundred certificates
+MOST_CERTIFICATES = 200
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]{1,200000}-----END \1-----")
+_CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
+_KEY_USAGES = {
+    "digital_signature": "digital signature",
+    "content_commitment": "non-repudiation",
+    "key_encipherment": "key encipherment",
+    "data_encipherment": "data encipherment",
+    "key_agreement": "key agreement",
+    "key_cert_sign": "certificate signing",
+    "crl_sign": "CRL signing",
+}
+_EXTENDED_USAGES = {
+    ExtendedKeyUsageOID.EMAIL_PROTECTION: "e-mail protection",
+    ExtendedKeyUsageOID.CLIENT_AUTH: "client authentication",
+    ExtendedKeyUsageOID.SERVER_AUTH: "server authentication",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "any",
+}
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate (DER) with its private key (unencrypted PKCS #8, DER). The key never shows in a repr."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FileContents:
+    """What a certificate file held: certificates (DER) in its order, and our own key with its certificate."""
+
+    certificates: tuple[bytes, ...]
+    key_pair: KeyPair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A certificate in words. Times are ms since 1970 UTC; ``fingerprint`` is SHA-256 of the DER, lower-case hex."""
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    serial: str  # hex
+    emails: tuple[str, ...]  # rfc822Names of the SAN
+    names: tuple[str, ...]  # its other names
+    not_before: int
+    not_after: int
+    key: str  # "RSA 2048", "EC secp256r1"
+    usages: tuple[str, ...]
+    authority: bool
+    self_signed: bool
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_certificates(data: bytes, password: str = "", name: str = "the file") -> FileContents:
+    """Reads PEM (one or many, with or without a key), DER, PKCS #7 (.p7b, .p7c) or PKCS #12 (.p12, .pfx).
+
+    Certificates come back in the order of the file, each once; of a PKCS #12 file its own certificate is the first.
+
+    Raises:
+        CertificateUnreadable: when nothing can be read, the password is wrong, or a key fits no certificate.
+    """
+    if len(data) > LARGEST_FILE:
+        raise CertificateUnreadable(name=name, reason=f"it has more than {LARGEST_FILE} bytes")
+    with _reading(name):
+        certificates, key = _from_pem(data, password) if b"-----BEGIN " in data else _from_der(data, password)
+    certificates = list(dict.fromkeys(certificates))
+    if not certificates:
+        raise CertificateUnreadable(name=name, reason="there is no certificate in it")
+    if len(certificates) > MOST_CERTIFICATES:
+        raise CertificateUnreadable(name=name, reason=f"more than {MOST_CERTIFICATES} certificates")
+    with _reading(name):
+        pair = None if key is None else _pair(certificates, key, name)
+        for each in certificates:
+            load(each)
+    return FileContents(tuple(certificates), pair)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except CertificateUnusable as problem:
+        raise CertificateUnreadable(name=name, reason=problem.details["reason"]) from problem
+    except GatewayError:
+        raise
+    except Exception as problem:
+        raise CertificateUnreadable(name=name, reason=_first_line(problem)) from problem
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().partition("\n")[0] or type(problem).__name__)[:200]
+
+
+def _from_pem(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
+    certificates: list[bytes] = []
+    key: bytes | None = None
+    for match in _PEM.finditer(data):
+        if match[1] in _CERTIFICATE_LABELS:
+            certificates.append(_der_of(x509.load_pem_x509_certificate(match[0])))
+        elif match[1] in {b"PKCS7", b"CMS"}:
+            certificates += map(_der_of, pkcs7.load_pem_pkcs7_certificates(match[0].replace(b"CMS", b"PKCS7")))
+        elif match[1].endswith(b"PRIVATE KEY"):
+            encrypted = b"ENCRYPTED" in match[0][:200]
+            secret = serialization.load_pem_private_key(match[0], password.encode() if encrypted else None)
+            key = _pkcs8(secret)
+    return certificates, key
+
+
+def _from_der(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
+    """DER has no label: each form is tried, the strictest first."""
+    try:
+        return [_der_of(x509.load_der_x509_certificate(data))], None
+    except ValueError:
+        pass
+    if b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in data[:40]:  # the OID of signed-data
+        return [_der_of(each) for each in pkcs7.load_der_pkcs7_certificates(data)], None
+    secret, own, others = pkcs12.load_key_and_certificates(data, password.encode() if password else None)
+    certificates = [*([own] if own is not None else []), *others]
+    return [_der_of(each) for each in certificates], None if secret is None else _pkcs8(secret)
+
+
+def _pair(certificates: list[bytes], key: bytes, name: str) -> KeyPair:
+    public = _public_bytes(load_key(key).public_key())
+    for each in certificates:
+        if _public_bytes(load(each).public_key()) == public:
+            return KeyPair(each, key)
+    raise CertificateUnreadable(name=name, reason="its key belongs to none of its certificates")
+
+
+def _der_of(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _pkcs8(key: object) -> bytes:
+    if not isinstance(key, PrivateKey):
+        raise CertificateUnusable(name="key", reason="only RSA and EC keys can be used")
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _public_bytes(key: object) -> bytes:
+    if not isinstance(key, PublicKey):
+        raise CertificateUnusable(name="key", reason="only RSA and EC keys can be used")
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@lru_cache(maxsize=256)
+def load(der: bytes) -> x509.Certificate:
+    """A certificate as an object, kept for the next message of the same partner.
+
+    Raises:
+        CertificateUnusable: when it is no X.509 certificate.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd serial numbers and the like are no news about a stranger's bytes
+            certificate = x509.load_der_x509_certificate(der)
+            certificate.extensions, certificate.subject, certificate.issuer, certificate.public_key()
+    except Exception as problem:
+        raise CertificateUnusable(name=fingerprint(der)[:16], reason=_first_line(problem)) from problem
+    return certificate
+
+
+@lru_cache(maxsize=32)
+def load_key(key: bytes) -> PrivateKey:
+    """A private key as an object; checking an RSA key costs more than a signature, so it is done once.
+
+    Raises:
+        CertificateUnusable: when it is no RSA or EC key in PKCS #8.
+    """
+    try:
+        found = serialization.load_der_private_key(key, None)
+    except Exception as problem:
+        raise CertificateUnusable(name="key", reason="it is no private key in PKCS #8") from problem
+    if not isinstance(found, PrivateKey):
+        raise CertificateUnusable(name="key", reason="only RSA and EC keys can be used")
+    return found
+
+
+# ---------------------------------------------------------------- describing
+
+
+def fingerprint(der: bytes) -> str:
+    """SHA-256 of the DER, in lower-case hex."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def describe(der: bytes) -> Description:
+    """What a certificate says, in words.
+
+    Raises:
+        CertificateUnusable: when it is no X.509 certificate.
+    """
+    certificate = load(der)
+    emails, names = _alternative_names(certificate)
+    return Description(
+        fingerprint=fingerprint(der),
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial=f"{certificate.serial_number:x}",
+        emails=emails,
+        names=names,
+        not_before=_milliseconds(certificate.not_valid_before_utc),
+        not_after=_milliseconds(certificate.not_valid_after_utc),
+        key=_key_in_words(certificate),
+        usages=_usages(certificate),
+        authority=is_authority(certificate),
+        self_signed=certificate.subject == certificate.issuer,
+    )
+
+
+def emails_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The e-mail addresses in the subject alternative name, as written."""
+    return _alternative_names(certificate)[0]
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether a certificate may vouch for others (basicConstraints)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), ()
+    emails = tuple(str(each.value) for each in found if isinstance(each, x509.RFC822Name))
+    return emails, tuple(str(each.value) for each in found if not isinstance(each, x509.RFC822Name))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _key_in_words(certificate: x509.Certificate) -> str:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    return type(key).__name__.removesuffix("PublicKey")
+
+
+def _usages(certificate: x509.Certificate) -> tuple[str, ...]:
+    words: list[str] = []
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.KeyUsage):
+            words += [word for name, word in _KEY_USAGES.items() if getattr(value, name)]
+        elif isinstance(value, x509.ExtendedKeyUsage):
+            words += [_EXTENDED_USAGES.get(each, each.dotted_string) for each in value]
+    return tuple(words)
+
+
+# ---------------------------------------------------------------- making
+
+
+def make_key_pair(name: str, address: str, *, at: float, kind: str = "rsa-3072", days: int = 1095) -> KeyPair:
+    """A new key of our own and its self-signed certificate, for signing and for being written to.
+
+    ``kind`` is rsa-2048, rsa-3072, rsa-4096 or ec-p256 (signs only: nobody can encrypt mail for it with RSA key
+    transport). ``at`` is seconds since 1970 UTC; ``address`` becomes the e-mail address in the SAN.
+
+    Raises:
+        CertificateUnusable: for another kind, or a name or address that no certificate can hold.
+    """
+    if days < 1 or days > 7300:
+        raise CertificateUnusable(name=name, reason="it must be valid for 1 to 7300 days")
+    key = _new_key(kind)
+    try:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = _self_signed(key, subject, x509.RFC822Name(address), datetime.fromtimestamp(at, UTC), days)
+    except (ValueError, OverflowError) as problem:
+        raise CertificateUnusable(name=name, reason=_first_line(problem)) from problem
+    return KeyPair(_der_of(certificate), _pkcs8(key))
+
+
+def _new_key(kind: str) -> PrivateKey:
+    if kind == "ec-p256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if kind in {"rsa-2048", "rsa-3072", "rsa-4096"}:
+        return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:]))
+    raise CertificateUnusable(name=kind, reason="a key is rsa-2048, rsa-3072, rsa-4096 or ec-p256")
+
+
+def _self_signed(
+    key: PrivateKey, subject: x509.Name, address: x509.RFC822Name, start: datetime, days: int
+) -> x509.Certificate:
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=isinstance(key, rsa.RSAPrivateKey),
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - timedelta(hours=1))  # the partner's clock may be behind
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(identifier, critical=False)
+        .sign(key, hashes.SHA256())
+    )
