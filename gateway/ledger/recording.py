@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Table, bindparam, case, func, select, text, update
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
+from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
 
 Row = dict[str, Any]
@@ -76,11 +76,24 @@ class Recorder:
 
     # ------------------------------------------------------------ rows
 
-    def keep(self, data: bytes) -> str:
-        """Keeps raw bytes, once, and returns their SHA-256 in hexadecimal: their name for ever."""
-        name = hashlib.sha256(data).hexdigest()
-        self._rows["content"].append({"sha256": name, "size": len(data), "at": self.now, "bytes": data})
+    def keep(self, data: Raw, name: str = "") -> str:
+        """Keeps raw bytes, once, and returns their SHA-256 in hexadecimal: their name for ever.
+
+        Args:
+            data: the bytes; big ones are written at once, in pieces.
+            name: their SHA-256, where the caller has computed it.
+        """
+        name = name or hashlib.sha256(data).hexdigest()
+        if len(data) > archive.WHOLE:
+            self.keep_pieces(archive.slices(data), name, len(data))
+        else:
+            row = {"sha256": name, "size": len(data), "at": self.now, "bytes": bytes(data), "pieces": 0}
+            self._rows["content"].append(row)
         return name
+
+    def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int) -> None:
+        """Keeps what is too big for memory under its SHA-256, written at once, a piece at a time."""
+        archive.keep_pieces(self.connection, name, size, self.now, pieces)
 
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
@@ -171,7 +184,7 @@ class Recorder:
                 continue
             if table in _MAY_EXIST:
                 rows = _without_repeats(table, rows)
-                self.connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+                self.connection.execute(self._offer(table), rows)
             else:
                 self.connection.execute(table.insert(), rows)
             self._rows[table.name] = []
@@ -207,8 +220,22 @@ class Recorder:
         self._taken.clear()
 
     def _insert(self, table: Table) -> Any:
-        """The dialect's INSERT, which knows ON CONFLICT."""
-        return (sqlite if self.connection.dialect.name == "sqlite" else postgresql).insert(table)
+        return archive.insert(self.connection, table)
+
+    def _offer(self, table: Table) -> Any:
+        """INSERT of what may be there already. A mail that had gone from its server counts from now when it is back."""
+        offer = self._insert(table)
+        if table is not tables.sighting:
+            return offer.on_conflict_do_nothing()
+        was_gone = table.c.state == "deleted"
+        return offer.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={
+                "state": offer.excluded.state,
+                "size": offer.excluded.size,
+                "at": case((was_gone, offer.excluded.at), else_=table.c.at),
+            },
+        )
 
     def _take_id(self, table: Table) -> int:
         taken = next(self._free.get(table.name, iter(())), None)
@@ -283,21 +310,12 @@ class Ledger:
         Raises:
             KeyError: they were never kept.
         """
-        with self.reading() as connection:
-            found = connection.execute(
-                select(tables.content.c.bytes).where(tables.content.c.sha256 == sha256)
-            ).scalar_one_or_none()
-        if found is None:
-            raise KeyError(sha256)
-        return bytes(found)
+        return self.contents([sha256])[sha256]
 
     def contents(self, names: Sequence[str]) -> dict[str, bytes]:
         """The raw bytes of several names; absent ones are left out."""
         with self.reading() as connection:
-            rows = connection.execute(
-                select(tables.content.c.sha256, tables.content.c.bytes).where(tables.content.c.sha256.in_(names))
-            )
-            return {name: bytes(data) for name, data in rows}
+            return archive.read(connection, names)
 
     def record(self, kind: str, /, *, partner: str = "", actor: str | None = None, **body: Any) -> None:
         """One event in a transaction of its own, for acts that touch nothing else in the ledger."""

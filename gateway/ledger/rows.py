@@ -61,6 +61,11 @@ class ExchangeRow:
     settled_at: int | None
     smtp_reply: str
     sha256: str
+    # how sure and how secured
+    proof: str  # what proved the sender of its mail: signed, dkim, mx, address, or ""
+    proof_detail: tuple[tuple[str, str], ...]
+    security: str
+    mic: str
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -97,6 +102,9 @@ class MessageRow:
     fault_code: str
     fault: str  # the fault's sentence
     sha256: str
+    proof: str  # what proved its sender: signed, dkim, mx, address, or ""
+    proof_detail: tuple[tuple[str, str], ...]
+    layers: tuple[Mapping[str, Any], ...]  # S/MIME, outermost first
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -109,7 +117,7 @@ class MessageRow:
 
 
 def exchange_row(row: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> ExchangeRow:
-    """An exchange from its database row, which holds the mail's ``cc_addresses`` and ``mailbox`` too."""
+    """An exchange from its database row, which holds its mail's Cc, mailbox and proof of sender too."""
     values = dict(row)
     for name in ("sender", "receiver"):
         values[name] = f"{values.pop(name + '_qualifier')}:{values.pop(name + '_id')}".strip(":")
@@ -145,12 +153,23 @@ def _opened(values: dict[str, Any]) -> dict[str, Any]:
         values[name] = address_list(values[name])
     values["fault"] = fault_sentence(values["fault"])
     values["mailbox"] = values["mailbox"] or ""
+    values["proof"] = values["proof"] or ""  # None where an exchange has no mail
+    values["proof_detail"] = _pairs(values["proof_detail"])
+    if "layers" in values:
+        values["layers"] = tuple(json.loads(values["layers"] or "[]"))
     return values
+
+
+def _pairs(stored: str | None) -> tuple[tuple[str, str], ...]:
+    found = json.loads(stored or "{}")
+    return tuple((str(name), str(value)) for name, value in found.items())
 
 
 def _as_dict(record: str, row: ExchangeRow | MessageRow) -> dict[str, Any]:
     values: dict[str, Any] = {"record": record}
     for each in fields(row):
         value = getattr(row, each.name)
+        if each.name == "proof_detail":
+            value = dict(value)
         values[each.name] = iso(value) if each.name in _MOMENTS else value
     return values

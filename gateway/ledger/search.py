@@ -23,8 +23,9 @@ from gateway.ledger.words import parse_query
 
 __all__ = ["ExchangeRow", "MessageRow", "Query", "count", "count_messages", "parse_query", "search", "search_messages"]
 
-_EXCHANGES = select(tables.exchange, tables.message.c.cc_addresses, tables.message.c.mailbox).outerjoin(
-    tables.message, tables.message.c.id == tables.exchange.c.message
+_mail = tables.message.c
+_EXCHANGES = select(tables.exchange, _mail.cc_addresses, _mail.mailbox, _mail.proof, _mail.proof_detail).outerjoin(
+    tables.message, _mail.id == tables.exchange.c.message
 )
 _PARAMETERS = 5_000  # ids in one statement; SQLite takes 32,766
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
 
 from gateway.errors import NotFound
+from gateway.ledger import archive
 from gateway.ledger.database import reading
 from gateway.ledger.events import Event, event_of
 from gateway.ledger.moments import iso
@@ -20,7 +21,6 @@ from gateway.ledger.search import exchange_on, message_on
 from gateway.ledger.tables import (
     acknowledgment,
     business_key,
-    content,
     event,
     exchange,
     expectation,
@@ -248,10 +248,10 @@ def raw_bytes(engine: Engine, sha256: str) -> bytes:
         NotFound: they are not kept (any more).
     """
     with reading(engine) as connection:
-        found = connection.execute(select(content.c.bytes).where(content.c.sha256 == sha256)).scalar()
-    if found is None:
+        found = archive.read(connection, [sha256])
+    if sha256 not in found:
         raise NotFound(what="content", key=sha256)
-    return bytes(found)
+    return found[sha256]
 
 
 def mail_of(engine: Engine, number: int) -> bytes:

@@ -42,13 +42,23 @@ def _number(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, default=0, server_default="0")
 
 
-# Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them.
+# Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them (see archive).
 content = Table(
     "content",
     metadata,
     Column("sha256", Text, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),  # empty where they are in pieces
+    _number("pieces"),  # how many content_piece rows hold them; 0: none, they are all here
+)
+
+# What is too big for one value, so that nobody ever holds it whole to write or to read it.
+content_piece = Table(
+    "content_piece",
+    metadata,
+    Column("sha256", Text, ForeignKey("content.sha256"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("bytes", LargeBinary, nullable=False),
 )
 
@@ -97,6 +107,18 @@ sighting = Table(
     Column("at", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),  # as listed by the server
     Column("state", Text, nullable=False),  # stored, deleted
+)
+
+# Work: what a mailbox lists and we do not have. The row goes when it was taken, or is no longer listed.
+not_taken = Table(
+    "not_taken",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),  # as listed by the server
+    Column("at", BigInteger, nullable=False),  # when it was first not taken
+    Column("fault_code", Text, nullable=False),
+    Column("fault", Text, nullable=False),  # JSON of GatewayError.as_dict
 )
 
 # One EDI body or attachment of a message.

@@ -72,6 +72,7 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
         ("files", ", ".join(row.file_names)),
         ("bytes", f"{row.size:,}, SHA-256 {row.sha256}"),
         ("partner", row.partner),
+        ("sender", proven(row.proof, row.proof_detail)),
         ("fault", f"{row.fault} ({row.fault_code})" if row.fault_code else ""),
     )
     lines = [f"Message m{row.id}: {row.kind or 'mail'}, {row.state}"]
@@ -81,6 +82,21 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
         lines += ["", "Exchanges", *(f"  {_relation(each, zone)}" for each in _few(story.exchanges))]
     lines += ["", "What happened", *(f"  {told(each, asdict(row), zone)}" for each in story.events)]
     return [one_line(line) for line in lines]
+
+
+_PROOF = {
+    "signed": "proven by an S/MIME signature",
+    "dkim": "proven by DKIM",
+    "mx": "proven by the word of our mail exchanger",
+    "address": "known by the address alone",
+}
+
+
+def proven(proof: str, detail: Sequence[tuple[str, str]]) -> str:
+    """What proved the sender of a mail, in words; "" where nothing did."""
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in detail)
+    word = _PROOF.get(proof, proof)
+    return f"{word} ({said})" if word and said else word
 
 
 def _title(row: ExchangeRow) -> str:
@@ -104,6 +120,8 @@ def _facts(row: ExchangeRow, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     yield "keys", ", ".join(f"{name} {value}" for name, value in row.keys[:MOST])
     yield "file", row.file_name
     yield "from", row.from_address
+    yield "sender", proven(row.proof, row.proof_detail)
+    yield "security", row.security
     yield "to", ", ".join(row.to_addresses)
     yield "cc", ", ".join(row.cc_addresses)
     yield "subject", row.subject

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.errors import NotFound
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
+from gateway.ledger.archive import Raw
 from gateway.ledger.states import MessageState
 from gateway.ledger.tables import (
     batch,
@@ -26,7 +28,7 @@ from gateway.ledger.tables import (
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A collected mail that waits to be processed."""
+    """A collected mail that waits to be processed. A big one is a view of a file, not in memory."""
 
     id: int
     at: int
@@ -35,7 +37,7 @@ class StoredMessage:
     user: str
     sha256: str
     attempts: int
-    raw: bytes
+    raw: Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,13 @@ def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     return {row.sha256: row.id for row in rows}
 
 
-def stored_messages(connection: Connection, limit: int, size: int, attempts: int) -> list[StoredMessage]:
+def stored_messages(
+    connection: Connection, limit: int, size: int, attempts: int, directory: Path | None = None
+) -> list[StoredMessage]:
     """The oldest messages that wait to be processed and were tried fewer than ``attempts`` times.
 
-    At most ``limit`` of them and ``size`` bytes together, but always one if there is one.
+    At most ``limit`` of them and ``size`` bytes together, but always one if there is one. Big ones are unpacked
+    into nameless files in ``directory``.
     """
     waiting = connection.execute(
         select(message.c.id, message.c.size)
@@ -132,13 +137,22 @@ def stored_messages(connection: Connection, limit: int, size: int, attempts: int
     ).all()
     chosen = [row.id for row, before in zip(waiting, _sums(row.size for row in waiting), strict=True) if before < size]
     rows = connection.execute(
-        select(message, content.c.bytes)
+        select(message, content.c.bytes, content.c.pieces)
         .join(content, content.c.sha256 == message.c.sha256)
         .where(message.c.id.in_(chosen))
         .order_by(message.c.id)
-    )
+    ).all()
     return [
-        StoredMessage(row.id, row.at, row.mailbox, row.host, row.user, row.sha256, row.attempts, bytes(row.bytes))
+        StoredMessage(
+            row.id,
+            row.at,
+            row.mailbox,
+            row.host,
+            row.user,
+            row.sha256,
+            row.attempts,
+            archive.view(connection, row.sha256, row.pieces, directory) if row.pieces else bytes(row.bytes),
+        )
         for row in rows
     ]
 

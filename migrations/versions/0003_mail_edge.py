@@ -18,6 +18,31 @@ def _text(name: str, default: str = "") -> sa.Column[str]:
 
 
 def upgrade() -> None:
+    _proof_and_receipts()
+    _keys()
+    _big_content()
+
+
+def _guard(table: str) -> None:
+    """Lets rows be added, but neither changed nor removed, whoever asks: pieces are content."""
+    if op.get_bind().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
+                f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        return
+    op.execute(
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()"
+    )
+
+
+def _proof_and_receipts() -> None:
     op.add_column("message", _text("proof"))
     op.add_column("message", _text("proof_detail", "{}"))
     op.add_column("message", _text("layers", "[]"))
@@ -45,6 +70,9 @@ def upgrade() -> None:
     )
     for column in ("message", "exchange", "original"):
         op.create_index(f"ix_receipt_{column}", "receipt", [column])
+
+
+def _keys() -> None:
     op.create_table(
         "own_key",
         sa.Column("name", sa.Text(), nullable=False),
@@ -72,4 +100,27 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         _text("decided_by"),
         sa.PrimaryKeyConstraint("partner", "fingerprint", name="pk_partner_certificate"),
+    )
+
+
+def _big_content() -> None:
+    op.add_column("content", sa.Column("pieces", sa.BigInteger(), server_default="0", nullable=False))
+    op.create_table(
+        "content_piece",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("bytes", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["sha256"], ["content.sha256"], name="fk_content_piece_sha256"),
+        sa.PrimaryKeyConstraint("sha256", "ordinal", name="pk_content_piece"),
+    )
+    _guard("content_piece")
+    op.create_table(
+        "not_taken",
+        sa.Column("mailbox", sa.Text(), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("fault_code", sa.Text(), nullable=False),
+        sa.Column("fault", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("mailbox", "uid", name="pk_not_taken"),
     )
