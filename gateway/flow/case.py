@@ -54,6 +54,7 @@ class PayloadCase:
     file_name: str
     content_type: str
     data: bytes
+    repairs: tuple[str, ...] = ()  # what was done to find it, in words
     interchanges: list[InterchangeCase] = field(default_factory=list)
 
 

@@ -67,6 +67,8 @@ def record_message(recorder: Recorder, case: Case) -> None:
 
 def record_payload(recorder: Recorder, case: Case, payload: PayloadCase) -> int:
     """One part that carries X12; its interchanges' bytes are kept with them, so only its hash is kept here."""
+    for repair in payload.repairs:
+        recorder.event("repaired", message=case.message.id, part=payload.file_name or payload.path, repair=repair)
     return recorder.add(
         tables.payload,
         message=case.message.id,
@@ -76,6 +78,7 @@ def record_payload(recorder: Recorder, case: Case, payload: PayloadCase) -> int:
         content_type=payload.content_type,
         sha256=hashlib.sha256(payload.data).hexdigest(),
         size=len(payload.data),
+        repairs="; ".join(payload.repairs),
     )
 
 

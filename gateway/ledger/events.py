@@ -20,6 +20,7 @@ EVENT_KINDS: Mapping[str, str] = {
     # a mail that came
     "received": "received[ from {from_address}][ in mailbox {mailbox}][ as {message_id}][ ({size} bytes)]",
     "resighted": "seen again[ in mailbox {mailbox}][ under uid {uid}]: already recorded, not processed twice",
+    "repaired": "{part}: {repair}",
     "noted": "read and recorded as {kind}; such a mail is never answered",
     "quarantined": "put into quarantine[: {reason}]",
     "released": "released from quarantine to be processed again[: {reason}]",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from gateway.mail.spool import Spooled
 
 # ---------------------------------------------------------------- collecting
 
@@ -24,10 +26,23 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One downloaded message: its raw bytes exactly as the server keeps them (dot-stuffing undone, CR LF kept)."""
+    """One downloaded message, exactly as the server keeps it (dot-stuffing undone, CR LF kept).
+
+    ``body`` is its bytes, or a file of them where it is too big for memory (see ``gateway.mail.spool``).
+    """
 
     listed: Listed
-    raw: bytes
+    body: bytes | Spooled
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes, in memory: for what is known to be small."""
+        return self.body if isinstance(self.body, bytes) else self.body.read()
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.size
 
 
 class MailboxSession(Protocol):
@@ -69,6 +84,19 @@ class MailboxSession(Protocol):
         ...
 
 
+@runtime_checkable
+class HeadReader(Protocol):
+    """A session that can show header blocks without the download, where uids alone are not to be relied on (POP3)."""
+
+    def heads(self, wanted: Sequence[Listed]) -> Iterator[tuple[Listed, bytes]]:
+        """The header block of each, as the server gives it now; nothing of those that it does not give.
+
+        Raises:
+            MailboxUnavailable: when the connection fails.
+        """
+        ...
+
+
 class Mailbox(Protocol):
     """An account we collect from. ``session`` logs in; leaving the block without ``commit`` deletes nothing."""
 
@@ -101,20 +129,30 @@ class Mailbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """One mail ready for the wire: envelope (RFC 5321) and complete bytes with CR LF line ends."""
+    """One mail ready for the wire: envelope (RFC 5321) and complete bytes with CR LF line ends.
+
+    ``envelope_id`` is asked back in bounces where the host knows delivery status notifications (RFC 3461); "" asks
+    for nothing.
+    """
 
     envelope_sender: str
     recipients: tuple[str, ...]
     raw: bytes
+    envelope_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The SMTP host's word that it took the mail: its reply to the final dot, and who was refused."""
+    """The SMTP host's word that it took the mail: its reply to the final dot, and who was refused.
+
+    ``queue_id`` is the name under which the host keeps the mail, where its reply tells one: what its log is searched
+    for when somebody asks.
+    """
 
     host: str
     reply: str
     refused: tuple[tuple[str, str], ...] = ()  # (recipient, reply)
+    queue_id: str = ""
 
 
 class TransportSession(Protocol):
@@ -125,6 +163,7 @@ class TransportSession(Protocol):
 
         Raises:
             SmtpUnavailable: nothing was sent.
+            SmtpCrowded: nothing was sent; the host takes no connection beside those that others of the sessions have.
             TemporarilyRefused: a 4xx reply; nothing was taken.
             Refused: a 5xx reply, or all recipients refused for good; nothing was taken.
             OutcomeUnknown: the connection was lost between the final dot and its reply.
@@ -133,7 +172,7 @@ class TransportSession(Protocol):
 
 
 class Transport(Protocol):
-    """A way to send mail. ``session`` connects lazily: an idle session costs nothing."""
+    """A way to send mail. Sessions connect lazily: an idle session costs nothing."""
 
     @property
     def host(self) -> str:
@@ -147,6 +186,13 @@ class Transport(Protocol):
 
     def session(self) -> AbstractContextManager[TransportSession]:
         """A session; connecting waits for the first mail."""
+        ...
+
+    def sessions(self, count: int) -> AbstractContextManager[Sequence[TransportSession]]:
+        """Sessions to be used side by side, each by one thread at a time.
+
+        A host that is away is asked once: what the first connection met, the others meet without asking.
+        """
         ...
 
 
@@ -209,6 +255,9 @@ class Part:
     damage: str = ""
     disposition: str = ""  # attachment, inline or ""
     within: str = ""  # content type of the multipart right around it: alternative, signed …; "" at the top
+    parameters: tuple[tuple[str, str], ...] = ()  # of its Content-Type, as written
+    forwarded: bool = False  # it stands in a message that the mail carries along, not in the mail itself
+    origin: str = ""  # the archive that it was taken out of, in words; "" where it came by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +269,7 @@ class Bounce:
     action: str  # failed, delayed, delivered, relayed, expanded
     status: str  # 5.1.1
     diagnostic: str
+    envelope_id: str = ""  # what we gave the mail as its envelope id (RFC 3461 section 4.4), as it came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +293,8 @@ class Letter:
     parts: tuple[Part, ...]
     bounces: tuple[Bounce, ...] = ()
     auto_submitted: bool = False
+    delivered_to: tuple[str, ...] = ()  # Delivered-To, X-Original-To, Envelope-To: whom the envelope named
+    loop: str = ""  # why it seems to run in circles, or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,3 +324,6 @@ class Draft:
     date: float = 0.0  # seconds since the epoch, UTC
     headers: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     auto_submitted: bool = True
+    place: str = "attachment"  # attachment: beside the body; body: the one attachment is all of the mail
+    compress: str = "none"  # none, gzip, zip: how the attachments are packed
+    transfer_encoding: str = "auto"  # of attachments: auto (7bit where that is safe, else base64), base64, 7bit

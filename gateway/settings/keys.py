@@ -95,6 +95,10 @@ SMTP = (
     _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
     Key("helo", values.domain, "domain name", "the gateway's domain", "The name that we give in EHLO."),
     _span("timeout", _SECOND, timedelta(hours=1), "`1m`", "How long one answer of the server may take."),
+    _whole("connections", 1, 64, "`4`", "How many connections at once; a partner's mails go through one of them, in order. Microsoft 365 takes 3."),  # noqa: E501
+    _whole("per_connection", 0, 1_000_000, "`500`", "How many mails go through one connection before it is renewed; 0 for any number."),  # noqa: E501
+    _whole("rate", 0, 1_000_000, "`0`", "How many mails a minute at most; 0 for any number. Microsoft 365 takes 30."),
+    _flag("verp", "Send each mail from an address of its own (`edi+b…@`), so that a bounce cannot be forged or lost. The host must let us, and mail to such addresses must reach a mailbox of ours."),  # noqa: E501
 )  # fmt: skip
 
 LIMITS = (
@@ -105,8 +109,10 @@ LIMITS = (
     _whole("boundary", 1, 1_000, "`70`", "Characters of a multipart boundary (RFC 2046 section 5.1.1 allows 70)."),
     _whole("parts", 1, 10_000, "`200`", "Parts of one message."),
     _whole("depth", 1, 100, "`10`", "Levels of parts in parts."),
-    _whole("decompressed", 1_000, 100_000_000_000, "`1000000000`", "Bytes of one payload when it is decompressed."),
-    _whole("decompression_ratio", 1, 10_000, "`100`", "How many times larger a payload may be than its archive."),
+    _whole("decompressed", 1_000, 100_000_000_000, "`1000000000`", "Bytes of all files of one archive when they are decompressed."),  # noqa: E501
+    _whole("decompression_ratio", 1, 10_000, "`100`", "How many times larger the files may be than their archive; the first megabyte is always allowed."),  # noqa: E501
+    _whole("archive_files", 1, 10_000, "`200`", "Files in one archive (zip, gzip, winmail.dat)."),
+    _whole("received", 2, 1_000, "`50`", "`Received` fields of one message; with more, it runs in circles."),
 )
 
 TABLES: dict[str, tuple[Key, ...]] = {

@@ -40,6 +40,10 @@ class SmtpSettings:
     plaintext_password: bool = False
     helo: str = ""
     timeout: timedelta = timedelta(seconds=60)
+    connections: int = 4
+    per_connection: int = 500  # mails; 0: any number
+    rate: int = 0  # mails a minute; 0: any number
+    verp: bool = False  # an envelope sender of its own for each mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Limits:
     depth: int = 10
     decompressed: int = 1_000_000_000
     decompression_ratio: int = 100
+    archive_files: int = 200
+    received: int = 50
 
 
 @dataclass(frozen=True, slots=True)
