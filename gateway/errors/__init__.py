@@ -132,9 +132,9 @@ from gateway.errors.setup import (
 
 __all__ = [
     "AcknowledgmentUnmatched",
+    "AlgorithmRefused",
     "ArchiveLocked",
     "ArchiveRefused",
-    "AlgorithmRefused",
     "CannotDecrypt",
     "CertificateMissing",
     "CertificateUnreadable",
