@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
 from gateway.flow.context import Context
@@ -193,9 +193,11 @@ def _record(
                     tables.exchange, exchange.id, updated_at=recorder.now, settled_at=None, **recorder.fault(fault)
                 )
         recorder.flush()
+        touched = [exchange.id for exchange in due if done[exchange.id]]
+        waiting = select(table.c.exchange).where(table.c.exchange.in_(touched), table.c.delivery == "due").distinct()
+        incomplete = set(recorder.connection.execute(waiting).scalars())
         for exchange in due:
-            waiting = select(func.count()).where(table.c.exchange == exchange.id, table.c.delivery == "due")
-            if done[exchange.id] and recorder.connection.execute(waiting).scalar_one() == 0:
+            if done[exchange.id] and exchange.id not in incomplete:
                 recorder.change(
                     tables.exchange,
                     exchange.id,

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Protocol
 
 from gateway.errors import ConfigurationFault, DeliveryFailed
 
-SYNCS_AT_ONCE = 8
+OPEN_AT_ONCE = 200  # files written and not yet synced
 LONGEST_NAME = 200  # bytes; file systems allow 255, and a temporary name is longer than the final one
 
 _UNSAFE = re.compile(r"[^\w.,@=+()-]+")
@@ -36,6 +35,14 @@ class Deliverable:
     key: str
     data: bytes
     facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A file under its hidden name, still open."""
+
+    path: Path
+    descriptor: int
 
 
 class Handover(Protocol):
@@ -62,12 +69,14 @@ class Handover(Protocol):
 class DirectoryHandover:
     """A file in a directory: whole and durable, or not there. Readers never see a part of it.
 
-    ``deliver`` writes a hidden file; ``settle`` syncs all of them at once, gives them their names and syncs the
-    directory. Syncs that run at the same time share the disk's work: ten times as many files a second.
+    ``deliver`` writes a hidden file and asks the disk to begin with it; ``settle`` syncs all of them, gives them
+    their names and syncs the directory. By then most of the data is on its way, and the files share the disk's work:
+    a fifth of the time that one sync after the other takes.
     """
 
     path: Path
-    _waiting: dict[Path, Path] = field(default_factory=dict)  # final name → the hidden file that gets it
+    _waiting: dict[Path, _Written] = field(default_factory=dict)  # by final name
+    _lost: list[DeliveryFailed] = field(default_factory=list)  # what went wrong since the last ``settle``
 
     def deliver(self, item: Deliverable) -> str:
         """Writes the file and returns the path that it will have.
@@ -75,8 +84,8 @@ class DirectoryHandover:
         The same name with the same bytes is what a repetition looks like; with other bytes it is refused.
         """
         target = self.path / file_name(item.name, item.key)
-        if target in self._waiting:
-            self.settle()
+        if target in self._waiting or len(self._waiting) >= OPEN_AT_ONCE:
+            self._settle_early()
         try:
             _make_directory(self.path)
             if not _holds(target, item.data):
@@ -86,23 +95,32 @@ class DirectoryHandover:
             raise DeliveryFailed(what=item.name, target=self.path, reason=reason) from problem
         return str(target)
 
+    def _settle_early(self) -> None:
+        """Makes room. If it fails, those who wait for ``settle`` must hear of it too: their files are gone."""
+        try:
+            self.settle()
+        except DeliveryFailed as fault:
+            self._lost.append(fault)
+            raise
+
     def settle(self) -> None:
         """Syncs the files, renames them, and syncs the directory: also for a rename that a dead process left behind."""
+        lost, self._lost[:] = self._lost[:1], []
         try:
-            with ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
-                list(pool.map(_sync, self._waiting.values()))
-            for target, temporary in self._waiting.items():
-                temporary.rename(target)
+            if lost:
+                raise lost[0]
+            for written in self._waiting.values():
+                os.fsync(written.descriptor)
+            for target, written in self._waiting.items():
+                written.path.rename(target)
             if self.path.is_dir():
                 _sync_directory(self.path)
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise DeliveryFailed(what="a group of documents", target=self.path, reason=reason) from problem
         finally:
-            # After a failed sync nobody knows what the disk holds: the next attempt writes the file anew.
-            for temporary in self._waiting.values():
-                with suppress(OSError):
-                    temporary.unlink()
+            for target, written in self._waiting.items():
+                _let_go(written, target)
             self._waiting.clear()
 
 
@@ -169,22 +187,33 @@ def _holds(target: Path, data: bytes) -> bool:
     return True
 
 
-def _write(target: Path, data: bytes) -> Path:
-    """Writes under a hidden name in the same directory and returns it; one that a dead process left is replaced."""
+def _write(target: Path, data: bytes) -> _Written:
+    """Writes under a hidden name in the same directory; a file that a dead process left there is replaced."""
     temporary = target.with_name(f".{target.name}.part")
     with suppress(FileNotFoundError):
         temporary.unlink()
-    with temporary.open("xb") as file:
-        file.write(data)
-    return temporary
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
-        os.fsync(descriptor)
-    finally:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        # Not a promise, a hint: the kernel begins to write now, and the sync later has little left to wait for.
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except BaseException:
         os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        raise
+    return _Written(temporary, descriptor)
+
+
+def _let_go(written: _Written, target: Path) -> None:
+    """Closes a file. One that did not get its name is removed: after a failed sync nobody knows what the disk holds."""
+    with suppress(OSError):
+        os.close(written.descriptor)
+    with suppress(OSError):
+        if os.path.lexists(written.path) and written.path != target:
+            written.path.unlink()
 
 
 def _make_directory(path: Path) -> None:

@@ -4,11 +4,13 @@ import http.server
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import ConfigurationFault, DeliveryFailed
+from gateway.flow import handover
 from gateway.flow.handover import Deliverable, DirectoryHandover, file_name, handover_for
 from gateway.flow.hooks import CommandHandover, HttpHandover
 
@@ -94,6 +96,35 @@ def test_a_failing_disk_is_a_fault_and_leaves_no_file(tmp_path, monkeypatch):
     place.deliver(ITEM)
     place.settle()
     assert names_in(tmp_path) == [ITEM.name]
+
+
+def test_when_an_early_sync_fails_those_that_were_handed_over_before_are_not_called_durable(tmp_path, monkeypatch):
+    monkeypatch.setattr(handover, "OPEN_AT_ONCE", 2)
+    place = DirectoryHandover(tmp_path)
+    for number in (1, 2):
+        place.deliver(replace(ITEM, name=f"{number}.edi"))
+
+    def broken(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(DeliveryFailed):
+        place.deliver(replace(ITEM, name="3.edi"))
+    monkeypatch.undo()
+    with pytest.raises(DeliveryFailed, match="No space"):
+        place.settle()
+    assert names_in(tmp_path) == []
+    place.settle()
+
+
+def test_more_files_than_may_be_open_are_all_there_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(handover, "OPEN_AT_ONCE", 3)
+    place = DirectoryHandover(tmp_path)
+    wanted = [f"{number}.edi" for number in range(8)]
+    for name in wanted:
+        place.deliver(replace(ITEM, name=name))
+    place.settle()
+    assert sorted(names_in(tmp_path)) == wanted
 
 
 def test_a_hidden_file_that_a_dead_process_left_is_replaced(tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from builders.stage import ACME, OURS, US, WHEN, Stage, invoice, orders
@@ -549,13 +551,15 @@ def test_an_interchange_that_cannot_be_answered_is_quarantined_and_the_others_go
 
 
 def test_a_disk_that_fails_at_the_sync_leaves_nothing_marked_as_delivered(stage, monkeypatch):
-    from gateway.flow import handover
+    real = os.fsync
 
-    def broken(path):
-        raise OSError(5, "Input/output error")
+    def broken(descriptor):
+        if "inbox" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(5, "Input/output error")
+        real(descriptor)
 
     stage.mail(orders(1))
-    monkeypatch.setattr(handover, "_sync", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     assert stage.run().exit_code == 69
     assert stage.states("in") == ["accepted"]
     assert stage.delivered == {}
