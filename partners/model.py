@@ -161,7 +161,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:
-    """How outbound mail of an agreement looks; templates are str.format with the names that docs/reference lists."""
+    """How outbound mail of an agreement looks; templates are str.format with the names that docs/reference lists.
+
+    ``headers`` are (name, template); ``place`` is attachment or body; ``compress`` is none, gzip or zip;
+    ``transfer_encoding`` is auto, base64 or 7bit.
+    """
 
     to: tuple[str, ...] = ()  # empty: the partner's first address
     cc: tuple[str, ...] = ()
@@ -169,6 +173,11 @@ class MailSettings:
     file_name: str = "{sets}_{control_number}.edi"
     body: str = "This mail carries EDI (ANSI X12) for {partner_name}: {sets}, interchange {control_number}.\n"
     content_type: str = "application/EDI-X12"
+    reply_to: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    place: str = "attachment"
+    compress: str = "none"
+    transfer_encoding: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Profile files: TOML text ↔ Partner. docs/reference/profile.md lists every key.
 
 A file says who the partner is, what holds for all its agreements ([envelope], [acknowledgment], [delivery],
-[mail]), and one [[agreement]] for each direction and family of transaction sets, which overrides those
+[mail], [security]), and one [[agreement]] for each direction and family of transaction sets, which overrides those
 tables key by key.
 """
 
@@ -23,6 +23,7 @@ from partners.model import (
     EnvelopeSettings,
     MailSettings,
     Partner,
+    Security,
     Separators,
     Status,
 )
@@ -176,6 +177,7 @@ class _Reading:
             acknowledgment=replace(AcknowledgmentPolicy(), **sections["acknowledgment"]),
             delivery=replace(Delivery(), **sections["delivery"]),
             mail=replace(MailSettings(), **sections["mail"]),
+            security=replace(Security(), **sections["security"]),
             **own,
         )
 

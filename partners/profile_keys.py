@@ -66,6 +66,23 @@ MAIL: Mapping[str, Reader] = {
     "file_name": values.read_file_name,
     "body": values.read_template,
     "content_type": values.read_content_type,
+    "reply_to": values.read_address,
+    "headers": values.read_headers,
+    "place": values.one_of("attachment", "body"),
+    "compress": values.one_of("none", "gzip", "zip"),
+    "transfer_encoding": values.one_of("auto", "base64", "7bit"),
+}
+SECURITY: Mapping[str, Reader] = {
+    "sign": values.read_flag,
+    "encrypt": values.read_flag,
+    "compress": values.read_flag,
+    "digest": values.one_of("sha-256", "sha-384", "sha-512"),
+    "cipher": values.one_of("aes-128-cbc", "aes-256-cbc", "aes-128-gcm", "aes-256-gcm"),
+    "key_transport": values.one_of("rsa-pkcs1", "rsa-oaep"),
+    "receipt": values.one_of("none", "unsigned", "signed"),
+    "receipt_within": values.read_deadline,
+    "weak": values.read_flag,
+    "key": values.read_own_key,
 }
 AGREEMENT: Mapping[str, Reader] = {
     "name": values.read_line,
@@ -95,6 +112,7 @@ SECTIONS: Mapping[str, Mapping[str, Reader]] = {
     "acknowledgment": ACKNOWLEDGMENT,
     "delivery": DELIVERY,
     "mail": MAIL,
+    "security": SECURITY,
 }
 
 # What cannot be left out, each with an example.

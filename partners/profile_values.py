@@ -40,6 +40,14 @@ _INTERCHANGE_VERSION = re.compile(r"[0-9]{5}")
 _APPLICATION_ID = re.compile(r"[!-~](?:[ -~]{0,13}[!-~])")
 _DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?")
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}")
+# What the gateway writes itself, what mail systems write, and what would make a receipt or a signature of it.
+_GATEWAYS_OWN = frozenset({
+    "from", "to", "cc", "bcc", "reply-to", "sender", "subject", "date", "message-id", "in-reply-to", "references",
+    "mime-version", "auto-submitted", "return-path", "received", "delivered-to", "authentication-results",
+    "dkim-signature", "disposition-notification-to", "disposition-notification-options",
+})  # fmt: skip
+_NEVER_GIVEN = ("content-", "resent-", "arc-")
 _HEX = re.compile(r"0[xX]([0-9a-fA-F]{2})")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -91,6 +99,13 @@ def read_secret(value: object) -> str:
     if value == "":
         return ""
     return _matching(value, _SECRET, "name a secret that `gateway secret set` stored (letters, digits, . - _)")
+
+
+def read_own_key(value: object) -> str:
+    """The name of a key of ours, or an empty text for the newest active one."""
+    if value == "":
+        return ""
+    return _matching(value, _KEY, "name a key that `gateway key list` shows, or leave it out for the newest active one")
 
 
 def read_address(value: object) -> str:
@@ -231,6 +246,25 @@ def read_file_name(value: object) -> str:
     if "/" in text or "\\" in text or text in {".", ".."}:
         raise ValueError(f"{show(text)} is not a file name; leave out / and \\")
     return text
+
+
+def read_headers(value: object) -> tuple[tuple[str, str], ...]:
+    """A table from the name of a mail header to a template of one line, in the order written."""
+    if not isinstance(value, dict):
+        raise ValueError(f'{show(value)} is not a table; write {{ X-Document = "{{sets}}" }}')  # noqa: TRY004
+    seen: set[str] = set()
+    for name, template in value.items():
+        lower = name.lower()
+        if not _HEADER_NAME.fullmatch(name) or lower in _GATEWAYS_OWN or lower.startswith(_NEVER_GIVEN):
+            raise WrongItemError(name, f"{show(name)} is no header that can be added; use one such as X-Document-Type")
+        if lower in seen:
+            raise WrongItemError(name, f"{show(name)} is given twice; capitals make no difference")
+        seen.add(lower)
+        try:
+            read_line_template(template)
+        except ValueError as problem:
+            raise WrongItemError(name, str(problem)) from None
+    return tuple(value.items())
 
 
 def read_business_keys(value: object) -> tuple[tuple[str, str], ...]:

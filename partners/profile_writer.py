@@ -18,11 +18,12 @@ from partners.model import (
     Identity,
     MailSettings,
     Partner,
+    Security,
     Separators,
 )
 from partners.profile_values import duration_text, line_ending_text, separator_text
 
-Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Separators
+Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators
 
 
 def write_profile(partner: Partner) -> str:
@@ -77,10 +78,13 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "envelope": _changed(agreement.envelope, EnvelopeSettings(), leave=("separators",)),
         "acknowledgment": _changed(agreement.acknowledgment, AcknowledgmentPolicy()),
         "delivery": _changed(agreement.delivery, Delivery()),
-        "mail": _changed(agreement.mail, MailSettings()),
+        "mail": _changed(agreement.mail, MailSettings(), leave=("headers",)),
+        "security": _changed(agreement.security, Security()),
     }
     if separators := _separators(agreement.envelope.separators):
         sections["envelope"]["separators"] = separators
+    if agreement.mail.headers:
+        sections["mail"]["headers"] = dict(agreement.mail.headers)
     return found | {name: table for name, table in sections.items() if table}
 
 

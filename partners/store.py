@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Engine, Row, Select, func, insert, se
 from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, UnknownPartner
+from partners.certificate_store import certificates_by_partner
 from partners.directory import overlaps
 from partners.model import Partner, Status
 from partners.profile import read_profile, says_status, with_status
@@ -70,18 +71,18 @@ class PartnerStore:
             return self._apply(connection, profiles, by=by, at=at, dry_run=dry_run)
 
     def current(self) -> list[Partner]:
-        """All partners as they are now, by key. Costs one query where nothing changed."""
+        """All partners as they are now, by key, with their certificates. Costs two queries where nothing changed."""
         with self._reading() as connection:
-            return list(self._partners(connection).values())
+            return list(_certified(connection, self._partners(connection)).values())
 
     def get(self, key: str) -> Partner:
-        """One partner as it is now.
+        """One partner as it is now, with its certificates.
 
         Raises:
             UnknownPartner
         """
         with self._reading() as connection:
-            found = self._partners(connection, key)
+            found = _certified(connection, self._partners(connection, key))
         if key not in found:
             raise UnknownPartner(partner=key)
         return found[key]
@@ -191,6 +192,12 @@ class PartnerStore:
             if connection.dialect.name == "postgresql":  # SQLite's transactions begin IMMEDIATE
                 connection.execute(text("LOCK TABLE profile_revision IN SHARE ROW EXCLUSIVE MODE"))
             yield connection
+
+
+def _certified(connection: Connection, partners: dict[str, Partner]) -> dict[str, Partner]:
+    """The partners with the certificates that are kept of them."""
+    kept = certificates_by_partner(connection, partners if len(partners) == 1 else None)
+    return {key: replace(each, certificates=kept[key]) if key in kept else each for key, each in partners.items()}
 
 
 def _heads(*columns: Column[Any]) -> Select[Any]:

@@ -21,6 +21,7 @@ from partners.model import (
     Identity,
     MailSettings,
     Partner,
+    Security,
     Separators,
     Status,
     TA1Policy,
@@ -93,6 +94,19 @@ mails = st.builds(
     body=templates,
     content_type=st.sampled_from(["application/EDI-X12", "text/plain"]),
 )
+securities = st.builds(
+    Security,
+    sign=st.booleans(),
+    encrypt=st.booleans(),
+    compress=st.booleans(),
+    digest=st.sampled_from(["sha-256", "sha-384", "sha-512"]),
+    cipher=st.sampled_from(["aes-128-cbc", "aes-256-cbc", "aes-128-gcm", "aes-256-gcm"]),
+    key_transport=st.sampled_from(["rsa-pkcs1", "rsa-oaep"]),
+    receipt=st.sampled_from(["none", "unsigned", "signed"]),
+    receipt_within=st.none() | durations,
+    weak=st.booleans(),
+    key=st.just("") | words,
+)
 versions = st.sampled_from([(), ("004010",), ("005010X222A1", "005010X223A2")])
 business_keys = st.dictionaries(
     words.map(lambda word: f"k{word}"), st.sampled_from(["BEG03", "CLM05-1", "REF02[REF01=IA]"]), max_size=3
@@ -114,6 +128,7 @@ def partners(draw):
             acknowledgment=draw(acknowledgments),
             delivery=draw(deliveries),
             mail=draw(mails),
+            security=draw(securities),
             business_keys=tuple(draw(business_keys).items()),
             reject_from=draw(st.sampled_from(["error", "warning"])),
             on_doubt=draw(st.sampled_from(["hold", "resend"])),

@@ -13,6 +13,7 @@ from partners.model import (
     EnvelopeSettings,
     MailSettings,
     Partner,
+    Security,
     Separators,
 )
 from partners.profile import read_profile
@@ -29,6 +30,7 @@ SECTIONS = {
     "`[acknowledgment]`": ("acknowledgment.", AcknowledgmentPolicy),
     "`[delivery]`": ("delivery.", Delivery),
     "`[mail]`": ("mail.", MailSettings),
+    "`[security]`": ("security.", Security),
 }
 
 
