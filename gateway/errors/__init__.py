@@ -15,14 +15,16 @@ that ends with it::
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
-    │   ├── SmtpUnavailable, DatabaseUnavailable
+    │   ├── SmtpUnavailable, SmtpCrowded, DnsUnavailable, DatabaseUnavailable
+    │   ├── TokenRefused, TokenUnavailable, NotAuthorized, ClientSecretEnding, TokenNotTaken
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
     │   └── HomeInUse
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
     │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
     │   ├── LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
-    │   ├── SenderAmbiguous, SenderUnknown, IdentityUnknown, IdentityMismatch, ReceiverNotUs
+    │   ├── SenderAmbiguous, SenderUnknown, SenderUnproven, SenderUndecided
+    │   ├── IdentityUnknown, IdentityMismatch, ReceiverNotUs
     │   ├── PartnerNotActive, UnexpectedType, UsageMismatch
     │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
     │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
@@ -42,10 +44,18 @@ that ends with it::
 
 from __future__ import annotations
 
+from gateway.errors.access import (
+    ClientSecretEnding,
+    NotAuthorized,
+    TokenNotTaken,
+    TokenRefused,
+    TokenUnavailable,
+)
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
 from gateway.errors.hosts import (
     DatabaseUnavailable,
     DeliveryFailed,
+    DnsUnavailable,
     HomeInUse,
     InsecureConnection,
     LoginRefused,
@@ -55,6 +65,7 @@ from gateway.errors.hosts import (
     OutcomeUnknown,
     Refused,
     SendingFault,
+    SmtpCrowded,
     SmtpUnavailable,
     TemporarilyRefused,
     TryAgainLater,
@@ -79,7 +90,9 @@ from gateway.errors.received import (
     ProcessingFailed,
     ReceiverNotUs,
     SenderAmbiguous,
+    SenderUndecided,
     SenderUnknown,
+    SenderUnproven,
     StructureTooDeep,
     TooManyParts,
     UnexpectedType,
@@ -139,6 +152,7 @@ __all__ = [
     "CertificateMissing",
     "CertificateUnreadable",
     "CertificateUnusable",
+    "ClientSecretEnding",
     "CompressionBomb",
     "ConfigurationFault",
     "ContentDamaged",
@@ -146,6 +160,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DecompressionFailed",
     "DeliveryFailed",
+    "DnsUnavailable",
     "DocumentFault",
     "DocumentInvalid",
     "DocumentMisaddressed",
@@ -173,6 +188,7 @@ __all__ = [
     "MigrationsBehind",
     "NoAgreement",
     "NotAllowedNow",
+    "NotAuthorized",
     "NotFound",
     "NotInstalled",
     "NotX12",
@@ -191,7 +207,9 @@ __all__ = [
     "SecurityFault",
     "SecurityMalformed",
     "SenderAmbiguous",
+    "SenderUndecided",
     "SenderUnknown",
+    "SenderUnproven",
     "SendingFault",
     "SeparatorInData",
     "SettingsInvalid",
@@ -199,9 +217,13 @@ __all__ = [
     "SignatureInvalid",
     "SignerRefused",
     "SignerUnknown",
+    "SmtpCrowded",
     "SmtpUnavailable",
     "StructureTooDeep",
     "TemporarilyRefused",
+    "TokenNotTaken",
+    "TokenRefused",
+    "TokenUnavailable",
     "TooManyParts",
     "TryAgainLater",
     "Unavailable",

@@ -52,6 +52,18 @@ class SmtpUnavailable(Unavailable):
     sentence = "The SMTP host {host} does not take mail: {reason}"
 
 
+class SmtpCrowded(SmtpUnavailable):
+    code = "smtp.crowded"
+    sentence = "The SMTP host {host} takes no further connection: {reason}"
+    advice = "The mails go through the connections that it takes; set smtp.connections to as many as it allows."
+
+
+class DnsUnavailable(Unavailable):
+    code = "dns.unavailable"
+    sentence = "The DNS does not answer what {name} holds: {reason}"
+    advice = "Check the name servers of this machine; DKIM signatures cannot be verified without them."
+
+
 class DatabaseUnavailable(Unavailable):
     code = "database.unavailable"
     sentence = "The database cannot be used: {reason}"

@@ -203,12 +203,16 @@ class Transport(Protocol):
 class Credentials:
     """Who we are to a mail host. ``password`` and ``token`` are asked when they are needed, never kept.
 
-    ``token`` gives a fresh OAuth2 access token (RFC 6749); where it is given no password is ever used.
+    ``token`` gives a fresh OAuth2 access token (RFC 6749); where it is given no password is ever used. ``renew``
+    takes a token that the host has refused and gives another. ``mechanism`` allows one way to log in and no other:
+    a SASL mechanism, or USER, APOP (POP3) and LOGIN; empty for the best that is offered.
     """
 
     user: str
     password: Callable[[], str] | None = None
     token: Callable[[], str] | None = None
+    renew: Callable[[str], str] | None = None
+    mechanism: str = ""
 
 
 # ---------------------------------------------------------------- proof of sender

@@ -42,6 +42,8 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # security = "starttls"      # starttls (port 587) or tls (port 465)
 # user = "edi@example.com"
 # sender = "edi@example.com"
+# connections = 4            # at once; Microsoft 365 takes 3, and rate = 30 (mails a minute)
+# verp = true                # bounces come to edi+b…@example.com, each mail its own: the host must allow it
 
 # Bounds on what comes in; past one of them a message is quarantined (one past message_size stays on its server).
 # [limits]
