@@ -87,6 +87,23 @@ class SenderUnknown(MessageFault):
     advice = "Add the address to a profile (`gateway partner apply`) and release it, or discard it."
 
 
+class SenderUnproven(MessageFault):
+    code = "sender.unproven"
+    sentence = "Nothing proves that {address} sent this: {partner} is to be known by {wanted}; {found}."
+    advice = (
+        "It may be forged: ask {partner} by telephone. If it is theirs, let them sign their mail, or lower the "
+        "profile's evidence knowingly; then release the message."
+    )
+
+
+class SenderUndecided(MessageFault):
+    code = "sender.undecided"
+    sentence = "Whether {address} sent this cannot be decided yet: {reason}"
+    advice = "Every batch tries again by itself for {retry}. See that this machine can ask the DNS (`gateway doctor`)."
+    side = Side.HOST
+    permanent = False
+
+
 class IdentityUnknown(MessageFault):
     code = "identity.unknown"
     sentence = "{partner} has no EDI identity {identity}; the interchange {control_number} names it as sender."

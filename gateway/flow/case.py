@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import MessageFault
 from gateway.ledger.work import StoredMessage
-from gateway.mail.model import Letter
+from gateway.mail.model import Letter, Proof
 from gateway.x12.model import GroupReport, InterchangeReport, SetReport
 from partners.model import Agreement, Partner
 
@@ -66,6 +66,7 @@ class Case:
     letter: Letter | None = None
     payloads: list[PayloadCase] = field(default_factory=list)
     partner: Partner | None = None
+    proof: Proof | None = None  # a checked S/MIME signature stands here before the sender is identified
     fault: MessageFault | None = None
 
     @property

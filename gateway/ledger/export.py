@@ -25,6 +25,7 @@ COLUMNS = (
     "receiver", "interchange_date", "interchange_time", "interchange_version", "control_number", "usage", "types",
     "versions", "keys", "size", "segments", "findings", "ta1", "fault_code", "fault", "message", "duplicate_of",
     "answers", "idempotency_key", "handed_over_at", "settled_at", "smtp_reply", "in_reply_to", "dated", "sha256",
+    "proof", "proof_detail", "security", "mic", "layers",
 )  # fmt: skip
 # What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -79,8 +80,10 @@ def _flat(row: Row) -> Mapping[str, Any]:
     told = row.as_dict()
     for name in ("to_addresses", "cc_addresses"):
         told[name] = ", ".join(told[name])
+    told["proof_detail"] = "; ".join(f"{name}={value}" for name, value in row.proof_detail)
     if isinstance(row, MessageRow):
-        return told | {"file_name": ", ".join(row.file_names)}
+        layers = ", ".join(f"{each.get('kind', '')} {each.get('algorithm', '')}".strip() for each in row.layers)
+        return told | {"file_name": ", ".join(row.file_names), "layers": layers}
     return told | {
         "types": " ".join(row.types),
         "versions": " ".join(row.versions),

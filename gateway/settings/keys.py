@@ -115,10 +115,20 @@ LIMITS = (
     _whole("received", 2, 1_000, "`50`", "`Received` fields of one message; with more, it runs in circles."),
 )
 
+PROOF = (
+    Key("authserv_ids", values.names, "list of names", "none", 'How our own mail exchangers call themselves in `Authentication-Results`; only their word proves a sender (`evidence = "mx"`).'),  # noqa: E501
+    _flag("unnamed", "Let a statement without such a name count too, as Microsoft 365 writes it."),
+    _whole("received_above", 0, 20, "`0`", "How many `Received` fields may stand above the statement: those that our own servers add after it."),  # noqa: E501
+    _choice("dkim", ("needed", "always", "never"), "`needed`", "When the gateway verifies DKIM signatures itself: where a profile asks for proof, for every partner, or never."),  # noqa: E501
+    _span("timeout", _SECOND, timedelta(minutes=1), "`5s`", "How long one answer of the DNS may take."),
+    _span("retry", _SECOND, 30 * _DAY, "`3d`", "How long a message that waits for an answer of the DNS is tried again by itself."),  # noqa: E501
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
     "mailbox": MAILBOX,
     "smtp": SMTP,
     "limits": LIMITS,
+    "proof": PROOF,
 }

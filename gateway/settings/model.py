@@ -64,6 +64,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofSettings:
+    """Whose word on a sender counts, and when we verify DKIM signatures ourselves.
+
+    ``authserv_ids`` are our mail exchangers' names in Authentication-Results, in lower case (RFC 8601 section 2.5).
+    """
+
+    authserv_ids: tuple[str, ...] = ()
+    unnamed: bool = False  # a statement without authserv-id counts too, as Microsoft 365 writes it
+    received_above: int = 0  # Received fields of our own servers that may stand above the statement
+    dkim: str = "needed"  # needed (where a profile asks for proof), always, never
+    timeout: timedelta = timedelta(seconds=5)  # of one question to the DNS
+    retry: timedelta = timedelta(days=3)  # how long what the DNS did not decide is tried again
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -75,6 +90,7 @@ class Settings:
     mailboxes: tuple[MailboxSettings, ...] = ()
     smtp: SmtpSettings | None = None
     limits: Limits = field(default_factory=Limits)
+    proof: ProofSettings = field(default_factory=ProofSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

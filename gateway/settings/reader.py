@@ -15,7 +15,7 @@ from gateway.settings import values
 from gateway.settings.database import DEFAULT_URL, database_url
 from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
-from gateway.settings.model import Limits, MailboxSettings, Settings, SmtpSettings
+from gateway.settings.model import Limits, MailboxSettings, ProofSettings, Settings, SmtpSettings
 
 FILE_NAME = "gateway.toml"
 
@@ -78,6 +78,7 @@ class _Reader:
             mailboxes=self._mailboxes(),
             smtp=self._smtp(gateway["name"]),
             limits=Limits(**self._table("limits")),
+            proof=ProofSettings(**self._table("proof")),
             **gateway,
         )
 

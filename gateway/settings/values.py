@@ -130,6 +130,16 @@ def address(value: object) -> str:
     return f"{local}@{domain(after)}"
 
 
+def names(value: object) -> tuple[str, ...]:
+    """A list of names as hosts call themselves, in lower case; none twice."""
+    if not isinstance(value, list):
+        raise ValueError(f'a list of names is wanted, such as ["mx.example.com"], not {kind_of(value)}')  # noqa: TRY004
+    found = tuple(text(each).lower() for each in value)
+    if len(set(found)) != len(found):
+        raise ValueError("a name stands in the list twice")
+    return found
+
+
 def identities(value: object) -> tuple[tuple[str, str], ...]:
     """A list of ``QUALIFIER:ID`` (ISA05/ISA06, X12 elements I05 and I06), at least one, none twice."""
     if not isinstance(value, list) or not value:

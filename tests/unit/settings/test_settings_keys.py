@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Limits, MailboxSettings, Settings, SmtpSettings, parse_settings
+from gateway.settings import Limits, MailboxSettings, ProofSettings, Settings, SmtpSettings, parse_settings
 from gateway.settings.keys import TABLES
 from gateway.settings.values import parse_duration, say_duration
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/settings.md").read_text(encoding="utf-8")
-VALUES = {"gateway": Settings, "mailbox": MailboxSettings, "smtp": SmtpSettings, "limits": Limits}
-ELSEWHERE = {"gateway": {"home", "database_url", "mailboxes", "smtp", "limits"}, "mailbox": {"name"}}
+VALUES = {"gateway": Settings, "mailbox": MailboxSettings, "smtp": SmtpSettings, "limits": Limits, "proof": ProofSettings}
+ELSEWHERE = {"gateway": {"home", "database_url", "mailboxes", "smtp", "limits", "proof"}, "mailbox": {"name"}}
 
 
 @pytest.mark.parametrize("table", TABLES)
