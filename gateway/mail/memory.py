@@ -143,6 +143,11 @@ class MemoryTransport:
         """A session."""
         yield MemoryTransportSession(self)
 
+    @contextmanager
+    def sessions(self, count: int) -> Iterator[Sequence[MemoryTransportSession]]:
+        """Sessions side by side."""
+        yield [MemoryTransportSession(self) for _ in range(count)]
+
 
 class MemoryTransportSession:
     """One session with a ``MemoryTransport``."""
@@ -162,4 +167,5 @@ class MemoryTransportSession:
         transport.sent.append(mail)
         if transport.after_taking is not None:
             transport.after_taking(mail)
-        return Handover(host=transport.host, reply=f"250 2.0.0 kept as {len(transport.sent)}", refused=refused)
+        kept = str(len(transport.sent))
+        return Handover(transport.host, f"250 2.0.0 kept as {kept}", refused, kept)

@@ -1,13 +1,23 @@
-"""SMTP as a transport: many mails on one connection, renewed where the host closed it between mails."""
+"""SMTP as a transport: sessions side by side, many mails on one connection, renewed where the host closed it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.errors import GatewayError, Refused, SmtpUnavailable, TemporarilyRefused
+from gateway.errors import (
+    ConfigurationFault,
+    GatewayError,
+    Refused,
+    SmtpCrowded,
+    SmtpUnavailable,
+    TemporarilyRefused,
+    Unavailable,
+)
 from gateway.mail.model import Credentials, Handover, OutgoingMail
+from gateway.mail.queue_id import queue_id
 from gateway.mail.smtp_connection import SmtpConnection
 from gateway.mail.smtp_login import log_in
 from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end
@@ -19,7 +29,7 @@ class SmtpTransport:
     """An SMTP host we send through. ``security`` is tls (port 465), starttls (587) or none.
 
     ``dot_timeout`` is how long the host may think over the final dot (RFC 5321 section 4.5.3.2.6: ten minutes);
-    a connection is renewed after ``mails_per_connection`` mails, since many hosts cap it.
+    a connection is renewed after ``mails_per_connection`` mails, since many hosts cap it; 0 is any number.
     """
 
     def __init__(
@@ -58,11 +68,19 @@ class SmtpTransport:
     @contextmanager
     def session(self) -> Iterator[SmtpSession]:
         """A session that connects with its first mail."""
-        session = SmtpSession(self.connect, self.host, self._dot_timeout, self._mails_per_connection)
-        try:
+        with self.sessions(1) as (session,):
             yield session
+
+    @contextmanager
+    def sessions(self, count: int) -> Iterator[Sequence[SmtpSession]]:
+        """Sessions for one thread each, which connect with their first mail and share one ``Door``."""
+        door = Door(self.connect)
+        sessions = [SmtpSession(door, self.host, self._dot_timeout, self._mails_per_connection) for _ in range(count)]
+        try:
+            yield sessions
         finally:
-            session.close()
+            for each in sessions:
+                each.close()
 
     def connect(self) -> SmtpConnection:
         """A greeted, encrypted, logged-in connection.
@@ -89,13 +107,57 @@ class SmtpTransport:
         return connection
 
 
+class Door:
+    """Where the sessions of one run come in. A host that lets nobody in is asked once, however many sessions wait.
+
+    Args:
+        connect: makes a connection that is ready for mail, or raises why not.
+    """
+
+    def __init__(self, connect: Callable[[], SmtpConnection]) -> None:
+        self._connect = connect
+        self._first = threading.Lock()
+        self._inside = 0  # connections that are open now
+        self._known = False  # whether the host ever let us in
+        self._shut: GatewayError | None = None
+
+    def enter(self) -> SmtpConnection:
+        """A connection. Until the first one stands, others wait for what becomes of it.
+
+        Raises:
+            SmtpCrowded: the host serves others of these sessions, and has no place for one more.
+            SmtpUnavailable, LoginRefused, InsecureConnection, ConfigurationFault: the host serves none of them.
+        """
+        with self._first:
+            if not self._known or self._shut is not None:
+                return self._try()
+        return self._try()
+
+    def leave(self) -> None:
+        """One connection less."""
+        with self._first:
+            self._inside -= 1
+
+    def _try(self) -> SmtpConnection:
+        if self._shut is not None:
+            raise self._shut
+        try:
+            connection = self._connect()
+        except (Unavailable, ConfigurationFault) as fault:
+            if self._inside:
+                raise SmtpCrowded(host=fault.details.get("host", ""), reason=fault) from fault
+            self._shut = fault
+            raise
+        self._known = True
+        self._inside += 1
+        return connection
+
+
 class SmtpSession:
     """Hands mails over on one connection, renewing it where the host closed it between mails."""
 
-    def __init__(
-        self, connect: Callable[[], SmtpConnection], host: str, dot_timeout: float, mails_per_connection: int
-    ) -> None:
-        self._connect = connect
+    def __init__(self, door: Door, host: str, dot_timeout: float, mails_per_connection: int) -> None:
+        self._door = door
         self._host = host
         self._dot_timeout = dot_timeout
         self._mails_per_connection = mails_per_connection
@@ -106,7 +168,7 @@ class SmtpSession:
         """Hands one mail over.
 
         Raises:
-            SmtpUnavailable, LoginRefused, InsecureConnection: nothing was sent.
+            SmtpUnavailable, SmtpCrowded, LoginRefused, InsecureConnection: nothing was sent.
             TemporarilyRefused: a 4xx reply, or some recipients for now and the others for good; nothing was taken.
             Refused: a 5xx reply, or all recipients refused for good; nothing was taken.
             OutcomeUnknown: the connection was lost between the final dot and its reply.
@@ -128,17 +190,17 @@ class SmtpSession:
         """Says QUIT and goes, without waiting for long."""
         if self._connection is not None:
             self._connection.quit()
-            self._connection = None
+            self._let_go()
 
     def _ready(self) -> tuple[SmtpConnection, bool]:
         """A connection, and whether it has served before."""
-        if self._connection is not None and self._sent >= self._mails_per_connection:
+        if self._connection is not None and 0 < self._mails_per_connection <= self._sent:
             self.close()
         if self._connection is not None and (not self._connection.open or self._connection.stale()):
             self._drop()
         if self._connection is not None:
             return self._connection, True
-        self._connection = self._connect()
+        self._connection = self._door.enter()
         self._sent = 0
         return self._connection, False
 
@@ -159,10 +221,11 @@ class SmtpSession:
             if not connection.open:
                 self._drop()
         self._sent += 1
-        return Handover(host=self._host, reply=f"{reply.code} {reply.text}", refused=refused)
+        said = f"{reply.code} {reply.text}"
+        return Handover(host=self._host, reply=said, refused=refused, queue_id=queue_id(said))
 
     def _check_addresses(self, mail: OutgoingMail) -> None:
-        for address in (mail.envelope_sender, *mail.recipients):
+        for address in (mail.envelope_sender, mail.envelope_id, *mail.recipients):
             if _UNSAFE_PATH.search(address):
                 raise Refused(host=self._host, recipient=ascii(address), reply="the address breaks the SMTP grammar")
         if not mail.recipients:
@@ -171,7 +234,11 @@ class SmtpSession:
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.drop()
-            self._connection = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._connection = None
+        self._door.leave()
 
 
 def stuffed(raw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""One conversation with an SMTP host (RFC 5321, 1870, 2920, 3207, 4954, 6152, 6531)."""
+"""One conversation with an SMTP host (RFC 5321, 1870, 2920, 3207, 3461, 4954, 6152, 6531)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from gateway.mail.wire import ConnectionLostError, Wire, has_line_end, readable
 
 _REPLY = re.compile(rb"([2-5][0-9]{2})([ -]|$)(.*)", re.DOTALL)
 _REPLY_LINES = 200
+_SLICE = 262_144  # bytes written under one timeout: a large mail on a slow line is no silence
+_NO_XTEXT = re.compile(r"[^!-*,-<>-~]")  # what RFC 3461 section 4 wants written as +HH
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class SmtpConnection:
             TemporarilyRefused, Refused: nothing was taken; the connection stays usable unless ``open`` says no.
         """
         self._check_possible(mail, content)
-        commands = [self._mail_from(mail, content), *(f"RCPT TO:<{each}>" for each in mail.recipients), "DATA"]
+        commands = [self._mail_from(mail, content), *(self._recipient(mail, each) for each in mail.recipients), "DATA"]
         replies = self._exchange(commands, len(mail.recipients))
         sender, data = replies[0], replies[-1]
         recipients = replies[1 : 1 + len(mail.recipients)]
@@ -127,7 +129,8 @@ class SmtpConnection:
             OutcomeUnknown: lost after the final dot, or an answer that is none.
         """
         try:
-            self._wire.write(content)
+            for start in range(0, len(content), _SLICE):
+                self._wire.write(content[start : start + _SLICE])
         except ConnectionLostError as problem:
             raise self._cut_short(problem) from problem
         try:
@@ -185,6 +188,16 @@ class SmtpConnection:
             command += " BODY=8BITMIME" if not mail.raw.isascii() else " BODY=7BIT"
         if not _ascii_envelope(mail):
             command += " SMTPUTF8"
+        if mail.envelope_id and "DSN" in self._extensions:
+            command += f" RET=HDRS ENVID={_xtext(mail.envelope_id)}"
+        return command
+
+    def _recipient(self, mail: OutgoingMail, address: str) -> str:
+        command = f"RCPT TO:<{address}>"
+        if mail.envelope_id and "DSN" in self._extensions:
+            command += " NOTIFY=FAILURE,DELAY"
+            if address.isascii():
+                command += f" ORCPT=rfc822;{_xtext(address)}"
         return command
 
     def _exchange(self, commands: list[str], recipients: int) -> list[Reply]:
@@ -283,6 +296,10 @@ def _said(reply: Reply) -> str:
 
 def _address_literal(address: str) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _xtext(text: str) -> str:
+    return _NO_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _ascii_envelope(mail: OutgoingMail) -> bool:
