@@ -81,7 +81,6 @@ class Line:
     """The connection that we log in on. ``protected``: TLS is on; ``plaintext_allowed``: plaintext_password is set."""
 
     host: str
-    port: int
     protected: bool
     plaintext_allowed: bool = False
 
@@ -124,10 +123,10 @@ def choose(
     Raises:
         LoginRefused: nothing that is offered fits. InsecureConnection: what fits is not safe on this connection.
     """
-    line = Line(host, 0, protected, plaintext_allowed)
+    line = Line(host, protected, plaintext_allowed)
     check_name(credentials, line)
     name = choose_name([each.upper() for each in offered], credentials, line)
-    return _mechanism(name, credentials.user, _secret(credentials, name, line), line)
+    return _mechanism(name, credentials.user, _secret(credentials, name, line))
 
 
 def choose_name(offered: Sequence[str], credentials: Credentials, line: Line) -> str:
@@ -155,6 +154,11 @@ def check_name(credentials: Credentials, line: Line) -> None:
     """
     if _FORBIDDEN.search(credentials.user):
         raise LoginRefused(host=line.host, user=ascii(credentials.user), reason="a control character in the user name")
+
+
+def keeps_secret(mechanism: str) -> bool:
+    """Whether the password stays here, so that the login may go without TLS: SCRAM, CRAM-MD5, and APOP of POP3."""
+    return mechanism in {*SECRET_KEEPING, "APOP"}
 
 
 def password_of(credentials: Credentials, line: Line) -> str:
@@ -212,7 +216,7 @@ def _secret(credentials: Credentials, name: str, line: Line) -> str:
     return token
 
 
-def _mechanism(name: str, user: str, secret: str, line: Line) -> Mechanism:
+def _mechanism(name: str, user: str, secret: str) -> Mechanism:
     match name:
         case "PLAIN":
             return Plain(user, secret)
@@ -223,7 +227,7 @@ def _mechanism(name: str, user: str, secret: str, line: Line) -> Mechanism:
         case "XOAUTH2":
             return XOAuth2(user, secret)
         case "OAUTHBEARER":
-            return OAuthBearer(user, secret, line.host, line.port)
+            return OAuthBearer(user, secret)
         case _:
             return Scram(name, user, secret)
 
@@ -232,7 +236,7 @@ def _run(talk: Talk, name: str, user: str, secret: str, line: Line) -> Answer:
     """One exchange. The answer's text has the host's explanation, and no secret."""
     sent: list[str | bytes] = [secret]
     try:
-        mechanism = _mechanism(name, user, secret, line)
+        mechanism = _mechanism(name, user, secret)
         initial = mechanism.initial()
         sent.append(initial or b"")
         answer = talk.begin(name, initial)

@@ -159,9 +159,10 @@ class OAuthBearer(_Bearer):
     name = "OAUTHBEARER"
     _acknowledge = b"\x01"
 
-    def __init__(self, user: str, token: str, host: str, port: int) -> None:
+    def __init__(self, user: str, token: str) -> None:
         escaped = user.replace("=", "=3D").replace(",", "=2C")
-        super().__init__(f"n,a={escaped},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01")
+        # host and port are for schemes that sign; a bearer token goes without (section 3.1).
+        super().__init__(f"n,a={escaped},\x01auth=Bearer {token}\x01\x01")
 
 
 def _failure(challenge: bytes) -> str:
