@@ -19,9 +19,11 @@ from sqlalchemy import Engine
 
 from gateway.flow.context import Context
 from gateway.flow.handover import Handover, handover_for
+from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
 from gateway.jobs.lock import HomeLock
 from gateway.ledger.database import check, open_engine
+from gateway.ledger.keys import Keys
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets
 from gateway.mail.maildir import MaildirMailbox
@@ -30,6 +32,7 @@ from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
 from gateway.settings.database import with_password
+from partners.certificate_store import CertificateStore
 from partners.directory import Directory
 from partners.model import Delivery, Identity
 from partners.store import PartnerStore
@@ -85,6 +88,16 @@ class App:
         return PartnerStore(self.engine)
 
     @cached_property
+    def certificates(self) -> CertificateStore:
+        """The certificates of partners."""
+        return CertificateStore(self.engine)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Our own keys for S/MIME."""
+        return Keys(lambda: self.engine, self.home / KEY_FILE)
+
+    @cached_property
     def mailboxes(self) -> list[Mailbox]:
         """The accounts we collect from; none is connected yet."""
         return [self._mailbox(each) for each in self.settings.mailboxes]
@@ -111,6 +124,7 @@ class App:
             reporter=reporter or Tally(),
             clock=self.clock,
             limits=self.settings.limits,
+            keys=Keyring.of(self.keys),
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
@@ -134,7 +148,9 @@ class App:
 
     def _mailbox(self, box: MailboxSettings) -> Mailbox:
         if box.protocol == "maildir":
-            return MaildirMailbox(box.name, self.home / box.path)
+            return MaildirMailbox(
+                box.name, self.home / box.path, max_size=self.settings.limits.message_size, spool=self.home
+            )
         return Pop3Mailbox(
             name=box.name,
             host=box.host,
@@ -145,6 +161,7 @@ class App:
             plaintext_password=box.plaintext_password,
             timeout=box.timeout.total_seconds(),
             max_size=self.settings.limits.message_size,
+            spool=self.home,
         )
 
     def _transport(self, smtp: SmtpSettings) -> Transport:

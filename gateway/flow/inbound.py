@@ -36,7 +36,9 @@ def process(context: Context) -> None:
     _put_poison_aside(context)
     while True:
         with context.ledger.reading() as connection:
-            waiting = stored_messages(connection, context.settings.batch_size, GROUP_BYTES, POISON)
+            waiting = stored_messages(
+                connection, context.settings.batch_size, GROUP_BYTES, POISON, context.settings.home
+            )
         if not waiting:
             return
         # Who was there when a process ended is suspect: it goes alone, so that nobody else is blamed again.

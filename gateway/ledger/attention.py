@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.tables import acknowledgment, exchange, expectation, finding, message
+from gateway.ledger.tables import acknowledgment, exchange, expectation, finding, message, not_taken
 
 _NEXT: dict[ExchangeState, str] = {
     ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
@@ -25,12 +25,16 @@ _NEXT: dict[ExchangeState, str] = {
     ExchangeState.BOUNCED: "gateway exchange resend {ref}",
 }
 _TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
+_GONE = (ExchangeState.SENT, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
 _CHUNK = 500  # ids in one question
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One thing that needs a person: ``reference`` is what a command takes (``m12`` a message, ``34`` an exchange)."""
+    """One thing that needs a person.
+
+    ``reference`` is what a command takes: ``m12`` for a message, ``34`` for an exchange, a mailbox's name.
+    """
 
     reference: str
     state: str
@@ -62,6 +66,7 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
         _of_message(row)
         for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
     ]
+    found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
     return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
 
 
@@ -77,7 +82,9 @@ def _exchanges() -> ColumnElement[bool]:
     )
     # Accepted and acknowledged, but the business could not be given it: the fault says why.
     stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
-    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly, stuck), exchange.c.settled_at.is_(None))
+    # The host took it, but not for everybody: the fault names who.
+    short = and_(exchange.c.state.in_(_GONE), exchange.c.fault_code != "")
+    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short), exchange.c.settled_at.is_(None))
 
 
 def _messages() -> ColumnElement[bool]:
@@ -93,6 +100,8 @@ def _of_exchange(row: Row[Any], reason: str) -> Attention:
     state = row.state
     if row.state in _TAKEN:
         state = "not delivered" if row.fault else "partially accepted"
+    elif row.state in _GONE:
+        state = f"{row.state}, not to all"
     return Attention(
         str(row.id),
         state,
@@ -113,6 +122,18 @@ def _of_message(row: Row[Any]) -> Attention:
         f"message from {row.from_address or 'nobody'}: {row.subject}",
         _fault(row.fault) or row.state,
         f"gateway quarantine show m{row.id}",
+    )
+
+
+def _of_not_taken(row: Row[Any]) -> Attention:
+    return Attention(
+        row.mailbox,
+        "not taken",
+        row.at,
+        "",
+        f"message {row.uid} in mailbox {row.mailbox}: {row.size} bytes",
+        _fault(row.fault) or row.fault_code,
+        f"gateway mailbox test {row.mailbox}",
     )
 
 

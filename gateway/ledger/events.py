@@ -21,6 +21,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "received": "received[ from {from_address}][ in mailbox {mailbox}][ as {message_id}][ ({size} bytes)]",
     "resighted": "seen again[ in mailbox {mailbox}][ under uid {uid}]: already recorded, not processed twice",
     "repaired": "{part}: {repair}",
+    "not-taken": "message {uid} of mailbox {mailbox} was not taken and stays there[: {reason}]",
     "noted": "read and recorded as {kind}; such a mail is never answered",
     "quarantined": "put into quarantine[: {reason}]",
     "released": "released from quarantine to be processed again[: {reason}]",
@@ -43,11 +44,12 @@ EVENT_KINDS: Mapping[str, str] = {
     "numbered": "numbered {control_number}",
     "answered": "made to answer exchange {answers}[, numbered {control_number}]",
     "acknowledged-out": "acknowledged to the partner[, numbered {control_number}]",
-    "sending": "being handed to the SMTP host[ (attempt {attempt})]",
-    "sent": "taken by {host}[: {reply}]",
+    "sending": "being handed to the SMTP host[ for {recipients}][ (attempt {attempt})]",
+    "sent": "taken by {host}[ for {recipients}][: {reply}]",
     "deferred": "not taken for now[: {reason}][; next attempt at {next_at}]",
     "refused": "refused by {host}[: {reply}][: {reason}]",
     "recipient-refused": "refused for {recipient}[: {reply}]",
+    "recipient-deferred": "not taken for {recipient} for now[: {reply}][; next attempt at {next_at}]",
     "failed": "given up[: {reason}]",
     "in-doubt": "in doubt: the SMTP host may or may not have taken it[: {reason}][ (policy: {policy})]",
     "resolved": "no longer in doubt[: {reason}]",
@@ -61,10 +63,17 @@ EVENT_KINDS: Mapping[str, str] = {
     "late": "{kind} came late[ by {by_ms}]",
     "bounced": "returned by the mail system[ of {recipient}][ with status {status}][: {reason}]",
     "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
-    "bounce-unmatched": "a bounce of {names}, which we never sent",
+    "bounce-unmatched": "a bounce[ of {names}] that matches nothing that we sent[: {reason}]",
+    "bounce-unproven": "a bounce[ of {recipient}] that does not carry our token, so nothing was changed[: {reason}]",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",
+    "certificate-added": "certificate {fingerprint} of {partner} kept as pending[, from {source}]",
+    "certificate-trusted": "certificate {fingerprint} of {partner} trusted",
+    "certificate-retired": "certificate {fingerprint} of {partner} retired",
+    "key-added": "key {name} of ours added[: {how}][, certificate {fingerprint}]",
+    "key-exported": "certificate of key {name} written out[ as {form}]",
+    "key-retired": "key {name} of ours retired[, certificate {fingerprint}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
 }
@@ -78,6 +87,8 @@ _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
         *("profile-applied", "partner-status", "secret-set", "secret-removed"),
+        *("certificate-added", "certificate-trusted", "certificate-retired"),
+        *("key-added", "key-exported", "key-retired"),
     }
 )
 

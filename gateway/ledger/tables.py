@@ -106,7 +106,13 @@ sighting = Table(
     Column("message", Id, ForeignKey("message.id"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),  # as listed by the server
-    Column("state", Text, nullable=False),  # stored, deleted
+    Column("state", Text, nullable=False),  # stored (and left there, as far as we know), deleted
+)
+Index(
+    "ix_sighting_left",
+    sighting.c.mailbox,
+    sqlite_where=sighting.c.state == "stored",
+    postgresql_where=sighting.c.state == "stored",
 )
 
 # Work: what a mailbox lists and we do not have. The row goes when it was taken, or is no longer listed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from gateway.ledger.tables import (
     expectation,
     functional_group,
     message,
+    not_taken,
     outgoing,
-    sighting,
     transaction_set,
 )
+
+_DAY = 86_400_000  # ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ class DueExchange:
 
 @dataclass(frozen=True, slots=True)
 class DueMail:
-    """An outgoing mail whose time has come, or which a dead process left behind as ``sending``."""
+    """An outgoing mail whose time has come, or which a dead process left behind as ``sending``.
+
+    ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time.
+    """
 
     exchange: int
     message: int
@@ -85,6 +90,7 @@ class DueMail:
     envelope_sender: str
     recipients: tuple[str, ...]
     raw_sha256: str
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +102,6 @@ class Overdue:
     partner: str
     due_at: int
     state: str
-
-
-def known_uids(connection: Connection, mailbox: str, uids: Sequence[str]) -> dict[str, int]:
-    """Which of a mailbox's UIDs we stored and left on the server, with the size that it listed then."""
-    found: dict[str, int] = {}
-    for at in range(0, len(uids), 500):
-        rows = connection.execute(
-            select(sighting.c.uid, sighting.c.size).where(
-                sighting.c.mailbox == mailbox,
-                sighting.c.uid.in_(uids[at : at + 500]),
-                sighting.c.state == "stored",
-            )
-        )
-        found.update((row.uid, row.size) for row in rows)
-    return found
-
-
-def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    """Received messages by the SHA-256 of their raw bytes."""
-    rows = connection.execute(
-        select(message.c.sha256, message.c.id).where(message.c.sha256.in_(names), message.c.direction == "in")
-    )
-    return {row.sha256: row.id for row in rows}
 
 
 def stored_messages(
@@ -239,10 +222,26 @@ def due_deliveries(connection: Connection, limit: int, size: int, after: int = 0
     return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
 
 
-def due_mails(connection: Connection, now: int, limit: int, skip: Iterable[int] = ()) -> list[DueMail]:
-    """Mails that are ready and due, in the order in which they were numbered."""
-    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+def due_mails(
+    connection: Connection, now: int, limit: int, skip: Iterable[int] = (), without: Iterable[str] = ()
+) -> list[DueMail]:
+    """Mails that are ready and due, in the order in which they were numbered.
+
+    ``skip`` are exchanges, and ``without`` partners, to leave out.
+    """
+    ready = and_(
+        outgoing.c.state == "ready",
+        outgoing.c.next_at <= now,
+        outgoing.c.exchange.not_in(list(skip)),
+        outgoing.c.partner.not_in(list(without)),
+    )
     return _mails(connection, ready, limit)
+
+
+def taken_since(connection: Connection, moment: int) -> int:
+    """How many mails the SMTP host took since ``moment`` (ms since 1970 UTC), of those that are not over a day old."""
+    recent = and_(exchange.c.at > moment - _DAY, exchange.c.handed_over_at > moment)
+    return connection.execute(select(func.count()).select_from(exchange).where(recent)).scalar_one()
 
 
 def interrupted_mails(connection: Connection) -> list[DueMail]:
@@ -258,6 +257,7 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             exchange.c.agreement,
             exchange.c.kind,
             exchange.c.control_number,
+            exchange.c.to_addresses,
         )
         .join(message, message.c.id == outgoing.c.message)
         .join(exchange, exchange.c.id == outgoing.c.exchange)
@@ -277,6 +277,7 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             row.envelope_sender,
             tuple(json.loads(row.recipients)),
             row.sha256,
+            json.loads(row.recipients) != json.loads(row.to_addresses),
         )
         for row in rows
     ]
@@ -305,6 +306,7 @@ def counts(connection: Connection) -> dict[str, int]:
     }
     waiting = {
         "messages stored": select(func.count()).where(message.c.state == MessageState.STORED),
+        "messages left on their servers, not taken": select(func.count()).select_from(not_taken),
         "messages quarantined": select(func.count()).where(message.c.state == MessageState.QUARANTINED),
         "mails waiting": select(func.count()).where(or_(outgoing.c.state == "ready", outgoing.c.state == "sending")),
         "acknowledgments awaited": select(func.count()).select_from(expectation),

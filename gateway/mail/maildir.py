@@ -8,10 +8,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from gateway.errors import MailboxUnavailable
 from gateway.mail.model import Fetched, Listed
+from gateway.mail.spool import SPOOL_OVER, Spool, Spooled
 
+_PIECE = 1_000_000
 _FOLDERS = ("new", "cur")
 _TIME = re.compile(r"\d{1,20}")
 
@@ -19,10 +22,11 @@ _TIME = re.compile(r"\d{1,20}")
 class MaildirMailbox:
     """The directory ``path`` with its new/ and cur/. Raw bytes are those of the file: often with bare LF."""
 
-    def __init__(self, name: str, path: Path | str, *, max_size: int = 100_000_000) -> None:
+    def __init__(self, name: str, path: Path | str, *, max_size: int = 100_000_000, spool: Path | None = None) -> None:
         self._name = name
         self._path = Path(path)
         self._max_size = max_size
+        self._spool = spool
 
     @property
     def name(self) -> str:
@@ -46,7 +50,7 @@ class MaildirMailbox:
         Raises:
             MailboxUnavailable: when it is no Maildir that can be read.
         """
-        session = MaildirSession(self._name, self._path, self._max_size)
+        session = MaildirSession(self._name, self._path, self._max_size, self._spool)
         session.files()
         yield session
 
@@ -59,10 +63,11 @@ def _uid(name: str) -> str:
 class MaildirSession:
     """One look at a Maildir. The uid of a message is its file name up to the colon, which never changes."""
 
-    def __init__(self, name: str, path: Path, max_size: int) -> None:
+    def __init__(self, name: str, path: Path, max_size: int, spool: Path | None = None) -> None:
         self._name = name
         self._path = path
         self._max_size = max_size
+        self._spool = spool
         self._marked: dict[str, None] = {}
         self.left_out: list[tuple[Listed, str]] = []
 
@@ -99,9 +104,9 @@ class MaildirSession:
             if path is None or not path.exists():
                 files = self.files()  # a mail reader moves it from new/ to cur/
                 path = files.get(listed.uid)
-            raw = self._read(path, listed) if path is not None else None
-            if raw is not None:
-                yield Fetched(listed, raw)
+            body = self._read(path, listed) if path is not None else None
+            if body is not None:
+                yield Fetched(listed, body)
             elif path is None:
                 self.left_out.append((listed, "the file is gone"))
 
@@ -125,7 +130,7 @@ class MaildirSession:
             raise self._unavailable(problem) from problem
         self._marked.clear()
 
-    def _read(self, path: Path, listed: Listed) -> bytes | None:
+    def _read(self, path: Path, listed: Listed) -> bytes | Spooled | None:
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -139,7 +144,21 @@ class MaildirSession:
             if not stat.S_ISREG(size.st_mode) or size.st_size > self._max_size:
                 self.left_out.append((listed, f"{size.st_size} bytes are past the limit of {self._max_size}"))
                 return None
-            return file.read(self._max_size)
+            return self._content(file)
+
+    def _content(self, file: BinaryIO) -> bytes | Spooled:
+        """What is read stays what it is, even if somebody writes to the file: a big one is copied."""
+        content = file.read(min(SPOOL_OVER, self._max_size))
+        if len(content) < SPOOL_OVER:
+            return content
+        try:
+            spool = Spool(self._spool)
+            while content:
+                spool.write(content)
+                content = file.read(min(_PIECE, self._max_size - spool.size))
+        except OSError as problem:
+            raise self._unavailable(problem) from problem
+        return spool.done()
 
     def _unavailable(self, problem: OSError) -> MailboxUnavailable:
         return MailboxUnavailable(mailbox=self._name, host=str(self._path), reason=problem.strerror or problem)

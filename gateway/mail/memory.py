@@ -91,6 +91,13 @@ class MemoryMailboxSession:
             else:
                 self.left_out.append((listed, "the server does not give it"))
 
+    def heads(self, wanted: Sequence[Listed]) -> Iterator[tuple[Listed, bytes]]:
+        """The header blocks of what is there."""
+        for listed in wanted:
+            if listed.uid in self._messages:
+                head, blank, _ = self._messages[listed.uid].partition(b"\r\n\r\n")
+                yield listed, head + blank
+
     def delete(self, done: Iterable[Listed]) -> None:
         """Marks messages."""
         self._marked.update((listed.uid, None) for listed in done)

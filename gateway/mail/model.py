@@ -261,6 +261,7 @@ class Part:
     within: str = ""  # content type of the multipart right around it: alternative, signed …; "" at the top
     parameters: tuple[tuple[str, str], ...] = ()  # of its Content-Type, as written
     forwarded: bool = False  # it stands in a message that the mail carries along, not in the mail itself
+    encoded: bytes = b""  # as it came, where it is damaged
     origin: str = ""  # the archive that it was taken out of, in words; "" where it came by itself
 
 

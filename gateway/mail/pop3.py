@@ -6,14 +6,21 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from gateway.errors import InsecureConnection, MailboxUnavailable
 from gateway.mail import pop3_login
 from gateway.mail.model import Credentials, Fetched, Listed
+from gateway.mail.sasl import Line, keeps_secret
 from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, readable
 
-_WINDOW = 64  # RETRs in flight: their commands always fit the socket buffers, so neither side can block the other
-_DELETE_WINDOW = 256
+# In flight: commands by count, so that they always fit the socket buffers and neither side can block the other;
+# answers by the bytes that LIST announced, so that one command among big messages does not wait behind many of them.
+_WINDOW = 256
+_WINDOW_BYTES = 6_000_000
+_HEAD = 1_000_000  # bytes of a header block that is looked at
+_UID = 255  # characters of a uid that a database will index; RFC 1939 says 70, which some exceed
 _LISTING = 64_000_000  # bytes of a LIST or UIDL answer
 
 
@@ -21,7 +28,8 @@ class Pop3Mailbox:
     """One POP3 account. ``security`` is tls (port 995), starttls or none.
 
     ``credentials`` ask for the password or token at each login, so that it lives in memory only while it is needed.
-    Messages larger than ``max_size`` bytes are listed but never fetched.
+    Messages larger than ``max_size`` bytes are listed but never fetched. Big ones pass through a nameless file in
+    the directory ``spool`` (the system's temporary one by default).
     """
 
     def __init__(
@@ -37,12 +45,14 @@ class Pop3Mailbox:
         timeout: float = 60.0,
         max_size: int = 100_000_000,
         commit_timeout: float = 600.0,
+        spool: Path | None = None,
     ) -> None:
         self._name = name
         self._credentials = credentials
         self._plaintext_password = plaintext_password
         self._max_size = max_size
         self._commit_timeout = commit_timeout
+        self._spool = spool
         self._endpoint = Endpoint(host, port, security, ca_file, timeout)
 
     @property
@@ -67,8 +77,10 @@ class Pop3Mailbox:
         Raises:
             MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
         """
-        self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
-        session = Pop3Session(self._endpoint, self._name, self._max_size, self._commit_timeout)
+        self._endpoint.check_password_is_safe(
+            plaintext_password=self._plaintext_password or keeps_secret(self._credentials.mechanism)
+        )
+        session = Pop3Session(self._endpoint, self._name, self._max_size, self._commit_timeout, self._spool)
         try:
             session.open()
             session.log_in(self._credentials, plaintext_allowed=self._plaintext_password)
@@ -84,11 +96,14 @@ class Pop3Session:
     ``left_out`` tells which messages the server did not give, and why.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str, max_size: int, commit_timeout: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str, max_size: int, commit_timeout: float, spool: Path | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._name = name
         self._max_size = max_size
         self._commit_timeout = commit_timeout
+        self._spool = spool
         self._wire: Wire | None = None
         self._capabilities: dict[str, str] = {}
         self._greeting = b""
@@ -101,17 +116,27 @@ class Pop3Session:
     def listing(self) -> Sequence[Listed]:
         """All messages waiting, in the server's order, with size (LIST) and uid (UIDL).
 
-        A server without UIDL gets ``sha256:`` and the hash of header block and size (TOP, else the whole message):
-        stable as long as the server does not rewrite headers between sessions.
+        A message without a UIDL gets ``sha256:`` and the hash of header block and size: stable as long as the server
+        does not rewrite headers between sessions. Where the server knows no TOP either the uid is empty: only its
+        bytes tell what it is.
         """
         try:
             self._settle()
             sizes = self._numbered("LIST")
             uids = self._numbered("UIDL", optional=True)
-            return [
-                Listed(number, uids.get(number) or self._made_up_uid(number, size), _size(size))
-                for number, size in sizes.items()
-            ]
+        except ConnectionLostError as problem:
+            raise self._unavailable(problem) from problem
+        listed = [Listed(number, _uid(uids.get(number, "")), _size(size)) for number, size in sizes.items()]
+        made_up = {each.number: _made_up_uid(each, head) for each, head in self.heads([e for e in listed if not e.uid])}
+        return [replace(each, uid=made_up[each.number]) if each.number in made_up else each for each in listed]
+
+    def heads(self, wanted: Sequence[Listed]) -> Iterator[tuple[Listed, bytes]]:
+        """The header blocks (TOP with no lines of the body), many commands in flight where that is offered."""
+        try:
+            self._settle()
+            window = self._window
+            for first in range(0, len(wanted), window):
+                yield from self._tops(wanted[first : first + window])
         except ConnectionLostError as problem:
             raise self._unavailable(problem) from problem
 
@@ -120,17 +145,15 @@ class Pop3Session:
 
         A message that the server refuses, or that is past ``max_size``, is left out (see ``left_out``).
         """
-        window = _WINDOW if "PIPELINING" in self._capabilities else 1
         waiting = deque(wanted)
         try:
             self._settle()
             while waiting or self._in_flight:
-                if waiting and len(self._in_flight) <= window // 2:
-                    self._request(waiting, window)
+                self._request(waiting)
                 if self._in_flight:
-                    raw = self._receive()
-                    if raw is not None:
-                        yield raw
+                    fetched = self._receive()
+                    if fetched is not None:
+                        yield fetched
         except ConnectionLostError as problem:
             raise self._unavailable(problem) from problem
 
@@ -174,11 +197,9 @@ class Pop3Session:
         """Logs in by what the server offers and ``credentials`` hold; see ``gateway.mail.pop3_login``."""
         offer = pop3_login.Pop3Offer(
             mailbox=self._name,
-            host=self._endpoint.host,
             greeting=self._greeting,
             capabilities=self._capabilities,
-            protected=self._wire is not None and self._wire.encrypted,
-            plaintext_allowed=plaintext_allowed,
+            line=Line(self._endpoint.host, self._wire is not None and self._wire.encrypted, plaintext_allowed),
         )
         try:
             pop3_login.log_in(self._command, offer, credentials)
@@ -211,15 +232,24 @@ class Pop3Session:
 
     # ------------------------------------------------------------ fetching
 
-    def _request(self, waiting: deque[Listed], window: int) -> None:
+    @property
+    def _window(self) -> int:
+        return _WINDOW if "PIPELINING" in self._capabilities else 1
+
+    def _request(self, waiting: deque[Listed]) -> None:
+        """Fills the window again once half of it is free: many commands in one packet."""
+        window, flying = self._window, sum(each.size for each in self._in_flight)
+        if self._in_flight and (len(self._in_flight) > window // 2 or flying > _WINDOW_BYTES // 2):
+            return
         commands = bytearray()
-        while waiting and len(self._in_flight) < window:
+        while waiting and len(self._in_flight) < window and (flying < _WINDOW_BYTES or not self._in_flight):
             listed = waiting.popleft()
             if listed.size > self._max_size:
                 self.left_out.append((listed, f"{listed.size} bytes are past the limit of {self._max_size}"))
                 continue
             commands += b"RETR %d\r\n" % listed.number
             self._in_flight.append(listed)
+            flying += listed.size
         if commands:
             self._connected.write(bytes(commands))
 
@@ -232,12 +262,30 @@ class Pop3Session:
             return None
         if not reply.startswith(b"+OK"):
             raise ConnectionLostError(f"not an answer to RETR: {readable(reply)}")
-        raw = wire.body(self._max_size)
+        try:
+            body = wire.message(self._max_size, self._spool)
+        except OSError as problem:
+            self.close()  # in the middle of an answer nothing else can be asked
+            raise self._unavailable(f"no room for a big message: {problem.strerror or problem}") from problem
         listed = self._in_flight.popleft()
-        if raw is None:
+        if body is None:
             self.left_out.append((listed, f"larger than listed and past the limit of {self._max_size} bytes"))
             return None
-        return Fetched(listed, raw)
+        return Fetched(listed, body)
+
+    def _tops(self, batch: Sequence[Listed]) -> list[tuple[Listed, bytes]]:
+        """One batch of TOPs, all answers read before any is given, so that what follows is in step."""
+        self._connected.write(b"".join(b"TOP %d 0\r\n" % each.number for each in batch))
+        found = []
+        for listed in batch:
+            reply = self._connected.line()
+            if reply.startswith(b"+OK"):
+                head = self._connected.body(_HEAD)
+                if head is not None:
+                    found.append((listed, head))
+            elif not reply.startswith(b"-ERR"):
+                raise ConnectionLostError(f"not an answer to TOP: {readable(reply)}")
+        return found
 
     def _settle(self) -> None:
         """Reads away what an abandoned ``fetch`` still has in flight, so that answers stay in step."""
@@ -247,7 +295,7 @@ class Pop3Session:
     def _delete_marked(self) -> None:
         # A refused DELE leaves its message there: the next run sees it again and knows it by its uid.
         numbers = list(self._marked)
-        window = _DELETE_WINDOW if "PIPELINING" in self._capabilities else 1
+        window = self._window
         for first in range(0, len(numbers), window):
             batch = numbers[first : first + window]
             self._connected.write(b"".join(b"DELE %d\r\n" % number for number in batch))
@@ -290,14 +338,6 @@ class Pop3Session:
             found[int(number)] = rest.strip()
         return found
 
-    def _made_up_uid(self, number: int, size: str) -> str:
-        content: bytes | None = None
-        for command in (f"TOP {number} 0", f"RETR {number}"):
-            if self._command(command).startswith(b"+OK"):
-                content = self._connected.body(self._max_size)
-                break
-        return "sha256:" + hashlib.sha256(f"{size}\n".encode() + (content or b"")).hexdigest()
-
     def _unavailable(self, reason: object) -> MailboxUnavailable:
         return MailboxUnavailable(mailbox=self._name, host=self._endpoint.host, reason=reason)
 
@@ -306,3 +346,12 @@ def _size(text: str) -> int:
     """The size that LIST gives; what is no number counts as 0, since RETR is bounded by itself."""
     first = text.split(" ", 1)[0]
     return int(first) if first.isdecimal() and len(first) <= 15 else 0
+
+
+def _uid(text: str) -> str:
+    """A UIDL as we keep it: one that no database would index is named by its hash."""
+    return text if len(text) <= _UID else "long:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _made_up_uid(listed: Listed, head: bytes) -> str:
+    return "sha256:" + hashlib.sha256(f"{listed.size}\n".encode() + head).hexdigest()

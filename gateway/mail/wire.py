@@ -13,12 +13,15 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.errors import InsecureConnection
+from gateway.mail.spool import SPOOL_OVER, Spool, Spooled
 
 LINE = 16_384  # a reply line past this is no reply (RFC 1939 and RFC 5321 both say 512)
 _CHUNK = 262_144
 _PACE = 200  # bytes a second at which a message must come at least, once it has taken long
+_END = b"\r\n.\r\n"  # of a multi-line answer
 _CONTROL = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -145,28 +148,75 @@ class Wire:
         Every byte is kept; lines may be of any length. None where it is larger than ``limit``: then it was read
         to its end and thrown away, so that the next answer is in step.
         """
+        content = self._whole_body(limit + limit // 4 + LINE)
+        if content is None:
+            self._throw_away(limit)
+            return None
+        return content if len(content) <= limit else None
+
+    def message(self, limit: int, directory: Path | None = None) -> bytes | Spooled | None:
+        """Like ``body``, for what may be too big for memory: that goes to a nameless file in ``directory``.
+
+        Raises:
+            OSError: there is no room for the file.
+        """
+        if limit < SPOOL_OVER:
+            return self.body(limit)
+        content = self._whole_body(SPOOL_OVER)
+        if content is not None:
+            return content
+        spool = Spool(directory)
+        context = b"\r\n"
+        end = -1
+        began = time.monotonic()
+        while end < 0:
+            end = self._buffer.find(_END, self._start)
+            # What may be the beginning of the end stays behind.
+            stop = end + 2 if end >= 0 else len(self._buffer) - len(_END) + 1
+            if stop > self._start:
+                piece = bytes(memoryview(self._buffer)[self._start : stop])
+                spool.write((context + piece).replace(b"\r\n.", b"\r\n")[2:])
+                context = (context + piece[-2:])[-2:]
+                self._start = stop
+            if spool.size > limit:
+                self._start -= 2 if end >= 0 else 0
+                self._throw_away(limit)
+                return None
+            if end < 0:
+                self._check_pace(began, spool.size)
+                self._receive()
+        self._start += 3
+        return spool.done()
+
+    def _whole_body(self, most: int) -> bytes | None:
+        """The answer, if it ends within ``most`` bytes; else nothing of it is read away."""
         if self._starts_with(b".\r\n"):
             self._start += 3
             return b""
-        oversized = 0
         searched = self._start
         began = time.monotonic()
-        while (end := self._buffer.find(b"\r\n.\r\n", searched)) < 0:
-            if len(self._buffer) - self._start > limit + limit // 4 + LINE:
-                oversized += len(self._buffer) - self._start - 4
-                if oversized > 8 * limit + 1_000_000_000:
-                    raise ConnectionLostError("an answer without end")
-                self._start = len(self._buffer) - 4
-            self._check_pace(began, len(self._buffer) - self._start + oversized)
-            searched = max(self._start, len(self._buffer) - 4)
+        while (end := self._buffer.find(_END, searched)) < 0:
+            if len(self._buffer) - self._start > most:
+                return None
+            self._check_pace(began, len(self._buffer) - self._start)
+            searched = max(self._start, len(self._buffer) - len(_END) + 1)
             searched -= self._receive()
-            searched = max(searched, self._start)
         content = bytes(memoryview(self._buffer)[self._start : end + 2])
-        self._start = end + 5
-        if oversized:
-            return None
-        content = content.removeprefix(b".").replace(b"\r\n.", b"\r\n")
-        return content if len(content) <= limit else None
+        self._start = end + len(_END)
+        return content.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+
+    def _throw_away(self, limit: int) -> None:
+        """Reads the rest of an answer to its end."""
+        began = time.monotonic()
+        count = 0
+        while (end := self._buffer.find(_END, self._start)) < 0:
+            count += len(self._buffer) - self._start
+            if count > 8 * limit + 1_000_000_000:
+                raise ConnectionLostError("an answer without end")
+            self._start = max(self._start, len(self._buffer) - len(_END) + 1)
+            self._check_pace(began, count)
+            self._receive()
+        self._start = end + len(_END)
 
     def exactly(self, count: int) -> bytes:
         """The next ``count`` bytes, whatever they are (an IMAP literal, RFC 3501 section 4.3)."""

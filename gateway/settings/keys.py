@@ -79,6 +79,7 @@ MAILBOX = (
     _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
     _path("path", "required for maildir", "The Maildir directory."),
     _flag("keep_on_server", "Leave messages on the server; each is still taken once only."),
+    _span("keep_for", _SECOND, 36_500 * _DAY, "for ever", "How long messages are left on the server, from when they were first seen; implies `keep_on_server`."),  # noqa: E501
     _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
     _span("timeout", _SECOND, timedelta(hours=1), "`1m`", "How long one answer of the server may take."),
 )  # fmt: skip
@@ -113,7 +114,7 @@ LIMITS = (
     _whole("decompression_ratio", 1, 10_000, "`100`", "How many times larger the files may be than their archive; the first megabyte is always allowed."),  # noqa: E501
     _whole("archive_files", 1, 10_000, "`200`", "Files in one archive (zip, gzip, winmail.dat)."),
     _whole("received", 2, 1_000, "`50`", "`Received` fields of one message; with more, it runs in circles."),
-)
+)  # fmt: skip
 
 PROOF = (
     Key("authserv_ids", values.names, "list of names", "none", 'How our own mail exchangers call themselves in `Authentication-Results`; only their word proves a sender (`evidence = "mx"`).'),  # noqa: E501

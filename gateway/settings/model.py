@@ -21,6 +21,7 @@ class MailboxSettings:
     ca_file: str = ""
     path: str = ""  # maildir: the directory
     keep_on_server: bool = False
+    keep_for: timedelta | None = None  # how long mail is left there; None: for ever
     plaintext_password: bool = False  # allows a password on a connection without TLS
     timeout: timedelta = timedelta(seconds=60)
 

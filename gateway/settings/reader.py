@@ -108,6 +108,8 @@ class _Reader:
             self._refuse(found, where, ("path",), "maildir")
             found.setdefault("secret", f"mailbox.{name}")
             self._connection(found, where)
+        if "keep_for" in found and not found.setdefault("keep_on_server", True):
+            self.fail((*where, "keep_for"), "it says how long mail stays there; keep_on_server says that none does")
         return MailboxSettings(name=name, **found)
 
     def _smtp(self, our_name: str) -> SmtpSettings | None:

@@ -114,6 +114,8 @@ def _big_content() -> None:
         sa.PrimaryKeyConstraint("sha256", "ordinal", name="pk_content_piece"),
     )
     _guard("content_piece")
+    left = sa.text("state = 'stored'")
+    op.create_index("ix_sighting_left", "sighting", ["mailbox"], sqlite_where=left, postgresql_where=left)
     op.create_table(
         "not_taken",
         sa.Column("mailbox", sa.Text(), nullable=False),
