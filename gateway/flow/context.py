@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.flow.handover import Handover
+from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter
 from gateway.ledger.recording import Ledger
 from gateway.mail.model import Mailbox, Transport
+from gateway.mail.verp import Tokens
 from gateway.settings import Settings
 from gateway.settings.model import Limits
 from partners.directory import Directory
@@ -28,3 +30,6 @@ class Context:
     reporter: Reporter
     clock: Callable[[], int]  # milliseconds since 1970 UTC
     limits: Limits
+    tokens: Tokens | None = None  # names for mails that bounces bring back; None where the home has no key
+    alongside: bool = False  # whether a big batch may use a second process
+    keys: Keyring = field(default_factory=Keyring)  # our own, for S/MIME

@@ -1,0 +1,192 @@
+"""Alongside: a second process that delivers and sends while the first still processes a big batch.
+
+The ledger is the queue, so the two need nothing from each other: whatever the first commits is due for the
+second. Python computes in one thread at a time; two processes use two cores. If the second one dies, nothing
+is lost either: the steps that follow in the first find what is due.
+
+The child is a fork without exec: no second start-up, and the home's lock (flock) is held until both have ended.
+It never touches what the parent has open (database connections, the progress bar's thread), and leaves by
+``os._exit``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection
+
+from gateway.errors import ConfigurationFault, GatewayError, Unavailable, unexpected
+from gateway.flow.context import Context
+from gateway.flow.deliver import deliver
+from gateway.flow.dispatch import dispatch
+from gateway.ledger.waiting import deliveries_waiting, mails_waiting, messages_waiting
+
+Step = Callable[[Context], None]
+
+WORTH_IT = 200  # messages; a smaller batch is done before a second process has begun
+PAUSE = 0.05  # seconds between two looks at the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A step of the second process: how much waits for it, and how much must wait before it is worth a round."""
+
+    name: str
+    step: Step
+    waiting: Callable[[Connection, int], int]
+    least: int
+
+
+HANDS = (
+    Hand("deliver", deliver, lambda connection, _: deliveries_waiting(connection), 50),
+    Hand("dispatch", dispatch, mails_waiting, 200),  # each round is a login
+)
+
+
+def worth_it(context: Context) -> bool:
+    """Whether enough messages wait that a second process pays."""
+    if not context.alongside or os.cpu_count() == 1:
+        return False
+    with context.ledger.reading() as connection:
+        return messages_waiting(connection) >= WORTH_IT
+
+
+class Alongside:
+    """The second process. It works from the beginning of the block to its end, and then finishes what is due.
+
+    What it has to report is told to the context's reporter at the end of the block.
+    """
+
+    def __init__(self, context: Context, hands: Sequence[Hand] = HANDS) -> None:
+        self._context = context
+        self._hands = hands
+        self._pid = 0
+        self._stop = -1
+        self._reports = -1
+
+    def __enter__(self) -> Self:
+        stop_read, self._stop = os.pipe()
+        self._reports, reports_write = os.pipe()
+        with warnings.catch_warnings():
+            # Python warns of locks that other threads hold; the child uses nothing that the progress bar locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._pid = os.fork()
+        if not self._pid:
+            status = 1
+            try:
+                os.close(self._stop)
+                os.close(self._reports)
+                status = self._child(stop_read, reports_write)
+            finally:
+                os._exit(status)
+        os.close(stop_read)
+        os.close(reports_write)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._stop)
+        with os.fdopen(self._reports, "rb") as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(self._pid, 0)
+        try:
+            reports: list[_Report] = pickle.loads(said) if said else []  # noqa: S301 - our own child wrote it
+        except (pickle.UnpicklingError, EOFError):
+            reports = []
+        for each in reports:
+            each.tell(self._context)
+        if status:
+            code = os.waitstatus_to_exitcode(status)
+            ended = RuntimeError(f"signal {-code}" if code < 0 else f"exit code {code}")
+            self._context.reporter.trouble(unexpected("The second process of the batch", ended), "alongside")
+
+    # ------------------------------------------------------------ the child
+
+    def _child(self, stop: int, reports: int) -> int:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; its end closes the pipe
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._context.ledger.engine.dispose(close=False)  # the parent's connections are the parent's
+        notes = _Notes()
+        context = replace(self._context, reporter=notes)
+        hands = list(self._hands)
+        finishing = False
+        while not finishing:
+            finishing = bool(select.select([stop], [], [], PAUSE)[0])
+            hands = [each for each in hands if _round(context, each, finishing=finishing)]
+        with os.fdopen(reports, "wb") as pipe:
+            pipe.write(pickle.dumps(notes.reports))
+        return 0
+
+
+def _round(context: Context, hand: Hand, *, finishing: bool) -> bool:
+    """One round of a step, if enough waits for it; False where it is not to be tried again here.
+
+    A host or directory that is away is not asked again: the parent's own step asks once more, and tells of it.
+    """
+    heard = _Notes()
+    try:
+        with context.ledger.reading() as connection:
+            waiting = hand.waiting(connection, context.clock())
+        if waiting >= (1 if finishing else hand.least):
+            hand.step(replace(context, reporter=heard))
+    except (Unavailable, ConfigurationFault):
+        return False
+    except GatewayError as fault:
+        heard.trouble(fault, hand.name)
+    except Exception as problem:  # noqa: BLE001 - one step must not stop the others
+        heard.trouble(unexpected(f"the step {hand.name}", problem), hand.name)
+    away = [each for each in heard.reports if each.fault and issubclass(each.fault, (Unavailable, ConfigurationFault))]
+    for each in heard.reports:
+        if each not in away:
+            each.tell(context)
+    return not any(each.fault for each in heard.reports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """One thing that the child's steps told, in a form that goes through a pipe."""
+
+    what: str
+    count: int = 0
+    fault: type[GatewayError] | None = None
+    details: tuple[tuple[str, str], ...] = ()
+
+    def tell(self, context: Context) -> None:
+        """Tells it to the parent's reporter."""
+        if self.fault is not None:
+            context.reporter.trouble(self.fault(**dict(self.details)), self.what)
+        else:
+            context.reporter.happened(self.what, self.count)
+
+
+class _Notes:
+    """The child's reporter: it writes down what to tell at the end."""
+
+    def __init__(self) -> None:
+        self.reports: list[_Report] = []
+
+    def step(self, name: str, total: int = 0) -> None:
+        """The parent shows its own steps."""
+
+    def advance(self, amount: int = 1) -> None:
+        """The parent's bar is about the parent's step."""
+
+    def happened(self, what: str, count: int = 1) -> None:
+        """Writes it down."""
+        self.reports.append(_Report(what, count))
+
+    def trouble(self, fault: GatewayError, where: str) -> None:
+        """Writes it down, once: a host that is away is away in every round."""
+        details = tuple((key, str(value)) for key, value in fault.details.items())
+        found = _Report(where, fault=type(fault), details=details)
+        if found not in self.reports:
+            self.reports.append(found)
