@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import HeadersTooLarge, MessageMalformed
+from gateway.mail.decode import Raw
 from gateway.settings.model import Limits
 
 _FOLD = re.compile(r"\n(?=[ \t])")
@@ -62,31 +63,30 @@ class Headers:
         return found[0] if found else ""
 
 
-def split_entity(raw: bytes, start: int, end: int, limits: Limits) -> tuple[Headers, int]:
+def split_entity(raw: Raw, start: int, end: int, limits: Limits) -> tuple[Headers, int]:
     """Reads the header block that begins at ``start``; returns it and where the body begins.
 
     Raises:
         HeadersTooLarge: past the bounds of ``limits``.
         MessageMalformed: for a NUL, or a line that is no header.
     """
-    if raw.startswith((b"\n", b"\r\n"), start):  # an entity without headers
-        return Headers({}), min(end, raw.index(b"\n", start) + 1)
+    opening = raw[start : min(end, start + 2)]
+    if opening[:1] == b"\n" or opening == b"\r\n":  # an entity without headers
+        return Headers({}), start + opening.index(b"\n") + 1
     reach = min(end, start + limits.header_block)
-    blank = _blank_line(raw, start, min(end, reach + 4))
-    if blank is None:
+    blank, body = _blank_line(raw, start, min(end, reach + 4))
+    if blank < 0:
         if end > reach:
             raise HeadersTooLarge(reason=f"more than {limits.header_block} bytes")
-        blank = end, end
-    return _parse(raw[start : blank[0]], limits), blank[1]
+        blank = body = end
+    return _parse(raw[start:blank], limits), body
 
 
-def _blank_line(raw: bytes, start: int, end: int) -> tuple[int, int] | None:
-    """Where the headers end and the body begins: the first empty line, whatever line ends are mixed."""
+def _blank_line(raw: Raw, start: int, end: int) -> tuple[int, int]:
+    """Where the headers end and the body begins: the first empty line, whatever line ends are mixed; else -1."""
     found = raw.find(b"\n\r\n", start, end)
     bare = raw.find(b"\n\n", start, found if found >= 0 else end)
-    if bare >= 0:
-        return bare, bare + 2
-    return (found, found + 3) if found >= 0 else None
+    return (bare, bare + 2) if bare >= 0 else (found, found + 3)
 
 
 def _parse(block: bytes, limits: Limits) -> Headers:
@@ -95,11 +95,18 @@ def _parse(block: bytes, limits: Limits) -> Headers:
     text = _text(block).replace("\r\n", "\n")
     if "\n " in text or "\n\t" in text:
         text = _FOLD.sub("", text)
-    text = text.rstrip("\r").replace("\r", " ").strip("\n")  # a bare CR is no line end to us, whatever others think
-    if not text.strip():
+    if "\r" in text:
+        text = text.rstrip("\r").replace("\r", " ")  # a bare CR is no line end to us, whatever others think
+    text = text.strip("\n")
+    if not text or text.isspace():
         return Headers({})
     if text.startswith(("From ", ">From ")) and not _HEADER.match(text):
         text = text.partition("\n")[2]  # the envelope line of an mbox
+    return Headers(_fields(text, limits))
+
+
+def _fields(text: str, limits: Limits) -> dict[str, list[str]]:
+    """The values by lower-case name, from unfolded lines."""
     count = text.count("\n") + 1
     if count > limits.headers:
         raise HeadersTooLarge(reason=f"more than {limits.headers} headers")
@@ -116,7 +123,7 @@ def _parse(block: bytes, limits: Limits) -> Headers:
             values[key].append(value)
         else:
             values[key] = [value]
-    return Headers(values)
+    return values
 
 
 def _text(data: bytes) -> str:

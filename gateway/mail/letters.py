@@ -10,34 +10,41 @@ import re
 from gateway.errors import MessageMalformed, MessageTooLarge
 from gateway.mail.addresses import address_list, single_sender
 from gateway.mail.bounces import STATUS_TYPES, read_bounces
+from gateway.mail.decode import Raw
 from gateway.mail.headers import Headers, decoded, message_ids
 from gateway.mail.model import Bounce, Letter, Part
 from gateway.mail.structure import Entity, Span, Splitter
 from gateway.settings.model import Limits
 
 _RECEIPT_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
-_EDI_TYPE = re.compile(r"application/edi-?(?:x12|consent)|application/x12|text/x12")
-_EDI = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+ISA[^A-Za-z0-9]")
+_BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
+_ANSWERING_HEADERS = (
+    "x-autoreply",
+    "x-autorespond",
+    "x-auto-reply-from",
+    "x-mail-autoreply",
+    "list-id",
+    "list-unsubscribe",
+)
+_WORDS = frozenset({"text/plain", "text/html", "text/enriched"})
+_EDI = re.compile(rb"(?:\A|\n|\xbf)[ \t]*+ISA[^A-Za-z0-9\s]")
 _ADDRESS_HEADERS = 20
+_ENVELOPE_HEADERS = ("delivered-to", "x-original-to", "envelope-to")
 
 
-def open_letter(raw: bytes, limits: Limits) -> Letter:
-    """Opens a mail.
+def open_letter(raw: Raw, limits: Limits) -> Letter:
+    """Opens a mail, or any MIME entity. ``raw`` may be a view of a file; it is read, never copied as a whole.
 
     Raises:
         MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts: past a bound of ``limits``.
         MessageMalformed: when mail readers would disagree on what it says, or it has no structure at all.
     """
-    if len(raw) > limits.message_size:
-        raise MessageTooLarge(size=len(raw), limit=limits.message_size)
-    if not raw.strip(b"\r\n\t \0"):
-        raise MessageMalformed(reason="the message is empty")
-    if b"\n" not in raw[: limits.header_block]:
-        raw = raw.replace(b"\r", b"\n")  # line ends of a system long gone
+    raw = _bounded(raw, limits)
     top = Splitter(limits).entity(Span(raw, 0, len(raw)))
     headers = top.headers
     sender, problem = single_sender(headers.all("from"))
     kind, bounces = _kind(top, sender, limits)
+    received = len(headers.all("received"))
     return Letter(
         kind=kind,
         from_address=sender,
@@ -52,11 +59,31 @@ def open_letter(raw: bytes, limits: Limits) -> Letter:
         parts=tuple(top.leaves()),
         bounces=bounces,
         auto_submitted=_auto_submitted(headers) not in {"", "no"},
+        delivered_to=_delivered_to(headers),
+        loop=f"it passed {received} hosts; the limit is {limits.received}" if received > limits.received else "",
     )
 
 
+def _bounded(raw: Raw, limits: Limits) -> Raw:
+    if len(raw) > limits.message_size:
+        raise MessageTooLarge(size=len(raw), limit=limits.message_size)
+    head = raw[: limits.header_block]
+    if not head.strip(b"\r\n\t \0"):
+        raise MessageMalformed(reason="the message is empty")
+    if b"\n" not in head:
+        return raw[:].replace(b"\r", b"\n")  # line ends of a system long gone
+    return raw
+
+
 def _addresses(headers: Headers, name: str) -> tuple[str, ...]:
-    return address_list(", ".join(headers.all(name)[:_ADDRESS_HEADERS]))
+    found = headers.all(name)
+    return address_list(", ".join(found[:_ADDRESS_HEADERS])) if found else ()
+
+
+def _delivered_to(headers: Headers) -> tuple[str, ...]:
+    """Whom the envelope named, as the hosts on the way wrote it down."""
+    found = [value for name in _ENVELOPE_HEADERS for value in headers.all(name)[:_ADDRESS_HEADERS]]
+    return address_list(", ".join(found)) if found else ()
 
 
 def _message_id(headers: Headers, name: str) -> str:
@@ -65,7 +92,8 @@ def _message_id(headers: Headers, name: str) -> str:
 
 def _auto_submitted(headers: Headers) -> str:
     """The keyword of Auto-Submitted (RFC 3834 section 5), in lower case."""
-    return headers.first("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()[:40]
+    value = headers.first("auto-submitted")
+    return value.partition(";")[0].partition("(")[0].strip().lower()[:40] if value else ""
 
 
 # ---------------------------------------------------------------- what it is
@@ -82,7 +110,7 @@ def _kind(top: Entity, sender: str, limits: Limits) -> tuple[str, tuple[Bounce, 
             return "receipt", ()
     if _is_from_a_mailer(top.headers, sender):
         return "bounce", ()
-    if _answers_by_itself(top.headers) and not any(_is_edi(part) for part in _own_leaves(top)):
+    if _answers_by_itself(top.headers) and not any(_may_be_edi(part) for part in _own_leaves(top)):
         return "auto-reply", ()
     return "letter", ()
 
@@ -104,10 +132,13 @@ def _is_from_a_mailer(headers: Headers, sender: str) -> bool:
 
 
 def _answers_by_itself(headers: Headers) -> bool:
+    """Whether a program wrote it that answers, or tells everybody the same: it is read by nobody, never answered."""
+    automatic = _auto_submitted(headers)
     return (
-        _auto_submitted(headers) == "auto-replied"
-        or bool(headers.first("x-autoreply") or headers.first("x-autorespond"))
-        or headers.first("precedence").lower() in {"auto_reply", "auto-reply"}
+        automatic == "auto-replied"
+        or headers.first("precedence").strip().lower() in _BULK
+        or any(name in headers.values for name in _ANSWERING_HEADERS)
+        or (automatic not in {"", "no"} and "x-auto-response-suppress" in headers.values)
     )
 
 
@@ -120,5 +151,6 @@ def _own_leaves(entity: Entity) -> list[Part]:
     return [part for child in entity.children for part in _own_leaves(child)]
 
 
-def _is_edi(part: Part) -> bool:
-    return _EDI_TYPE.fullmatch(part.content_type) is not None or _EDI.match(part.data) is not None
+def _may_be_edi(part: Part) -> bool:
+    """Whether a part may carry what we are here for: any file, and words that begin like an interchange."""
+    return bool(part.file_name) or part.content_type not in _WORDS or _EDI.search(part.data) is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.errors import MessageMalformed, StructureTooDeep, TooManyParts
-from gateway.mail.decode import decode, encoding_name
+from gateway.mail.decode import Raw, decode_span, encoding_name
 from gateway.mail.headers import Headers, content_type, parameters, split_entity
 from gateway.mail.labels import label
 from gateway.mail.model import Part
@@ -27,7 +27,7 @@ _WORD = re.compile(r"[a-z0-9-]{1,40}")
 class Span(NamedTuple):
     """A stretch of bytes, not copied."""
 
-    raw: bytes
+    raw: Raw
     start: int
     end: int
 
@@ -43,6 +43,7 @@ class Entity:
     body: Span
     children: list[Entity] = field(default_factory=list)
     part: Part | None = None
+    forwarded: bool = False
 
     def leaves(self) -> Iterator[Part]:
         """The decoded leaves under this node, in order."""
@@ -60,8 +61,10 @@ class Splitter:
         self._depth = min(limits.depth, _DEEPEST)
         self._parts = 0
 
-    def entity(self, span: Span, path: str = "", depth: int = 0, within: str = "") -> Entity:
-        """A whole message (RFC 5322), or one part of it.
+    def entity(
+        self, span: Span, path: str = "", depth: int = 0, within: str = "", *, forwarded: bool = False
+    ) -> Entity:
+        """A whole message (RFC 5322), or one part of it; ``forwarded`` where it stands in a message within it.
 
         Raises:
             HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
@@ -72,16 +75,17 @@ class Splitter:
         # The outermost node is the message itself and no part of it.
         if self._parts > self._limits.parts + 1:
             raise TooManyParts(limit=self._limits.parts)
-        headers, start = split_entity(*span, self._limits)
+        raw, start, end = span
+        headers, start = split_entity(raw, start, end, self._limits)
         declared = headers.only("content-type")
         kind, given = content_type(declared) if declared else (_default_type(within), {})
-        entity = Entity(path, headers, kind, given, span._replace(start=start))
+        entity = Entity(path, headers, kind, given, Span(raw, start, end), forwarded=forwarded)
         if kind.startswith("multipart/"):
             self._split(entity, depth)
         elif kind in _MESSAGE_TYPES:
             self._open_message(entity, depth, within)
         else:
-            entity.part = self._leaf(entity, within)
+            entity.part = _leaf(entity, within)
         return entity
 
     def _split(self, entity: Entity, depth: int) -> None:
@@ -89,8 +93,9 @@ class Splitter:
         if not boundary or len(boundary) > self._limits.boundary:
             raise MessageMalformed(reason="a multipart without a boundary, or with one past its bounds")
         prefix = f"{entity.path}." if entity.path else ""
+        inside, forwarded = entity.content_type, entity.forwarded
         for number, span in enumerate(_spans(entity.body, boundary.encode("utf-8", "replace")), 1):
-            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, entity.content_type))
+            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, inside, forwarded=forwarded))
         if not entity.children:
             raise MessageMalformed(reason="the boundary of a multipart never appears")
 
@@ -99,41 +104,44 @@ class Splitter:
         encoding = encoding_name(entity.headers.only("content-transfer-encoding"))
         span = entity.body
         if encoding in {"base64", "quoted-printable"}:  # against RFC 2046 section 5.2.1, but done
-            raw, damage = decode(_bytes(span), encoding)
+            raw, damage = decode_span(*span, encoding)
             if damage:
-                entity.part = self._leaf(entity, within)
+                entity.part = _leaf(entity, within)
                 return
             span = Span(raw, 0, len(raw))
-        entity.children.append(self.entity(span, prefix, depth + 1))
+        entity.children.append(self.entity(span, prefix, depth + 1, forwarded=True))
 
-    def _leaf(self, entity: Entity, within: str) -> Part:
-        headers = entity.headers
-        encoding = encoding_name(headers.only("content-transfer-encoding"))
-        data, damage = decode(_bytes(entity.body), encoding)
-        disposition = headers.first("content-disposition")
-        word, _, rest = disposition.partition(";")
-        word = word.strip().lower()
-        name = (parameters(disposition).get("filename") if rest else "") or entity.parameters.get("name", "")
-        return Part(
-            path=entity.path or "1",
-            content_type=entity.content_type,
-            file_name=label(name) if name else "",
-            charset=_plain(entity.parameters.get("charset", "")),
-            encoding=encoding,
-            data=data,
-            damage=damage or _NEVER_READ.get(entity.content_type, ""),
-            disposition=word if word in {"attachment", "inline"} else "",
-            within=within,
-        )
+
+def _leaf(entity: Entity, within: str) -> Part:
+    headers, kind = entity.headers, entity.content_type
+    encoding = encoding_name(headers.only("content-transfer-encoding"))
+    data, damage = decode_span(*entity.body, encoding)
+    word, _, rest = headers.first("content-disposition").partition(";")
+    word = word.strip().lower()
+    name = (parameters(f";{rest}").get("filename") if rest else "") or entity.parameters.get("name", "")
+    return Part(
+        path=entity.path or "1",
+        content_type=kind,
+        file_name=label(name) if name else "",
+        charset=_plain(entity.parameters.get("charset", "")),
+        encoding=encoding,
+        data=data,
+        damage=damage or _NEVER_READ.get(kind, ""),
+        disposition=word if word in {"attachment", "inline"} else "",
+        within=within,
+        parameters=tuple(entity.parameters.items()),
+        forwarded=entity.forwarded,
+        encoded=_bytes(entity.body) if damage else b"",
+    )
+
+
+def _bytes(span: Span) -> bytes:
+    return span.raw[span.start : span.end]
 
 
 def _default_type(within: str) -> str:
     """What a part without a Content-Type is (RFC 2046 section 5.1.5)."""
     return "message/rfc822" if within == "multipart/digest" else "text/plain"
-
-
-def _bytes(span: Span) -> bytes:
-    return span.raw[span.start : span.end]
 
 
 def _plain(text: str) -> str:
@@ -167,14 +175,14 @@ def _spans(body: Span, boundary: bytes) -> Iterator[Span]:
         if opened >= 0:
             yield Span(raw, opened, max(opened, _before_line_end(raw, found)))
         opened = line_end
-        if raw.startswith(b"--", position):
+        if raw[position : position + 2] == b"--":
             return
         position = max(position, line_end - 1)
     if 0 <= opened < end:
         yield Span(raw, opened, end)
 
 
-def _delimiter_end(raw: bytes, found: int, start: int, after: int, end: int) -> int | None:
+def _delimiter_end(raw: Raw, found: int, start: int, after: int, end: int) -> int | None:
     """Where the line of a delimiter ends; None where it is not alone on its line."""
     if found > start and raw[found - 1] != 0x0A:
         return None
@@ -188,7 +196,7 @@ def _delimiter_end(raw: bytes, found: int, start: int, after: int, end: int) -> 
     return newline + 1 if newline >= 0 else end
 
 
-def _before_line_end(raw: bytes, position: int) -> int:
+def _before_line_end(raw: Raw, position: int) -> int:
     if raw[position - 2 : position] == b"\r\n":
         return position - 2
     return position - 1

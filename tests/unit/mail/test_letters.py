@@ -104,7 +104,11 @@ def test_a_receipt_is_known_plain_and_signed():
         (b"Auto-Submitted: auto-replied\r\n", EDI, "letter", True),
         (b"Auto-Submitted: auto-replied\r\nContent-Type: application/EDI-X12\r\n", b"x", "letter", True),
         (b"Auto-Submitted: no\r\n", b"hello", "letter", False),
-        (b"Precedence: bulk\r\n", b"hello", "letter", False),
+        (b"Precedence: bulk\r\n", b"hello", "auto-reply", False),
+        (b"Precedence: bulk\r\n", EDI, "letter", False),
+        (b"List-Id: <orders.example>\r\n", b"news", "auto-reply", False),
+        (b"Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n", b"I am away", "auto-reply", True),
+        (b"X-Auto-Response-Suppress: All\r\n", b"hello", "letter", False),
         (b"", b"hello", "letter", False),
     ],
 )
