@@ -151,10 +151,12 @@ class App:
             return MaildirMailbox(
                 box.name, self.home / box.path, max_size=self.settings.limits.message_size, spool=self.home
             )
+        if box.protocol == "imap":
+            return self._imap(box)
         return Pop3Mailbox(
             name=box.name,
             host=box.host,
-            port=box.port or (995 if box.security == "tls" else 110),
+            port=box.real_port,
             security=box.security,
             credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
             ca_file=self._file(box.ca_file),

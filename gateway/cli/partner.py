@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.partner_certificate import command as certificate
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Identity, Partner, Status
 from partners.store import UNCHANGED, Applied, Profile, Revision
@@ -25,6 +26,9 @@ def command() -> None:
     A partner is described by a TOML file, its profile; docs/reference/profile.md lists every key. Every revision
     of a profile is kept, with when and by whom.
     """
+
+
+command.add_command(certificate)
 
 
 @command.command(name="apply")

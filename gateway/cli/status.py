@@ -13,12 +13,14 @@ from gateway.cli.output import json_option, moment, print_document
 def command(ctx: click.Context, as_json: bool) -> int:
     """What needs a person now, newest first, each with its reason and the next command; then what waits."""
     from gateway.app import open_app
+    from gateway.flow.expiry import attention_for
     from gateway.flow.outbox import refused_documents
     from gateway.ledger.attention import attention
     from gateway.ledger.work import counts, last_batch
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
+        found += attention_for(app.partners.current(), app.keys.list(), app.now())
         numbers = counts(connection)
         refused = [str(each) for each in refused_documents(app.settings.outbox)]
         batch = last_batch(connection)

@@ -16,11 +16,15 @@ from gateway.errors import GatewayError
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_result import CONFIGURATION, UNAVAILABLE, Check, failed
+from gateway.flow.check_security import check_endings, check_keys, check_needs
+from gateway.flow.keyring import Keyring
 from gateway.ledger import database, tables
+from gateway.ledger.keys import Keys
 from gateway.ledger.secrets import Secrets, read_key
 from gateway.mail.model import Mailbox, Transport
 from gateway.settings import Settings
 from gateway.settings.template import PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY
+from partners.model import Partner
 from partners.store import PartnerStore
 
 LITTLE_SPACE, TOO_LITTLE_SPACE = 1_000_000_000, 100_000_000  # bytes
@@ -44,6 +48,11 @@ class Opened(Protocol):
     @property
     def secrets(self) -> Secrets:
         """Passwords by name."""
+        ...
+
+    @property
+    def keys(self) -> Keys:
+        """Our own keys for S/MIME."""
         ...
 
     @property
@@ -223,6 +232,14 @@ def _check_partners(app: Opened) -> Iterator[Check]:
     yield from check_overlaps(partners, settings.identities)
     yield from check_outbox(partners, settings.outbox)
     yield from _guarded("deliveries", lambda: check_deliveries(partners, settings.home, app.secrets))
+    yield from _guarded("certificates", lambda: _check_security(app.keys, partners))
+
+
+def _check_security(keys: Keys, partners: Sequence[Partner]) -> Iterator[Check]:
+    ring, now = Keyring.of(keys), time.time_ns() // 1_000_000
+    yield from check_keys(ring)
+    yield from check_needs(partners, ring, now)
+    yield from check_endings(partners, ring, now)
 
 
 # ---------------------------------------------------------------- the hosts

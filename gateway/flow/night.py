@@ -10,10 +10,12 @@ from sqlalchemy import func, select
 
 from gateway.errors import GatewayError, unexpected
 from gateway.flow import reconcile
+from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
+from gateway.flow.expiry import attention_for
 from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.reporter import Chorus, Reporter, Tally
@@ -22,9 +24,19 @@ from gateway.ledger.attention import Attention, attention
 
 Step = Callable[[Context], None]
 
+
+def process_all(context: Context) -> None:
+    """Processes what is stored; of a big batch a second process delivers and sends what is done already."""
+    if not worth_it(context):
+        process(context)
+        return
+    with Alongside(context):
+        process(context)
+
+
 STEPS: tuple[tuple[str, Step], ...] = (
     ("collect", collect),  # mail → the ledger, then off the server
-    ("process", process),  # unpack → identify → examine → acknowledge
+    ("process", process_all),  # unpack → identify → examine → acknowledge
     ("deliver", deliver),  # → the business
     ("submit", submit_outbox),  # the business's documents → numbers and envelope
     ("dispatch", dispatch),  # → the SMTP host
@@ -116,6 +128,7 @@ def _begin(context: Context) -> tuple[int, int]:
 def _end(context: Context, tally: Tally, batch: int, started_at: int) -> Summary:
     with context.ledger.reading() as connection:
         waiting = tuple(attention(connection))
+    waiting += tuple(attention_for(context.directory, context.keys.keys, context.clock()))
     summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting)
     table = tables.batch
     with context.ledger.transaction() as recorder:

@@ -12,6 +12,7 @@ from gateway.flow.check_partners import check_deliveries, check_outbox, check_ov
 from gateway.flow.check_result import Check, failed
 from gateway.ledger import tables
 from gateway.ledger.database import open_engine, upgrade, writing
+from gateway.ledger.keys import Keys
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.mail.host import MailHost
 from gateway.mail.model import Credentials
@@ -53,6 +54,7 @@ def app(settings, engine):
         settings=settings,
         engine=engine,
         secrets=secrets,
+        keys=Keys(engine, settings.home / "secret.key"),
         partners=PartnerStore(engine),
         mailboxes=[],
         transport=None,
