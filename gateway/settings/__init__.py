@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.settings.model import Limits, MailboxSettings, ProofSettings, Settings, SmtpSettings
+from gateway.settings.model import Limits, MailboxSettings, OAuthSettings, ProofSettings, Settings, SmtpSettings
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
 from gateway.settings.template import template_settings
 
@@ -10,6 +10,7 @@ __all__ = [
     "FILE_NAME",
     "Limits",
     "MailboxSettings",
+    "OAuthSettings",
     "ProofSettings",
     "Settings",
     "SmtpSettings",

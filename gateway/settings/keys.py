@@ -51,6 +51,9 @@ def _path(name: str, default: str, meaning: str, field: str = "") -> Key:
     return Key(name, values.text, "path", default, meaning, field)
 
 
+TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
+_MECHANISMS = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256", "xoauth2", "oauthbearer")
+
 GATEWAY = (
     _text("name", "required", "Our company, as partners and people read it."),
     Key("domain", values.domain, "domain name", "required", "The right side of the Message-IDs that we make."),
@@ -70,14 +73,21 @@ DATABASE = (
 )  # fmt: skip
 
 MAILBOX = (
-    _choice("protocol", ("pop3", "maildir"), "`pop3`", "How messages are collected."),
-    Key("host", values.host, "host name or address", "required for pop3", "The POP3 server."),
-    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 995 with `tls`, else 110."),
-    _choice("security", ("tls", "starttls", "none"), "`tls`", "TLS from the start, TLS by STLS (RFC 2595), or none."),
-    _text("user", "required for pop3", "The account we log in with."),
+    _choice("protocol", ("pop3", "imap", "maildir"), "`pop3`", "How messages are collected."),
+    Key("host", values.host, "host name or address", "required for pop3 and imap", "The POP3 or IMAP server."),
+    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 995 (pop3) or 993 (imap) with `tls`, else 110 or 143."),
+    _choice("security", ("tls", "starttls", "none"), "`tls`", "TLS from the start, TLS by STLS or STARTTLS (RFC 2595), or none."),
+    _text("user", "required for pop3 and imap", "The account we log in with."),
     Key("secret", values.name, "name of a secret", "`mailbox.NAME`", "The secret that holds the account's password."),
+    Key("oauth", values.name, "name of an `[oauth.NAME]`", "none", "Log in with access tokens of this table, never with a password."),  # noqa: E501
+    _choice("auth", ("auto", "user", *_MECHANISMS, "apop"), "`auto`", "The one way to log in; `auto` takes the best that the server offers. Without TLS `scram-*`, `cram-md5` and `apop` need no `plaintext_password`: they keep the password here."),  # noqa: E501
+    _choice("tls_minimum", TLS_VERSIONS, "`1.2`", "The oldest TLS version that is spoken. 1.0 and 1.1 are broken: for servers that have nothing better."),  # noqa: E501
     _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
     _path("path", "required for maildir", "The Maildir directory."),
+    _text("folder", "`INBOX`", "imap: the folder that is collected. In the names of folders `/` stands for the server's separator."),  # noqa: E501
+    _text("done_folder", "none", "imap: the folder that collected messages are moved to, made where it is missing; without it they are deleted."),  # noqa: E501
+    _text("failed_folder", "none", "imap: the folder that messages are moved to that are too large or that the server does not give; without it they stay."),  # noqa: E501
+    _flag("idle", "imap: `gateway serve` runs a batch as soon as new mail comes (IDLE, RFC 2177), besides its schedule."),
     _flag("keep_on_server", "Leave messages on the server; each is still taken once only."),
     _span("keep_for", _SECOND, 36_500 * _DAY, "for ever", "How long messages are left on the server, from when they were first seen; implies `keep_on_server`."),  # noqa: E501
     _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),
@@ -90,6 +100,9 @@ SMTP = (
     _choice("security", ("tls", "starttls", "none"), "`starttls`", "TLS from the start, by STARTTLS (RFC 3207), or none."),  # noqa: E501
     _text("user", "none", "The account for AUTH; without it no login is made."),
     Key("secret", values.name, "name of a secret", "`smtp`", "The secret that holds the account's password."),
+    Key("oauth", values.name, "name of an `[oauth.NAME]`", "none", "Log in with access tokens of this table, never with a password."),  # noqa: E501
+    _choice("auth", ("auto", *_MECHANISMS), "`auto`", "The one way to log in; `auto` takes the best that the host offers. Without TLS `scram-*` and `cram-md5` need no `plaintext_password`: they keep the password here."),  # noqa: E501
+    _choice("tls_minimum", TLS_VERSIONS, "`1.2`", "The oldest TLS version that is spoken. 1.0 and 1.1 are broken: for hosts that have nothing better."),  # noqa: E501
     Key("sender", values.address, "email address", "the user, where it is an address", "Our address in From and in the envelope."),  # noqa: E501
     _text("sender_name", "the gateway's name", "Our name in From."),
     _path("ca_file", "the system's", "Certificates of the authorities that we trust for this server (PEM)."),
@@ -100,6 +113,22 @@ SMTP = (
     _whole("per_connection", 0, 1_000_000, "`500`", "How many mails go through one connection before it is renewed; 0 for any number."),  # noqa: E501
     _whole("rate", 0, 1_000_000, "`0`", "How many mails a minute at most; 0 for any number. Microsoft 365 takes 30."),
     _flag("verp", "Send each mail from an address of its own (`edi+b…@`), so that a bounce cannot be forged or lost. The host must let us, and mail to such addresses must reach a mailbox of ours."),  # noqa: E501
+)  # fmt: skip
+
+OAUTH = (
+    _choice("provider", ("microsoft", "google", "custom"), "`custom`", "Whose endpoints and scopes are filled in where this table names none."),  # noqa: E501
+    _choice("grant", ("client-credentials", "refresh-token", "service-account"), "`refresh-token`", "How tokens are got: as an application of its own (Microsoft 365 app-only), with the permission that a person gave (`gateway mailbox authorize`), or as a Google service account that acts for `subject`."),  # noqa: E501
+    _text("client_id", "required", "The application's id at the provider; for a service account its email address."),
+    _choice("client_authentication", ("post", "basic", "certificate", "none"), "`post`; `none` for Microsoft's refresh tokens where no `secret` is named", "How the application proves itself: with its secret in the request or in the `Authorization` header, by a signature with the key of its certificate (RFC 7523), or not at all."),  # noqa: E501
+    Key("secret", values.name, "name of a secret", "`oauth.NAME`", "The secret that holds the client secret, or the private key (and certificate) in PEM."),  # noqa: E501
+    Key("secret_expires", values.day, "date", "none", "The day on which the client secret or certificate ends; people are warned 60, 30 and 7 days ahead."),  # noqa: E501
+    _text("tenant", "`organizations`", "Microsoft: the directory (tenant) id or domain; required for `client-credentials`."),  # noqa: E501
+    Key("scope", values.words, "text or list", "the provider's for mail", "The permissions that are asked for."),
+    _text("subject", "none", "The account that a service account acts for."),
+    Key("token_url", values.web_address, "https address", "the provider's", "The token endpoint (RFC 6749)."),
+    Key("device_url", values.web_address, "https address", "the provider's", "The device authorization endpoint (RFC 8628)."),  # noqa: E501
+    _path("ca_file", "the system's", "Certificates of the authorities that we trust for these endpoints (PEM)."),
+    _span("timeout", _SECOND, timedelta(minutes=5), "`30s`", "How long one answer of the provider may take."),
 )  # fmt: skip
 
 LIMITS = (
@@ -130,6 +159,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "database": DATABASE,
     "mailbox": MAILBOX,
     "smtp": SMTP,
+    "oauth": OAUTH,
     "limits": LIMITS,
     "proof": PROOF,
 }

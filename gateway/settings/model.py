@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 
@@ -12,18 +12,31 @@ class MailboxSettings:
     """One account to collect from. ``security`` is tls, starttls or none; ``secret`` names its password."""
 
     name: str
-    protocol: str  # pop3 or maildir
+    protocol: str  # pop3, imap or maildir
     host: str = ""
-    port: int = 0  # 0: 995 for tls, else 110
+    port: int = 0  # 0: what the protocol has it; see ``real_port``
     security: str = "tls"
     user: str = ""
     secret: str = ""  # empty: mailbox.<name>
+    oauth: str = ""  # the name of an OAuthSettings; empty: a password
+    auth: str = "auto"  # or the one way to log in
+    tls_minimum: str = "1.2"
     ca_file: str = ""
     path: str = ""  # maildir: the directory
+    folder: str = "INBOX"  # imap: where mail is collected
+    done_folder: str = ""  # imap: where collected mail goes; empty: it is deleted
+    failed_folder: str = ""  # imap: where mail goes that cannot be collected; empty: it stays
+    idle: bool = False  # imap: new mail calls for a batch of ``gateway serve``
     keep_on_server: bool = False
     keep_for: timedelta | None = None  # how long mail is left there; None: for ever
     plaintext_password: bool = False  # allows a password on a connection without TLS
     timeout: timedelta = timedelta(seconds=60)
+
+    @property
+    def real_port(self) -> int:
+        """The port to connect to."""
+        ports = {"imap": (993, 143), "pop3": (995, 110)}.get(self.protocol, (0, 0))
+        return self.port or ports[self.security != "tls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,9 @@ class SmtpSettings:
     security: str = "starttls"
     user: str = ""  # empty: no AUTH
     secret: str = ""  # empty: smtp
+    oauth: str = ""  # the name of an OAuthSettings; empty: a password
+    auth: str = "auto"  # or the one way to log in
+    tls_minimum: str = "1.2"
     sender: str = ""
     sender_name: str = ""
     ca_file: str = ""
@@ -45,6 +61,26 @@ class SmtpSettings:
     per_connection: int = 500  # mails; 0: any number
     rate: int = 0  # mails a minute; 0: any number
     verp: bool = False  # an envelope sender of its own for each mail
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthSettings:
+    """Where access tokens come from, and as whom we ask for them. ``secret`` names the client secret or key."""
+
+    name: str
+    grant: str  # client-credentials, refresh-token or service-account
+    client_id: str
+    client_authentication: str  # post, basic, certificate or none
+    token_url: str
+    scope: str = ""
+    device_url: str = ""
+    provider: str = "custom"
+    secret: str = ""
+    secret_expires: date | None = None
+    tenant: str = ""
+    subject: str = ""
+    ca_file: str = ""
+    timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +126,7 @@ class Settings:
     database_url: str
     mailboxes: tuple[MailboxSettings, ...] = ()
     smtp: SmtpSettings | None = None
+    oauth: tuple[OAuthSettings, ...] = ()
     limits: Limits = field(default_factory=Limits)
     proof: ProofSettings = field(default_factory=ProofSettings)
     partners_directory: Path = Path("partners")

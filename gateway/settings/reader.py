@@ -15,12 +15,16 @@ from gateway.settings import values
 from gateway.settings.database import DEFAULT_URL, database_url
 from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
-from gateway.settings.model import Limits, MailboxSettings, ProofSettings, Settings, SmtpSettings
+from gateway.settings.model import Limits, MailboxSettings, OAuthSettings, ProofSettings, Settings, SmtpSettings
+from gateway.settings.oauth import OAuthTableError, complete
 
 FILE_NAME = "gateway.toml"
 
 _PASSWORDS = {"password", "passwd", "passphrase", "pass", "pwd", "pw", "token", "api_key", "apikey", "client_secret"}
 _DIRECTORIES = {"inbox": "inbox", "outbox": "outbox", "partners_directory": "partners"}
+_BEARER = ("xoauth2", "oauthbearer")
+_SECRET_KEEPING = {"scram-sha-256", "scram-sha-1", "cram-md5", "apop"}
+_FOLDERS = ("folder", "done_folder", "failed_folder", "idle")
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
 
@@ -77,6 +81,7 @@ class _Reader:
             database_url=self._database(),
             mailboxes=self._mailboxes(),
             smtp=self._smtp(gateway["name"]),
+            oauth=tuple(self._oauth(name) for name in self._oauth_names()),
             limits=Limits(**self._table("limits")),
             proof=ProofSettings(**self._table("proof")),
             **gateway,
@@ -100,17 +105,31 @@ class _Reader:
         found = self._table(*where)
         if found.setdefault("protocol", "pop3") == "maildir":
             self._require(found, (*where, "path"), "a Maildir is a directory")
-            self._refuse(found, where, ("host", "port", "security", "user", "secret", "ca_file"), "pop3")
+            self._refuse(found, where, ("host", "port", "security", "user", "secret", "oauth", "auth", "ca_file"), "pop3 or imap")
+            self._refuse(found, where, _FOLDERS, "imap")
             found["path"] = self._absolute(found["path"])
         else:
-            self._require(found, (*where, "host"), "it names the POP3 server")
+            self._require(found, (*where, "host"), "it names the server")
             self._require(found, (*where, "user"), "it names the account")
             self._refuse(found, where, ("path",), "maildir")
+            self._folders(found, where)
             found.setdefault("secret", f"mailbox.{name}")
             self._connection(found, where)
         if "keep_for" in found and not found.setdefault("keep_on_server", True):
             self.fail((*where, "keep_for"), "it says how long mail stays there; keep_on_server says that none does")
         return MailboxSettings(name=name, **found)
+
+    def _folders(self, found: dict[str, Any], where: KeyPath) -> None:
+        """The folders of an IMAP account: three different ones, and none that mail would never be moved to."""
+        if found["protocol"] != "imap":
+            self._refuse(found, where, _FOLDERS, "imap")
+            return
+        names = [found.get("folder", "INBOX"), *(found[key] for key in _FOLDERS[1:3] if key in found)]
+        folded = ["INBOX" if each.upper() == "INBOX" else each for each in names]
+        if len(set(folded)) < len(folded):
+            self.fail((*where, "done_folder" if "done_folder" in found else "failed_folder"), "another folder is wanted")
+        if "done_folder" in found and found.get("keep_on_server") and "keep_for" not in found:
+            self.fail((*where, "done_folder"), "nothing is moved there while keep_on_server leaves everything in place")
 
     def _smtp(self, our_name: str) -> SmtpSettings | None:
         if "smtp" not in self.document:
@@ -125,10 +144,42 @@ class _Reader:
         self._connection(found, ("smtp",), security="starttls")
         return SmtpSettings(**found)
 
+    def _oauth_names(self) -> tuple[str, ...]:
+        tables = self.document.get("oauth", {})
+        if not isinstance(tables, dict) or any(not isinstance(each, dict) for each in tables.values()):
+            self.fail(("oauth",), "each is a table of its own, such as [oauth.microsoft]")
+        return tuple(tables)
+
+    def _oauth(self, name: str) -> OAuthSettings:
+        where = ("oauth", name)
+        self._read(where, values.name, name)
+        found = self._table(*where)
+        if "ca_file" in found:
+            found["ca_file"] = self._absolute(found["ca_file"])
+        try:
+            return complete(name, found)
+        except OAuthTableError as problem:
+            self.fail((*where, problem.key), str(problem))
+
+    def _login(self, found: Mapping[str, Any], where: KeyPath) -> None:
+        """The way to log in fits what we log in with."""
+        oauth, auth = found.get("oauth", ""), found.get("auth", "auto")
+        if oauth and oauth not in self._oauth_names():
+            self.fail((*where, "oauth"), f"there is no table [oauth.{oauth}]")
+        if oauth and "user" not in found:
+            self.fail((*where, "user"), "the key is missing; a token opens an account that is named")
+        if oauth and auth not in {"auto", *_BEARER}:
+            self.fail((*where, "auth"), f"with oauth it is auto, {' or '.join(_BEARER)}")
+        if auth in _BEARER and not oauth:
+            self.fail((*where, "auth"), "this needs a token: name an [oauth.NAME] table with the key oauth")
+
     def _connection(self, found: dict[str, Any], where: KeyPath, security: str = "tls") -> None:
         """What mailboxes and SMTP share: the certificates, and no password in the clear by accident."""
         if "ca_file" in found:
             found["ca_file"] = self._absolute(found["ca_file"])
+        self._login(found, where)
+        if found.get("auth") in _SECRET_KEEPING:
+            return
         in_clear = found.get("security", security) == "none" and bool(found.get("user"))
         if in_clear and not found.get("plaintext_password", False):
             self.fail(
@@ -170,7 +221,7 @@ class _Reader:
     def _refuse(self, found: Mapping[str, object], where: KeyPath, keys: tuple[str, ...], protocol: str) -> None:
         for key in keys:
             if key in found:
-                self.fail((*where, key), f"this key is for mailboxes with protocol = {protocol!r}")
+                self.fail((*where, key), f"this key is for mailboxes with protocol = {protocol}")
 
     def _refuse_unknown(self, table: Mapping[str, object], allowed: tuple[str, ...], where: KeyPath) -> None:
         for key in table:
@@ -223,15 +274,15 @@ def _hint(key: str, allowed: tuple[str, ...], where: KeyPath) -> str:
         return f"did you mean {close[0]}?"
     elsewhere = [name for name, keys in TABLES.items() if any(each.name == key for each in keys)]
     if elsewhere and (not where or elsewhere[0] != where[0]):
-        return f"it belongs in [{elsewhere[0]}{'.NAME' if elsewhere[0] == 'mailbox' else ''}]"
+        return f"it belongs in [{elsewhere[0]}{'.NAME' if elsewhere[0] in {'mailbox', 'oauth'} else ''}]"
     return f"allowed are {', '.join(allowed)}"
 
 
 def _no_password(where: KeyPath) -> str:
     """The sentence that leads a password to where it belongs."""
     name = "NAME"
-    if len(where) > 1 and where[0] == "mailbox":
-        name = f"mailbox.{where[1]}"
+    if len(where) > 1 and where[0] in {"mailbox", "oauth"}:
+        name = f"{where[0]}.{where[1]}"
     elif where and where[0] in {"smtp", "database"}:
         name = str(where[0])
     return f"passwords never stand in this file: take the line out and store it with `gateway secret set {name}`"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from urllib.parse import urlsplit
 
 Reader = Callable[[object], object]
 
@@ -138,6 +139,35 @@ def names(value: object) -> tuple[str, ...]:
     if len(set(found)) != len(found):
         raise ValueError("a name stands in the list twice")
     return found
+
+
+def day(value: object) -> date:
+    """A day, as TOML writes it without quotes: ``2027-01-31``."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError("a day such as 2027-01-31, without quotes, is wanted")  # noqa: TRY004
+    return value
+
+
+def words(value: object) -> str:
+    """Words, in one text or in a list, as one text with single blanks."""
+    listed = value if isinstance(value, list) else [value]
+    if not listed:
+        raise ValueError("at least one word is wanted")
+    return " ".join(" ".join(text(each) for each in listed).split())
+
+
+def web_address(value: object) -> str:
+    """An https address; http only on this machine."""
+    written = text(value)
+    try:
+        parts = urlsplit(written)
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        name, parts = "", urlsplit("")
+    secure = parts.scheme == "https" or (parts.scheme == "http" and name in {"localhost", "127.0.0.1", "::1"})
+    if not name or not secure or "@" in parts.netloc or parts.fragment or " " in written:
+        raise ValueError("an address such as https://login.example.com/token is wanted (https, without a password)")
+    return written
 
 
 def identities(value: object) -> tuple[tuple[str, str], ...]:
