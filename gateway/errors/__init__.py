@@ -15,7 +15,7 @@ that ends with it::
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
-    │   ├── SmtpUnavailable, SmtpCrowded, DnsUnavailable, DatabaseUnavailable
+    │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
     │   ├── TokenRefused, TokenUnavailable, NotAuthorized, ClientSecretEnding, TokenNotTaken
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
@@ -66,6 +66,7 @@ from gateway.errors.hosts import (
     Refused,
     SendingFault,
     SmtpCrowded,
+    SmtpInterrupted,
     SmtpUnavailable,
     TemporarilyRefused,
     TryAgainLater,
@@ -218,6 +219,7 @@ __all__ = [
     "SignerRefused",
     "SignerUnknown",
     "SmtpCrowded",
+    "SmtpInterrupted",
     "SmtpUnavailable",
     "StructureTooDeep",
     "TemporarilyRefused",

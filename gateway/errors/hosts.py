@@ -64,6 +64,12 @@ class DnsUnavailable(Unavailable):
     advice = "Check the name servers of this machine; DKIM signatures cannot be verified without them."
 
 
+class SmtpInterrupted(SmtpUnavailable):
+    code = "smtp.interrupted"
+    sentence = "The connection to the SMTP host {host} broke while it was given a mail; nothing was taken: {reason}"
+    advice = "It is tried again by itself with growing pauses. If one mail breaks it each time, look at that mail."
+
+
 class DatabaseUnavailable(Unavailable):
     code = "database.unavailable"
     sentence = "The database cannot be used: {reason}"
