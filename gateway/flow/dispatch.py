@@ -1,70 +1,57 @@
-"""Dispatch: what is due goes to the SMTP host, and what the host said is kept.
+"""Dispatch: what is due goes to the SMTP host, over several connections side by side, and what the host said is kept.
 
-A mail is marked ``sending``, durably, before its first byte; a process that dies meanwhile leaves it so,
-and the next one knows that nobody can say whether the host took it: in doubt. Acknowledgments are sent
-again then (the partner recognises their number); documents as their agreement says.
+Only this thread writes the ledger. It marks mails as ``sending``, durably, before their first byte; threads hand them
+over, one session each; then one commit keeps what came of them and marks what goes next. No partner waits for another:
+each session is given its next mails as soon as it is free, and a partner's mails go through one session at a time, in
+the order of their exchanges.
+
+A process that dies meanwhile leaves mails marked, and the next one knows that nobody can say whether the host took
+them: in doubt. So that few are ever in doubt, no more than one document a session is marked at any moment;
+acknowledgments go in groups, because they are simply sent again (the partner recognises their number).
 
 Every attempt sends the same bytes with the same Message-ID and control numbers.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Event
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import update
 
-from gateway.errors import (
-    ConfigurationFault,
-    GatewayError,
-    OutcomeUnknown,
-    Refused,
-    TemporarilyRefused,
-    Unavailable,
-    UnknownPartner,
-)
+from gateway.errors import ConfigurationFault, GatewayError, SmtpCrowded, SmtpInterrupted, TemporarilyRefused
+from gateway.flow import outcome
 from gateway.flow.context import Context
+from gateway.flow.lanes import Attempt, Sender, is_away, next_lane
+from gateway.flow.pace import Pace
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
-from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.work import DueMail, due_mails, interrupted_mails
-from gateway.mail.model import Handover, OutgoingMail, TransportSession
+from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import DueMail, due_mails, interrupted_mails, taken_since
+from gateway.mail.model import TransportSession
+from gateway.mail.verp import Tokens
+from gateway.settings import SmtpSettings
 
 ACKNOWLEDGMENTS_AT_ONCE = 50  # marked and settled with one commit each; a document always goes alone
-FIRST_PAUSE = 60_000  # ms
-LONGEST_PAUSE = 6 * 3_600_000
-_NOT_THE_MAILS = (Unavailable, ConfigurationFault)  # faults that any mail would have met
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One mail and what came of it: the host's word, or a fault."""
-
-    mail: DueMail
-    taken: Handover | None
-    fault: GatewayError | None
+_REBUFFS = 3  # connections that the host breaks in a row before it counts as away
+_MINUTE = 60_000  # ms
 
 
 def dispatch(context: Context) -> None:
-    """Sends everything that is due. An SMTP host that is away is reported; its mails wait."""
+    """Sends everything that is due. An SMTP host that is away is reported, once; its mails wait."""
     context.reporter.step("send")
     settle_interrupted(context)
-    if context.transport is None:
+    if context.transport is None or context.settings.smtp is None:
         _complain_without_transport(context)
         return
-    tried: set[int] = set()
-    with context.transport.session() as session:
-        while group := _claim(context, tried):
-            attempts = _send(context, session, group)
-            # What is sent is no longer due; what is not sent is not asked for again in this run.
-            tried.update(each.mail.exchange for each in attempts if each.taken is None)
-            _settle(context, attempts)
-            context.reporter.advance(len(attempts))
-            away = next((each.fault for each in attempts if isinstance(each.fault, _NOT_THE_MAILS)), None)
-            if away is not None:
-                context.reporter.trouble(away, "smtp")
-                return
+    smtp = context.settings.smtp
+    with (
+        context.transport.sessions(smtp.connections) as sessions,
+        ThreadPoolExecutor(smtp.connections, "smtp") as threads,
+    ):
+        _Run(context, smtp, sessions, threads).run()
 
 
 def _complain_without_transport(context: Context) -> None:
@@ -83,178 +70,152 @@ def settle_interrupted(context: Context) -> None:
         return
     with context.ledger.transaction() as recorder:
         for mail in interrupted:
-            _doubt(context, recorder, mail, "the process ended while it was handing the mail over")
+            outcome.doubt(context, recorder, mail, "the process ended while it was handing the mail over")
 
 
-def _claim(context: Context, tried: set[int]) -> list[DueMail]:
-    """Marks the next mails as ``sending``: several acknowledgments, or one document."""
-    with context.ledger.transaction() as recorder:
-        due = due_mails(recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, tried)
-        if not due:
-            return []
-        group = due[:1] if due[0].kind == "document" else _leading_acknowledgments(due)
-        recorder.connection.execute(
-            update(tables.outgoing)
-            .where(tables.outgoing.c.exchange.in_([each.exchange for each in group]))
-            .values(state="sending", attempts=tables.outgoing.c.attempts + 1)
-        )
-        for each in group:
-            recorder.change(tables.exchange, each.exchange, state=ExchangeState.SENDING, updated_at=recorder.now)
-            recorder.event("sending", exchange=each.exchange, partner=each.partner, attempt=each.attempts + 1)
-    return group
+class _Run:
+    """One run over everything that is due: which sessions are free, and what the others have in hand."""
 
+    def __init__(
+        self,
+        context: Context,
+        smtp: SmtpSettings,
+        sessions: Sequence[TransportSession],
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._context = context
+        self._free = list(sessions)  # the last one is taken first: it is connected already
+        self._threads = threads
+        self._lanes: dict[Future[list[Attempt]], tuple[TransportSession, list[DueMail]]] = {}
+        self._sender = Sender(_tokens(context, smtp), smtp.verp)
+        self._pace = Pace(smtp.rate, _just_taken(context) if smtp.rate else 0)
+        self._stop = Event()
+        self._away = False
+        self._tried: set[int] = set()  # what was not taken is not asked for again in this run
+        self._rebuffs = 0
+        self._waits = False  # whether something is due that the pace holds back
 
-def _leading_acknowledgments(due: list[DueMail]) -> list[DueMail]:
-    first_document = next((n for n, each in enumerate(due) if each.kind == "document"), len(due))
-    return due[:first_document]
-
-
-def _send(context: Context, session: TransportSession, group: Sequence[DueMail]) -> list[_Attempt]:
-    """Hands the mails over, one after the other; a host that is away is not asked again."""
-    contents = context.ledger.contents([each.raw_sha256 for each in group])
-    attempts: list[_Attempt] = []
-    away: GatewayError | None = None
-    for mail in group:
-        if away is not None:
-            attempts.append(_Attempt(mail, None, away))
-            continue
+    def run(self) -> None:
+        """Until nothing is due any more, or the host is away."""
+        done: list[Attempt] = []
         try:
-            taken = session.send(OutgoingMail(mail.envelope_sender, mail.recipients, contents[mail.raw_sha256]))
-        except GatewayError as fault:
-            attempts.append(_Attempt(mail, None, fault))
-            if isinstance(fault, _NOT_THE_MAILS):
-                away = fault
-        else:
-            attempts.append(_Attempt(mail, taken, None))
-    return attempts
+            while True:
+                for lane in self._settle(done):
+                    self._begin(lane)
+                if not self._lanes and not self._waits:
+                    return
+                done = self._finished()
+        except BaseException:
+            self._abandon()
+            raise
 
+    def _settle(self, attempts: Sequence[Attempt]) -> list[list[DueMail]]:
+        """One commit: what came of the attempts, and the marks on what goes next."""
+        self._heed(attempts)
+        with self._context.ledger.transaction() as recorder:
+            if attempts:
+                outcome.record(self._context, recorder, attempts)
+            lanes = self._claim(recorder)
+        self._context.reporter.advance(len(attempts))
+        return lanes
 
-def _settle(context: Context, attempts: Sequence[_Attempt]) -> None:
-    with context.ledger.transaction() as recorder:
-        _record_sent(context, recorder, [(each.mail, each.taken) for each in attempts if each.taken is not None])
+    def _heed(self, attempts: Sequence[Attempt]) -> None:
+        """What the attempts say of the host."""
         for each in attempts:
-            if isinstance(each.fault, OutcomeUnknown):
-                context.reporter.trouble(each.fault, f"exchange {each.mail.exchange}")
-                _doubt(context, recorder, each.mail, str(each.fault))
-            elif isinstance(each.fault, (TemporarilyRefused, *_NOT_THE_MAILS)):
-                _later(context, recorder, each.mail, each.fault)
+            if each.taken is not None:
+                self._rebuffs = 0
             elif each.fault is not None:
-                _give_up(context, recorder, each.mail, each.fault)
+                if not isinstance(each.fault, SmtpCrowded):
+                    self._tried.add(each.mail.exchange)
+                self._rebuffs += _is_rebuff(each.fault)
+                if is_away(each.fault) or self._rebuffs == _REBUFFS:
+                    self._go_home(each.fault)
+
+    def _go_home(self, fault: GatewayError) -> None:
+        if not self._away:
+            self._context.reporter.trouble(fault, "smtp")
+        self._away = True
+        self._stop.set()
+
+    def _claim(self, recorder: Recorder) -> list[list[DueMail]]:
+        """Marks the next mails as ``sending``, for each free session some."""
+        lanes: list[list[DueMail]] = []
+        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane}
+        self._waits = False
+        while len(lanes) < len(self._free) and not self._away:
+            due = due_mails(recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy)
+            lane = next_lane(due, len(self._free) - len(lanes))
+            room = self._pace.room(len(lane))
+            self._waits = self._waits or room < len(lane)
+            if not lane[:room]:
+                break
+            lane = lane[:room]
+            self._pace.take(room)
+            _mark(recorder, lane)
+            busy.update(each.partner for each in lane)
+            lanes.append(lane)
+        return lanes
+
+    def _begin(self, lane: list[DueMail]) -> None:
+        session = self._free.pop()
+        contents = self._context.ledger.contents([each.raw_sha256 for each in lane])
+        future = self._threads.submit(self._sender.hand_over, session, lane, contents, self._stop)
+        self._lanes[future] = session, lane
+
+    def _finished(self) -> list[Attempt]:
+        """Waits for lanes to end, or for the pace to let more go; what came of those that ended."""
+        if not self._lanes:
+            self._stop.wait(self._pace.delay())
+            return []
+        ended, _ = wait(self._lanes, self._pace.delay() if self._waits else None, FIRST_COMPLETED)
+        found: list[Attempt] = []
+        for future in ended:
+            session, _ = self._lanes[future]
+            attempts = future.result()
+            del self._lanes[future]
+            found += attempts
+            if any(isinstance(each.fault, SmtpCrowded) for each in attempts):
+                self._context.reporter.happened("smtp connections refused")
+            else:
+                self._free.append(session)
+        return found
+
+    def _abandon(self) -> None:
+        """Something ended this run: what others have in hand is ended in order, and kept."""
+        self._stop.set()
+        wait(self._lanes)
+        ended = [future for future in self._lanes if future.exception() is None]
+        with self._context.ledger.transaction() as recorder:
+            outcome.record(self._context, recorder, [each for future in ended for each in future.result()])
 
 
-def _record_sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Handover]]) -> None:
-    """The host took them: from now on the partners' acknowledgments are awaited, where some were agreed."""
-    exchanges = [mail.exchange for mail, _ in sent]
-    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange.in_(exchanges)))
-    table = tables.expectation
+def _is_rebuff(fault: GatewayError) -> bool:
+    closing = isinstance(fault, TemporarilyRefused) and str(fault.details.get("reply", "")).startswith("421")
+    return closing or isinstance(fault, SmtpInterrupted)
+
+
+def _tokens(context: Context, smtp: SmtpSettings) -> Tokens | None:
+    if smtp.verp and context.tokens is None:
+        raise ConfigurationFault(
+            reason="smtp.verp needs the home's key, and there is none; `gateway doctor` tells more"
+        )
+    return context.tokens
+
+
+def _just_taken(context: Context) -> int:
+    with context.ledger.reading() as connection:
+        return taken_since(connection, context.clock() - _MINUTE)
+
+
+def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> None:
+    table = tables.outgoing
     recorder.connection.execute(
         update(table)
-        .where(table.c.exchange.in_(exchanges))
-        .values(due_at=recorder.now + table.c.within, overdue_at=None)
+        .where(table.c.exchange.in_([each.exchange for each in lane]))
+        .values(state="sending", attempts=table.c.attempts + 1)
     )
-    awaited = set(
-        recorder.connection.execute(select(table.c.exchange).where(table.c.exchange.in_(exchanges))).scalars()
-    )
-    verdicts = _verdicts(recorder, exchanges)
-    for mail, taken in sent:
-        state = ExchangeState.SENT if mail.exchange in awaited else ExchangeState.COMPLETE
-        if verdicts[mail.exchange]:
-            # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
-            refused = verdicts[mail.exchange] == "rejected"
-            state = ExchangeState.REFUSED if refused else ExchangeState.ACKNOWLEDGED
-        recorder.change(
-            tables.exchange,
-            mail.exchange,
-            state=state,
-            handed_over_at=recorder.now,
-            updated_at=recorder.now,
-            smtp_reply=taken.reply,
-        )
-        recorder.change(tables.message, mail.message, state=MessageState.SENT)
-        recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply)
-        for recipient, reply in taken.refused:
-            fault = Refused(host=taken.host, recipient=recipient, reply=reply)
-            recorder.event("recipient-refused", exchange=mail.exchange, recipient=recipient, reply=reply)
-            context.reporter.trouble(fault, f"exchange {mail.exchange}")
-    context.reporter.happened("mails sent", len(sent))
-
-
-def _verdicts(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, str]:
-    table = tables.exchange
-    rows = recorder.connection.execute(select(table.c.id, table.c.verdict).where(table.c.id.in_(exchanges)))
-    return {row.id: row.verdict for row in rows}
-
-
-def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
-    """Nothing was taken: the same bytes again after a pause that grows; at the end a person is called.
-
-    A host that is away, or a password that is missing, says nothing about the mail, so it uses up no attempt.
-    """
-    blameless = isinstance(fault, _NOT_THE_MAILS)
-    attempts = mail.attempts if blameless else mail.attempts + 1
-    if attempts >= context.settings.attempts:
-        _give_up(context, recorder, mail, fault)
-        return
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 12))
-    if blameless:
-        pause = 0  # the next run asks the host again, and stops at once if it is still away
-    next_at = recorder.now + int(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-    _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts)
-    recorder.change(tables.exchange, mail.exchange, state=ExchangeState.READY, updated_at=recorder.now)
-    recorder.event(
-        "deferred", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault), next_at=next_at
-    )
-    context.reporter.happened("mails deferred")
-
-
-def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
-    _drop_work(recorder, mail)
-    recorder.change(
-        tables.exchange,
-        mail.exchange,
-        state=ExchangeState.FAILED,
-        updated_at=recorder.now,
-        settled_at=None,
-        **recorder.fault(fault),
-    )
-    recorder.event("failed", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault))
-    context.reporter.happened("mails failed")
-    context.reporter.trouble(fault, f"exchange {mail.exchange}")
-
-
-def _doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> None:
-    """Nobody can say whether the host took it; said so in the ledger, and resolved by policy or by a person."""
-    resend = mail.kind == "acknowledgment" or _policy(context, mail) == "resend"
-    recorder.event(
-        "in-doubt",
-        exchange=mail.exchange,
-        partner=mail.partner,
-        reason=reason,
-        policy="resend" if resend else "hold",
-    )
-    context.reporter.happened("mails in doubt, sent again" if resend else "mails held in doubt")
-    if resend:
-        _work(recorder, mail, state="ready", next_at=recorder.now)
-        recorder.change(tables.exchange, mail.exchange, state=ExchangeState.READY, updated_at=recorder.now)
-    else:
-        _work(recorder, mail, state="held")
-        recorder.change(
-            tables.exchange, mail.exchange, state=ExchangeState.IN_DOUBT, updated_at=recorder.now, settled_at=None
-        )
-
-
-def _policy(context: Context, mail: DueMail) -> str:
-    try:
-        partner = context.directory.get(mail.partner)
-    except UnknownPartner:
-        return "hold"
-    return next((each.on_doubt for each in partner.agreements if each.name == mail.agreement), "hold")
-
-
-def _work(recorder: Recorder, mail: DueMail, **values: object) -> None:
-    table = tables.outgoing
-    recorder.connection.execute(update(table).where(table.c.exchange == mail.exchange).values(**values))
-
-
-def _drop_work(recorder: Recorder, mail: DueMail) -> None:
-    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == mail.exchange))
+    for each in lane:
+        if not each.rest:
+            recorder.change(tables.exchange, each.exchange, state=ExchangeState.SENDING, updated_at=recorder.now)
+        only: dict[str, Any] = {"recipients": ", ".join(each.recipients)} if each.rest else {}
+        recorder.event("sending", exchange=each.exchange, partner=each.partner, attempt=each.attempts + 1, **only)

@@ -12,12 +12,14 @@ from gateway.errors import (
     GatewayError,
     Refused,
     SmtpCrowded,
+    SmtpInterrupted,
     SmtpUnavailable,
     TemporarilyRefused,
     Unavailable,
 )
 from gateway.mail.model import Credentials, Handover, OutgoingMail
 from gateway.mail.queue_id import queue_id
+from gateway.mail.sasl import keeps_secret
 from gateway.mail.smtp_connection import SmtpConnection
 from gateway.mail.smtp_login import log_in
 from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end
@@ -40,6 +42,7 @@ class SmtpTransport:
         security: str,
         credentials: Credentials | None = None,
         ca_file: str = "",
+        tls_minimum: str = "1.2",
         plaintext_password: bool = False,
         helo: str = "",
         timeout: float = 60.0,
@@ -48,7 +51,7 @@ class SmtpTransport:
     ) -> None:
         if has_line_end(helo):
             raise ValueError("helo contains a line end")
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
         self._credentials = credentials
         self._plaintext_password = plaintext_password
         self._helo = helo
@@ -89,7 +92,9 @@ class SmtpTransport:
             SmtpUnavailable, LoginRefused, InsecureConnection: nothing was sent.
         """
         if self._credentials:
-            self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
+            self._endpoint.check_password_is_safe(
+                plaintext_password=self._plaintext_password or keeps_secret(self._credentials.mechanism)
+            )
         connection: SmtpConnection | None = None
         try:
             connection = SmtpConnection(Wire(self._endpoint), self.host)
@@ -209,7 +214,7 @@ class SmtpSession:
             return connection.envelope(mail, content)
         except ConnectionLostError as problem:
             connection.drop()
-            raise SmtpUnavailable(host=self._host, reason=problem) from problem
+            raise SmtpInterrupted(host=self._host, reason=problem) from problem
         finally:
             if not connection.open:
                 self._drop()

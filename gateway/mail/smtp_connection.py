@@ -10,6 +10,7 @@ from gateway.errors import (
     InsecureConnection,
     OutcomeUnknown,
     Refused,
+    SmtpInterrupted,
     SmtpUnavailable,
     TemporarilyRefused,
 )
@@ -28,6 +29,7 @@ class Reply:
 
     code: int
     text: str
+    data: bytes = b""  # the text of its last line as it came: a challenge
 
     @property
     def good(self) -> bool:
@@ -47,7 +49,6 @@ class SmtpConnection:
         self._wire = wire
         self.host = host
         self._extensions: dict[str, str] = {}
-        self.secret = ""  # never to be repeated, should the host echo it
         self.open = True
 
     # ------------------------------------------------------------ opening
@@ -124,7 +125,7 @@ class SmtpConnection:
         """The mail itself, the final dot, and the host's word.
 
         Raises:
-            SmtpUnavailable: lost before the final dot; nothing was taken.
+            SmtpInterrupted: lost before the final dot; nothing was taken.
             TemporarilyRefused, Refused: the host's word.
             OutcomeUnknown: lost after the final dot, or an answer that is none.
         """
@@ -246,7 +247,7 @@ class SmtpConnection:
         self._close()
         if reply.code >= 400:
             return self._refusal("all recipients", reply)
-        return SmtpUnavailable(host=self.host, reason=f"{problem} (before the final dot)")
+        return SmtpInterrupted(host=self.host, reason=f"{problem} (before the final dot)")
 
     def _refusal(self, recipient: str, reply: Reply) -> GatewayError:
         if reply.code == 421:
@@ -256,7 +257,7 @@ class SmtpConnection:
         if 500 <= reply.code < 600:
             return Refused(host=self.host, recipient=recipient, reply=_said(reply))
         self._close()  # a reply that makes no sense here: out of step, never to be trusted again
-        return SmtpUnavailable(host=self.host, reason=f"an answer that makes no sense here: {_said(reply)}")
+        return SmtpInterrupted(host=self.host, reason=f"an answer that makes no sense here: {_said(reply)}")
 
     # ------------------------------------------------------------ speaking
 
@@ -277,11 +278,11 @@ class SmtpConnection:
             found = _REPLY.fullmatch(line)
             if found is None or (code and found[1] != code):
                 self.open = False
-                raise ConnectionLostError(f"not an SMTP reply: {readable(line, secret=self.secret)}")
+                raise ConnectionLostError(f"not an SMTP reply: {readable(line)}")
             code = found[1]
-            lines.append(readable(found[3], secret=self.secret))
+            lines.append(readable(found[3]))
             if found[2] != b"-":
-                return Reply(int(code), " ".join(each for each in lines if each)), lines
+                return Reply(int(code), " ".join(each for each in lines if each), found[3]), lines
         self.open = False
         raise ConnectionLostError("a reply without end")
 

@@ -1,0 +1,232 @@
+"""Outcome: what the SMTP host said of each mail becomes history, and decides what happens to the mail next.
+
+Taken by all: sent. Taken by some: sent, and those who were refused for a time are asked again with the same bytes,
+while a refusal for good is shown to a person. Refused for a time: the same bytes again after a pause that grows.
+Refused for good, or too often: given up. No answer to the final dot: in doubt.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from gateway.errors import GatewayError, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
+from gateway.flow.context import Context
+from gateway.flow.lanes import Attempt, is_away
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.work import DueMail
+from gateway.mail.model import Handover
+
+FIRST_PAUSE = 60_000  # ms
+LONGEST_PAUSE = 6 * 3_600_000
+_NOT_BEGUN = "an earlier mail held the connection up, or ended it"
+
+
+def record(context: Context, recorder: Recorder, attempts: Sequence[Attempt]) -> None:
+    """Keeps what came of each attempt, in the transaction of ``recorder``."""
+    _sent(context, recorder, [(each.mail, each.taken) for each in attempts if each.taken is not None])
+    for each in attempts:
+        fault = each.fault
+        if each.taken is not None:
+            continue
+        if fault is None:
+            _back(recorder, each.mail, _NOT_BEGUN)
+        elif isinstance(fault, OutcomeUnknown):
+            context.reporter.trouble(fault, f"exchange {each.mail.exchange}")
+            doubt(context, recorder, each.mail, str(fault))
+        elif is_blameless(fault):
+            _back(recorder, each.mail, str(fault), code=fault.code)
+            context.reporter.happened("mails deferred")
+        elif not fault.permanent:
+            _later(context, recorder, each.mail, fault)
+        else:
+            _give_up(context, recorder, each.mail, fault)
+
+
+def is_blameless(fault: GatewayError) -> bool:
+    """Whether a fault says nothing about the mail, so that it uses up no attempt."""
+    return is_away(fault) or isinstance(fault, SmtpCrowded)
+
+
+# ---------------------------------------------------------------- taken
+
+
+def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Handover]]) -> None:
+    """The host took them: from now on the partners' acknowledgments are awaited, where some were agreed."""
+    first = [(mail, taken) for mail, taken in sent if not mail.rest]
+    exchanges = [mail.exchange for mail, _ in first]
+    table = tables.expectation
+    recorder.connection.execute(
+        update(table)
+        .where(table.c.exchange.in_(exchanges))
+        .values(due_at=recorder.now + table.c.within, overdue_at=None)
+    )
+    states = _states(recorder, exchanges)
+    for mail, taken in first:
+        recorder.change(
+            tables.exchange,
+            mail.exchange,
+            state=states[mail.exchange],
+            handed_over_at=recorder.now,
+            updated_at=recorder.now,
+            smtp_reply=taken.reply,
+            fault_code="",
+            fault="",
+        )
+        recorder.change(tables.message, mail.message, state=MessageState.SENT)
+    for mail, taken in sent:
+        more: dict[str, Any] = {"queue_id": taken.queue_id} if taken.queue_id else {}
+        if mail.rest:
+            more["recipients"] = ", ".join(mail.recipients)
+        recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply, **more)
+    complete = [mail.exchange for mail, taken in sent if not taken.refused]
+    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange.in_(complete)))
+    for mail, taken in sent:
+        if taken.refused:
+            _left_out(context, recorder, mail, taken)
+    context.reporter.happened("mails sent", len(sent))
+
+
+def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, ExchangeState]:
+    """Where each exchange stands now that the host took it."""
+    x, table = tables.exchange, tables.expectation
+    awaited = set(
+        recorder.connection.execute(select(table.c.exchange).where(table.c.exchange.in_(exchanges))).scalars()
+    )
+    found: dict[int, ExchangeState] = {}
+    for row in recorder.connection.execute(select(x.c.id, x.c.verdict).where(x.c.id.in_(exchanges))):
+        found[row.id] = ExchangeState.SENT if row.id in awaited else ExchangeState.COMPLETE
+        if row.verdict:
+            # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
+            found[row.id] = ExchangeState.REFUSED if row.verdict == "rejected" else ExchangeState.ACKNOWLEDGED
+    return found
+
+
+def _left_out(context: Context, recorder: Recorder, mail: DueMail, taken: Handover) -> None:
+    """Some recipients have it. Those refused for a time are asked again; the others are shown to a person."""
+    attempts = mail.attempts + 1
+    again = [who for who, reply in taken.refused if reply.startswith("4") and attempts < context.settings.attempts]
+    next_at = recorder.now + _pause(attempts)
+    if again:
+        _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts, recipients=json.dumps(again))
+    else:
+        _drop_work(recorder, mail)
+    for who, reply in taken.refused:
+        if who in again:
+            recorder.event(
+                "recipient-deferred", exchange=mail.exchange, partner=mail.partner, recipient=who, reply=reply,
+                next_at=next_at,
+            )  # fmt: skip
+        else:
+            _never(context, recorder, mail, who, Refused(host=taken.host, recipient=who, reply=reply), reply)
+
+
+def _never(context: Context, recorder: Recorder, mail: DueMail, who: str, fault: GatewayError, reply: str) -> None:
+    """A recipient who will not get it, of a mail that others have: the exchange goes on, and a person is told."""
+    recorder.event("recipient-refused", exchange=mail.exchange, partner=mail.partner, recipient=who, reply=reply)
+    recorder.change(tables.exchange, mail.exchange, settled_at=None, **recorder.fault(fault))
+    context.reporter.trouble(fault, f"exchange {mail.exchange}")
+
+
+# ---------------------------------------------------------------- not taken
+
+
+def _back(recorder: Recorder, mail: DueMail, reason: str, **body: Any) -> None:
+    """Not begun, or no fault of the mail's: it is due as before."""
+    _work(recorder, mail, state="ready", attempts=mail.attempts)
+    _ready(recorder, mail)
+    recorder.event("deferred", exchange=mail.exchange, partner=mail.partner, reason=reason, **body)
+
+
+def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
+    """Nothing was taken: the same bytes again after a pause that grows; at the end a person is called."""
+    attempts = mail.attempts + 1
+    if attempts >= context.settings.attempts:
+        _give_up(context, recorder, mail, fault)
+        return
+    next_at = recorder.now + _pause(attempts)
+    _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts)
+    _ready(recorder, mail)
+    recorder.event(
+        "deferred", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault), next_at=next_at
+    )
+    context.reporter.happened("mails deferred")
+
+
+def _pause(attempts: int) -> int:
+    """Milliseconds until the next attempt: doubled each time, and never quite the same."""
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts, 12))
+    return int(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+
+
+def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayError) -> None:
+    _drop_work(recorder, mail)
+    if mail.rest:
+        for who in mail.recipients:
+            _never(context, recorder, mail, who, fault, str(fault.details.get("reply", fault)))
+        return
+    recorder.change(
+        tables.exchange,
+        mail.exchange,
+        state=ExchangeState.FAILED,
+        updated_at=recorder.now,
+        settled_at=None,
+        **recorder.fault(fault),
+    )
+    recorder.event("failed", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault))
+    context.reporter.happened("mails failed")
+    context.reporter.trouble(fault, f"exchange {mail.exchange}")
+
+
+def doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> None:
+    """Nobody can say whether the host took it; said so in the ledger, and resolved by policy or by a person."""
+    resend = mail.kind == "acknowledgment" or _policy(context, mail) == "resend"
+    recorder.event(
+        "in-doubt",
+        exchange=mail.exchange,
+        partner=mail.partner,
+        reason=reason,
+        policy="resend" if resend else "hold",
+    )
+    context.reporter.happened("mails in doubt, sent again" if resend else "mails held in doubt")
+    if resend:
+        _work(recorder, mail, state="ready", next_at=recorder.now, attempts=mail.attempts)
+        _ready(recorder, mail)
+    elif mail.rest:
+        # The first recipient has it: the exchange is no doubt, only these are. A person decides on sending it again.
+        _drop_work(recorder, mail)
+        for who in mail.recipients:
+            _never(context, recorder, mail, who, OutcomeUnknown(host=context.settings.smtp.host), reason)  # type: ignore[union-attr]
+    else:
+        _work(recorder, mail, state="held")
+        recorder.change(
+            tables.exchange, mail.exchange, state=ExchangeState.IN_DOUBT, updated_at=recorder.now, settled_at=None
+        )
+
+
+def _policy(context: Context, mail: DueMail) -> str:
+    try:
+        partner = context.directory.get(mail.partner)
+    except UnknownPartner:
+        return "hold"
+    return next((each.on_doubt for each in partner.agreements if each.name == mail.agreement), "hold")
+
+
+def _ready(recorder: Recorder, mail: DueMail) -> None:
+    if not mail.rest:
+        recorder.change(tables.exchange, mail.exchange, state=ExchangeState.READY, updated_at=recorder.now)
+
+
+def _work(recorder: Recorder, mail: DueMail, **values: object) -> None:
+    table = tables.outgoing
+    recorder.connection.execute(update(table).where(table.c.exchange == mail.exchange).values(**values))
+
+
+def _drop_work(recorder: Recorder, mail: DueMail) -> None:
+    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == mail.exchange))
