@@ -26,6 +26,7 @@ from gateway.ledger.database import check, open_engine
 from gateway.ledger.keys import Keys
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets
+from gateway.mail.imap import ImapMailbox
 from gateway.mail.maildir import MaildirMailbox
 from gateway.mail.model import Credentials, Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
@@ -159,6 +160,23 @@ class App:
             port=box.real_port,
             security=box.security,
             credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
+            ca_file=self._file(box.ca_file),
+            plaintext_password=box.plaintext_password,
+            timeout=box.timeout.total_seconds(),
+            max_size=self.settings.limits.message_size,
+            spool=self.home,
+        )
+
+    def _imap(self, box: MailboxSettings) -> ImapMailbox:
+        return ImapMailbox(
+            name=box.name,
+            host=box.host,
+            port=box.real_port,
+            security=box.security,
+            credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
+            folder=box.folder,
+            done_folder=box.done_folder,
+            failed_folder=box.failed_folder,
             ca_file=self._file(box.ca_file),
             plaintext_password=box.plaintext_password,
             timeout=box.timeout.total_seconds(),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.errors import MailboxUnavailable
 from gateway.mail.imap_connection import Answer, ImapConnection
@@ -55,18 +56,21 @@ class ImapMailbox:
         done_folder: str = "",
         failed_folder: str = "",
         ca_file: str = "",
+        tls_minimum: str = "1.2",
         plaintext_password: bool = False,
         timeout: float = 60.0,
         max_size: int = 100_000_000,
         commit_timeout: float = 600.0,
+        spool: Path | None = None,
     ) -> None:
         self._name = name
+        self._spool = spool
         self._credentials = credentials
         self._folders = Folders(folder, done_folder, failed_folder)
         self._plaintext_password = plaintext_password
         self._max_size = max_size
         self._commit_timeout = commit_timeout
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
 
     @property
     def name(self) -> str:
@@ -91,7 +95,9 @@ class ImapMailbox:
             MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
         """
         self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
-        session = ImapSession(self._endpoint, self._name, self._folders, self._max_size, self._commit_timeout)
+        session = ImapSession(
+            self._endpoint, self._name, self._folders, self._max_size, self._commit_timeout, self._spool
+        )
         try:
             session.open(self._credentials, plaintext_allowed=self._plaintext_password)
             yield session
@@ -106,12 +112,15 @@ class ImapSession:
     and its bytes tell that it was seen before.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str, folders: Folders, max_size: int, commit_timeout: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str, folders: Folders, max_size: int, commit_timeout: float, spool: Path | None
+    ) -> None:
         self._endpoint = endpoint
         self._name = name
         self._folders = folders
         self._max_size = max_size
         self._commit_timeout = commit_timeout
+        self._spool = spool
         self._connection: ImapConnection | None = None
         self._downloads: ImapFetch | None = None
         self._marked: set[int] = set()
@@ -156,6 +165,9 @@ class ImapSession:
             )
         except ConnectionLostError as problem:
             raise self._unavailable(problem) from problem
+        except OSError as problem:
+            self.close()  # in the middle of an answer nothing else can be asked
+            raise self._unavailable(f"no room for a big message: {problem.strerror or problem}") from problem
 
     def delete(self, done: Iterable[Listed]) -> None:
         """Marks messages; nothing is said to the server before ``commit``."""
@@ -190,7 +202,9 @@ class ImapSession:
     def open(self, credentials: Credentials, *, plaintext_allowed: bool) -> None:
         """Connects, starts TLS where it is asked for, logs in and selects the folder."""
         try:
-            self._connection = ImapConnection(self._endpoint, limit=self._max_size, patience=self._commit_timeout)
+            self._connection = ImapConnection(
+                self._endpoint, limit=self._max_size, patience=self._commit_timeout, spool=self._spool
+            )
             greeting = self._connection.greet()
             if greeting.word != "PREAUTH":
                 line = Line(self._endpoint.host, self._connection.wire.encrypted, plaintext_allowed)

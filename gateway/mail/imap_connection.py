@@ -6,9 +6,11 @@ import re
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.errors import InsecureConnection
 from gateway.mail.imap_syntax import Oversized, Piece
+from gateway.mail.spool import SPOOL_OVER
 from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end, readable
 
 _LINE = 1_000_000  # bytes of one line of an answer
@@ -44,8 +46,8 @@ class Answer:
 
     @property
     def size(self) -> int:
-        """How many bytes it holds in memory."""
-        return sum(len(each) for each in self.pieces if isinstance(each, bytes))
+        """How many bytes of it came over the wire."""
+        return sum(len(each) if isinstance(each, bytes) else each.size for each in self.pieces)
 
 
 class ImapConnection:
@@ -55,9 +57,10 @@ class ImapConnection:
     ``InsecureConnection`` for TLS.
     """
 
-    def __init__(self, endpoint: Endpoint, *, limit: int, patience: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, limit: int, patience: float, spool: Path | None = None) -> None:
         self._endpoint = endpoint
         self._limit = limit  # bytes of one literal
+        self._spool = spool  # where literals go that are too big for memory
         self._patience = max(patience, 10 * endpoint.timeout)
         self._count = 0
         self.capabilities: frozenset[str] = frozenset()
@@ -191,8 +194,10 @@ class ImapConnection:
         return tuple(pieces)
 
     def _literal(self, size: int) -> Piece:
-        if size <= self._limit:
+        if size <= min(self._limit, SPOOL_OVER):
             return self.wire.exactly(size)
+        if size <= self._limit:
+            return self.wire.spooled(size, self._spool)
         if size > 8 * self._limit + 1_000_000_000:
             raise ConnectionLostError(f"a literal of {size} bytes")
         self.wire.skip(size)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gateway.mail.imap_connection import Answer, ImapConnection
 from gateway.mail.imap_syntax import Oversized, number, pairs, sets
 from gateway.mail.model import Fetched, Listed
+from gateway.mail.spool import Spooled
 from gateway.mail.wire import ConnectionLostError
 
 _BATCH = 100  # messages of one UID FETCH
@@ -107,7 +108,7 @@ class ImapFetch:
             return
         raw = items[b"BODY[]"]
         listed = batch.waiting[uid]
-        if isinstance(raw, bytes):
+        if isinstance(raw, bytes | Spooled):
             batch.early[uid] = Fetched(listed, raw)
             self._check_memory()
             return
@@ -119,7 +120,7 @@ class ImapFetch:
             self._left_out.append((listed, "the server has no content for it"))
 
     def _check_memory(self) -> None:
-        held = sum(len(each.raw) for batch in self._in_flight for each in batch.early.values())
+        held = sum(each.size for batch in self._in_flight for each in batch.early.values())
         if held > 2 * _IN_FLIGHT * _BATCH_BYTES + self._limit:
             raise ConnectionLostError("messages far larger than listed, in no order")
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.mail.spool import Spooled
 from gateway.mail.wire import ConnectionLostError, readable
 
 _TOKEN = re.compile(
@@ -26,8 +27,8 @@ class Oversized:
     size: int
 
 
-Piece = bytes | Oversized
-Value = bytes | Oversized | None | list["Value"]
+Piece = bytes | Spooled | Oversized
+Value = bytes | Spooled | Oversized | None | list["Value"]
 
 
 def values(pieces: Sequence[Piece]) -> list[Value]:
@@ -41,10 +42,10 @@ def values(pieces: Sequence[Piece]) -> list[Value]:
     """
     stack: list[list[Value]] = [[]]
     for index, piece in enumerate(pieces):
-        if index % 2 or isinstance(piece, Oversized):
-            stack[-1].append(piece)
-        else:
+        if index % 2 == 0 and isinstance(piece, bytes):
             _read_text(piece.rstrip(b" "), stack)
+        else:
+            stack[-1].append(piece)
     if len(stack) != 1:
         raise ConnectionLostError("an answer with parentheses left open")
     return stack[0]

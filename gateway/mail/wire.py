@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,17 @@ class ConnectionLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to connect and how: ``security`` is tls (from the first byte), starttls or none."""
+    """Where to connect and how: ``security`` is tls (from the first byte), starttls or none.
+
+    ``tls_minimum`` is the oldest TLS version that is spoken: 1.0, 1.1, 1.2 or 1.3.
+    """
 
     host: str
     port: int
     security: str
     ca_file: str
     timeout: float
+    tls_minimum: str = "1.2"
 
     def check_password_is_safe(self, *, plaintext_password: bool) -> None:
         """Refuses a password on a connection that will never be encrypted, before anything is sent.
@@ -51,10 +56,22 @@ class Endpoint:
             )
 
 
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificate and host name verified, against ``ca_file`` or the system's authorities."""
+_TLS_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+def tls_context(ca_file: str, minimum: str = "1.2") -> ssl.SSLContext:
+    """TLS ``minimum`` or newer; certificate and host name verified against ``ca_file`` or the system's authorities."""
     context = ssl.create_default_context(cafile=ca_file or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 1.0 and 1.1: the settings say so, and doctor warns
+        context.minimum_version = _TLS_VERSIONS[minimum]
+    if minimum in {"1.0", "1.1"}:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 speaks them on no higher level
     return context
 
 
@@ -87,7 +104,9 @@ class Wire:
             self.close()
             raise InsecureConnection(host=host, reason="the host sent more than its answer before TLS began")
         try:
-            self._socket = tls_context(self._endpoint.ca_file).wrap_socket(self._socket, server_hostname=host)
+            self._socket = tls_context(self._endpoint.ca_file, self._endpoint.tls_minimum).wrap_socket(
+                self._socket, server_hostname=host
+            )
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError, TimeoutError) as problem:
             self.close()
             raise ConnectionLostError(f"TLS did not start: {problem}") from problem
@@ -227,6 +246,23 @@ class Wire:
         content = bytes(memoryview(self._buffer)[self._start : self._start + count])
         self._start += count
         return content
+
+    def spooled(self, count: int, directory: Path | None) -> Spooled:
+        """The next ``count`` bytes, in a nameless file in ``directory``.
+
+        Raises:
+            OSError: there is no room for the file.
+        """
+        began = time.monotonic()
+        spool = Spool(directory)
+        while (rest := count - spool.size) > 0:
+            if self._start == len(self._buffer):
+                self._check_pace(began, spool.size)
+                self._receive()
+            piece = bytes(memoryview(self._buffer)[self._start : self._start + rest])
+            spool.write(piece)
+            self._start += len(piece)
+        return spool.done()
 
     def skip(self, count: int) -> None:
         """Reads the next ``count`` bytes and throws them away; the memory stays small."""

@@ -75,8 +75,8 @@ DATABASE = (
 MAILBOX = (
     _choice("protocol", ("pop3", "imap", "maildir"), "`pop3`", "How messages are collected."),
     Key("host", values.host, "host name or address", "required for pop3 and imap", "The POP3 or IMAP server."),
-    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 995 (pop3) or 993 (imap) with `tls`, else 110 or 143."),
-    _choice("security", ("tls", "starttls", "none"), "`tls`", "TLS from the start, TLS by STLS or STARTTLS (RFC 2595), or none."),
+    _whole("port", 0, 65_535, "`0`", "The server's port; 0 stands for 995 (pop3) or 993 (imap) with `tls`, else 110 or 143."),  # noqa: E501
+    _choice("security", ("tls", "starttls", "none"), "`tls`", "TLS from the start, TLS by STLS or STARTTLS (RFC 2595), or none."),  # noqa: E501
     _text("user", "required for pop3 and imap", "The account we log in with."),
     Key("secret", values.name, "name of a secret", "`mailbox.NAME`", "The secret that holds the account's password."),
     Key("oauth", values.name, "name of an `[oauth.NAME]`", "none", "Log in with access tokens of this table, never with a password."),  # noqa: E501
@@ -87,7 +87,7 @@ MAILBOX = (
     _text("folder", "`INBOX`", "imap: the folder that is collected. In the names of folders `/` stands for the server's separator."),  # noqa: E501
     _text("done_folder", "none", "imap: the folder that collected messages are moved to, made where it is missing; without it they are deleted."),  # noqa: E501
     _text("failed_folder", "none", "imap: the folder that messages are moved to that are too large or that the server does not give; without it they stay."),  # noqa: E501
-    _flag("idle", "imap: `gateway serve` runs a batch as soon as new mail comes (IDLE, RFC 2177), besides its schedule."),
+    _flag("idle", "imap: `gateway serve` runs a batch as soon as new mail comes (IDLE, RFC 2177)."),
     _flag("keep_on_server", "Leave messages on the server; each is still taken once only."),
     _span("keep_for", _SECOND, 36_500 * _DAY, "for ever", "How long messages are left on the server, from when they were first seen; implies `keep_on_server`."),  # noqa: E501
     _flag("plaintext_password", "Allow the password on a connection without TLS (loopback, laboratories)."),

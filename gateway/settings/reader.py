@@ -105,7 +105,9 @@ class _Reader:
         found = self._table(*where)
         if found.setdefault("protocol", "pop3") == "maildir":
             self._require(found, (*where, "path"), "a Maildir is a directory")
-            self._refuse(found, where, ("host", "port", "security", "user", "secret", "oauth", "auth", "ca_file"), "pop3 or imap")
+            self._refuse(
+                found, where, ("host", "port", "security", "user", "secret", "oauth", "auth", "ca_file"), "pop3 or imap"
+            )
             self._refuse(found, where, _FOLDERS, "imap")
             found["path"] = self._absolute(found["path"])
         else:
@@ -127,7 +129,9 @@ class _Reader:
         names = [found.get("folder", "INBOX"), *(found[key] for key in _FOLDERS[1:3] if key in found)]
         folded = ["INBOX" if each.upper() == "INBOX" else each for each in names]
         if len(set(folded)) < len(folded):
-            self.fail((*where, "done_folder" if "done_folder" in found else "failed_folder"), "another folder is wanted")
+            self.fail(
+                (*where, "done_folder" if "done_folder" in found else "failed_folder"), "another folder is wanted"
+            )
         if "done_folder" in found and found.get("keep_on_server") and "keep_for" not in found:
             self.fail((*where, "done_folder"), "nothing is moved there while keep_on_server leaves everything in place")
 
