@@ -43,8 +43,9 @@ def decrypt(
         raise AlgorithmRefused(algorithm=cipher.name, reason="not used for this kind of envelope")
     for recipient in enveloped.recipients:
         for pair in _fitting(recipient, keys):
-            found = _open(enveloped, cipher, _content_key(recipient, pair, cipher.key_size))
-            if found is not None:
+            key, usable = _content_key(recipient, pair, cipher.key_size)
+            found = _open(enveloped, cipher, key)
+            if found is not None and usable:
                 return found, cipher, pair
     raise CannotDecrypt(recipients=_in_words(enveloped))
 
@@ -68,8 +69,8 @@ def _in_words(enveloped: Enveloped) -> str:
     return ", ".join(names) or "none that has an RSA key"
 
 
-def _content_key(recipient: Recipient, pair: KeyPair, size: int) -> bytes:
-    """The content key, or a random one in its place."""
+def _content_key(recipient: Recipient, pair: KeyPair, size: int) -> tuple[bytes, bool]:
+    """The content key, or a random one in its place; and whether what it opens can be right."""
     replacement = os.urandom(size)
     private = load_key(pair.key)
     assert isinstance(private, rsa.RSAPrivateKey)  # _fitting saw to it
@@ -77,8 +78,8 @@ def _content_key(recipient: Recipient, pair: KeyPair, size: int) -> bytes:
     try:
         found = private.decrypt(recipient.encrypted_key, scheme)
     except (ValueError, UnsupportedAlgorithm):
-        return replacement
-    return found if len(found) == size else replacement
+        return replacement, False
+    return (found, True) if len(found) == size else (replacement, False)
 
 
 def _scheme(recipient: Recipient) -> padding.AsymmetricPadding:
