@@ -11,13 +11,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, Engine, Table, Update, bindparam, case, func, literal_column, select, text, update
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
-from gateway.ledger import archive, tables
+from gateway.ledger import archive, bulk, tables
 from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
 
@@ -183,10 +184,9 @@ class Recorder:
             if not rows:
                 continue
             if table in _MAY_EXIST:
-                rows = _without_repeats(table, rows)
-                self.connection.execute(self._offer(table), rows)
+                bulk.write(self.connection, table.name, partial(self._offer, table), _without_repeats(table, rows))
             else:
-                self.connection.execute(table.insert(), rows)
+                bulk.write(self.connection, table.name, table.insert, rows)
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()
@@ -194,13 +194,7 @@ class Recorder:
 
     def _write_changes(self) -> None:
         for (name, columns), rows in self._changes.items():
-            table = tables.metadata.tables[name]
-            statement = (
-                update(table)
-                .where(table.c.id == bindparam("the_id"))
-                .values({column: bindparam(f"new_{column}") for column in columns})
-            )
-            self.connection.execute(statement, rows)
+            bulk.write(self.connection, (name, columns), partial(_change, name, columns), rows)
         self._changes.clear()
 
     def _write_numbers(self) -> None:
@@ -227,7 +221,7 @@ class Recorder:
         offer = self._insert(table)
         if table is not tables.sighting:
             return offer.on_conflict_do_nothing()
-        was_gone = table.c.state == "deleted"
+        was_gone = table.c.state == literal_column("'deleted'")
         return offer.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
             set_={
@@ -255,9 +249,19 @@ class Recorder:
         return iter(sorted(found))
 
 
+def _change(name: str, columns: tuple[str, ...]) -> Update:
+    """The UPDATE of these columns of a row, by its id."""
+    table = tables.metadata.tables[name]
+    changed: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+    return update(table).where(table.c.id == bindparam("the_id")).values(changed)
+
+
 def _storable(values: Row) -> Row:
     """Untrusted text may hold what a database refuses; the raw bytes keep what it was."""
-    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+    for value in values.values():
+        if isinstance(value, str) and not (value.isascii() and "\0" not in value):
+            return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+    return values
 
 
 def _clean(text: str) -> str:
