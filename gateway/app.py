@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from gateway.jobs.lock import HomeLock
 from gateway.ledger.database import check, open_engine
 from gateway.ledger.keys import Keys
 from gateway.ledger.recording import Ledger
-from gateway.ledger.secrets import Secrets
+from gateway.ledger.secrets import Secrets, derived_key
 from gateway.mail.imap import ImapMailbox
 from gateway.mail.maildir import MaildirMailbox
 from gateway.mail.model import Credentials, Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
+from gateway.mail.verp import Tokens
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
 from gateway.settings.database import with_password
 from partners.certificate_store import CertificateStore
@@ -108,6 +109,12 @@ class App:
         """The SMTP host, not connected yet; None where gateway.toml names none."""
         return self._transport(self.settings.smtp) if self.settings.smtp else None
 
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """Names for mails that bounces bring back; None where the home has no key."""
+        file = self.home / KEY_FILE
+        return Tokens(cache(partial(derived_key, file, "bounce tokens"))) if file.exists() else None
+
     def directory(self) -> Directory:
         """Who has which address and identity, as the profiles stand now."""
         ours = [Identity.of(qualifier, id_) for qualifier, id_ in self.settings.identities]
@@ -125,6 +132,7 @@ class App:
             reporter=reporter or Tally(),
             clock=self.clock,
             limits=self.settings.limits,
+            tokens=self.tokens,
             keys=Keyring.of(self.keys),
         )
 
@@ -195,6 +203,7 @@ class App:
             plaintext_password=smtp.plaintext_password,
             helo=smtp.helo or self.settings.domain,
             timeout=smtp.timeout.total_seconds(),
+            mails_per_connection=smtp.per_connection,
         )
 
     def _file(self, name: str) -> str:

@@ -10,6 +10,7 @@ No value ever appears in a repr, a message, or a fault.
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import stat
@@ -252,6 +253,15 @@ def read_key(path: Path) -> bytes:
     except ValueError:
         raise ConfigurationFault(reason=f"{path} holds no key of this gateway: restore it from a backup.") from None
     return key
+
+
+def derived_key(path: Path, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, from the key in the file ``path`` (HMAC-SHA256): it tells nothing of it.
+
+    Raises:
+        FileNotFoundError, ConfigurationFault: as ``read_key``.
+    """
+    return hmac.digest(read_key(path), f"edi gateway: {purpose}".encode(), "sha256")
 
 
 def _sealed(name: str, value: str) -> bytes:

@@ -24,6 +24,7 @@ from gateway.flow.reporter import Reporter, Tally
 from gateway.ledger import database, tables
 from gateway.ledger.recording import Ledger
 from gateway.mail.memory import MemoryMailbox, MemoryTransport
+from gateway.mail.verp import Tokens
 from gateway.settings import Settings, SmtpSettings
 from gateway.settings.model import Limits
 from partners.directory import Directory
@@ -107,7 +108,7 @@ class Stage:
             domain="us.example",
             identities=(("ZZ", "EXAMPLECO"),),
             database_url="",
-            smtp=SmtpSettings(host="memory", sender=US),
+            smtp=SmtpSettings(host="memory", sender=US, connections=1),  # one: mails go out in the order of their ids
             partners_directory=directory / "partners",
             inbox=directory / "inbox",
             outbox=directory / "outbox",
@@ -138,6 +139,7 @@ class Stage:
             reporter=reporter or Tally(),
             clock=lambda: self.now,
             limits=self.limits,
+            tokens=Tokens(lambda: b"the key of a stage"),
         )
 
     def run(self) -> Summary:
