@@ -41,6 +41,7 @@ class Pop3Mailbox:
         security: str,
         credentials: Credentials,
         ca_file: str = "",
+        tls_minimum: str = "1.2",
         plaintext_password: bool = False,
         timeout: float = 60.0,
         max_size: int = 100_000_000,
@@ -53,7 +54,7 @@ class Pop3Mailbox:
         self._max_size = max_size
         self._commit_timeout = commit_timeout
         self._spool = spool
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
 
     @property
     def name(self) -> str:
