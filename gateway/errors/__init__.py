@@ -16,7 +16,7 @@ that ends with it::
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
-    │   ├── TokenRefused, TokenUnavailable, NotAuthorized, ClientSecretEnding, TokenNotTaken
+    │   ├── TokenRefused, TokenUnavailable, NotAuthorized, TokenNotTaken
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
     │   └── HomeInUse
@@ -45,7 +45,6 @@ that ends with it::
 from __future__ import annotations
 
 from gateway.errors.access import (
-    ClientSecretEnding,
     NotAuthorized,
     TokenNotTaken,
     TokenRefused,
@@ -153,7 +152,6 @@ __all__ = [
     "CertificateMissing",
     "CertificateUnreadable",
     "CertificateUnusable",
-    "ClientSecretEnding",
     "CompressionBomb",
     "ConfigurationFault",
     "ContentDamaged",

@@ -28,15 +28,6 @@ class NotAuthorized(Unavailable):
     exit_code = 78
 
 
-class ClientSecretEnding(Unavailable):
-    code = "oauth.secret-ending"
-    sentence = "The client secret or certificate of [oauth.{name}] ends on {day}, in {days} days."
-    advice = (
-        "Make a new one at the provider, store it with `gateway secret set oauth.{name}`, and set its end in "
-        "secret_expires."
-    )
-
-
 class TokenNotTaken(LoginRefused):
     code = "mail.token-not-taken"
     sentence = "{host} does not take the access token of {user}: {reason}"

@@ -1,0 +1,129 @@
+"""Access tokens that are there when they are needed: kept, renewed before they end, asked for once at a time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.errors import GatewayError, NotAuthorized, TokenRefused, TokenUnavailable
+from gateway.mail.oauth.client import Permission, TokenClient
+
+SKEW = 300.0  # seconds before its end at which a token is no longer used
+_QUIET = 60.0  # seconds during which a failed request is not repeated
+
+
+class Vault(Protocol):
+    """Where the tokens of one [oauth.NAME] are kept, encrypted."""
+
+    def load(self) -> str | None:
+        """What ``save`` was given last; None where nothing was."""
+        ...
+
+    def save(self, text: str) -> None:
+        """Keeps ``text``, durably, before it returns."""
+        ...
+
+
+class TokenSource:
+    """Gives access tokens of one [oauth.NAME]; several threads may ask, and one request is made for all.
+
+    ``__call__`` and ``renew`` are what ``Credentials.token`` and ``Credentials.renew`` want. A refresh token that
+    the provider replaces is kept before the access token is used: the old one may be dead already.
+    """
+
+    def __init__(self, client: TokenClient, vault: Vault, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._vault = vault
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: Permission | None = None
+        self._failed: tuple[float, GatewayError] | None = None
+
+    def __repr__(self) -> str:
+        return f"TokenSource({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The table's name in gateway.toml."""
+        return self._client.client.name
+
+    def __call__(self) -> str:
+        """A token that is good for five minutes at least.
+
+        Raises:
+            NotAuthorized: nobody has allowed us to use the account.
+            TokenRefused, TokenUnavailable: the provider's word, or its silence while no usable token is left.
+        """
+        with self._lock:
+            held = self._held = self._held or self._kept()
+            if held is not None and held.access and held.expires_at - self._clock() > SKEW:
+                return held.access
+            try:
+                return self._renewed().access
+            except TokenUnavailable:
+                if held is not None and held.access and held.expires_at > self._clock():
+                    return held.access  # good for a little while still
+                raise
+
+    def renew(self, refused: str) -> str:
+        """Another token in place of one that a mail host has refused."""
+        with self._lock:
+            if self._held is not None and self._held.access not in {"", refused}:
+                return self._held.access  # somebody was faster
+            return self._renewed().access
+
+    def keep(self, given: Permission) -> None:
+        """Takes what a person's permission gave."""
+        with self._lock:
+            self._failed = None
+            self._keep(given)
+
+    # ------------------------------------------------------------ inside
+
+    def _renewed(self) -> Permission:
+        if self._failed is not None and self._clock() - self._failed[0] < _QUIET:
+            raise self._failed[1]
+        try:
+            given = self._refreshed() if self._client.client.grant == "refresh-token" else self._client.by_itself()
+        except (TokenRefused, TokenUnavailable, NotAuthorized) as fault:
+            self._failed = (self._clock(), fault)
+            raise
+        self._failed = None
+        self._keep(given)
+        return given
+
+    def _refreshed(self) -> Permission:
+        # Another process may have renewed it meanwhile: what is kept is newer than what we remember.
+        kept = self._kept()
+        if kept is None or not kept.refresh:
+            raise NotAuthorized(name=self.name)
+        try:
+            return self._client.refreshed(kept.refresh)
+        except TokenRefused:
+            again = self._kept()
+            if again is None or again.refresh == kept.refresh:
+                raise
+            return self._client.refreshed(again.refresh)
+
+    def _keep(self, given: Permission) -> None:
+        client = self._client.client
+        kept = {"access": given.access, "expires_at": given.expires_at, "refresh": given.refresh}
+        self._vault.save(json.dumps({**kept, "client": client.client_id, "scope": client.scope}))
+        self._held = given
+
+    def _kept(self) -> Permission | None:
+        text = self._vault.load()
+        if not text:
+            return None
+        try:
+            found = json.loads(text)
+            kept = Permission(str(found["access"]), float(found["expires_at"]), str(found["refresh"]))
+            client, scope = found["client"], found["scope"]
+        except (ValueError, TypeError, KeyError):
+            return None
+        if client != self._client.client.client_id:
+            return None  # another application's
+        return kept if scope == self._client.client.scope else Permission("", 0.0, kept.refresh)
