@@ -1,12 +1,20 @@
-"""``gateway serve``: batches for ever, on a schedule."""
+"""``gateway serve``: batches for ever, on a schedule, and when a mailbox calls."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from gateway.errors import GatewayError
+    from gateway.jobs.watch import Attempt
+    from gateway.mail.imap_idle import ImapWatch
 
 
 @click.command("serve")
@@ -15,22 +23,62 @@ import click
 def command(ctx: click.Context, once: bool) -> int:
     """Run a batch every interval (gateway.toml, [gateway] interval) until SIGTERM or SIGINT.
 
+    A mailbox with idle = true calls for a batch as soon as new mail is there.
+
     A batch that is running when the signal comes is finished first. Profiles and settings, but for the interval,
     are read anew for each batch, so a `gateway partner apply` takes effect with the next one; between batches
     the home is free for other commands.
     """
     from gateway.jobs.schedule import Pacer
+    from gateway.jobs.watch import Watches
     from gateway.settings import read_settings
 
     home: Path = ctx.obj["home"]
     interval = read_settings(home).interval
     click.echo(f"serving {home}: a batch every {interval}", err=True)
-    with closing(Pacer()) as pacer, pacer.signals():
+    with closing(Pacer()) as pacer, pacer.signals(), closing(Watches(_say)) as watches:
+        called: dict[str, Attempt] = {}
         for _ in pacer.runs(interval, lambda: datetime.now(UTC)):
             _batch(home)
             if once:
                 break
+            called = _watched(home, called, pacer.call)
+            watches.keep(called)
     return 0
+
+
+def _watched(home: Path, before: dict[str, Attempt], call: Callable[[], None]) -> dict[str, Attempt]:
+    """The mailboxes that call for a batch, as gateway.toml names them now; ``before`` where it cannot be read."""
+    from gateway.errors import GatewayError
+    from gateway.mail.imap_idle import ImapWatch
+    from gateway.settings import read_settings
+
+    try:
+        names = [box.name for box in read_settings(home).mailboxes if box.idle]
+    except GatewayError:
+        return before  # the batch has said it
+    return {name: before.get(name) or partial(_watch, home, name, ImapWatch(call)) for name in names}
+
+
+def _watch(home: Path, name: str, watch: ImapWatch, interrupt: int) -> None:
+    """Logs in with the settings and secrets of now, and watches; the ledger is closed by then."""
+    from gateway.app import open_app
+    from gateway.mail.imap import ImapMailbox
+
+    with ExitStack() as stack:
+        with open_app(home, actor="serve") as app:
+            mailbox = next((each for each in app.mailboxes if each.name == name), None)
+            if not isinstance(mailbox, ImapMailbox):
+                return
+            session = stack.enter_context(mailbox.session())
+        watch.run(session, interrupt)
+
+
+def _say(name: str, fault: GatewayError) -> None:
+    from gateway.cli.main import say_fault
+
+    click.echo(f"mailbox {name} is not watched for now:", err=True)
+    say_fault(fault)
 
 
 def _batch(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -23,8 +24,13 @@ def next_run(now: datetime, interval: timedelta, last: datetime | None) -> datet
     return min(max(last + interval, now), now + interval)
 
 
+CALM = 1.0  # seconds between a call and the batch it calls for: a burst of mail is taken together
+
+
 class Pacer:
     """Waits between batches. ``stop`` ends the wait at once; a batch that is running is finished first.
+
+    ``call`` asks for a batch before its time.
 
     The wait is a select on a pipe of our own, because a signal handler may write to a pipe at any moment, but
     may deadlock on a lock (``threading.Event``) that the interrupted code holds.
@@ -32,8 +38,10 @@ class Pacer:
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
         self._stopped = False
+        self._called = False
 
     @property
     def stopped(self) -> bool:
@@ -44,16 +52,26 @@ class Pacer:
         """Ends the present and every later wait. Safe in signal handlers and other threads."""
         if not self._stopped:
             self._stopped = True
-            os.write(self._writing, b".")
+            self._ring()
+
+    def call(self) -> None:
+        """Shortens the present wait, or else the next one, to ``CALM``. Safe in other threads."""
+        if not self._called:
+            self._called = True
+            self._ring()
 
     def wait(self, seconds: float) -> bool:
-        """Waits, by the monotonic clock; True when the time is up, False as soon as we are to stop."""
+        """Waits, by the monotonic clock; True when the time is up or we are called, False once we are to stop."""
         until = time.monotonic() + max(seconds, 0.0)
         while not self._stopped:
+            if self._called:
+                self._called = False
+                until = min(until, time.monotonic() + CALM)
             rest = until - time.monotonic()
             if rest <= 0:
                 return True
             select.select([self._reading], [], [], rest)
+            self._drain()
         return False
 
     def runs(self, interval: timedelta, now: Callable[[], datetime]) -> Iterator[datetime]:
@@ -78,6 +96,14 @@ class Pacer:
         """Lets go of the pipe."""
         os.close(self._reading)
         os.close(self._writing)
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: whoever waits is woken anyway
+            os.write(self._writing, b".")
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reading, 4_096)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         self.stop()

@@ -234,6 +234,16 @@ class ImapSession:
     # ------------------------------------------------------------ inside
 
     @property
+    def name(self) -> str:
+        """The mailbox's name in gateway.toml."""
+        return self._name
+
+    @property
+    def host(self) -> str:
+        """The server."""
+        return self._endpoint.host
+
+    @property
     def connection(self) -> ImapConnection:
         """The connection.
 
