@@ -17,7 +17,7 @@ from cryptography import x509
 
 from gateway.errors import AlgorithmRefused, GatewayError, SecurityMalformed, SignatureInvalid
 from gateway.mail.smime import structures as asn1
-from gateway.mail.smime.algorithms import MGF1, P_SPECIFIED, RSA_OAEP, RSA_PSS
+from gateway.mail.smime.algorithms import MGF1, P_SPECIFIED, RSA_OAEP, RSA_PSS, cipher_by_oid
 from gateway.mail.smime.ber import definite
 
 MOST_SIGNERS = 16
@@ -181,6 +181,7 @@ def read_enveloped(der: bytes, *, authenticated: bool) -> Enveloped:
             raise SecurityMalformed(reason="the encrypted content is not in the message")
         found = tuple(recipient for each in recipients if (recipient := _recipient(each.dump())) is not None)
         cipher = inner["algorithm"]["algorithm"].dotted
+        cipher_by_oid(cipher, weak=True)  # the parameters of one that is not known cannot be read
         if not authenticated:
             return Enveloped(found, cipher, core.OctetString.load(parameters.dump()).native, ciphertext)
         gcm = asn1.GcmParameters.load(parameters.dump(), strict=True)
