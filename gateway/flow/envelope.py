@@ -163,9 +163,14 @@ def _mail(context: Context, now: int, outbound: Outbound, numbered: Numbered, sh
         message_id=message_id(context.settings.domain, f"{outbound.partner.key} {numbered.control_number} {sha256}"),
         body=_fill(mail.body, names),
         attachments=(Attachment(_fill(mail.file_name, names), mail.content_type, numbered.data),),
+        reply_to=mail.reply_to,
+        headers=tuple((name, _fill(template, names)) for name, template in mail.headers),
         in_reply_to=outbound.reply_to,
         references=(outbound.reply_to,) if outbound.reply_to else (),
         date=now / 1000,
+        place=mail.place,
+        compress=mail.compress,
+        transfer_encoding=mail.transfer_encoding,
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from gateway.errors import DocumentFault
 from gateway.mail.addresses import normalise
 from gateway.mail.model import Attachment, Draft
+from gateway.mail.packing import packed
 
 _LINE = 76  # characters of a header line we write; RFC 5322 wants at most 78
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
@@ -30,6 +31,11 @@ _OWN = frozenset({
 # What 7bit keeps byte for byte on its way through any host: printable ASCII in short CR LF lines, no blank at a
 # line's end, nothing that a mailbox file would escape.
 _SAFE_7BIT = re.compile(rb"(?:(?!From )(?!\.)(?!--)(?:[\x20-\x7e\t]{0,75}[\x21-\x7e])?\r\n)*+")
+_ANY_7BIT = re.compile(rb"(?:[^\x00\r\n\x80-\xff]{0,998}\r\n)*+[^\x00\r\n\x80-\xff]{0,998}")
+_NOT_7BIT = (
+    "transfer_encoding = 7bit cannot carry it: it has bytes beyond ASCII, a line of over 998, or line ends other than "
+    "CR LF; let the envelope have line_ending = crlf, or leave transfer_encoding to auto"
+)
 
 
 def compose(draft: Draft) -> bytes:
@@ -38,14 +44,35 @@ def compose(draft: Draft) -> bytes:
     Raises:
         DocumentFault: when a value would break out of its header, or an address is none.
     """
+    return letter(draft, entity(draft))
+
+
+def letter(draft: Draft, inner: bytes) -> bytes:
+    """The mail around an entity that is ready, whether ``entity`` made it or something was done to that.
+
+    Raises:
+        DocumentFault: when a value would break out of its header, or an address is none.
+    """
+    return "".join(_folded(name, value) for name, value in _headers(draft)).encode("ascii") + inner
+
+
+def entity(draft: Draft) -> bytes:
+    """The mail's MIME entity, Content headers and content (RFC 2045 section 2.4): what is signed or encrypted.
+
+    Raises:
+        DocumentFault: when a value would break out of its header, or 7bit cannot carry the content.
+    """
+    attachments = [packed(each, draft.compress, draft.date) for each in draft.attachments]
+    parts = [_attachment_part(each, draft.transfer_encoding) for each in attachments]
+    if draft.place == "attachment" or len(parts) != 1:
+        parts.insert(0, _text_part(draft.body))
+    if len(parts) == 1:
+        ((head, content),) = parts
+        return f"{head}\r\n".encode("ascii") + content
     boundary = f"=_{hashlib.sha256(draft.message_id.encode()).hexdigest()[:40]}"
-    head = "".join(_folded(name, value) for name, value in _headers(draft))
-    text_type, text = _text_part(draft.body)
-    if not draft.attachments:
-        return f"{head}{text_type}\r\n".encode("ascii") + text
-    pieces = [f'{head}Content-Type: multipart/mixed;\r\n boundary="{boundary}"\r\n\r\n'.encode("ascii")]
-    for part_head, content in [(text_type, text), *map(_attachment_part, draft.attachments)]:
-        pieces.append(f"--{boundary}\r\n{part_head}\r\n".encode("ascii"))
+    pieces = [f'Content-Type: multipart/mixed;\r\n boundary="{boundary}"\r\n\r\n'.encode("ascii")]
+    for head, content in parts:
+        pieces.append(f"--{boundary}\r\n{head}\r\n".encode("ascii"))
         pieces.append(content)
         pieces.append(b"\r\n")
     pieces.append(f"--{boundary}--\r\n".encode("ascii"))
@@ -170,13 +197,13 @@ def _text_part(body: str) -> tuple[str, bytes]:
     return _part(f"Content-Type: text/plain; charset={charset}\r\n", data)
 
 
-def _attachment_part(attachment: Attachment) -> tuple[str, bytes]:
+def _attachment_part(attachment: Attachment, encoding: str) -> tuple[str, bytes]:
     if not _CONTENT_TYPE.fullmatch(attachment.content_type):
         raise _fault(attachment.file_name, f"{attachment.content_type[:80]!a} is no content type")
     name = _checked("a file name", attachment.file_name)
     head = f"Content-Type: {attachment.content_type}{_parameter('name', name)}\r\n"
     head += f"Content-Disposition: attachment{_parameter('filename', name)}\r\n"
-    return _part(head, attachment.data)
+    return _part(head, attachment.data, encoding)
 
 
 def _parameter(key: str, value: str) -> str:
@@ -194,9 +221,14 @@ def _parameter(key: str, value: str) -> str:
     return "".join(f";\r\n {key}*{number}*={piece}" for number, piece in enumerate(pieces))
 
 
-def _part(head: str, data: bytes) -> tuple[str, bytes]:
-    """The part's headers with its transfer encoding, and its content: 7bit where that is safe, else base64."""
-    if _SAFE_7BIT.fullmatch(data):
+def _part(head: str, data: bytes, encoding: str = "auto") -> tuple[str, bytes]:
+    """The part's headers with its transfer encoding, and its content: by default 7bit where that is safe, else base64.
+
+    ``7bit`` by choice takes all that mail can carry (RFC 2045 section 2.7); hosts on the way may fold or strip it.
+    """
+    if encoding == "7bit" and not _ANY_7BIT.fullmatch(data):
+        raise _fault("the document", _NOT_7BIT)
+    if encoding == "7bit" or (encoding == "auto" and _SAFE_7BIT.fullmatch(data)):
         return f"{head}Content-Transfer-Encoding: 7bit\r\n", data
     return f"{head}Content-Transfer-Encoding: base64\r\n", _base64_lines(data)
 
