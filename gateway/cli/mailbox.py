@@ -63,13 +63,13 @@ def test(ctx: click.Context, name: str | None, as_json: bool) -> int:
 
 def _row(app: App, mailbox: Mailbox) -> dict[str, object]:
     box = next(each for each in app.settings.mailboxes if each.name == mailbox.name)
-    pop3 = box.protocol == "pop3"
+    remote = box.protocol != "maildir"
     return {
         "name": box.name,
         "protocol": box.protocol,
         "host": mailbox.host,
-        "port": (box.port or (995 if box.security == "tls" else 110)) if pop3 else None,
-        "security": box.security if pop3 else None,
+        "port": box.real_port if remote else None,
+        "security": box.security if remote else None,
         "user": mailbox.user,
         "secret": box.secret,
         "found": (app.secrets.where(box.secret) or "missing") if box.secret else None,

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from gateway.errors import MailboxUnavailable, SmtpUnavailable
 from gateway.flow.check_result import Check
+from gateway.mail.imap import ImapSession
 from gateway.mail.model import Listed, Mailbox, Transport
 from gateway.settings import Limits, MailboxSettings, SmtpSettings
 
@@ -39,7 +40,9 @@ def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: Limits) -> Ite
     name = f"mailbox {box.name}"
     if box.host:
         _resolve(box.host, MailboxUnavailable(mailbox=box.name, host=box.host, reason="its name is not known"))
-    waiting = listing(mailbox)
+    with mailbox.session() as session:
+        waiting = tuple(session.listing())
+        remarks = tuple(_imap_remarks(box, session)) if isinstance(session, ImapSession) else ()
     size = sum(each.size for each in waiting)
     who = f"{mailbox.user} at {mailbox.host}" if mailbox.user else mailbox.host
     yield Check(name, True, f"{who}: {count(len(waiting), 'message')} waiting ({size / 1e6:.1f} MB).")
@@ -52,6 +55,25 @@ def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: Limits) -> Ite
     if any(each.uid.startswith("sha256:") for each in waiting):
         advice = "It works, more slowly: messages are told apart by their headers. Ask the provider for UIDL."
         yield Check(name, None, "The server does not number its messages for good (UIDL).", advice)
+    for remark, advice in remarks:
+        yield Check(name, None, remark, advice)
+
+
+def _imap_remarks(box: MailboxSettings, session: ImapSession) -> Iterator[tuple[str, str]]:
+    """What collecting or watching by IMAP will stumble over, and what to do."""
+    capabilities = session.connection.capabilities
+    if session.read_only and not (box.keep_on_server and box.keep_for is None):
+        yield (
+            f"The folder {box.folder} may only be read: collected mail cannot be taken away.",
+            ("Ask the provider for more rights, or set keep_on_server = true."),
+        )
+    if not capabilities & {"MOVE", "UIDPLUS", "IMAP4REV2"}:
+        yield (
+            "The server can only expunge all deleted messages at once (neither MOVE nor UIDPLUS).",
+            ("It works while nobody else marks messages deleted in this folder: give the gateway a folder of its own."),
+        )
+    if box.idle and "IDLE" not in capabilities:
+        yield "The server does not offer IDLE.", "It works: `gateway serve` asks it for new mail every minute."
 
 
 def check_smtp(smtp: SmtpSettings | None, transport: Transport | None) -> Iterator[Check]:

@@ -215,7 +215,7 @@ def _check_secret(name: str, secrets: Secrets) -> Iterator[Check]:
 
 
 def _wanted_secrets(settings: Settings) -> list[str]:
-    names = [box.secret or f"mailbox.{box.name}" for box in settings.mailboxes if box.protocol == "pop3"]
+    names = [box.secret or f"mailbox.{box.name}" for box in settings.mailboxes if box.protocol != "maildir"]
     if settings.smtp is not None and settings.smtp.user:
         names.append(settings.smtp.secret or "smtp")
     return sorted(set(names))

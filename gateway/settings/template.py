@@ -30,7 +30,7 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # An account that we collect from; add as many as you like.
 # Then: gateway secret set mailbox.orders
 # [mailbox.orders]
-# protocol = "pop3"          # or maildir, with path = "/var/mail/edi/Maildir"
+# protocol = "pop3"          # or imap; or maildir, with path = "/var/mail/edi/Maildir"
 # host = "pop.example.com"
 # security = "tls"           # tls (port 995) or starttls (port 110)
 # user = "edi@example.com"
