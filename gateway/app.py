@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -38,6 +38,9 @@ from partners.certificate_store import CertificateStore
 from partners.directory import Directory
 from partners.model import Delivery, Identity
 from partners.store import PartnerStore
+
+if TYPE_CHECKING:
+    from gateway.mail.oauth import TokenSource
 
 KEY_FILE = "secret.key"
 
@@ -98,6 +101,15 @@ class App:
     def keys(self) -> Keys:
         """Our own keys for S/MIME."""
         return Keys(lambda: self.engine, self.home / KEY_FILE)
+
+    @cached_property
+    def access_tokens(self) -> dict[str, TokenSource]:
+        """Where access tokens come from, by the name of their [oauth.NAME]; nothing is asked for yet."""
+        if not self.settings.oauth:
+            return {}
+        from gateway.access import token_source  # noqa: PLC0415 - the libraries take a third of a second to load
+
+        return {each.name: token_source(each, self.secrets, self.actor, self.clock) for each in self.settings.oauth}
 
     @cached_property
     def mailboxes(self) -> list[Mailbox]:
@@ -167,7 +179,8 @@ class App:
             host=box.host,
             port=box.real_port,
             security=box.security,
-            credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
+            credentials=self._credentials(box, box.secret or f"mailbox.{box.name}"),
+            tls_minimum=box.tls_minimum,
             ca_file=self._file(box.ca_file),
             plaintext_password=box.plaintext_password,
             timeout=box.timeout.total_seconds(),
@@ -198,13 +211,21 @@ class App:
             host=smtp.host,
             port=smtp.port or ports[smtp.security],
             security=smtp.security,
-            credentials=Credentials(smtp.user, partial(self.secrets.get, smtp.secret or "smtp")) if smtp.user else None,
+            credentials=self._credentials(smtp, smtp.secret or "smtp") if smtp.user else None,
+            tls_minimum=smtp.tls_minimum,
             ca_file=self._file(smtp.ca_file),
             plaintext_password=smtp.plaintext_password,
             helo=smtp.helo or self.settings.domain,
             timeout=smtp.timeout.total_seconds(),
             mails_per_connection=smtp.per_connection,
         )
+
+    def _credentials(self, account: MailboxSettings | SmtpSettings, secret: str) -> Credentials:
+        mechanism = "" if account.auth == "auto" else account.auth.upper()
+        if account.oauth:
+            source = self.access_tokens[account.oauth]
+            return Credentials(account.user, token=source, renew=source.renew, mechanism=mechanism)
+        return Credentials(account.user, partial(self.secrets.get, secret), mechanism=mechanism)
 
     def _file(self, name: str) -> str:
         return str(self.home / name) if name else ""

@@ -78,11 +78,21 @@ class Secrets:
         found = self._outside(name)
         if found is not None:
             return found
+        kept = self.kept(name)
+        if kept is None:
+            raise SecretMissing(name=name)
+        return kept
+
+    def kept(self, name: str) -> str | None:
+        """What the encrypted table holds under that name, whatever the environment says: for what we write ourselves.
+
+        Raises:
+            SecretUnreadable, ConfigurationFault, DatabaseUnavailable: as ``get``.
+        """
+        check_name(name)
         with reading(self._database()) as connection:
             token = connection.execute(select(table.c.token).where(table.c.name == name)).scalar()
-        if token is None:
-            raise SecretMissing(name=name)
-        return self._decrypted(name, token)
+        return None if token is None else self._decrypted(name, token)
 
     def outside(self, name: str) -> str:
         """The secret from the environment or the credentials directory only: the database's own password.

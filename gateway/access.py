@@ -1,0 +1,56 @@
+"""Beside the composition root: from an [oauth.NAME] table to a source of access tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.ledger.secrets import Secrets
+from gateway.mail.oauth import Client, TokenClient, TokenSource
+from gateway.mail.oauth.http import poster
+from gateway.settings import OAuthSettings
+
+
+def token_source(settings: OAuthSettings, secrets: Secrets, actor: str, clock: Callable[[], int]) -> TokenSource:
+    """The source of one table. Its tokens are kept in ``secrets``; ``clock`` gives milliseconds since 1970 UTC."""
+
+    def seconds() -> float:
+        return clock() / 1000
+
+    vault = SecretVault(secrets, f"token.{settings.name}", actor, clock)
+    return TokenSource(token_client(settings, secrets, seconds), vault, seconds)
+
+
+def token_client(settings: OAuthSettings, secrets: Secrets, clock: Callable[[], float]) -> TokenClient:
+    """What speaks to the provider. ``clock`` gives seconds since 1970 UTC."""
+    client = Client(
+        name=settings.name,
+        grant=settings.grant,
+        client_id=settings.client_id,
+        authentication=settings.client_authentication,
+        token_url=settings.token_url,
+        scope=settings.scope,
+        device_url=settings.device_url,
+        subject=settings.subject,
+        secret=partial(secrets.get, settings.secret) if settings.secret else None,
+    )
+    return TokenClient(client, poster(settings.ca_file, settings.timeout.total_seconds()), clock)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVault:
+    """Keeps one table's tokens among the secrets of the ledger, encrypted, under ``name``."""
+
+    secrets: Secrets
+    name: str
+    actor: str
+    clock: Callable[[], int]
+
+    def load(self) -> str | None:
+        """What was kept last."""
+        return self.secrets.kept(self.name)
+
+    def save(self, text: str) -> None:
+        """Keeps ``text`` in place of it."""
+        self.secrets.set(self.name, text, self.actor, self.clock())
