@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the servers that the integration tests start (Dovecot, Postfix, PostgreSQL) where root and apt-get are
-# at hand; elsewhere says which tests will be skipped. No service is started: the tests start their own.
+# Installs what the integration tests start (Dovecot, Postfix, PostgreSQL; OpenSSL and Bouncy Castle as the other party
+# of S/MIME) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started: the tests start their own.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
@@ -19,6 +19,9 @@ missing=
 dovecot_here || missing="$missing dovecot-pop3d dovecot-imapd dovecot-lmtpd"
 command -v postfix >/dev/null 2>&1 || missing="$missing postfix"
 postgres_here || missing="$missing postgresql"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+command -v javac >/dev/null 2>&1 || missing="$missing default-jdk-headless"
+[ -e /usr/share/java/bcmail.jar ] || missing="$missing libbcmail-java"
 [ -n "$missing" ] || exit 0
 
 give_up() {
