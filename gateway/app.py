@@ -31,6 +31,7 @@ from gateway.mail.maildir import MaildirMailbox
 from gateway.mail.model import Credentials, Mailbox, Transport
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
+from gateway.mail.txt_records import DnsTxtRecords
 from gateway.mail.verp import Tokens
 from gateway.settings import MailboxSettings, Settings, SmtpSettings, read_settings
 from gateway.settings.database import with_password
@@ -144,8 +145,10 @@ class App:
             reporter=reporter or Tally(),
             clock=self.clock,
             limits=self.settings.limits,
+            alongside=self.settings.processes > 1,
             tokens=self.tokens,
             keys=Keyring.of(self.keys),
+            txt=DnsTxtRecords(self.settings.proof.timeout.total_seconds()),
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
@@ -194,7 +197,8 @@ class App:
             host=box.host,
             port=box.real_port,
             security=box.security,
-            credentials=Credentials(box.user, partial(self.secrets.get, box.secret or f"mailbox.{box.name}")),
+            credentials=self._credentials(box, box.secret or f"mailbox.{box.name}"),
+            tls_minimum=box.tls_minimum,
             folder=box.folder,
             done_folder=box.done_folder,
             failed_folder=box.failed_folder,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.mailbox_authorize import authorize
 from gateway.cli.output import json_option, print_rows
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 @click.group()
 def command() -> None:
     """The accounts we collect from; gateway.toml holds them."""
+
+
+command.add_command(authorize)
 
 
 @command.command("list")

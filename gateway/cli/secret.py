@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 import click
 
@@ -20,9 +21,10 @@ def command() -> None:
 
 @command.command("set")
 @click.argument("name")
+@click.option("--file", type=click.File(encoding="utf-8"), help="Take all of this file: a private key in PEM.")
 @json_option
 @click.pass_context
-def set_(ctx: click.Context, name: str, as_json: bool) -> None:
+def set_(ctx: click.Context, name: str, file: TextIO | None, as_json: bool) -> None:
     """Stores a secret: asks for it on a terminal, else reads the first line of standard input.
 
     \b
@@ -38,7 +40,7 @@ def set_(ctx: click.Context, name: str, as_json: bool) -> None:
             "or in the credentials directory."
         )
     with open_app(ctx.obj["home"]) as app:
-        app.secrets.set(name, _value(name), app.actor, app.now())
+        app.secrets.set(name, _content(file) if file else _value(name), app.actor, app.now())
         app.record("secret-set", name=name)
         where = app.secrets.where(name)
     if where != LEDGER:
@@ -78,6 +80,13 @@ def remove(ctx: click.Context, name: str, as_json: bool) -> None:
         print_document({"name": name, "removed": True})
     else:
         click.echo(f"Removed {name}.")
+
+
+def _content(file: TextIO) -> str:
+    try:
+        return file.read(100_000)
+    except UnicodeDecodeError:
+        raise click.UsageError("The file is not text: a key in PEM is wanted.") from None
 
 
 def _value(name: str) -> str:

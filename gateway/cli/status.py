@@ -13,6 +13,7 @@ from gateway.cli.output import json_option, moment, print_document
 def command(ctx: click.Context, as_json: bool) -> int:
     """What needs a person now, newest first, each with its reason and the next command; then what waits."""
     from gateway.app import open_app
+    from gateway.flow import logins
     from gateway.flow.expiry import attention_for
     from gateway.flow.outbox import refused_documents
     from gateway.ledger.attention import attention
@@ -20,6 +21,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
+        found += logins.attention_for(app.settings.oauth, app.now())
         found += attention_for(app.partners.current(), app.keys.list(), app.now())
         numbers = counts(connection)
         refused = [str(each) for each in refused_documents(app.settings.outbox)]

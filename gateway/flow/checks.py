@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ from gateway.flow.check_partners import check_deliveries, check_outbox, check_ov
 from gateway.flow.check_result import CONFIGURATION, UNAVAILABLE, Check, failed
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.keyring import Keyring
+from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
 from gateway.ledger.secrets import Secrets, read_key
@@ -61,6 +63,11 @@ class Opened(Protocol):
         ...
 
     @property
+    def access_tokens(self) -> Mapping[str, Callable[[], str]]:
+        """Where access tokens come from, by the name of their [oauth.NAME]."""
+        ...
+
+    @property
     def mailboxes(self) -> list[Mailbox]:
         """In the order of the settings."""
         ...
@@ -90,6 +97,8 @@ def examine(app: Opened, key_file: Path, *, online: bool) -> Iterator[Check]:
         return
     yield from _guarded("ledger", lambda: check_newest_event(app.engine, time.time_ns() // 1_000_000))
     yield from _guarded("secrets", lambda: check_secrets(app.settings, app.secrets))
+    yield from _guarded("oauth", lambda: check_client_secrets(app.settings.oauth, datetime.now(UTC).date()))
+    yield from _guarded("tls", lambda: check_tls(app.settings))
     yield from _check_partners(app)
     if online:
         yield from _check_hosts(app)
@@ -215,9 +224,11 @@ def _check_secret(name: str, secrets: Secrets) -> Iterator[Check]:
 
 
 def _wanted_secrets(settings: Settings) -> list[str]:
-    names = [box.secret or f"mailbox.{box.name}" for box in settings.mailboxes if box.protocol != "maildir"]
-    if settings.smtp is not None and settings.smtp.user:
+    boxes = [box for box in settings.mailboxes if box.protocol != "maildir" and not box.oauth]
+    names = [box.secret or f"mailbox.{box.name}" for box in boxes]
+    if settings.smtp is not None and settings.smtp.user and not settings.smtp.oauth:
         names.append(settings.smtp.secret or "smtp")
+    names += [each.secret for each in settings.oauth if each.secret]
     return sorted(set(names))
 
 
@@ -246,6 +257,8 @@ def _check_security(keys: Keys, partners: Sequence[Partner]) -> Iterator[Check]:
 
 
 def _check_hosts(app: Opened) -> Iterator[Check]:
+    for each in app.settings.oauth:
+        yield from _guarded(f"oauth {each.name}", partial(check_tokens, app.access_tokens, each.name))
     if not app.settings.mailboxes:
         advice = "Add a [mailbox.NAME] to gateway.toml."
         yield Check("mailboxes", None, "There is no mailbox to collect from.", advice)

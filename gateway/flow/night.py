@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from gateway.errors import GatewayError, unexpected
-from gateway.flow import reconcile
+from gateway.flow import logins, reconcile
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
@@ -128,6 +128,7 @@ def _begin(context: Context) -> tuple[int, int]:
 def _end(context: Context, tally: Tally, batch: int, started_at: int) -> Summary:
     with context.ledger.reading() as connection:
         waiting = tuple(attention(connection))
+    waiting += tuple(logins.attention_for(context.settings.oauth, context.clock()))
     waiting += tuple(attention_for(context.directory, context.keys.keys, context.clock()))
     summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting)
     table = tables.batch

@@ -74,6 +74,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "key-added": "key {name} of ours added[: {how}][, certificate {fingerprint}]",
     "key-exported": "certificate of key {name} written out[ as {form}]",
     "key-retired": "key {name} of ours retired[, certificate {fingerprint}]",
+    "authorized": "the gateway was allowed to use [oauth.{name}][: {how}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
 }
@@ -86,7 +87,7 @@ _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
-        *("profile-applied", "partner-status", "secret-set", "secret-removed"),
+        *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
         *("certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
     }

@@ -168,6 +168,8 @@ class _Reader:
     def _login(self, found: Mapping[str, Any], where: KeyPath) -> None:
         """The way to log in fits what we log in with."""
         oauth, auth = found.get("oauth", ""), found.get("auth", "auto")
+        if auth in {"user", "apop"} and found.get("protocol") != "pop3":
+            self.fail((*where, "auth"), "this is a way of POP3; others have plain or login")
         if oauth and oauth not in self._oauth_names():
             self.fail((*where, "oauth"), f"there is no table [oauth.{oauth}]")
         if oauth and "user" not in found:
