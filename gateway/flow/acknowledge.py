@@ -16,6 +16,7 @@ from gateway import x12
 from gateway.errors import DuplicateNumber, MessageFault
 from gateway.flow import envelope, reconcile
 from gateway.flow.before import Before
+from gateway.flow.bounced import bounced
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
@@ -48,8 +49,8 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
                 entry = Entry(case, payload, row, interchange, recorder.keep(interchange.raw), ExchangeState.ACCEPTED)
                 if before.deals_with(entry.sha256):
                     _act(context, recorder, known, _decide(known, entry), before)
-        if case.letter is not None and case.letter.bounces:
-            reconcile.bounced(context, recorder, case)
+        if case.letter is not None and case.letter.kind == "bounce":
+            bounced(context, recorder, case)
         _count(context, case)
 
 

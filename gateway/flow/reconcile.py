@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, delete, select, update
 
 from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow.case import ACKNOWLEDGMENT_GROUP, Case, InterchangeCase
+from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.ledger import tables
@@ -330,34 +330,6 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
         tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now, settled_at=None
     )
     context.reporter.happened(f"sent interchanges {verdict.value.replace('_', ' ')} by partners")
-
-
-def bounced(context: Context, recorder: Recorder, case: Case) -> None:
-    """Ties a bounce (RFC 3464) to the exchange whose mail came back, by our own Message-ID."""
-    assert case.letter is not None
-    m, x = tables.message, tables.exchange
-    for bounce in case.letter.bounces:
-        row = recorder.connection.execute(
-            select(x.c.id, x.c.partner, x.c.state)
-            .join(m, m.c.id == x.c.message)
-            .where(m.c.message_id == bounce.original_message_id, m.c.direction == "out")
-            .limit(1)
-        ).one_or_none()
-        if row is None or not bounce.original_message_id:
-            recorder.event("bounce-unmatched", message=case.message.id, names=bounce.original_message_id)
-            continue
-        recorder.event(
-            "bounced" if bounce.action == "failed" else "bounce-notice",
-            exchange=row.id,
-            message=case.message.id,
-            partner=row.partner,
-            recipient=bounce.recipient,
-            status=bounce.status,
-            reason=bounce.diagnostic,
-        )
-        if bounce.action == "failed" and row.state not in _FINAL:
-            recorder.change(x, row.id, state=ExchangeState.BOUNCED, updated_at=recorder.now, settled_at=None)
-            context.reporter.happened("mails bounced")
 
 
 def overdue(context: Context) -> None:

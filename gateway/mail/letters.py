@@ -9,7 +9,7 @@ import re
 
 from gateway.errors import MessageMalformed, MessageTooLarge
 from gateway.mail.addresses import address_list, single_sender
-from gateway.mail.bounces import STATUS_TYPES, read_bounces
+from gateway.mail.bounces import STATUS_TYPES, read_bounces, read_words
 from gateway.mail.decode import Raw
 from gateway.mail.headers import Headers, decoded, message_ids
 from gateway.mail.model import Bounce, Letter, Part
@@ -109,7 +109,7 @@ def _kind(top: Entity, sender: str, limits: Limits) -> tuple[str, tuple[Bounce, 
         if wanted == "disposition-notification" or types & _RECEIPT_TYPES:
             return "receipt", ()
     if _is_from_a_mailer(top.headers, sender):
-        return "bounce", ()
+        return "bounce", read_words(top)
     if _answers_by_itself(top.headers) and not any(_may_be_edi(part) for part in _own_leaves(top)):
         return "auto-reply", ()
     return "letter", ()
