@@ -1,7 +1,7 @@
 """Identify: who sent this, and under which agreements. Pure: the directory is a value.
 
 The address leads to a partner; the interchange's own identities must belong to that partner and to us.
-``From`` alone is a claim: the profile's ``evidence`` says that this partner takes it for proof.
+``From`` alone is a claim: whether it is proven by what the profile asks for is decided in ``prove``.
 """
 
 from __future__ import annotations

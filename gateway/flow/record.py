@@ -46,6 +46,8 @@ def record_message(recorder: Recorder, case: Case) -> None:
     elif letter is not None and letter.kind != "letter":
         state = MessageState.NOTED
     facts: dict[str, object] = {"state": state, "partner": case.partner.key if case.partner else ""}
+    proof = case.proof
+    facts |= {"proof": proof.kind if proof else "", "proof_detail": json.dumps(dict(proof.detail) if proof else {})}
     if letter is not None:
         facts |= {
             "kind": letter.kind,
