@@ -10,6 +10,7 @@ from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter
 from gateway.ledger.recording import Ledger
 from gateway.mail.model import Mailbox, Transport
+from gateway.mail.txt_records import no_dns
 from gateway.mail.verp import Tokens
 from gateway.settings import Settings
 from gateway.settings.model import Limits
@@ -33,3 +34,4 @@ class Context:
     tokens: Tokens | None = None  # names for mails that bounces bring back; None where the home has no key
     alongside: bool = False  # whether a big batch may use a second process
     keys: Keyring = field(default_factory=Keyring)  # our own, for S/MIME
+    txt: Callable[[str], bytes | None] = no_dns  # name → TXT record, for DKIM; made anew for every batch

@@ -18,6 +18,7 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
 from gateway.flow.strictness import inbound_policy
 from gateway.flow.unpack import examine, unpack
@@ -34,6 +35,7 @@ def process(context: Context) -> None:
     """Processes every stored message, oldest first; a broken one never stops the others."""
     context.reporter.step("process")
     _put_poison_aside(context)
+    try_again(context)
     while True:
         with context.ledger.reading() as connection:
             waiting = stored_messages(
@@ -97,6 +99,8 @@ def _judge(context: Context, case: Case) -> None:
         return
     assert case.letter is not None
     for _, interchange in case.interchanges:
+    if case.fault is None:
+        prove(context, case)
         identify_interchange(interchange, case.partner, case.letter.from_address, context.directory)
         if interchange.fault is None:
             _extract_keys(interchange)
