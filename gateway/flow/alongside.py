@@ -17,6 +17,7 @@ import select
 import signal
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ from gateway.errors import ConfigurationFault, GatewayError, Unavailable, unexpe
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
+from gateway.ledger.turns import take_turns
 from gateway.ledger.waiting import deliveries_waiting, mails_waiting, messages_waiting
 
 Step = Callable[[Context], None]
@@ -71,8 +73,10 @@ class Alongside:
         self._pid = 0
         self._stop = -1
         self._reports = -1
+        self._turns = ExitStack()
 
     def __enter__(self) -> Self:
+        self._turns.enter_context(take_turns(self._context.ledger.engine))
         stop_read, self._stop = os.pipe()
         self._reports, reports_write = os.pipe()
         with warnings.catch_warnings():
@@ -98,6 +102,7 @@ class Alongside:
         with os.fdopen(self._reports, "rb") as pipe:
             said = pipe.read()
         _, status = os.waitpid(self._pid, 0)
+        self._turns.close()
         try:
             reports: list[_Report] = pickle.loads(said) if said else []  # noqa: S301 - our own child wrote it
         except (pickle.UnpicklingError, EOFError):

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import gateway
 from gateway.errors import ConfigurationFault, DatabaseUnavailable, GatewayError, MigrationsBehind, NotInstalled
+from gateway.ledger.turns import turn
 
 BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it gives up
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads
@@ -108,7 +109,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         DatabaseUnavailable: with the reason.
         sqlalchemy.exc.IntegrityError: a constraint was broken; callers that expect it catch it.
     """
-    with guarded(engine), engine.begin() as connection:
+    with turn(engine), guarded(engine), engine.begin() as connection:
         yield connection
 
 

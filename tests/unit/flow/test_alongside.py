@@ -1,0 +1,103 @@
+"""A big batch has a second process that delivers and sends; whatever becomes of it, nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from builders.stage import Stage, orders
+
+from gateway.errors import DeliveryFailed
+from gateway.flow import alongside
+from gateway.flow.deliver import deliver
+from gateway.ledger.waiting import deliveries_waiting
+
+BIG = 6
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+@pytest.fixture
+def big(stage, monkeypatch):
+    """A stage on which six messages are a big batch, delivered by the second process; the twin of SMTP is not."""
+    monkeypatch.setattr(alongside, "WORTH_IT", BIG)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    use(stage, monkeypatch, deliver)
+    for number in range(1, BIG + 1):
+        stage.mail(orders(number))
+    return stage
+
+
+def use(stage, monkeypatch, step, least=1):
+    hand = alongside.Hand("deliver", step, lambda connection, _: deliveries_waiting(connection), least)
+    monkeypatch.setattr(alongside.Alongside.__init__, "__defaults__", ((hand,),))
+    context = stage.context
+    monkeypatch.setattr(stage, "context", lambda reporter=None: replace(context(reporter), alongside=True))
+
+
+def test_the_second_process_delivers_everything_once(big, monkeypatch):
+    reported = []
+    tell = alongside._Report.tell
+    monkeypatch.setattr(
+        alongside._Report, "tell", lambda self, context: reported.append(self.count) or tell(self, context)
+    )
+    summary = big.run()
+    assert sum(reported) == BIG
+    assert summary.counts["documents delivered"] == BIG
+    assert len(big.delivered) == BIG
+    assert big.states("in") == ["delivered"] * BIG
+    assert summary.exit_code == 0
+
+
+def test_when_it_is_killed_the_first_process_finishes_the_work_and_says_so(big, monkeypatch):
+    parent = os.getpid()
+
+    def die(context):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        deliver(context)
+
+    use(big, monkeypatch, die)
+    summary = big.run()
+    assert [str(fault) for _, fault in summary.troubles] == [
+        "The second process of the batch failed in a way that the gateway does not know: RuntimeError: signal 9"
+    ]
+    assert len(big.delivered) == BIG
+    assert big.states("in") == ["delivered"] * BIG
+
+
+def test_a_defect_in_its_step_is_reported_and_the_step_is_done_by_the_first(big, monkeypatch):
+    def broken(context):
+        raise ZeroDivisionError("a defect")
+
+    use(big, monkeypatch, broken)
+    summary = big.run()
+    assert [where for where, _ in summary.troubles] == ["deliver"]
+    assert len(big.delivered) == BIG
+
+
+def test_what_is_away_is_asked_once_there_and_told_once(big, monkeypatch):
+    asked = big.settings.home / "asked"
+
+    def away(context):
+        with asked.open("a") as file:
+            file.write(".")
+        raise DeliveryFailed(what="a document", target="inbox", reason="away")
+
+    use(big, monkeypatch, away)
+    summary = big.run()
+    assert asked.read_text() == "."
+    assert summary.troubles == ()
+    assert len(big.delivered) == BIG
+
+
+def test_a_small_batch_needs_no_second_process(big, monkeypatch):
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    monkeypatch.setattr(alongside, "WORTH_IT", BIG + 1)
+    big.run()
+    assert len(big.delivered) == BIG
