@@ -66,6 +66,9 @@ class ImapRemove:
 
     def _transfer(self, command: str, name: str) -> None:
         last, _ = self._connection.ask(command)
+        if last.code == "EXPUNGEISSUED":  # RFC 5530: another client took some; after NOOP the server passes them over
+            self._connection.demand("NOOP")
+            last, _ = self._connection.ask(command)
         if last.word == "NO" and self._make(name, last):
             last, _ = self._connection.ask(command)
         if last.word != "OK":

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from builders.boxes import KINDS, REMOTE, US, open_box
 from servers import certificates
+from servers.proxy import Proxy
 
-from gateway.errors import MailboxUnavailable, Refused
+from gateway.errors import MailboxBusy, MailboxUnavailable, Refused
 from gateway.mail.host import MailHost
 from gateway.mail.maildir import MaildirMailbox
-from gateway.mail.memory import MemoryMailbox, MemoryTransport
-from gateway.mail.model import Credentials, Listed, Mailbox, OutgoingMail, Transport
-from gateway.mail.pop3 import Pop3Mailbox
+from gateway.mail.memory import MemoryTransport
+from gateway.mail.model import Credentials, Listed, OutgoingMail, Transport
 from gateway.mail.smtp import SmtpTransport
 
 pytestmark = pytest.mark.integration
 
-US = "edi@example.test"
 MAILS = [
     b"Subject: one\r\n\r\nplain\r\n",
     b"Subject: two\r\n\r\n.\r\n..\r\n...three dots\r\n",
@@ -28,15 +28,6 @@ MAILS = [
     b"Subject: four\r\n\r\n" + bytes(range(1, 256)).replace(b"\r", b"").replace(b"\n", b"") + b"\r\n",
     b"Subject: five\r\n\r\n",
 ]
-
-
-@dataclass
-class Box:
-    """A mailbox under test: how to put mail in, and how many are left."""
-
-    mailbox: Mailbox
-    put: Callable[[bytes], object]
-    left: Callable[[], int]
 
 
 @dataclass
@@ -49,52 +40,16 @@ class Way:
     arrived: Callable[[str], list[bytes]]
 
 
-@pytest.fixture(params=["memory", "maildir", "embedded", "embedded-one-by-one", "dovecot-stls", "dovecot-pop3s"])
+@pytest.fixture(params=KINDS)
 def box(request, tmp_path):
-    kind = request.param
-    if kind == "memory":
-        memory = MemoryMailbox()
-        yield Box(memory, memory.deliver, lambda: len(memory.messages))
-    elif kind == "maildir":
-        yield from _maildir(tmp_path)
-    elif kind.startswith("embedded"):
-        with MailHost({US: "secret"}, pipelining=kind == "embedded") as host:
-            mailbox = Pop3Mailbox(
-                name="box", host=host.host, port=host.pop3_port, security="none",
-                credentials=Credentials(US, lambda: "secret"),
-                plaintext_password=True, timeout=20.0,
-            )  # fmt: skip
-            yield Box(mailbox, lambda raw: host.deliver(US, raw), lambda: len(host.waiting(US)))
-    else:
-        yield _dovecot(request.getfixturevalue("dovecot"), kind)
+    with open_box(request.param, tmp_path, lambda: request.getfixturevalue("dovecot")) as opened:
+        yield opened
 
 
-def _maildir(directory):
-    for folder in ("new", "cur", "tmp"):
-        (directory / folder).mkdir()
-    count = iter(range(100))
-
-    def put(raw):
-        number = next(count)
-        folder, flags = ("cur", ":2,S") if number % 2 else ("new", "")
-        (directory / folder / f"17{number:08d}.M1.host{flags}").write_bytes(raw)
-
-    yield Box(
-        MaildirMailbox("box", directory),
-        put,
-        lambda: sum(len(list((directory / each).iterdir())) for each in ("new", "cur")),
-    )
-
-
-def _dovecot(dovecot, kind):
-    account = dovecot.account()
-    stls = kind == "dovecot-stls"
-    mailbox = Pop3Mailbox(
-        name="box", host=dovecot.host, port=dovecot.pop3_port if stls else dovecot.pop3s_port,
-        security="starttls" if stls else "tls", credentials=Credentials(account.name, lambda: account.password),
-        ca_file=str(dovecot.ca_file), timeout=20.0,
-    )  # fmt: skip
-    return Box(mailbox, account.put, lambda: len(account.waiting()))
+@pytest.fixture(params=REMOTE)
+def remote(request, tmp_path):
+    with open_box(request.param, tmp_path, lambda: request.getfixturevalue("dovecot")) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["memory", "embedded", "embedded-tls-login", "postfix"])
@@ -232,6 +187,93 @@ def test_a_mailbox_names_itself(box):
     assert box.mailbox.name
     assert box.mailbox.host
     assert isinstance(box.mailbox.user, str)
+
+
+def test_a_body_of_one_line_of_millions_of_bytes_arrives(box):
+    raw = b"Subject: one line\r\n\r\n" + b"PO1*1*1*EA~" * 600_000 + b"\r\n"
+    box.put(MAILS[0])
+    box.put(raw)
+    box.put(MAILS[1])
+    with box.mailbox.session() as session:
+        assert [each.raw for each in session.fetch(session.listing())] == [MAILS[0], raw, MAILS[1]]
+
+
+def test_bare_line_feeds_are_kept_or_become_line_ends_but_nothing_else_changes(box):
+    raw = b"Subject: bare\n\nISA*00~\n.\n..\nIEA~\r\n"
+    box.put(raw)
+    with box.mailbox.session() as session:
+        (fetched,) = session.fetch(session.listing())
+    assert fetched.raw == (raw if box.keeps_bare_lf else raw.replace(b"\r", b"").replace(b"\n", b"\r\n"))
+
+
+def test_a_message_past_the_limit_is_listed_left_out_and_left_there(box):
+    for raw in MAILS:
+        box.put(raw)
+    mailbox = box.again(max_size=10_000)
+    if mailbox is box.mailbox:
+        pytest.skip("it has no limit")
+    with mailbox.session() as session:
+        listed = session.listing()
+        fetched = list(session.fetch(listed))
+        session.delete(each.listed for each in fetched)
+        session.commit()
+    assert [each.raw for each in fetched] == [MAILS[0], MAILS[1], MAILS[3], MAILS[4]]
+    assert [each for each, _ in session.left_out] == [listed[2]]
+    assert box.left() == 1
+
+
+def test_a_second_session_is_refused_or_harms_nothing(box, request):
+    if "dovecot-pop3" in request.node.name or "dovecot-stls" in request.node.name:
+        pytest.skip("it makes one wait for ten seconds; there is a slow test for that")
+    for raw in MAILS:
+        box.put(raw)
+    with box.mailbox.session() as first:
+        taken = list(first.fetch(first.listing()))
+        with contextlib.suppress(MailboxBusy), box.mailbox.session() as second:
+            also = list(second.fetch(second.listing()))
+            second.delete(each.listed for each in also[:2])
+            second.commit()
+        first.delete(each.listed for each in taken[:3])
+        first.commit()
+    assert [each.raw for each in taken] == MAILS
+    assert box.left() == 2
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+def test_a_cut_anywhere_loses_and_invents_nothing(remote, tenth):
+    for raw in MAILS:
+        remote.put(raw)
+    with Proxy(remote.port) as whole, remote.again(port=whole.port).session() as session:
+        assert len(list(session.fetch(session.listing()))) == len(MAILS)
+    with Proxy(remote.port, cut_after=whole.passed * tenth // 10) as proxy:
+        fetched = []
+        with pytest.raises(MailboxUnavailable), remote.again(port=proxy.port, timeout=5.0).session() as session:
+            fetched += session.fetch(session.listing())
+    assert [each.raw for each in fetched] == MAILS[: len(fetched)]
+    assert remote.left() == len(MAILS)
+
+
+def test_a_lost_answer_to_the_deletion_is_a_fault_and_nothing_comes_twice(remote):
+    remote.put(MAILS[0])
+    with remote.mailbox.session() as session:
+        session.delete(session.listing())
+        session.commit()  # from now on a folder for collected mail is there
+    for raw in MAILS:
+        remote.put(raw)
+    with (
+        Proxy(remote.port, loses=remote.last_word) as proxy,
+        remote.again(port=proxy.port, timeout=5.0).session() as session,
+    ):
+        fetched = list(session.fetch(session.listing()))
+        session.delete(each.listed for each in fetched)
+        with pytest.raises(MailboxUnavailable):
+            session.commit()
+    assert [each.raw for each in fetched] == MAILS
+    deadline = time.monotonic() + 10
+    while remote.left() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with remote.mailbox.session() as session:
+        assert list(session.listing()) == []
 
 
 def test_a_maildir_that_is_not_there_is_unavailable(tmp_path):

@@ -1,4 +1,4 @@
-"""The dovecot fixture: POP3 (STLS), POP3S, IMAP and LMTP, run without privileges on free loopback ports."""
+"""The dovecot fixture: POP3 (STLS), POP3S, IMAP (STARTTLS), IMAPS and LMTP, unprivileged on free loopback ports."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ service imap-login {{
     port = {imap_port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps_port}
+    ssl = yes
   }}
 }}
 service pop3-login {{
@@ -126,10 +127,10 @@ class Account:
         os.chown(written, owner.st_uid, owner.st_gid)
         written.rename(new / name)
 
-    def waiting(self) -> list[bytes]:
-        """The raw mails in new/ and cur/."""
-        folders = [self.maildir / "new", self.maildir / "cur"]
-        return [path.read_bytes() for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    def waiting(self, folder: str = "") -> list[bytes]:
+        """The raw mails in new/ and cur/ of the inbox, or of a folder as it is called on the disk (".Done")."""
+        folders = [self.maildir / folder / "new", self.maildir / folder / "cur"]
+        return [path.read_bytes() for each in folders if each.is_dir() for path in sorted(each.iterdir())]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ class Dovecot:
     pop3_port: int
     pop3s_port: int
     imap_port: int
+    imaps_port: int
     lmtp_port: int
     ca_file: Path
     home: Path
@@ -197,6 +199,7 @@ def _configure(home: Path, user: str) -> Dovecot:
         pop3_port=need.free_port(),
         pop3s_port=need.free_port(),
         imap_port=need.free_port(),
+        imaps_port=need.free_port(),
         lmtp_port=need.free_port(),
         ca_file=tls.ca_file,
         home=home,
@@ -204,7 +207,8 @@ def _configure(home: Path, user: str) -> Dovecot:
     group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
     values = {
         "home": home, "user": user, "group": group, "password": _PASSWORD, "pop3_port": server.pop3_port,
-        "pop3s_port": server.pop3s_port, "imap_port": server.imap_port, "lmtp_port": server.lmtp_port,
+        "pop3s_port": server.pop3s_port, "imap_port": server.imap_port, "imaps_port": server.imaps_port,
+        "lmtp_port": server.lmtp_port,
     }  # fmt: skip
     (home / "dovecot.conf").write_text(_CONFIG.format(**values))
     if os.geteuid() == 0:
@@ -216,7 +220,7 @@ def _configure(home: Path, user: str) -> Dovecot:
 
 def _wait_until_up(process, server: Dovecot) -> None:
     deadline = time.monotonic() + 20
-    for port in (server.pop3_port, server.pop3s_port, server.lmtp_port):
+    for port in (server.pop3_port, server.pop3s_port, server.imap_port, server.imaps_port, server.lmtp_port):
         while True:
             try:
                 socket.create_connection((server.host, port), 1).close()
