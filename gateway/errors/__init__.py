@@ -29,7 +29,10 @@ that ends with it::
     │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
     │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
     │   │   ├── CannotDecrypt, AlgorithmRefused
+    │   │   ├── InsufficientSecurity, AnswerNotSecured
     │   │   └── DecompressionFailed, CompressionBomb
+    │   ├── ReceiptFault                  a receipt that does not say what it should
+    │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
     │   └── NotX12, DuplicateNumber, AcknowledgmentUnmatched, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -113,10 +116,16 @@ from gateway.errors.requests import (
 )
 from gateway.errors.security import (
     AlgorithmRefused,
+    AnswerNotSecured,
     CannotDecrypt,
     CertificateUnusable,
     CompressionBomb,
     DecompressionFailed,
+    InsufficientSecurity,
+    ReceiptFault,
+    ReceiptMismatch,
+    ReceiptNegative,
+    ReceiptUnproven,
     SecurityFault,
     SecurityMalformed,
     SignatureInvalid,
@@ -146,6 +155,7 @@ from gateway.errors.setup import (
 __all__ = [
     "AcknowledgmentUnmatched",
     "AlgorithmRefused",
+    "AnswerNotSecured",
     "ArchiveLocked",
     "ArchiveRefused",
     "CannotDecrypt",
@@ -175,6 +185,7 @@ __all__ = [
     "IdentityMismatch",
     "IdentityUnknown",
     "InsecureConnection",
+    "InsufficientSecurity",
     "KeyReused",
     "LoginRefused",
     "LoopDetected",
@@ -199,6 +210,10 @@ __all__ = [
     "ProfileInvalid",
     "ProfileOverlap",
     "QueryInvalid",
+    "ReceiptFault",
+    "ReceiptMismatch",
+    "ReceiptNegative",
+    "ReceiptUnproven",
     "ReceiverNotUs",
     "Refused",
     "SecretMissing",

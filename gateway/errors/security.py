@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gateway.errors.base import Side
 from gateway.errors.received import MessageFault
 from gateway.errors.setup import ConfigurationFault
 
@@ -78,6 +79,49 @@ class CompressionBomb(DecompressionFailed):
     code = "compression.past-bounds"
     sentence = "The compressed content grows past its bounds: {reason}"
     advice = "No honest EDI does this; if it is one, raise limits.decompressed or limits.decompression_ratio."
+
+
+class InsufficientSecurity(SecurityFault):
+    code = "security.insufficient"
+    sentence = "The agreement {agreement} with {partner} wants mails that are {wanted}; this one is {found}."
+    advice = "Ask the partner to secure its mails as agreed, or change the agreement knowingly; then release the message."
+    disposition = "insufficient-message-security"
+
+
+class AnswerNotSecured(SecurityFault):
+    code = "security.answer"
+    sentence = "The acknowledgment that {partner} would get cannot be secured as agreed: {reason}"
+    advice = "Mend that and release the message: it is accepted and acknowledged then."
+    side = Side.OURS
+
+
+class ReceiptFault(MessageFault):
+    """A receipt (MDN, RFC 8098) for a mail of ours does not say what it should."""
+
+    code = "receipt"
+    sentence = "The receipt for exchange {exchange} cannot be taken: {reason}"
+    advice = "`gateway exchange show` tells what came back; ask the partner."
+
+
+class ReceiptNegative(ReceiptFault):
+    code = "receipt.negative"
+    sentence = "{partner}'s system could not take the mail: its receipt says {reason}."
+    advice = (
+        "Find the cause with the partner (certificate, algorithm, agreement) and submit the document again: "
+        "the same mail would fail the same way."
+    )
+
+
+class ReceiptMismatch(ReceiptFault):
+    code = "receipt.mismatch"
+    sentence = "{partner}'s receipt confirms other content than we sent: its integrity check is {mic}, ours {ours}."
+    advice = "The mail was changed on its way, or the partner computes otherwise: compare with it what arrived."
+
+
+class ReceiptUnproven(ReceiptFault):
+    code = "receipt.unproven"
+    sentence = "Nothing proves that a receipt for exchange {exchange} is {partner}'s: {reason}"
+    advice = "It counts for nothing. Ask the partner whether it sent it, and whether its certificate has changed."
 
 
 class CertificateUnusable(ConfigurationFault):
