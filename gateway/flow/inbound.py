@@ -80,7 +80,7 @@ def prepare(context: Context, message: StoredMessage) -> Case:
     """Everything about a message that can be known without writing: its payloads, sender, findings. Never raises."""
     case = Case(message)
     try:
-        unpack(case, context.limits)
+        unpack(case, context.limits, _our_address(context))
         if case.letter is not None and case.letter.kind == "letter":
             _judge(context, case)
     except MessageFault as fault:
@@ -91,16 +91,21 @@ def prepare(context: Context, message: StoredMessage) -> Case:
     return case
 
 
+def _our_address(context: Context) -> str:
+    smtp = context.settings.smtp
+    return smtp.sender if smtp is not None else ""
+
+
 def _judge(context: Context, case: Case) -> None:
     if case.fault is None:
         identify_sender(case, context.directory)
+    if case.fault is None:
+        prove(context, case)
     examine(case, inbound_policy(case.partner))
     if case.fault is not None or case.partner is None:
         return
     assert case.letter is not None
     for _, interchange in case.interchanges:
-    if case.fault is None:
-        prove(context, case)
         identify_interchange(interchange, case.partner, case.letter.from_address, context.directory)
         if interchange.fault is None:
             _extract_keys(interchange)

@@ -2,87 +2,178 @@
 
 from __future__ import annotations
 
+import html
+import re
+from dataclasses import dataclass, field, replace
+
 from gateway import x12
-from gateway.errors import ContentDamaged, ContentMissing, MessageFault, MessageMalformed, NotX12
+from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed, NotX12
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
+from gateway.flow.mend import WORDS, essence, mend, squeezed
+from gateway.mail.archives import contents, unread_kind
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Part
+from gateway.mail.model import Letter, Part
 from gateway.settings.model import Limits
 from gateway.x12.model import ExaminePolicy
+from gateway.x12.sniff import what_instead
 
-# What people write into a mail beside the file: absent from the list of things that look like EDI gone wrong.
-_WORDS = ("text/plain", "text/html")
 _DECORATION = ("image/", "text/html")  # a damaged logo is nobody's order
+_OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.message_id
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_OTHER_FORMS = "its alternative forms carry different EDI"
+_TEXT = 2_000_000  # bytes of text that are compared with a file
 
 
-def unpack(case: Case, limits: Limits) -> None:
+def unpack(case: Case, limits: Limits, sender: str = "") -> None:
     """Opens the letter and finds its payloads, any content type that carries an ISA.
 
-    A mail without X12 is a fault, unless it is a bounce, a receipt or an auto-reply, which carry none.
+    A mail without X12 is a fault, unless it is a bounce, a receipt or an auto-reply, which carry none. ``sender`` is
+    the address in our own mails: one of those may have come back to us.
     """
     try:
         case.letter = open_letter(case.message.raw, limits)
         if case.letter.kind == "letter":
-            _find_payloads(case)
+            case.letter = _checked_for_loops(case.letter, sender)
+            find_payloads(case, limits)
     except MessageFault as fault:
         case.fault = fault
 
 
-def _find_payloads(case: Case) -> None:
-    assert case.letter is not None
-    damaged: MessageFault | None = None
+def _checked_for_loops(letter: Letter, sender: str) -> Letter:
+    ours = sender and letter.from_address.lower() == sender.lower() and _OUR_MESSAGE_ID.fullmatch(letter.message_id)
+    if ours and not letter.loop:
+        return replace(letter, loop=f"it is our own mail {letter.message_id}, which came back")
+    return letter
+
+
+@dataclass(slots=True)
+class _Search:
+    """What was found so far in a mail, and what is wrong with it."""
+
+    case: Case
+    limits: Limits
+    seen: dict[bytes, PayloadCase] = field(default_factory=dict)
+    alternatives: dict[str, bytes] = field(default_factory=dict)  # place of the multipart → essence of its interchange
+    damaged: list[tuple[MessageFault, Part]] = field(default_factory=list)
     strange: MessageFault | None = None
-    alternatives: dict[str, bytes] = {}
-    for part in case.letter.parts:
-        if part.damage:
-            if _may_be_edi(part):
-                damaged = damaged or ContentDamaged(part=part.file_name or part.path, reason=part.damage)
-        elif x12.sniff(part.data) < 0:
-            strange = strange or _not_x12(part)
-        elif not _said_before(part, alternatives):
-            case.payloads.append(PayloadCase(part.path, part.file_name, part.content_type, part.data))
-    if damaged is not None:
-        # It may have been an interchange: nobody may call the mail done.
-        raise damaged
+
+
+def find_payloads(case: Case, limits: Limits) -> None:
+    """Fills ``payloads`` from the parts of the letter: opened, mended, each interchange once.
+
+    Raises:
+        LoopDetected: the mail runs in circles.
+        ContentDamaged, ArchiveRefused, ArchiveLocked: a part may hold an interchange and cannot be read for certain.
+        MessageMalformed: its alternative forms carry different EDI.
+        NotX12, ContentMissing: there is no interchange.
+    """
+    assert case.letter is not None
+    if case.letter.loop:
+        raise LoopDetected(reason=case.letter.loop)
+    search = _Search(case, limits)
+    # What came as a file is certain to be as it was written, so it goes before a copy of it in the text.
+    for part in sorted(case.letter.parts, key=_certainty):
+        _open(search, part)
+    case.payloads.sort(key=lambda payload: _order(payload.path))
+    for fault, part in search.damaged:
+        if not _stands_elsewhere(part, case.payloads):
+            if part.within == "multipart/alternative" and _around(part) in search.alternatives:
+                raise MessageMalformed(reason=_OTHER_FORMS)
+            raise fault  # it may have been an interchange: nobody may call the mail done
     if not case.payloads:
-        raise strange or ContentMissing()
+        raise search.strange or ContentMissing()
+
+
+def _certainty(part: Part) -> int:
+    if part.content_type == "text/html":
+        return 2
+    return 1 if part.content_type in WORDS and not part.file_name else 0
+
+
+def _order(path: str) -> list[int]:
+    return [int(each) for each in re.findall(r"\d+", path)]
+
+
+def _open(search: _Search, part: Part) -> None:
+    """One part of the mail: itself, or what is in it where it is an archive."""
+    try:
+        for each in (part,) if part.damage else contents(part, search.limits):
+            _look(search, each)
+    except MessageMalformed:
+        raise
+    except MessageFault as fault:
+        search.damaged.append((fault, part))
+
+
+def _look(search: _Search, part: Part) -> None:
+    try:
+        if part.damage and not _may_be_edi(part):
+            return
+        mended = mend(part)
+    except ContentDamaged as fault:
+        if _may_be_edi(part) or x12.sniff(part.data) >= 0:
+            search.damaged.append((fault, part))
+        return
+    if mended.at < 0:
+        search.strange = search.strange or _not_x12(part)
+        return
+    words = mended.repairs
+    if part.origin:
+        words = (f"taken {part.origin}", *words)
+    if part.forwarded:
+        words = ("it came in a mail that the sender forwarded", *words)
+    payload = PayloadCase(part.path, part.file_name, part.content_type, mended.data, words)
+    _keep(search, part, payload, essence(mended.data, mended.at))
+
+
+def _keep(search: _Search, part: Part, payload: PayloadCase, text: bytes) -> None:
+    """Takes a payload, unless it is here already: as another form of the text, or as a file and in the text."""
+    # RFC 2046 section 5.1.4: alternatives are the same in several forms.
+    if part.within == "multipart/alternative" and search.alternatives.setdefault(_around(part), text) != text:
+        raise MessageMalformed(reason=_OTHER_FORMS)
+    known = search.seen.setdefault(text, payload)
+    if known is payload or _certainty(part) == 0:  # two files are two, and the second one is a duplicate
+        search.case.payloads.append(payload)
+    else:
+        known.repairs += (f"the same interchange stands in part {part.file_name or part.path} too, and counts once",)
+
+
+def _around(part: Part) -> str:
+    return part.path.rpartition(".")[0]
+
+
+def _stands_elsewhere(part: Part, payloads: list[PayloadCase]) -> bool:
+    """Whether a copy in the text that a mail client spoiled is the same, but for blanks, as a payload that is sound."""
+    if part.content_type not in WORDS or part.file_name or len(part.data) > _TEXT:
+        return False
+    text = part.data
+    if part.content_type == "text/html":
+        text = html.unescape(_TAG.sub("", text.decode("latin-1"))).encode("latin-1", "replace")
+    text = squeezed(text)
+    sound = [each.data for each in payloads if len(each.data) <= _TEXT]
+    return any(squeezed(each, x12.sniff(each)) in text for each in sound)
 
 
 def _may_be_edi(part: Part) -> bool:
     """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
     if part.content_type.startswith(_DECORATION):
         return False
-    return part.content_type not in _WORDS or bool(part.file_name) or x12.sniff(part.data) >= 0
-
-
-def _said_before(part: Part, alternatives: dict[str, bytes]) -> bool:
-    """Whether another form of the same text (multipart/alternative, RFC 2046 section 5.1.4) carried these bytes.
-
-    Raises:
-        MessageMalformed: the forms carry different EDI; nobody can say which is meant.
-    """
-    if part.within != "multipart/alternative":
-        return False
-    around = part.path.rpartition(".")[0]
-    text = b"".join(part.data.split())
-    if around not in alternatives:
-        alternatives[around] = text
-        return False
-    if alternatives[around] != text:
-        raise MessageMalformed(reason="its alternative forms carry different EDI")
-    return True
+    return part.content_type not in WORDS or bool(part.file_name) or x12.sniff(part.data) >= 0
 
 
 def _not_x12(part: Part) -> MessageFault | None:
     """What is wrong with a part that looks like a file and is not X12; None for words and decoration."""
-    found = x12.looks_like(part.data)
     name = part.file_name or part.path
+    found = x12.looks_like(part.data)
     if found:
         return NotX12(name=name, reason=f"it looks like {found}")
-    if part.content_type.startswith("application/edi"):
-        return NotX12(name=name, reason="it carries no ISA segment, though its type says EDI")
-    if part.file_name and part.content_type not in _WORDS and not part.content_type.startswith(_DECORATION):
-        return NotX12(name=name, reason="it carries no ISA segment")
+    archive = unread_kind(part.data)
+    if archive:
+        return NotX12(name=name, reason=f"it is {archive}, which is not opened; zip and gzip are")
+    if part.content_type.startswith(("application/edi", "application/x12")):
+        return NotX12(name=name, reason=what_instead(part.data))
+    if part.file_name and part.content_type not in WORDS and not part.content_type.startswith(_DECORATION):
+        return NotX12(name=name, reason=what_instead(part.data))
     return None
 
 

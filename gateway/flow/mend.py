@@ -1,0 +1,232 @@
+"""Mend: what mail clients did to an interchange on its way is undone, but only where the result proves itself. Pure.
+
+A proposal of ``gateway.mail.repairs`` counts when everything in it adds up: the ISA has its 106 characters, all
+counts and control numbers fit. Then it is taken and the repair is told in words; otherwise the content is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from gateway import x12
+from gateway.errors import ContentDamaged
+from gateway.flow.intact import end_of, is_intact, terminator_at
+from gateway.mail import repairs
+from gateway.mail.model import Part
+from gateway.x12.isa import LENGTH
+
+WORDS = ("text/plain", "text/html", "text/enriched")
+_AS_SENT = frozenset({"", "7bit", "8bit", "binary", "quoted-printable"})  # encodings in which line ends may be changed
+_QUOTED = re.compile(rb"(?m)^[ \t]*[>|]")
+_MANGLED = re.compile(rb"\xc2\xa0|\xe2\x80[\x98-\x9d\xa6]|\xe2\x80\x93")  # in UTF-8
+_MANGLED_WINDOWS = re.compile(rb"[\xa0\x91-\x94\x85\x96]")  # in windows-1252
+_ISA = re.compile(rb"(?:\A|\n|\xbf) ?ISA[^A-Za-z0-9\s]")
+_TRIES = 20
+_BLANKS_AFTER = b"[ \t]+(?=\r?\n)"
+_BOM = b"\xef\xbb\xbf"
+_OPENING = 400  # bytes from the ISA on in which its damage shows
+_ALL_BLANKS = b" \t\r\n\xa0\xc2"  # the last two are a non-breaking space in UTF-8
+_PIECE = 1 << 20  # bytes hashed at once
+_LARGEST = 100_000_000  # bytes of an interchange whose lines are rejoined
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """The content of a part, and what was done to it, in words. ``at`` is where its X12 begins, -1 without any."""
+
+    data: bytes
+    at: int
+    repairs: tuple[str, ...] = ()
+
+
+def mend(part: Part) -> Mended:
+    """The content of a part, repaired where that takes no guess; parts without X12 come as they are.
+
+    Raises:
+        ContentDamaged: it holds an interchange, or may hold one, that cannot be read without guessing.
+    """
+    data, done = _decoded(part)
+    at = x12.sniff(data)
+    at = _torn_isa(data) if at < 0 else at
+    if at < 0:
+        return Mended(data, at)
+    if part.content_type == "text/html":
+        raise _damage(part, "the interchange stands in HTML, which does not keep blanks and line ends")
+    repaired = _rejoined(part, data, at)
+    if repaired is not None:
+        data, words = repaired
+        done, at = (*done, words), x12.sniff(data)
+    _check_text(part, data, at)
+    before = data[:at].removeprefix(_BOM).strip()
+    return Mended(
+        data, at, (*done, f"{len(before)} bytes of text before the interchange passed over") if before else done
+    )
+
+
+def _damage(part: Part, reason: str) -> ContentDamaged:
+    return ContentDamaged(part=part.file_name or part.path, reason=reason)
+
+
+# ---------------------------------------------------------------- encodings
+
+
+def _decoded(part: Part) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes that the sender meant, whatever was said of their encoding."""
+    if part.damage:
+        found = repairs.base64_with_junk(part.encoded) if part.encoding == "base64" else None
+        if found is None or not is_intact(found):
+            raise _damage(part, part.damage)
+        return found, ("foreign characters in its base64 left out; what remains is a whole interchange",)
+    data = part.data
+    if x12.sniff(data) >= 0:
+        soft = repairs.undeclared_quoted_printable(data) if b"=" in data else None
+        if soft is not None and not is_intact(data) and is_intact(soft):
+            return soft, ("quoted-printable undone, though the part does not declare it",)
+        return data, ()
+    wide = repairs.utf16(data)
+    if wide is not None:
+        text, problem = wide
+        if problem:
+            raise _damage(part, problem)
+        return text, ("UTF-16 read as single bytes",)
+    packed = repairs.undeclared_base64(data)
+    if packed is not None and is_intact(packed):
+        return packed, ("base64 undone, though the part does not declare it",)
+    return data, ()
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _rejoined(part: Part, data: bytes, at: int) -> tuple[bytes, str] | None:
+    """The content with its lines as they were written and the words for it; None where nothing is wrong with them.
+
+    Raises:
+        ContentDamaged: they were changed on the way, and nobody can tell how they were.
+    """
+    if not _lines_are_broken(data, at) or len(data) - at > _LARGEST or is_intact(data):
+        return None
+    for words, proposal in _proposals(part, data, at):
+        if proposal is not None and is_intact(proposal):
+            return proposal, words
+    if _was_text(part):
+        raise _damage(part, "its lines were wrapped on the way, and how they were before cannot be told for certain")
+    return None
+
+
+def _lines_are_broken(data: bytes, at: int) -> bool:
+    """Whether there are line ends within segments, or within the ISA."""
+    end = terminator_at(data, at)
+    if not end:
+        head = data[at : at + LENGTH]
+        return b"\n" in head[:-1] or b"\r" in head[:-2]
+    if end in b"\r\n":
+        return False
+    stop = end_of(data, at, data[at + 3 : at + 4], end)
+    stop = len(data) if stop < 0 else stop
+    regular = data.count(end + b"\r\n", at, stop) + data.count(end + b"\n", at, stop)
+    return data.count(b"\n", at, stop) != regular
+
+
+def _proposals(part: Part, data: bytes, at: int) -> list[tuple[str, bytes | None]]:
+    parameters = dict(part.parameters)
+    flowed = repairs.unflowed(data, parameters) if part.content_type == "text/plain" else None
+    end = _terminator_across_lines(data, at)
+    trimmed = re.sub(re.escape(end) + _BLANKS_AFTER, end.replace(b"\\", rb"\\"), data) if end else None
+    flowed = (
+        re.sub(re.escape(end) + b" +", end.replace(b"\\", rb"\\"), flowed) if end and flowed is not None else flowed
+    )
+    unwrapped, width = _unwrapped(data, at, end)
+    return [
+        ("blanks after its segment terminators removed", trimmed),
+        ("lines of format=flowed rejoined (RFC 3676)", flowed),
+        (f"lines that were wrapped at {width} characters rejoined", unwrapped),
+    ]
+
+
+def _torn_isa(data: bytes) -> int:
+    """Where a line begins with an ISA that line ends tore beyond recognition; -1 where none does."""
+    for found in islice(_ISA.finditer(data), _TRIES):
+        if _terminator_across_lines(data, found.end() - 4):
+            return found.end() - 4
+    return -1
+
+
+def _terminator_across_lines(data: bytes, at: int) -> bytes:
+    """The segment terminator, once the line ends in the ISA are gone."""
+    head = data[at : at + _OPENING].translate(None, b"\r\n")
+    return terminator_at(head, 0)
+
+
+def _unwrapped(data: bytes, at: int, end: bytes) -> tuple[bytes | None, int]:
+    """From the ISA, which must begin its line, to the last IEA; what is around them is left away."""
+    if not end or data[:at].removeprefix(_BOM)[-1:] not in {b"", b"\n", b"\r"}:
+        return None, 0
+    stop = _end_across_lines(data, at, end)
+    found = repairs.unwrapped(data[at:stop], end, proven=LENGTH) if stop > at else None
+    return (None, 0) if found is None else (data[:at] + found[0] + data[stop:], found[1])
+
+
+def _end_across_lines(data: bytes, at: int, end: bytes) -> int:
+    """Where the last IEA ends, though a line end may stand in its name."""
+    element = re.escape(data[at + 3 : at + 4])
+    last = -1
+    ending = rb"I[\r\n]*E[\r\n]*A[\r\n]*" + element + rb"[^" + re.escape(end) + rb"]{0,40}" + re.escape(end)
+    for found in re.compile(ending).finditer(data, at):
+        last = found.end()
+    return last
+
+
+def _was_text(part: Part) -> bool:
+    """Whether a mail client may have changed its lines: not in what was taken out of base64 or an archive."""
+    return not part.origin and part.encoding in _AS_SENT
+
+
+# ---------------------------------------------------------------- what text shows besides
+
+
+def _check_text(part: Part, data: bytes, at: int) -> None:
+    """Signs that a program for letters changed the interchange, and not in its lines alone.
+
+    Raises:
+        ContentDamaged: with the sign.
+    """
+    head = data[at : at + _OPENING]
+    if b"\xa0" in head:
+        raise _damage(part, "non-breaking spaces stand where its ISA has blanks")
+    if part.file_name or part.origin or part.content_type not in WORDS:
+        return
+    line = data.rfind(b"\n", 0, at) + 1
+    if _QUOTED.match(data[line:at] + b" "):
+        raise _damage(part, "the interchange is quoted as in an answer to a mail")
+    if not terminator_at(data, at):
+        raise _damage(part, "its ISA has not 106 characters: blanks or line ends were changed on the way")
+    mangled = _MANGLED_WINDOWS if part.charset in {"windows-1252", "iso-8859-1"} else _MANGLED
+    if mangled.search(data, at, _end(data, at)):
+        raise _damage(part, "typographic quotes, dashes or blanks stand in the interchange")
+
+
+# ---------------------------------------------------------------- the same again
+
+
+def essence(data: bytes, at: int) -> bytes:
+    """A hash of the interchanges without their line ends: equal for two copies of the same, however they were sent."""
+    digest = hashlib.sha256()
+    stop = _end(data, at)
+    for start in range(at, stop, _PIECE):
+        digest.update(data[start : min(stop, start + _PIECE)].translate(None, b"\r\n"))
+    return digest.digest()
+
+
+def squeezed(data: bytes, at: int = 0) -> bytes:
+    """The interchanges that begin at ``at`` without any blanks: what is left of them in a text that was spoiled."""
+    return data[at : _end(data, at)].translate(None, _ALL_BLANKS)
+
+
+def _end(data: bytes, at: int) -> int:
+    end = terminator_at(data, at)
+    stop = end_of(data, at, data[at + 3 : at + 4], end) if end else -1
+    return stop if stop >= 0 else len(data)
