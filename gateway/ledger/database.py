@@ -261,6 +261,7 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL lost mails in power cuts that were already deleted from the server
         "foreign_keys = ON",
+        "wal_autocheckpoint = 16000",  # pages, 64 MB: collecting 20 KB mails is a quarter faster than with 4 MB
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 

@@ -110,6 +110,7 @@ class Pop3Session:
         self._greeting = b""
         self._marked: dict[int, Listed] = {}
         self._in_flight: deque[Listed] = deque()
+        self._flying = 0  # bytes of what is in flight, as LIST announced them
         self.left_out: list[tuple[Listed, str]] = []
 
     # ------------------------------------------------------------ the port
@@ -239,18 +240,18 @@ class Pop3Session:
 
     def _request(self, waiting: deque[Listed]) -> None:
         """Fills the window again once half of it is free: many commands in one packet."""
-        window, flying = self._window, sum(each.size for each in self._in_flight)
-        if self._in_flight and (len(self._in_flight) > window // 2 or flying > _WINDOW_BYTES // 2):
+        window = self._window
+        if self._in_flight and (len(self._in_flight) > window // 2 or self._flying > _WINDOW_BYTES // 2):
             return
         commands = bytearray()
-        while waiting and len(self._in_flight) < window and (flying < _WINDOW_BYTES or not self._in_flight):
+        while waiting and len(self._in_flight) < window and (self._flying < _WINDOW_BYTES or not self._in_flight):
             listed = waiting.popleft()
             if listed.size > self._max_size:
                 self.left_out.append((listed, f"{listed.size} bytes are past the limit of {self._max_size}"))
                 continue
             commands += b"RETR %d\r\n" % listed.number
             self._in_flight.append(listed)
-            flying += listed.size
+            self._flying += listed.size
         if commands:
             self._connected.write(bytes(commands))
 
@@ -259,7 +260,7 @@ class Pop3Session:
         wire = self._connected
         reply = wire.line()
         if reply.startswith(b"-ERR"):
-            self.left_out.append((self._in_flight.popleft(), readable(reply)))
+            self.left_out.append((self._landed(), readable(reply)))
             return None
         if not reply.startswith(b"+OK"):
             raise ConnectionLostError(f"not an answer to RETR: {readable(reply)}")
@@ -268,11 +269,16 @@ class Pop3Session:
         except OSError as problem:
             self.close()  # in the middle of an answer nothing else can be asked
             raise self._unavailable(f"no room for a big message: {problem.strerror or problem}") from problem
-        listed = self._in_flight.popleft()
+        listed = self._landed()
         if body is None:
             self.left_out.append((listed, f"larger than listed and past the limit of {self._max_size} bytes"))
             return None
         return Fetched(listed, body)
+
+    def _landed(self) -> Listed:
+        listed = self._in_flight.popleft()
+        self._flying -= listed.size
+        return listed
 
     def _tops(self, batch: Sequence[Listed]) -> list[tuple[Listed, bytes]]:
         """One batch of TOPs, all answers read before any is given, so that what follows is in step."""

@@ -212,17 +212,22 @@ class Wire:
         if self._starts_with(b".\r\n"):
             self._start += 3
             return b""
+        sought = _END[:3]  # most mails have no line that begins with a dot: the first one found is the end
         searched = self._start
-        began = time.monotonic()
-        while (end := self._buffer.find(_END, searched)) < 0:
+        began = 0.0
+        while (end := self._buffer.find(sought, searched)) < 0 or not self._buffer.startswith(_END, end):
+            if end >= 0 and len(self._buffer) >= end + len(_END):
+                sought = _END
+                continue
             if len(self._buffer) - self._start > most:
                 return None
+            began = began or time.monotonic()
             self._check_pace(began, len(self._buffer) - self._start)
             searched = max(self._start, len(self._buffer) - len(_END) + 1)
             searched -= self._receive()
-        content = bytes(memoryview(self._buffer)[self._start : end + 2])
+        content = bytes(memoryview(self._buffer)[self._start : end + 2]).removeprefix(b".")
         self._start = end + len(_END)
-        return content.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+        return content.replace(b"\r\n.", b"\r\n") if sought is _END else content
 
     def _throw_away(self, limit: int) -> None:
         """Reads the rest of an answer to its end."""
