@@ -84,7 +84,9 @@ class CompressionBomb(DecompressionFailed):
 class InsufficientSecurity(SecurityFault):
     code = "security.insufficient"
     sentence = "The agreement {agreement} with {partner} wants mails that are {wanted}; this one is {found}."
-    advice = "Ask the partner to secure its mails as agreed, or change the agreement knowingly; then release the message."
+    advice = (
+        "Ask the partner to secure its mails as agreed, or change the agreement knowingly; then release the message."
+    )
     disposition = "insufficient-message-security"
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from gateway.errors import MessageFault
 from gateway.ledger.work import StoredMessage
-from gateway.mail.model import Letter, Proof
+from gateway.mail.model import Layer, Letter, Proof
+from gateway.mail.smime.layers import Opened
 from gateway.x12.model import GroupReport, InterchangeReport, SetReport
 from partners.model import Agreement, Partner
 
@@ -67,6 +68,10 @@ class Case:
     payloads: list[PayloadCase] = field(default_factory=list)
     partner: Partner | None = None
     proof: Proof | None = None  # a checked S/MIME signature stands here before the sender is identified
+    secured: bool = False  # it has S/MIME layers, whether they open or not
+    opened: Opened | None = None  # what opened
+    layers: tuple[Layer, ...] = ()  # outermost first
+    security_fault: MessageFault | None = None  # why a receipt's signature proves nothing
     fault: MessageFault | None = None
 
     @property
