@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the integration tests start (Dovecot, Postfix, PostgreSQL; OpenSSL and Bouncy Castle as the other party
-# of S/MIME) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started: the tests start their own.
+# of S/MIME) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started: the
+# tests start their own.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 

@@ -62,7 +62,7 @@ class Authority:
 
 @cache
 def authority(name: str = "Test authority", issuer: Authority | None = None) -> Authority:
-    key, subject = rsa_key(name), _name(name)
+    key, subject = rsa_key(name), named(name)
     builder = (
         _builder(subject, issuer.name if issuer else subject, key, NOW - 30 * DAY, NOW + 300 * DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -87,7 +87,7 @@ def issued(
 ) -> KeyPair:
     """A certificate that an authority issued, and its key."""
     key = rsa_key(name, bits)
-    builder = _builder(_name(name), by.name, key, start, end)
+    builder = _builder(named(name), by.name, key, start, end)
     builder = builder.add_extension(_authority_key(by.key), critical=False)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     if address:
@@ -103,7 +103,7 @@ def self_signed(**given) -> KeyPair:
     """A certificate that nobody else vouches for, of any shape that ``issued`` makes."""
     name = given.get("name", "leaf")
     key = rsa_key(name, given.get("bits", 2048))
-    return issued(Authority(b"", _name(name), key), **given)
+    return issued(Authority(b"", named(name), key), **given)
 
 
 def _authority_key(key):
@@ -130,7 +130,7 @@ def _builder(subject, issuer, key, start, end):
     )
 
 
-def _name(text: str) -> x509.Name:
+def named(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 

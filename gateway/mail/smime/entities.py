@@ -159,7 +159,7 @@ def pkcs7_mime(cms: bytes, smime_type: str) -> bytes:
 
 def _named(kind: bytes, given: bytes, name: bytes) -> bytes:
     return (
-        b"Content-Type: " + kind + b";" + given + b" name=" + name + b"\r\n"
+        b"Content-Type: " + kind + b";" + given + b"\r\n name=" + name + b"\r\n"
         b"Content-Transfer-Encoding: base64\r\n"
         b"Content-Disposition: attachment; filename=" + name + b"\r\n\r\n"
     )
