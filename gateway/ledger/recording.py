@@ -41,6 +41,11 @@ _ORDER: tuple[Table, ...] = (
     tables.receipt,
     tables.outgoing,
     tables.expectation,
+    tables.received_number,
+    tables.number_epoch,
+    tables.number_gap,
+    tables.arrival,
+    tables.alert,
     tables.event,
 )
 _MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written once, offered often
