@@ -14,6 +14,8 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc.jwk import RSAKey
 
 from gateway.errors import TokenRefused, TokenUnavailable
 from gateway.mail.oauth.http import EndpointError, Post, Said
@@ -169,12 +171,15 @@ class TokenClient:
         return str(signed)
 
 
-def _private_key(pem: str) -> str:
+def _private_key(pem: str) -> RSAKey:
     """The private key in ``pem``, alone: what stands around it (a certificate) is not the library's to guess."""
     key = serialization.load_pem_private_key(pem.encode(), None)
-    return key.private_bytes(
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("RS256 and PS256 are made with RSA keys")
+    alone = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    )
+    return RSAKey.import_key(alone)
 
 
 def _thumbprint(pem: str) -> dict[str, str]:
