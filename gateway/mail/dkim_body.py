@@ -28,7 +28,7 @@ def _canonical(raw: Raw, start: int, *, relaxed: bool) -> Iterator[bytes]:
     """The body without empty lines at its end; an empty one is a line end where simple, nothing where relaxed."""
     held = 0  # line ends that count only when something follows
     any_content = False
-    for piece in _pieces(raw, start):
+    for piece in _pieces(raw, start, _end(raw, start) if relaxed else len(raw)):
         content, ends = _without_empty_lines(_relaxed(piece) if relaxed else piece)
         if content:
             yield from (_LINE * min(_HELD, held - done) for done in range(0, held, _HELD))
@@ -39,9 +39,20 @@ def _canonical(raw: Raw, start: int, *, relaxed: bool) -> Iterator[bytes]:
         yield _LINE
 
 
-def _pieces(raw: Raw, start: int) -> Iterator[bytes]:
-    """The body with CR LF line ends, cut where no run of blanks and no line end is torn apart."""
+def _end(raw: Raw, start: int) -> int:
+    """Where the body ends without the blanks of a last line that has no line end."""
     end = len(raw)
+    while end > start:
+        piece = raw[max(start, end - _PIECE) : end]
+        kept = len(piece.rstrip(b" \t"))
+        if kept:
+            return end - len(piece) + kept
+        end -= len(piece)
+    return start
+
+
+def _pieces(raw: Raw, start: int, end: int) -> Iterator[bytes]:
+    """The body with CR LF line ends, cut where no run of blanks and no line end is torn apart."""
     while start < end:
         stop = min(start + _PIECE, end)
         if stop < end:
