@@ -54,6 +54,7 @@ Figures = dict[str, object]
 def edi(size: int) -> bytes:
     """850s of about ``size`` bytes together, of at most 1,000 lines each, with all their numbers right."""
     from builders.stage import OURS, WHEN
+
     from gateway.demo.documents import interchange, order
 
     rest = max(1, size // 52)
@@ -70,8 +71,8 @@ def edi(size: int) -> bytes:
 def mail(number: int, content: bytes) -> bytes:
     """A mail with ``content`` as its base64 attachment, as mail clients write it."""
     head = (
-        f"From: edi@acme.example\r\nTo: edi@us.example\r\nSubject: Order {number}\r\nMessage-ID: <{number}@acme.example>\r\n"
-        "Date: Mon, 02 Nov 2026 22:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+        f"From: edi@acme.example\r\nTo: edi@us.example\r\nSubject: Order {number}\r\n"
+        f"Message-ID: <{number}@acme.example>\r\nDate: Mon, 02 Nov 2026 22:00:00 +0000\r\nMIME-Version: 1.0\r\n"
         'Content-Type: multipart/mixed; boundary="=_cut"\r\n\r\n'
         "--=_cut\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nsee attachment\r\n"
         f'--=_cut\r\nContent-Type: application/EDI-X12; name="{number}.edi"\r\n'
@@ -220,21 +221,24 @@ def collecting(server: dovecot.Dovecot, count: int, few: int, rounds: int) -> Fi
         if number < few:
             small.put(raw)
     bare(server.pop3_port, account, min(count, 200))  # Dovecot makes its index
-    with delayed(server.pop3_port, 0) as direct, delayed(server.pop3_port, ROUND_TRIP) as slow:
-        with delayed(server.imap_port, ROUND_TRIP) as slow_imap:
-            ways: dict[str, Callable[[], Taken]] = {
-                "poplib": lambda: bare(server.pop3_port, account, count),
-                "pop3": lambda: ours(pop3(server.pop3_port, account), count),
-                "imap": lambda: ours(imap(server.imap_port, account), count),
-                "pop3_through_proxy": lambda: ours(pop3(direct, account), count),
-                "poplib_20ms": lambda: bare(slow, small, few),
-                "pop3_20ms": lambda: ours(pop3(slow, account), count),
-                "imap_20ms": lambda: ours(imap(slow_imap, account), count),
-            }
-            found: dict[str, list[Taken]] = {name: [] for name in ways}
-            for _ in range(rounds):
-                for name, way in ways.items():
-                    found[name].append(way())
+    with (
+        delayed(server.pop3_port, 0) as direct,
+        delayed(server.pop3_port, ROUND_TRIP) as slow,
+        delayed(server.imap_port, ROUND_TRIP) as slow_imap,
+    ):
+        ways: dict[str, Callable[[], Taken]] = {
+            "poplib": lambda: bare(server.pop3_port, account, count),
+            "pop3": lambda: ours(pop3(server.pop3_port, account), count),
+            "imap": lambda: ours(imap(server.imap_port, account), count),
+            "pop3_through_proxy": lambda: ours(pop3(direct, account), count),
+            "poplib_20ms": lambda: bare(slow, small, few),
+            "pop3_20ms": lambda: ours(pop3(slow, account), count),
+            "imap_20ms": lambda: ours(imap(slow_imap, account), count),
+        }
+        found: dict[str, list[Taken]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, way in ways.items():
+                found[name].append(way())
     return _collected(found, count)
 
 

@@ -191,8 +191,9 @@ class Wire:
         while end < 0:
             end = self._buffer.find(_END, self._start)
             # What may be the beginning of the end stays behind.
-            stop = end + 2 if end >= 0 else len(self._buffer) - len(_END) + 1
-            if stop > self._start:
+            last = end + 2 if end >= 0 else len(self._buffer) - len(_END) + 1
+            while self._start < last:
+                stop = min(last, self._start + _CHUNK)
                 piece = bytes(memoryview(self._buffer)[self._start : stop])
                 spool.write((context + piece).replace(b"\r\n.", b"\r\n")[2:])
                 context = (context + piece[-2:])[-2:]
