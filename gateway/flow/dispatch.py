@@ -168,11 +168,10 @@ class _Run:
             self._stop.wait(self._pace.delay())
             return []
         ended, _ = wait(self._lanes, self._pace.delay() if self._waits else None, FIRST_COMPLETED)
+        results = {future: future.result() for future in ended}  # raises before anything is let go of
         found: list[Attempt] = []
-        for future in ended:
-            session, _ = self._lanes[future]
-            attempts = future.result()
-            del self._lanes[future]
+        for future, attempts in results.items():
+            session, _ = self._lanes.pop(future)
             found += attempts
             if any(isinstance(each.fault, SmtpCrowded) for each in attempts):
                 self._context.reporter.happened("smtp connections refused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.errors import GatewayError, MailboxBusy, MailboxUnavailable, Refused
+from gateway.errors import GatewayError, MailboxBusy, MailboxUnavailable, Refused, TemporarilyRefused
 from gateway.mail.model import Fetched, Handover, Listed, OutgoingMail
 
 
@@ -122,7 +122,7 @@ class MemoryMailboxSession:
 
 
 class MemoryTransport:
-    """Keeps what it is given in ``sent``. ``refused`` maps a recipient to the 5xx reply it gets.
+    """Keeps what it is given in ``sent``. ``refused`` maps a recipient to the 4xx or 5xx reply it gets.
 
     ``answer`` is called with each mail before it is taken and may raise what a host would make us raise;
     ``after_taking`` is called with each mail once it is in ``sent``: raising OutcomeUnknown there is the lost reply.
@@ -170,6 +170,9 @@ class MemoryTransportSession:
         refused = tuple((who, transport.refused[who]) for who in mail.recipients if who in transport.refused)
         if len(refused) == len(mail.recipients):
             who, reply = refused[0] if refused else ("nobody", "the mail has no recipient")
+            later = next((each for each in refused if each[1].startswith("4")), None)
+            if later is not None:
+                raise TemporarilyRefused(host=transport.host, recipient=later[0], reply=later[1])
             raise Refused(host=transport.host, recipient=who, reply=reply)
         transport.sent.append(mail)
         if transport.after_taking is not None:
