@@ -24,6 +24,7 @@ from gateway.flow.reporter import Reporter, Tally
 from gateway.ledger import database, tables
 from gateway.ledger.recording import Ledger
 from gateway.mail.memory import MemoryMailbox, MemoryTransport
+from gateway.mail.txt_records import no_dns
 from gateway.mail.verp import Tokens
 from gateway.settings import Settings, SmtpSettings
 from gateway.settings.model import Limits
@@ -115,6 +116,7 @@ class Stage:
         )
         self.ledger = Ledger(engine, lambda: self.now)
         self.limits = Limits()
+        self.records: dict[str, bytes] | None = None  # what the DNS holds; None: it does not answer
         self.mails = 0
 
     # ------------------------------------------------------------ acting
@@ -140,7 +142,12 @@ class Stage:
             clock=lambda: self.now,
             limits=self.limits,
             tokens=Tokens(lambda: b"the key of a stage"),
+            txt=self.txt,
         )
+
+    def txt(self, name: str) -> bytes | None:
+        """The DNS of this test."""
+        return no_dns(name) if self.records is None else self.records.get(name)
 
     def run(self) -> Summary:
         """One night."""
