@@ -18,9 +18,12 @@ from gateway.flow import envelope, reconcile
 from gateway.flow.before import Before
 from gateway.flow.bounced import bounced
 from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.confirmed import confirmed
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
+from gateway.flow.receipts import give
 from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
+from gateway.flow.secure import for_answers
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -51,6 +54,9 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
                     _act(context, recorder, known, _decide(known, entry), before)
         if case.letter is not None and case.letter.kind == "bounce":
             bounced(context, recorder, case)
+        elif case.letter is not None and case.letter.kind == "receipt":
+            confirmed(context, recorder, case)
+        give(context, recorder, case)
         _count(context, case)
 
 
@@ -202,6 +208,7 @@ def _answer(
             agreement=agreement.name if agreement else "",
             interchange_acks=acks,
             answers=exchange,
+            security=for_answers(partner, agreement),
             reply_to=letter.message_id if letter is not None and is_message_id(letter.message_id) else "",
         ),
     )

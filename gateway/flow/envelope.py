@@ -7,7 +7,7 @@ that carry it become durable together, or not at all.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select
@@ -15,14 +15,15 @@ from sqlalchemy import delete, select
 from gateway import x12
 from gateway.errors import ConfigurationFault
 from gateway.flow.context import Context
+from gateway.flow.secure import Sealed, seal
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.mail.compose import compose, message_id
+from gateway.mail.compose import message_id
 from gateway.mail.model import Attachment, Draft
 from gateway.x12.drafts import DraftGroup, DraftInterchange
 from gateway.x12.model import Header, Party, Separators
-from partners.model import MailSettings, Partner
+from partners.model import MailSettings, Partner, Security
 from partners.numbering import format_number, next_number
 
 
@@ -38,6 +39,7 @@ class Outbound:
     separators: Separators
     groups: tuple[DraftGroup, ...]
     mail: MailSettings
+    security: Security = field(default_factory=Security)
     kind: str = "document"  # or acknowledgment
     agreement: str = ""
     request_ta1: bool = False
@@ -67,11 +69,15 @@ def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
     numbered = number(recorder, outbound)
     sha256 = recorder.keep(numbered.data)
     mail = _mail(context, recorder.now, outbound, numbered, sha256)
-    raw = compose(mail)
-    message = _record_message(context, recorder, outbound, mail, raw)
-    exchange = _record_exchange(context, recorder, outbound, numbered, mail, sha256, message)
+    sealed = seal(context.keys, outbound.partner, outbound.security, mail, recorder.now)
+    message = _record_message(context, recorder, outbound, mail, sealed.raw)
+    exchange = _record_exchange(context, recorder, outbound, numbered, mail, sealed, sha256, message)
     _record_sets(recorder, outbound, numbered, exchange)
-    for kind, within in (("functional", outbound.expect_functional_within), ("TA1", outbound.expect_ta1_within)):
+    for kind, within in (
+        ("functional", outbound.expect_functional_within),
+        ("TA1", outbound.expect_ta1_within),
+        ("receipt", _receipt_within(outbound.security)),
+    ):
         if within is not None:
             recorder.put(tables.expectation, exchange=exchange, kind=kind, partner=outbound.partner.key, within=within)
     recorder.put(
@@ -85,6 +91,12 @@ def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
         recipients=json.dumps([*mail.to, *mail.cc]),
     )
     return exchange
+
+
+def _receipt_within(security: Security) -> int | None:
+    """How long the receipt is waited for, in ms; None where none is asked for, or nobody minds when it comes."""
+    within = security.receipt_within if security.receipt != "none" else None
+    return None if within is None else int(within.total_seconds() * 1000)
 
 
 def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
@@ -220,7 +232,14 @@ def _record_message(context: Context, recorder: Recorder, outbound: Outbound, ma
 
 
 def _record_exchange(
-    context: Context, recorder: Recorder, outbound: Outbound, numbered: Numbered, mail: Draft, sha256: str, message: int
+    context: Context,
+    recorder: Recorder,
+    outbound: Outbound,
+    numbered: Numbered,
+    mail: Draft,
+    sealed: Sealed,
+    sha256: str,
+    message: int,
 ) -> int:
     assert context.settings.smtp is not None
     header = numbered.header
@@ -257,6 +276,8 @@ def _record_exchange(
         segments=numbered.data.count(outbound.separators.segment.encode("latin-1")),
         answers=outbound.answers,
         idempotency_key=outbound.idempotency_key,
+        security=sealed.words,
+        mic=sealed.mic,
     )
     recorder.event(
         "submitted" if outbound.kind == "document" else "answered",
@@ -268,6 +289,17 @@ def _record_exchange(
         sha256=sha256,
         document=outbound.document,
     )
+    if sealed.words:
+        signed = recorder.keep(sealed.signed) if sealed.signed else ""
+        recorder.event(
+            "secured",
+            exchange=exchange,
+            message=message,
+            partner=outbound.partner.key,
+            words=sealed.words,
+            mic=sealed.mic,
+            signed=signed,
+        )
     return exchange
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import update
 
@@ -20,8 +21,10 @@ from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
 from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
+from gateway.flow.secure import check_answer
 from gateway.flow.strictness import inbound_policy
 from gateway.flow.unpack import examine, unpack
+from gateway.flow.unwrap import check_security, unwrap
 from gateway.ledger import tables
 from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
@@ -80,7 +83,7 @@ def prepare(context: Context, message: StoredMessage) -> Case:
     """Everything about a message that can be known without writing: its payloads, sender, findings. Never raises."""
     case = Case(message)
     try:
-        unpack(case, context.limits, _our_address(context))
+        unpack(case, context.limits, _our_address(context), partial(unwrap, context))
         if case.letter is not None and case.letter.kind == "letter":
             _judge(context, case)
     except MessageFault as fault:
@@ -109,6 +112,8 @@ def _judge(context: Context, case: Case) -> None:
         identify_interchange(interchange, case.partner, case.letter.from_address, context.directory)
         if interchange.fault is None:
             _extract_keys(interchange)
+        check_security(case, interchange)
+        check_answer(context, interchange)
 
 
 def _extract_keys(case: InterchangeCase) -> None:

@@ -186,7 +186,7 @@ def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: Gateway
 
 def doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> None:
     """Nobody can say whether the host took it; said so in the ledger, and resolved by policy or by a person."""
-    resend = mail.kind == "acknowledgment" or _policy(context, mail) == "resend"
+    resend = mail.kind != "document" or _policy(context, mail) == "resend"
     recorder.event(
         "in-doubt",
         exchange=mail.exchange,

@@ -104,12 +104,12 @@ def _interchange(
         carrier=carrier,
     )
     if relation != "duplicate":
-        _fulfil(recorder, exchange.id, "TA1")
+        fulfil(recorder, exchange.id, "TA1")
         if ta1.status is Status.REJECTED:
-            _fulfil(recorder, exchange.id, "functional")
+            fulfil(recorder, exchange.id, "functional")
             _conclude(context, recorder, exchange, Status.REJECTED)
         elif exchange.state not in _FINAL:
-            _handed_over(recorder, exchange)
+            handed_over(recorder, exchange)
             if not _awaits(recorder, exchange.id):
                 _conclude(context, recorder, exchange, ta1.status)
     return True
@@ -144,10 +144,10 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     matched = _sets(recorder, ack, group, exchange_id, carrier, relation)
     recorder.flush()
     exchange = recorder.connection.execute(select(tables.exchange).where(tables.exchange.c.id == exchange_id)).one()
-    _handed_over(recorder, exchange)
+    handed_over(recorder, exchange)
     verdict = _verdict(recorder, exchange_id)
     if verdict is not None:
-        _fulfil(recorder, exchange_id, "functional")
+        fulfil(recorder, exchange_id, "functional")
         _conclude(context, recorder, exchange, verdict)
     return matched
 
@@ -283,7 +283,7 @@ def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, car
     return False
 
 
-def _fulfil(recorder: Recorder, exchange: int, kind: str) -> None:
+def fulfil(recorder: Recorder, exchange: int, kind: str) -> None:
     """What was expected has come; late is remembered."""
     table = tables.expectation
     late = recorder.connection.execute(
@@ -297,11 +297,15 @@ def _fulfil(recorder: Recorder, exchange: int, kind: str) -> None:
 
 
 def _awaits(recorder: Recorder, exchange: int) -> bool:
+    """Whether more acknowledgments are awaited; a receipt says nothing of the EDI."""
     table = tables.expectation
-    return bool(recorder.connection.execute(select(table.c.kind).where(table.c.exchange == exchange).limit(1)).scalar())
+    wanted = select(table.c.kind).where(table.c.exchange == exchange, table.c.kind != "receipt").limit(1)
+    return bool(recorder.connection.execute(wanted).scalar())
 
 
-def _handed_over(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
+def handed_over(
+    recorder: Recorder, exchange: Row[*tuple[Any, ...]], reason: str = "the partner acknowledged it"
+) -> None:
     """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
     if exchange.state not in _UNDER_WAY:
         return
@@ -318,7 +322,7 @@ def _handed_over(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
         "resolved",
         exchange=exchange.id,
         partner=exchange.partner,
-        reason="the partner acknowledged it",
+        reason=reason,
         was=exchange.state,
     )
 

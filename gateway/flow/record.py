@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.errors import MessageFault
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
@@ -48,6 +48,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
     facts: dict[str, object] = {"state": state, "partner": case.partner.key if case.partner else ""}
     proof = case.proof
     facts |= {"proof": proof.kind if proof else "", "proof_detail": json.dumps(dict(proof.detail) if proof else {})}
+    facts["layers"] = json.dumps([asdict(each) for each in case.layers])
     if letter is not None:
         facts |= {
             "kind": letter.kind,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.errors import CertificateMissing
+from gateway.errors import AnswerNotSecured, CertificateMissing, ConfigurationFault
+from gateway.flow.case import InterchangeCase
+from gateway.flow.context import Context
 from gateway.flow.keyring import Keyring
 from gateway.mail.compose import entity, letter
 from gateway.mail.model import Draft
@@ -102,3 +104,18 @@ def for_answers(partner: Partner, agreement: Agreement | None) -> Security:
     """
     ours = next((each for each in partner.agreements if each.direction is Direction.OUT), agreement)
     return replace(ours.security, receipt="none") if ours is not None else NO_SECURITY
+
+
+def check_answer(context: Context, interchange: InterchangeCase) -> None:
+    """Sets the interchange's fault where the acknowledgment that it would get cannot be secured as agreed.
+
+    What we cannot acknowledge we do not accept: it waits in quarantine until a certificate or key is there.
+    """
+    partner = interchange.partner
+    if interchange.fault is not None or partner is None or interchange.only_acknowledges:
+        return
+    security = for_answers(partner, interchange.first_agreement)
+    try:
+        plans(context.keys, partner, security, context.clock())
+    except ConfigurationFault as fault:
+        interchange.fault = AnswerNotSecured(partner=partner.key, reason=str(fault))

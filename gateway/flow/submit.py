@@ -186,6 +186,7 @@ def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key:
         separators=_separators(agreement, version),
         groups=groups,
         mail=agreement.mail,
+        security=agreement.security,
         agreement=agreement.name,
         request_ta1=settings.request_ta1,
         expect_functional_within=None if policy.functional is FunctionalAck.NONE else within,

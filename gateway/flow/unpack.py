@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gateway import x12
@@ -24,14 +25,17 @@ _OTHER_FORMS = "its alternative forms carry different EDI"
 _TEXT = 2_000_000  # bytes of text that are compared with a file
 
 
-def unpack(case: Case, limits: Limits, sender: str = "") -> None:
+def unpack(case: Case, limits: Limits, sender: str = "", open_layers: Callable[[Case], None] | None = None) -> None:
     """Opens the letter and finds its payloads, any content type that carries an ISA.
 
     A mail without X12 is a fault, unless it is a bounce, a receipt or an auto-reply, which carry none. ``sender`` is
-    the address in our own mails: one of those may have come back to us.
+    the address in our own mails: one of those may have come back to us. ``open_layers`` takes S/MIME layers off the
+    letter, see ``gateway.flow.unwrap``.
     """
     try:
         case.letter = open_letter(case.message.raw, limits)
+        if open_layers is not None:
+            open_layers(case)
         if case.letter.kind == "letter":
             case.letter = _checked_for_loops(case.letter, sender)
             find_payloads(case, limits)

@@ -65,6 +65,14 @@ EVENT_KINDS: Mapping[str, str] = {
     "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
     "bounce-unmatched": "a bounce[ of {names}] that matches nothing that we sent[: {reason}]",
     "bounce-unproven": "a bounce[ of {recipient}] that does not carry our token, so nothing was changed[: {reason}]",
+    # S/MIME and receipts
+    "secured": "{words}[; its receipt is to state {mic}]",
+    "receipt": "receipt of the partner: {disposition}[/{modifier}][, signed by {signed_by}]"
+    "[, content confirmed: {mic_matches}][ ({relation})][: {reason}]",
+    "receipt-unproven": "a receipt that is not proved, and counts for nothing[: {reason}]",
+    "receipt-unmatched": "a receipt for[ {names},] which we never sent",
+    "receipt-given": "[{signed} ]receipt given to {to}: {disposition}[/{modifier}]",
+    "receipt-not-given": "asked for a receipt, but none was given[: {reason}]",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",

@@ -1,0 +1,294 @@
+"""Receipts (MDN, RFC 8098, RFC 3335) that we give: for a mail that asks for one, to the partner who sent it, once.
+
+A receipt says that a mail arrived whole, and opened: what its EDI is worth is for the TA1, 997 or 999. It goes to
+addresses of the partner only, so that nobody learns from us what became of a forged mail. No receipt is ever
+answered.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from gateway.errors import GatewayError, MessageFault, SecurityFault
+from gateway.flow.case import Case
+from gateway.flow.context import Context
+from gateway.flow.envelope import queue_again
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.mail.compose import is_message_id, letter, message_id
+from gateway.mail.model import Draft
+from gateway.mail.receipt_reader import request_in
+from gateway.mail.receipt_writer import ReceiptNote, receipt_entity
+from gateway.mail.receipts import FAILED, PROCESSED, UNEXPECTED, Mic, ReceiptRequest, digest_name
+from gateway.mail.smime.layers import Plan, mic, open_layers, secure
+from partners.model import Direction, Partner, Security
+
+DIGESTS = ("sha-256", "sha-384", "sha-512", "sha-224", "sha-1")  # in which we state integrity checks
+_SIGNING = ("sha-256", "sha-384", "sha-512")  # with which we sign
+KIND = "receipt"  # of the exchange that carries one
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A receipt that is to be given: to whom, what it says, and how."""
+
+    partner: Partner
+    to: str
+    note: ReceiptNote
+    security: Security
+    signed: bool
+    digest: str
+
+
+def give(context: Context, recorder: Recorder, case: Case) -> None:
+    """Queues the receipt that a mail asks for, if its partner is known and the agreement lets us.
+
+    The same mail again, under whatever headers, gets the stored receipt again.
+    """
+    try:
+        owed = _owed(context, case)
+    except GatewayError as fault:
+        _not_given(context, recorder, case, fault)
+        return
+    if owed is None:
+        return
+    earlier = _given_before(recorder, owed)
+    if earlier is not None:
+        if not _is_waiting(recorder, earlier):
+            queue_again(recorder, earlier, reason=f"message m{case.message.id} is the same mail again")
+        return
+    try:
+        entity, fingerprint = _written(context, owed, recorder.now)
+    except GatewayError as fault:
+        _not_given(context, recorder, case, fault)
+        return
+    _queue(context, recorder, case, owed, entity, fingerprint)
+
+
+def _owed(context: Context, case: Case) -> _Owed | None:
+    """What the mail is owed; None where it asks for nothing, or nobody may know of it."""
+    partner = _asker(context, case)
+    if partner is None or case.letter is None or not is_message_id(case.letter.message_id):
+        return None
+    security = _agreed(case, partner)
+    request = request_in(case.message.raw, context.limits) if security is not None else None
+    smtp = context.settings.smtp
+    if security is None or request is None or smtp is None:
+        return None
+    known = {each.lower() for each in partner.addresses}
+    to = next((each for each in request.to if each.lower() in known), "")
+    if not to:
+        raise MessageFault(reason="the receipt is to go to an address that is not the partner's")
+    digest = request.digest(DIGESTS) or "sha-256"
+    note = _note(context, case, request, digest, smtp.sender)
+    return _Owed(partner, to, note, security, request.signed and security.receipt == "signed", digest)
+
+
+def _asker(context: Context, case: Case) -> Partner | None:
+    """The active partner whose address the mail bears; None for who gets no answer whatever happens."""
+    letter_ = case.letter
+    if letter_ is None or letter_.kind != "letter" or letter_.sender_problem or letter_.loop:
+        return None
+    if case.fault is not None and not case.fault.permanent:
+        return None  # it is tried again, and answered then
+    partner = context.directory.by_address(letter_.from_address)
+    return partner if partner is not None and partner.status in {"testing", "live"} else None
+
+
+def _agreed(case: Case, partner: Partner) -> Security | None:
+    """The agreement that lets us give receipts: of a document in the mail, or any where nothing opened."""
+    carried = [each for _, interchange in case.interchanges for each in interchange.agreements.values()]
+    inbound = [each for each in partner.agreements if each.direction is Direction.IN]
+    return next((each.security for each in carried or inbound if each.security.receipt != "none"), None)
+
+
+def _note(context: Context, case: Case, request: ReceiptRequest, digest: str, ours: str) -> ReceiptNote:
+    assert case.letter is not None
+    refusal = request.refusal(DIGESTS)
+    problem = _problem(case)
+    modifier, reason = ("failure", refusal) if refusal else ("error", problem) if problem else ("", "")
+    words = "It arrived whole and was opened." if not modifier else f"It could not be taken: {reason}."
+    return ReceiptNote(
+        original_message_id=case.letter.message_id,
+        recipient=ours,
+        reporting_ua=f"{context.settings.domain}; EDI gateway",
+        text=f"This is a receipt for your mail {case.letter.message_id}.\n{words}\n",
+        disposition=FAILED if refusal else PROCESSED,
+        modifier=modifier,
+        reason=reason,
+        mic=None if refusal else _mic(context, case, digest),
+    )
+
+
+def _problem(case: Case) -> str:
+    """What goes after ``processed/error:``; "" where the mail arrived whole, opened and proved what it should."""
+    inside = (each.fault for _, each in case.interchanges if isinstance(each.fault, SecurityFault))
+    fault = case.fault or next(inside, None)
+    if fault is None:
+        return ""
+    return fault.disposition if isinstance(fault, SecurityFault) else UNEXPECTED
+
+
+def _mic(context: Context, case: Case, digest: str) -> Mic | None:
+    """The integrity check over what the request is about (RFC 3335 section 2.3); None where nothing opened."""
+    opened = case.opened
+    if opened is None and case.secured:
+        return None
+    if opened is None:
+        opened = open_layers(case.message.raw[:], limits=context.limits, at=case.message.at / 1000)
+    return Mic(mic(opened.covered, digest_name(digest)), digest)
+
+
+def _given_before(recorder: Recorder, owed: _Owed) -> int | None:
+    """The exchange of a receipt that said the same of the same mail."""
+    r, x = tables.receipt, tables.exchange
+    recorder.flush()
+    return recorder.connection.execute(
+        select(r.c.exchange)
+        .join(x, x.c.id == r.c.exchange)
+        .where(
+            r.c.direction == "out",
+            x.c.partner == owed.partner.key,
+            r.c.original_message_id == owed.note.original_message_id,
+            r.c.disposition == owed.note.disposition,
+            r.c.modifier == _modifier(owed.note),
+            r.c.mic == str(owed.note.mic or ""),
+        )
+        .order_by(r.c.id.desc())
+        .limit(1)
+    ).scalar()
+
+
+def _is_waiting(recorder: Recorder, exchange: int) -> bool:
+    table = tables.outgoing
+    return recorder.connection.execute(select(table.c.exchange).where(table.c.exchange == exchange)).first() is not None
+
+
+def _written(context: Context, owed: _Owed, now: int) -> tuple[bytes, str]:
+    """The receipt's entity, signed where that was asked for and agreed, and the fingerprint of what signed it."""
+    plain = receipt_entity(owed.note)
+    if not owed.signed:
+        return plain, ""
+    key = context.keys.signing(now, owed.security.key)
+    chosen = digest_name(owed.digest)
+    plan = Plan(sign_with=context.keys.pair(key), digest=chosen if chosen in _SIGNING else _SIGNING[0], at=now / 1000)
+    return secure(plain, plan).entity, key.fingerprint
+
+
+def _modifier(note: ReceiptNote) -> str:
+    return f"{note.modifier}: {note.reason}" if note.modifier else ""
+
+
+def _queue(context: Context, recorder: Recorder, case: Case, owed: _Owed, entity: bytes, fingerprint: str) -> None:
+    """The receipt as an exchange of its own: the way of every mail of ours, with its attempts, proofs and bounces."""
+    smtp = context.settings.smtp
+    assert smtp is not None
+    original = owed.note.original_message_id
+    draft = Draft(
+        sender=smtp.sender,
+        sender_name=smtp.sender_name,
+        to=(owed.to,),
+        subject=f"Receipt for {original}",
+        message_id=message_id(context.settings.domain, f"receipt {owed.partner.key} {original} {case.message.id}"),
+        body="",
+        in_reply_to=original,
+        references=(original,),
+        date=recorder.now / 1000,
+    )
+    raw = letter(draft, entity)
+    message = _record_message(context, recorder, owed, draft, raw)
+    exchange = _record_exchange(context, recorder, owed, draft, entity, message, signed=bool(fingerprint))
+    recorder.add(
+        tables.receipt,
+        at=recorder.now,
+        direction="out",
+        message=message,
+        exchange=exchange,
+        original=case.message.id,
+        original_message_id=original,
+        disposition=owed.note.disposition,
+        modifier=_modifier(owed.note),
+        mic=str(owed.note.mic or ""),
+        signed_by=fingerprint,
+        relation="matched",
+    )
+    recorder.event(
+        "receipt-given",
+        exchange=exchange,
+        message=case.message.id,
+        partner=owed.partner.key,
+        to=owed.to,
+        disposition=owed.note.disposition,
+        modifier=_modifier(owed.note),
+        signed="signed" if fingerprint else "",
+    )
+    recorder.put(
+        tables.outgoing,
+        exchange=exchange,
+        message=message,
+        partner=owed.partner.key,
+        state="ready",
+        next_at=recorder.now,
+        envelope_sender=smtp.sender,
+        recipients=json.dumps([owed.to]),
+    )
+    context.reporter.happened("receipts given")
+
+
+def _record_message(context: Context, recorder: Recorder, owed: _Owed, draft: Draft, raw: bytes) -> int:
+    smtp = context.settings.smtp
+    assert smtp is not None
+    return recorder.add(
+        tables.message,
+        at=recorder.now,
+        direction="out",
+        state=MessageState.QUEUED,
+        kind=KIND,
+        host=smtp.host,
+        user=smtp.user,
+        sha256=recorder.keep(raw),
+        size=len(raw),
+        message_id=draft.message_id,
+        in_reply_to=draft.in_reply_to,
+        subject=draft.subject,
+        from_address=draft.sender,
+        to_addresses=json.dumps(draft.to),
+        partner=owed.partner.key,
+    )
+
+
+def _record_exchange(
+    context: Context, recorder: Recorder, owed: _Owed, draft: Draft, entity: bytes, message: int, *, signed: bool
+) -> int:
+    smtp = context.settings.smtp
+    assert smtp is not None
+    return recorder.add(
+        tables.exchange,
+        at=recorder.now,
+        updated_at=recorder.now,
+        direction="out",
+        kind=KIND,
+        state=ExchangeState.READY,
+        partner=owed.partner.key,
+        message=message,
+        from_address=draft.sender,
+        host=smtp.host,
+        message_id=draft.message_id,
+        subject=draft.subject,
+        to_addresses=json.dumps(draft.to),
+        user=smtp.user,
+        types="MDN",
+        sha256=recorder.keep(entity),
+        size=len(entity),
+        security=f"signed {digest_name(owed.digest)}" if signed else "",
+    )
+
+
+def _not_given(context: Context, recorder: Recorder, case: Case, fault: GatewayError) -> None:
+    """It was asked for and cannot be given: nothing of the mail itself depends on that."""
+    recorder.event("receipt-not-given", message=case.message.id, code=fault.code, reason=str(fault))
+    context.reporter.trouble(fault, f"message m{case.message.id}")
