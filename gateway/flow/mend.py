@@ -24,6 +24,7 @@ _QUOTED = re.compile(rb"(?m)^[ \t]*[>|]")
 _MANGLED = re.compile(rb"\xc2\xa0|\xe2\x80[\x98-\x9d\xa6]|\xe2\x80\x93")  # in UTF-8
 _MANGLED_WINDOWS = re.compile(rb"[\xa0\x91-\x94\x85\x96]")  # in windows-1252
 _ISA = re.compile(rb"(?:\A|\n|\xbf) ?ISA[^A-Za-z0-9\s]")
+_ISA_BEGINS = re.compile(rb"ISA([^A-Za-z0-9\s])\d\d\1")
 _TRIES = 20
 _BLANKS_AFTER = b"[ \t]+(?=\r?\n)"
 _BOM = b"\xef\xbb\xbf"
@@ -50,7 +51,7 @@ def mend(part: Part) -> Mended:
     """
     data, done = _decoded(part)
     at = x12.sniff(data)
-    at = _torn_isa(data) if at < 0 else at
+    at = _torn_isa(part, data) if at < 0 else at
     if at < 0:
         return Mended(data, at)
     if part.content_type == "text/html":
@@ -79,12 +80,12 @@ def _decoded(part: Part) -> tuple[bytes, tuple[str, ...]]:
         found = repairs.base64_with_junk(part.encoded) if part.encoding == "base64" else None
         if found is None or not is_intact(found):
             raise _damage(part, part.damage)
-        return found, ("foreign characters in its base64 left out; what remains is a whole interchange",)
+        return found, ("foreign characters in its base64 left out, or its end filled up: it is a whole interchange",)
     data = part.data
+    soft = repairs.undeclared_quoted_printable(data) if b"=" in data else None
+    if soft is not None and not is_intact(data) and is_intact(soft):
+        return soft, ("quoted-printable undone, though the part does not declare it",)
     if x12.sniff(data) >= 0:
-        soft = repairs.undeclared_quoted_printable(data) if b"=" in data else None
-        if soft is not None and not is_intact(data) and is_intact(soft):
-            return soft, ("quoted-printable undone, though the part does not declare it",)
         return data, ()
     wide = repairs.utf16(data)
     if wide is not None:
@@ -147,12 +148,28 @@ def _proposals(part: Part, data: bytes, at: int) -> list[tuple[str, bytes | None
     ]
 
 
-def _torn_isa(data: bytes) -> int:
-    """Where a line begins with an ISA that line ends tore beyond recognition; -1 where none does."""
-    for found in islice(_ISA.finditer(data), _TRIES):
-        if _terminator_across_lines(data, found.end() - 4):
-            return found.end() - 4
+def _torn_isa(part: Part, data: bytes) -> int:
+    """Where a line begins with an ISA that its line ends tore beyond recognition; -1 where none does.
+
+    Raises:
+        ContentDamaged: it is text, and its ISA cannot be put together again.
+    """
+    found = [match.end() - 4 for match in islice(_ISA.finditer(data), _TRIES)]
+    for at in found:
+        if _terminator_across_lines(data, at):
+            return at
+    if found and _is_body(part):
+        flowed = repairs.unflowed(data, dict(part.parameters))
+        if flowed is not None and x12.sniff(flowed) >= 0:
+            return found[0]
+        if any(_ISA_BEGINS.match(data, at) for at in found):
+            raise _damage(part, "its ISA is damaged beyond recognition, as by blanks or line ends that were changed")
     return -1
+
+
+def _is_body(part: Part) -> bool:
+    """Words that somebody wrote into the mail, not a file."""
+    return part.content_type in WORDS and not part.file_name and not part.origin
 
 
 def _terminator_across_lines(data: bytes, at: int) -> bytes:
@@ -197,7 +214,7 @@ def _check_text(part: Part, data: bytes, at: int) -> None:
     head = data[at : at + _OPENING]
     if b"\xa0" in head:
         raise _damage(part, "non-breaking spaces stand where its ISA has blanks")
-    if part.file_name or part.origin or part.content_type not in WORDS:
+    if not _is_body(part):
         return
     line = data.rfind(b"\n", 0, at) + 1
     if _QUOTED.match(data[line:at] + b" "):

@@ -111,11 +111,9 @@ def _open(search: _Search, part: Part) -> None:
 
 def _look(search: _Search, part: Part) -> None:
     try:
-        if part.damage and not _may_be_edi(part):
-            return
         mended = mend(part)
     except ContentDamaged as fault:
-        if _may_be_edi(part) or x12.sniff(part.data) >= 0:
+        if not part.damage or _may_be_edi(part):
             search.damaged.append((fault, part))
         return
     if mended.at < 0:
@@ -162,7 +160,7 @@ def _may_be_edi(part: Part) -> bool:
     """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
     if part.content_type.startswith(_DECORATION):
         return False
-    return part.content_type not in WORDS or bool(part.file_name) or x12.sniff(part.data) >= 0
+    return part.content_type not in WORDS or bool(part.file_name) or b"ISA" in part.data
 
 
 def _not_x12(part: Part) -> MessageFault | None:

@@ -83,7 +83,12 @@ def _domain(text: str) -> str | None:
     text = text.removesuffix(".").lower()
     if not text.isascii():
         try:
-            text = text.encode("idna").decode("ascii").lower()
+            ascii_form = text.encode("idna").decode("ascii").lower()
+            # What does not come back as it was written would be another domain for other software: full-width
+            # letters, a sharp s, invisible joiners (IDNA 2003 and 2008 differ there).
+            if ascii_form.encode("ascii").decode("idna") != text:
+                return None
         except UnicodeError:
             return None
+        text = ascii_form
     return text if _DOMAIN.fullmatch(text) else None

@@ -47,22 +47,15 @@ def base64_with_junk(encoded: bytes) -> bytes | None:
     """
     lines = [each.strip() for each in _LINE_END.split(encoded.strip())]
     if len(lines) == 1:
-        return _decoded(lines[0])
+        return _decoded(lines[0])  # one line alone cannot show what is missing from it
     clean = [each.translate(None, _NOT_BASE64) for each in lines]
     width = len(clean[0])
-    if width == 0 or width % 4:
+    full = next((n for n, each in enumerate(clean) if len(each) != width or b"=" in each), len(clean))
+    tail = lines[full:]
+    last = tail.pop(0) if tail and len(tail[0]) <= width and _BASE64_LINE.fullmatch(tail[0]) else b""
+    if not full or width % 4 or any(len(each) >= width and _BASE64_LINE.fullmatch(each) for each in tail):
         return None
-    last = next((n for n, each in enumerate(clean) if len(each) != width or b"=" in each), len(clean) - 1)
-    rest = lines[last + 1 :]
-    if len(clean[last]) > width or any(len(each) >= width and _BASE64_LINE.fullmatch(each) for each in rest):
-        return None
-    if last == 0 and lines[0] != clean[0]:
-        return None  # one line alone cannot show what is missing from it
-    if len(clean[last]) < width and lines[last] != clean[last]:
-        if _BASE64_LINE.fullmatch(lines[last]) is None and last and len(clean[last - 1]) == width:
-            return _decoded(b"".join(clean[:last]))  # the words begin right after a full line
-        return None
-    return _decoded(b"".join(clean[: last + 1]))
+    return _decoded(b"".join(clean[:full]) + last)
 
 
 def undeclared_base64(data: bytes) -> bytes | None:
