@@ -15,6 +15,7 @@ from gateway.mail.wire import ConnectionLostError, Endpoint, Wire, has_line_end,
 
 _LINE = 1_000_000  # bytes of one line of an answer
 _ANSWERS = 64_000_000  # bytes of all answers to one command, message texts apart
+_EACH = 64  # … with so many for each answer on top: a small one costs time too
 _PIECES = 1_000  # literals in one answer
 _PACE = 200  # bytes a second at which a command must be answered at least, once it has taken long
 _STATUS = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
@@ -130,17 +131,17 @@ class ImapConnection:
             raise ConnectionLostError(f"{command.partition(' ')[0]} was answered {self.said(last)}")
         return before
 
-    def answers(self, tag: str, most: int = _ANSWERS, others: Collection[str] = ()) -> Iterator[Answer]:
-        """The answers up to the tagged one, which comes last; at most ``most`` bytes of them.
+    def answers(self, tag: str, most: int = 0, others: Collection[str] = ()) -> Iterator[Answer]:
+        """The answers up to the tagged one, which comes last; at most ``most`` bytes of them (64 MB by default).
 
         Commands with the tags ``others`` run too, and may be answered first.
         """
-        began, size = time.monotonic(), 0
+        began, size, count = time.monotonic(), 0, 0
         while True:
             answer = self.answer()
-            size += answer.size + 10
+            size, count = size + answer.size + 10, count + 1
             elapsed = time.monotonic() - began
-            if size > most or (elapsed > self._patience and size < _PACE * elapsed):
+            if size + _EACH * count > (most or _ANSWERS) or (elapsed > self._patience and size < _PACE * elapsed):
                 raise ConnectionLostError(f"an answer without end: {size} bytes in {elapsed:.0f} seconds")
             if answer.tag not in {"*", tag} and answer.tag not in others:
                 raise ConnectionLostError(f"an answer to what was not asked: {self.said(answer)}")
