@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.jobs import schedule
 from gateway.jobs.schedule import Pacer, next_run
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -70,3 +71,42 @@ def test_runs_come_at_once_then_after_the_interval_until_stopped(pacer):
             pacer.stop()
     assert len(moments) == 3
     assert moments[1] - moments[0] >= timedelta(milliseconds=20)
+
+
+def test_a_call_shortens_the_wait_so_far_that_a_burst_is_taken_together(pacer, monkeypatch):
+    monkeypatch.setattr(schedule, "CALM", 0.1)
+    timers = [threading.Timer(delay, pacer.call) for delay in (0.05, 0.06, 0.07)]
+    for timer in timers:
+        timer.start()
+    began = time.monotonic()
+    assert pacer.wait(30)
+    assert 0.1 <= time.monotonic() - began < 5
+    for timer in timers:
+        timer.join()
+
+
+def test_a_call_during_a_batch_shortens_the_next_wait_only(pacer, monkeypatch):
+    monkeypatch.setattr(schedule, "CALM", 0.02)
+    pacer.call()
+    assert pacer.wait(30)
+    began = time.monotonic()
+    assert pacer.wait(0.2)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_call_never_makes_a_wait_longer(pacer, monkeypatch):
+    monkeypatch.setattr(schedule, "CALM", 30)
+    pacer.call()
+    began = time.monotonic()
+    assert pacer.wait(0.05)
+    assert time.monotonic() - began < 5
+
+
+def test_a_call_does_not_keep_us_from_stopping(pacer):
+    pacer.call()
+    timer = threading.Timer(0.05, pacer.stop)
+    timer.start()
+    began = time.monotonic()
+    assert not pacer.wait(30)
+    assert time.monotonic() - began < 0.9
+    timer.join()
