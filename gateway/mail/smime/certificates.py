@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import warnings
@@ -14,15 +15,18 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.errors import CertificateUnreadable, CertificateUnusable, GatewayError
+from gateway.errors import CertificateUnreadable, CertificateUnusable, GatewayError, SecurityFault
+from gateway.mail.smime.reading import read_kind, read_signed
 
 LARGEST_FILE = 1_000_000  # bytes; a bundle of a few hundred certificates
 MOST_CERTIFICATES = 200
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]{1,200000}-----END \1-----")
-_CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
+_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
+_PKCS7_LABELS = frozenset({b"PKCS7", b"CMS"})
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # its object identifier, in DER
 _KEY_USAGES = {
     "digital_signature": "digital signature",
     "content_commitment": "non-repudiation",
@@ -108,7 +112,7 @@ def read_certificates(data: bytes, password: str = "", name: str = "the file") -
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except CertificateUnusable as problem:
+    except (CertificateUnusable, SecurityFault) as problem:
         raise CertificateUnreadable(name=name, reason=problem.details["reason"]) from problem
     except GatewayError:
         raise
@@ -123,16 +127,32 @@ def _first_line(problem: BaseException) -> str:
 def _from_pem(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
     certificates: list[bytes] = []
     key: bytes | None = None
-    for match in _PEM.finditer(data):
-        if match[1] in _CERTIFICATE_LABELS:
-            certificates.append(_der_of(x509.load_pem_x509_certificate(match[0])))
-        elif match[1] in {b"PKCS7", b"CMS"}:
-            certificates += map(_der_of, pkcs7.load_pem_pkcs7_certificates(match[0].replace(b"CMS", b"PKCS7")))
-        elif match[1].endswith(b"PRIVATE KEY"):
-            encrypted = b"ENCRYPTED" in match[0][:200]
-            secret = serialization.load_pem_private_key(match[0], password.encode() if encrypted else None)
+    for label, block in _pem_blocks(data):
+        if label in _CERTIFICATE_LABELS:
+            certificates.append(_der_of(x509.load_pem_x509_certificate(block)))
+        elif label in _PKCS7_LABELS:
+            certificates += _from_pkcs7(base64.b64decode(b"".join(block.splitlines()[1:-1]), validate=True))
+        elif label.endswith(b"PRIVATE KEY"):
+            encrypted = b"ENCRYPTED" in block[:200]
+            secret = serialization.load_pem_private_key(block, password.encode() if encrypted else None)
             key = _pkcs8(secret)
     return certificates, key
+
+
+def _pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(label, block with its first and last line), in order."""
+    at = 0
+    while (found := _PEM_BEGIN.search(data, at)) is not None:
+        end = b"-----END " + found[1] + b"-----"
+        at = data.find(end, found.end())
+        if at < 0:
+            return
+        at += len(end)
+        yield found[1], data[found.start() : at]
+
+
+def _from_pkcs7(data: bytes) -> tuple[bytes, ...]:
+    return read_signed(read_kind(data)[1]).certificates
 
 
 def _from_der(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
@@ -141,8 +161,8 @@ def _from_der(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
         return [_der_of(x509.load_der_x509_certificate(data))], None
     except ValueError:
         pass
-    if b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in data[:40]:  # the OID of signed-data
-        return [_der_of(each) for each in pkcs7.load_der_pkcs7_certificates(data)], None
+    if _SIGNED_DATA in data[:40]:
+        return list(_from_pkcs7(data)), None
     secret, own, others = pkcs12.load_key_and_certificates(data, password.encode() if password else None)
     certificates = [*([own] if own is not None else []), *others]
     return [_der_of(each) for each in certificates], None if secret is None else _pkcs8(secret)

@@ -162,6 +162,12 @@ def may_vouch(der: bytes, signing_time: float | None, trust: Trust) -> None:
     _strong_enough(certificate, weak=trust.weak)
 
 
+def is_short(der: bytes) -> bool:
+    """Whether a certificate's key is shorter than new ones may be."""
+    key = load(der).public_key()
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS
+
+
 def own_purpose(certificate: x509.Certificate, use: str, at: float) -> None:
     """Whether a certificate is fit to ``sign`` with or to ``encrypt`` for, at a time where one is given.
 

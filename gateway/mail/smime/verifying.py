@@ -13,7 +13,7 @@ from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import EC_SIGNATURES, RSA_PSS, RSA_SIGNATURES, Digest, digest_by_oid
 from gateway.mail.smime.certificates import fingerprint, load
 from gateway.mail.smime.reading import Signed, Signer, looks_like_attributes, read_signed
-from gateway.mail.smime.trust import Trust, candidates, may_vouch
+from gateway.mail.smime.trust import Trust, candidates, is_short, may_vouch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ def verify(der: bytes, detached: bytes | None, trust: Trust) -> Verified:
                 except SecurityFault as refused:
                     problem = problem or refused
                 else:
+                    weak = weak or is_short(certificate)
                     return Verified(covered, certificate, digest.name, weak, signed.certificates)
         except SecurityFault as refused:
             problem = problem or refused

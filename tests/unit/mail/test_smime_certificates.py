@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders.ber import streamed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
@@ -48,6 +49,8 @@ def test_pkcs7_bundles_are_read(encoding):
     bundle = [pair("acme").certificate, pair("us").certificate]
     data = pkcs7.serialize_certificates([load(each) for each in bundle], encoding)
     assert set(read_certificates(data).certificates) == set(bundle)
+    if encoding is serialization.Encoding.DER:
+        assert set(read_certificates(streamed(data)).certificates) == set(bundle)
 
 
 def test_pkcs12_gives_the_key_with_its_certificate_first():
@@ -61,6 +64,14 @@ def test_pkcs12_gives_the_key_with_its_certificate_first():
     assert found == FileContents((given.certificate, root.certificate), given)
     with pytest.raises(CertificateUnreadable):
         read_certificates(data, "wrong")
+
+
+def test_a_traditional_encrypted_key_is_read():
+    given = pair("acme")
+    key = load_key(given.key).private_bytes(
+        ENCODINGS[0], serialization.PrivateFormat.TraditionalOpenSSL, serialization.BestAvailableEncryption(b"word")
+    )
+    assert read_certificates(key + pem(given.certificate), "word").key_pair == given
 
 
 @pytest.mark.parametrize("password", [b"", b"word"])
