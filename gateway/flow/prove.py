@@ -127,5 +127,5 @@ def try_again(context: Context) -> None:
         return
     with context.ledger.transaction() as recorder:
         for each in messages:
-            recorder.change(tables.message, each, state=MessageState.STORED, attempts=0)
+            recorder.change(tables.message, each, state=MessageState.STORED, attempts=1)
             recorder.event("released", message=each, reason="the DNS is asked again who sent it")

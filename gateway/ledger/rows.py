@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.ledger.moments import iso
 
-_MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at")
+_MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class ExchangeRow:
     proof_detail: tuple[tuple[str, str], ...]
     security: str
     mic: str
+    due_at: int | None  # when its acknowledgment was last expected
 
     @property
     def cursor(self) -> tuple[int, int]:
