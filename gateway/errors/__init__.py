@@ -12,11 +12,12 @@ that ends with it::
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
+    │   ├── NotAuthorized
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
-    │   ├── TokenRefused, TokenUnavailable, NotAuthorized, TokenNotTaken
+    │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
     │   └── HomeInUse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors.hosts import LoginRefused, Unavailable
+from gateway.errors.setup import ConfigurationFault
 
 
 class TokenRefused(Unavailable):
@@ -20,12 +21,10 @@ class TokenUnavailable(Unavailable):
     sentence = "{host}, which gives the access tokens of [oauth.{name}], does not answer as it should: {reason}"
 
 
-class NotAuthorized(Unavailable):
+class NotAuthorized(ConfigurationFault):
     code = "oauth.not-authorized"
     sentence = "Nobody has yet allowed the gateway to use the account of [oauth.{name}]."
     advice = "Run `gateway mailbox authorize {name}` and follow it; docs/oauth.md tells each step."
-    permanent = True
-    exit_code = 78
 
 
 class TokenNotTaken(LoginRefused):

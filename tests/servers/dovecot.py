@@ -38,12 +38,13 @@ ssl_cert = <{home}/tls/server.pem
 ssl_key = <{home}/tls/server.key
 ssl_min_protocol = TLSv1.2
 disable_plaintext_auth = yes
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 first_valid_uid = 1
 mail_location = maildir:{home}/mail/%u
 mail_fsync = optimized
 mail_max_userip_connections = 50
+{more}
 # Any name at all is an account, so that each test has one of its own.
 passdb {{
   driver = static
@@ -166,14 +167,14 @@ def dovecot():
 
 
 @contextmanager
-def running():
-    """Dovecot while the block runs; benchmarks use it without pytest."""
+def running(mechanisms="plain login", more=""):
+    """Dovecot while the block runs; benchmarks use it without pytest. ``more`` goes into its configuration."""
     program = need.program("dovecot")
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     # UNIX socket paths are limited to about 100 bytes: pytest's own directories are too deep.
     home = Path(tempfile.mkdtemp(prefix="dc", dir="/tmp"))
     try:
-        server = _configure(home, user)
+        server = _configure(home, user, mechanisms, more)
         process = subprocess.Popen(
             need.as_user(user, [program, "-F", "-c", str(home / "dovecot.conf")]),
             stdout=subprocess.DEVNULL,
@@ -190,7 +191,7 @@ def running():
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _configure(home: Path, user: str) -> Dovecot:
+def _configure(home: Path, user: str, mechanisms: str, more: str) -> Dovecot:
     tls = certificates.make(home / "tls")
     for folder in ("run", "log", "mail"):
         (home / folder).mkdir()
@@ -208,7 +209,7 @@ def _configure(home: Path, user: str) -> Dovecot:
     values = {
         "home": home, "user": user, "group": group, "password": _PASSWORD, "pop3_port": server.pop3_port,
         "pop3s_port": server.pop3s_port, "imap_port": server.imap_port, "imaps_port": server.imaps_port,
-        "lmtp_port": server.lmtp_port,
+        "lmtp_port": server.lmtp_port, "mechanisms": mechanisms, "more": more,
     }  # fmt: skip
     (home / "dovecot.conf").write_text(_CONFIG.format(**values))
     if os.geteuid() == 0:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,12 +96,19 @@ class Postfix:
 @pytest.fixture(scope="session")
 def postfix(dovecot):
     """Postfix in front of Dovecot, for the whole test run."""
+    with running(dovecot.lmtp_port) as server:
+        yield server
+
+
+@contextmanager
+def running(lmtp_port: int, more: str = ""):
+    """Postfix while the block runs; ``more`` goes into its main.cf."""
     program = need.program("postfix")
     if os.geteuid() != 0:
         need.absent("Postfix starts only as root")
     home = Path(tempfile.mkdtemp(prefix="pf", dir="/tmp"))
     try:
-        server = _configure(home, dovecot.lmtp_port, Path(program).parent)
+        server = _configure(home, lmtp_port, Path(program).parent, more)
         with (home / "log" / "output.log").open("wb") as output:
             process = subprocess.Popen(
                 [program, "-c", str(home / "etc"), "start-fg"],
@@ -123,7 +131,7 @@ def postfix(dovecot):
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _configure(home: Path, lmtp_port: int, commands: Path) -> Postfix:
+def _configure(home: Path, lmtp_port: int, commands: Path, more: str) -> Postfix:
     home.chmod(0o755)
     for folder in ("etc", "queue", "data", "log"):
         (home / folder).mkdir()
@@ -132,7 +140,7 @@ def _configure(home: Path, lmtp_port: int, commands: Path) -> Postfix:
     server = Postfix("127.0.0.1", need.free_port(), tls.ca_file, home)
     daemons = next((each for each in ("/usr/lib/postfix/sbin", "/usr/libexec/postfix") if Path(each).is_dir()), "")
     values = {"home": home, "lmtp_port": lmtp_port, "commands": commands, "daemons": daemons, "port": server.port}
-    (home / "etc" / "main.cf").write_text(_MAIN.format(**values))
+    (home / "etc" / "main.cf").write_text(_MAIN.format(**values) + more)
     (home / "etc" / "master.cf").write_text(_MASTER.format(**values))
     (home / "recipients").write_text("/@example\\.test$/ OK\n")
     (home / "access").write_text("/^reject/ REJECT no such user\n/^grey/ 451 4.7.1 greylisted\n")

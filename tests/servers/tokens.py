@@ -38,6 +38,7 @@ class Provider:
     headers: list = field(default_factory=list)
     answers: deque = field(default_factory=deque)  # (status, fields or bytes, headers)
     tokens: dict = field(default_factory=dict)  # token → (user, until)
+    uses: int | None = None  # how often a token is found good before it ends
     revoked: set = field(default_factory=set)
     introspected: list = field(default_factory=list)
 
@@ -92,7 +93,9 @@ class Provider:
         """What Dovecot is told of a token."""
         self.introspected.append(token)
         user, until = self.tokens.get(token, ("", 0.0))
-        return {"active": bool(user) and until > time.time() and token not in self.revoked, "username": user}
+        worn = self.uses is not None and self.introspected.count(token) > self.uses
+        active = bool(user) and until > time.time() and token not in self.revoked and not worn
+        return {"active": active, "username": user}
 
 
 class _Handler(BaseHTTPRequestHandler):

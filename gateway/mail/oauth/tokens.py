@@ -109,9 +109,8 @@ class TokenSource:
             return self._client.refreshed(again.refresh)
 
     def _keep(self, given: Permission) -> None:
-        client = self._client.client
         kept = {"access": given.access, "expires_at": given.expires_at, "refresh": given.refresh}
-        self._vault.save(json.dumps({**kept, "client": client.client_id, "scope": client.scope}))
+        self._vault.save(json.dumps(kept | self._asker))
         self._held = given
 
     def _kept(self) -> Permission | None:
@@ -121,9 +120,16 @@ class TokenSource:
         try:
             found = json.loads(text)
             kept = Permission(str(found["access"]), float(found["expires_at"]), str(found["refresh"]))
-            client, scope = found["client"], found["scope"]
+            asker = {key: found[key] for key in self._asker}
         except (ValueError, TypeError, KeyError):
             return None
-        if client != self._client.client.client_id:
-            return None  # another application's
-        return kept if scope == self._client.client.scope else Permission("", 0.0, kept.refresh)
+        if asker == self._asker:
+            return kept
+        # A person's permission outlives a change of scope; what another application was given is not ours.
+        return Permission("", 0.0, kept.refresh) if asker["client"] == self._asker["client"] else None
+
+    @property
+    def _asker(self) -> dict[str, str]:
+        """For whom and what a token was given; where the settings have changed it is not used."""
+        client = self._client.client
+        return {"client": client.client_id, "grant": client.grant, "scope": client.scope, "subject": client.subject}

@@ -66,6 +66,7 @@ def source(provider, clock, vault=None, **changes):
 
 def authorized(provider, **changes):
     kept = {"access": "", "expires_at": 0, "refresh": provider.refresh, "client": CLIENT, "scope": "mail"}
+    kept |= {"grant": "refresh-token", "subject": ""}
     return Kept(json.dumps(kept | changes))
 
 
@@ -99,7 +100,7 @@ def test_a_kept_token_is_used_by_the_next_process(provider, clock):
     assert len(provider.asked) == 1
 
 
-@pytest.mark.parametrize("change", [{"client_id": "another"}, {"scope": "other"}])
+@pytest.mark.parametrize("change", [{"client_id": "another"}, {"scope": "other"}, {"subject": "b@example.com"}])
 def test_a_kept_token_of_another_application_or_scope_is_not_used(provider, clock, change):
     vault = Kept()
     first = source(provider, clock, vault)()
