@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from gateway import x12
 from gateway.x12.isa import LENGTH, POSITIONS
 
+_HEAD = 1_000_000  # bytes in which the first ISA is looked for, however many false ones there are
+_FALSE_ONES = 10_000  # after them
+_ELEMENTS = 17  # of a segment that are looked at
 _LINE_ENDS = b"\r\n"
 _LEAST = {b"ISA": 17, b"IEA": 3, b"GS": 9, b"GE": 3, b"ST": 3, b"SE": 3}  # elements, the tag counted
 
@@ -22,6 +25,14 @@ class _Open:
     groups: int = 0
     sets: int = 0
     segments: int = 0
+
+
+def find_isa(data: bytes) -> int:
+    """The offset of the first plausible ISA, or -1: ``x12.sniff``, but bounded in a text full of false ones."""
+    at = x12.sniff(data[:_HEAD])
+    if at >= 0 or len(data) <= _HEAD or data.count(b"ISA", _HEAD) > _FALSE_ONES:
+        return at
+    return x12.sniff(data)
 
 
 def terminator_at(data: bytes, at: int) -> bytes:
@@ -48,7 +59,7 @@ def is_intact(data: bytes) -> bool:
 
     What stands before the first and after the last does not matter.
     """
-    at = x12.sniff(data)
+    at = find_isa(data)
     if at < 0:
         return False
     state = _Open()
@@ -75,7 +86,7 @@ def _segments(data: bytes, at: int) -> Iterator[list[bytes] | None]:
             if b"\n" in segment or b"\r" in segment:
                 yield None
                 return
-            elements = segment.split(element)
+            elements = segment.split(element, _ELEMENTS)
             tag, at = elements[0], stop + 1
             yield elements
         while data[at : at + 1] in {b"\r", b"\n", b" "}:

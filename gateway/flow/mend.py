@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from gateway import x12
 from gateway.errors import ContentDamaged
-from gateway.flow.intact import end_of, is_intact, terminator_at
+from gateway.flow.intact import end_of, find_isa, is_intact, terminator_at
 from gateway.mail import repairs
 from gateway.mail.model import Part
 from gateway.x12.isa import LENGTH
@@ -30,8 +29,9 @@ _BLANKS_AFTER = b"[ \t]+(?=\r?\n)"
 _BOM = b"\xef\xbb\xbf"
 _OPENING = 400  # bytes from the ISA on in which its damage shows
 _ALL_BLANKS = b" \t\r\n\xa0\xc2"  # the last two are a non-breaking space in UTF-8
+_FLOWED = 2_000  # bytes of flowed text that hold an ISA, wherever its lines are broken
 _PIECE = 1 << 20  # bytes hashed at once
-_LARGEST = 100_000_000  # bytes of an interchange whose lines are rejoined
+_LARGEST, _LINES = 20_000_000, 500_000  # bytes and lines of text that are mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def mend(part: Part) -> Mended:
         ContentDamaged: it holds an interchange, or may hold one, that cannot be read without guessing.
     """
     data, done = _decoded(part)
-    at = x12.sniff(data)
+    at = find_isa(data)
     at = _torn_isa(part, data) if at < 0 else at
     if at < 0:
         return Mended(data, at)
@@ -59,7 +59,7 @@ def mend(part: Part) -> Mended:
     repaired = _rejoined(part, data, at)
     if repaired is not None:
         data, words = repaired
-        done, at = (*done, words), x12.sniff(data)
+        done, at = (*done, words), find_isa(data)
     _check_text(part, data, at)
     before = data[:at].removeprefix(_BOM).strip()
     return Mended(
@@ -77,15 +77,17 @@ def _damage(part: Part, reason: str) -> ContentDamaged:
 def _decoded(part: Part) -> tuple[bytes, tuple[str, ...]]:
     """The bytes that the sender meant, whatever was said of their encoding."""
     if part.damage:
-        found = repairs.base64_with_junk(part.encoded) if part.encoding == "base64" else None
+        small = len(part.encoded) <= _LARGEST and part.encoded.count(b"\n") <= _LINES
+        found = repairs.base64_with_junk(part.encoded) if small and part.encoding == "base64" else None
         if found is None or not is_intact(found):
             raise _damage(part, part.damage)
         return found, ("foreign characters in its base64 left out, or its end filled up: it is a whole interchange",)
     data = part.data
-    soft = repairs.undeclared_quoted_printable(data) if b"=" in data else None
+    small = len(data) <= _LARGEST and data.count(b"\n") <= _LINES
+    soft = repairs.undeclared_quoted_printable(data) if small and b"=" in data else None
     if soft is not None and not is_intact(data) and is_intact(soft):
         return soft, ("quoted-printable undone, though the part does not declare it",)
-    if x12.sniff(data) >= 0:
+    if find_isa(data) >= 0:
         return data, ()
     wide = repairs.utf16(data)
     if wide is not None:
@@ -108,9 +110,10 @@ def _rejoined(part: Part, data: bytes, at: int) -> tuple[bytes, str] | None:
     Raises:
         ContentDamaged: they were changed on the way, and nobody can tell how they were.
     """
-    if not _lines_are_broken(data, at) or len(data) - at > _LARGEST or is_intact(data):
+    if not _lines_are_broken(data, at) or is_intact(data):
         return None
-    for words, proposal in _proposals(part, data, at):
+    small = len(data) <= _LARGEST and data.count(b"\n") <= _LINES
+    for words, proposal in _proposals(part, data, at) if small else ():
         if proposal is not None and is_intact(proposal):
             return proposal, words
     if _was_text(part):
@@ -133,17 +136,15 @@ def _lines_are_broken(data: bytes, at: int) -> bool:
 
 
 def _proposals(part: Part, data: bytes, at: int) -> list[tuple[str, bytes | None]]:
-    parameters = dict(part.parameters)
-    flowed = repairs.unflowed(data, parameters) if part.content_type == "text/plain" else None
-    end = _terminator_across_lines(data, at)
-    trimmed = re.sub(re.escape(end) + _BLANKS_AFTER, end.replace(b"\\", rb"\\"), data) if end else None
-    flowed = (
-        re.sub(re.escape(end) + b" +", end.replace(b"\\", rb"\\"), flowed) if end and flowed is not None else flowed
-    )
+    flow = repairs.unflowed(data, dict(part.parameters)) if part.content_type == "text/plain" else None
+    end = _terminator_across_lines(data, at) or (terminator_at(flow, find_isa(flow)) if flow is not None else b"")
+    trimmed = re.sub(re.escape(end) + _BLANKS_AFTER, lambda _: end, data) if end else None
+    if flow is not None and trimmed is not None:
+        flow = repairs.unflowed(trimmed, dict(part.parameters))
     unwrapped, width = _unwrapped(data, at, end)
     return [
         ("blanks after its segment terminators removed", trimmed),
-        ("lines of format=flowed rejoined (RFC 3676)", flowed),
+        ("lines of format=flowed rejoined (RFC 3676)", flow),
         (f"lines that were wrapped at {width} characters rejoined", unwrapped),
     ]
 
@@ -159,8 +160,8 @@ def _torn_isa(part: Part, data: bytes) -> int:
         if _terminator_across_lines(data, at):
             return at
     if found and _is_body(part):
-        flowed = repairs.unflowed(data, dict(part.parameters))
-        if flowed is not None and x12.sniff(flowed) >= 0:
+        flowed = repairs.unflowed(data[: found[0] + _FLOWED], dict(part.parameters))
+        if flowed is not None and find_isa(flowed) >= 0:
             return found[0]
         if any(_ISA_BEGINS.match(data, at) for at in found):
             raise _damage(part, "its ISA is damaged beyond recognition, as by blanks or line ends that were changed")

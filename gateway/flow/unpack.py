@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from gateway import x12
 from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed, NotX12
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
+from gateway.flow.intact import find_isa
 from gateway.flow.mend import WORDS, essence, mend, squeezed
 from gateway.mail.archives import contents, unread_kind
 from gateway.mail.letters import open_letter
@@ -22,7 +23,7 @@ _DECORATION = ("image/", "text/html")  # a damaged logo is nobody's order
 _OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.message_id
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _OTHER_FORMS = "its alternative forms carry different EDI"
-_TEXT = 2_000_000  # bytes of text that are compared with a file
+_TEXT = 1_000_000  # bytes of text that are compared with a file, and looked at for what it is
 
 
 def unpack(case: Case, limits: Limits, sender: str = "", open_layers: Callable[[Case], None] | None = None) -> None:
@@ -153,7 +154,7 @@ def _stands_elsewhere(part: Part, payloads: list[PayloadCase]) -> bool:
         text = html.unescape(_TAG.sub("", text.decode("latin-1"))).encode("latin-1", "replace")
     text = squeezed(text)
     sound = [each.data for each in payloads if len(each.data) <= _TEXT]
-    return any(squeezed(each, x12.sniff(each)) in text for each in sound)
+    return any(squeezed(each, find_isa(each)) in text for each in sound)
 
 
 def _may_be_edi(part: Part) -> bool:
@@ -166,16 +167,17 @@ def _may_be_edi(part: Part) -> bool:
 def _not_x12(part: Part) -> MessageFault | None:
     """What is wrong with a part that looks like a file and is not X12; None for words and decoration."""
     name = part.file_name or part.path
-    found = x12.looks_like(part.data)
+    head = part.data[:_TEXT]
+    found = x12.looks_like(head)
     if found:
         return NotX12(name=name, reason=f"it looks like {found}")
     archive = unread_kind(part.data)
     if archive:
         return NotX12(name=name, reason=f"it is {archive}, which is not opened; zip and gzip are")
     if part.content_type.startswith(("application/edi", "application/x12")):
-        return NotX12(name=name, reason=what_instead(part.data))
+        return NotX12(name=name, reason=what_instead(head))
     if part.file_name and part.content_type not in WORDS and not part.content_type.startswith(_DECORATION):
-        return NotX12(name=name, reason=what_instead(part.data))
+        return NotX12(name=name, reason=what_instead(head))
     return None
 
 

@@ -1,7 +1,7 @@
 """Undoing what mail clients do to text on its way, where it can be undone without a guess.
 
 Each function makes a proposal from the bytes alone, or None where the signs are not clear. Whoever knows what the
-text should be decides whether the proposal is it.
+text should be decides whether the proposal is it. They work on lists of lines: the caller bounds size and lines.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def undeclared_base64(data: bytes) -> bytes | None:
 
 def undeclared_quoted_printable(data: bytes) -> bytes | None:
     """Quoted-printable in a part that does not say so: soft line breaks, and no ``=`` that is anything else."""
-    if _SOFT_BREAK.search(data) is None or len(_ESCAPES.findall(data)) != data.count(b"="):
+    if _SOFT_BREAK.search(data) is None or sum(1 for _ in _ESCAPES.finditer(data)) != data.count(b"="):
         return None
     return binascii.a2b_qp(re.sub(rb"=[ \t]+(?=\r?\n)", b"=", data))
 
