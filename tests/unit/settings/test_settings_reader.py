@@ -11,6 +11,7 @@ from gateway.settings.database import with_password
 
 HEAD = '[gateway]\nname = "Our Company"\ndomain = "edi.example.com"\nidentities = ["ZZ:OURCO", "1:123456789"]\n'
 MAILBOX = '[mailbox.orders]\nhost = "pop.example.com"\nuser = "edi"\n'
+IMAP = MAILBOX + 'protocol = "imap"\n'
 
 
 def parsed(text, home="/srv/edi"):
@@ -33,6 +34,24 @@ def test_a_short_file_gets_the_defaults_and_paths_in_the_home():
     assert found.metrics_file is None
     assert found.mailboxes == ()
     assert found.smtp is None
+
+
+def test_an_imap_mailbox_has_its_folders_and_its_port():
+    text = HEAD + IMAP
+    (plain,) = parsed(text).mailboxes
+    assert (plain.folder, plain.done_folder, plain.failed_folder, plain.idle) == ("INBOX", "", "", False)
+    assert (plain.real_port, parsed(HEAD + MAILBOX).mailboxes[0].real_port) == (993, 995)
+    more = 'security = "starttls"\nfolder = "EDI/In"\ndone_folder = "EDI/Erledigt für heute"\nidle = true\n'
+    (full,) = parsed(text + more).mailboxes
+    assert (full.folder, full.done_folder, full.idle, full.real_port) == (
+        "EDI/In", "EDI/Erledigt für heute", True, 143,
+    )  # fmt: skip
+    assert parsed(text + "port = 1143\n").mailboxes[0].real_port == 1143
+
+
+def test_mail_that_is_kept_for_a_while_may_go_to_a_done_folder_after_it():
+    (box,) = parsed(HEAD + IMAP + 'keep_for = "7d"\ndone_folder = "Done"\n').mailboxes
+    assert box.keep_on_server
 
 
 def test_everything_written_is_kept():
@@ -88,7 +107,20 @@ def test_secrets_get_their_usual_names():
         (HEAD + MAILBOX + 'path = "x"\n', 8, "mailbox.orders.path", "maildir"),
         (HEAD + '[mailbox.orders]\nuser = "x"\n', 5, "mailbox.orders.host", "missing"),
         (HEAD + '[mailbox.d]\nprotocol = "maildir"\npath = "x"\nhost = "y"\n', 8, "mailbox.d.host", "pop3"),
-        (HEAD + '[mailbox.d]\nprotocol = "imap"\n', 6, "mailbox.d.protocol", "pop3 or maildir"),
+        (HEAD + '[mailbox.d]\nprotocol = "jmap"\n', 6, "mailbox.d.protocol", "pop3 or imap or maildir"),
+        (HEAD + '[mailbox.d]\nprotocol = "imap"\n', 5, "mailbox.d.host", "missing"),
+        (HEAD + MAILBOX + 'done_folder = "Done"\n', 8, "mailbox.orders.done_folder", "imap"),
+        (HEAD + MAILBOX + "idle = true\n", 8, "mailbox.orders.idle", "imap"),
+        (HEAD + '[mailbox.d]\nprotocol = "maildir"\npath = "x"\nfolder = "y"\n', 8, "mailbox.d.folder", "imap"),
+        (HEAD + IMAP + 'done_folder = "inbox"\n', 9, "mailbox.orders.done_folder", "another folder"),
+        (HEAD + IMAP + 'failed_folder = "INBOX"\n', 9, "mailbox.orders.failed_folder", "another folder"),
+        (HEAD + IMAP + 'done_folder = "a\\r\\nb"\n', 9, "mailbox.orders.done_folder", "one line"),
+        (
+            HEAD + IMAP + 'keep_on_server = true\ndone_folder = "Done"\n',
+            10,
+            "mailbox.orders.done_folder",
+            "keep_on_server",
+        ),
         (HEAD + '[mailbox."a b"]\nhost = "x"\n', 5, "mailbox.a b", "small letters"),
         (HEAD + '[mailbox]\nhost = "x"\n', 5, "mailbox", "[mailbox.orders]"),
         (HEAD + MAILBOX.replace("example.com", "example.com:995"), 6, "mailbox.orders.host", "key port"),
