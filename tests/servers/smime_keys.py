@@ -84,8 +84,9 @@ def issued(
     end: float = NOW + 100 * DAY,
     name: str = "leaf",
     bits: int = 2048,
+    strange: bool = False,
 ) -> KeyPair:
-    """A certificate that an authority issued, and its key."""
+    """A certificate that an authority issued, and its key; a ``strange`` one has an unknown critical extension."""
     key = rsa_key(name, bits)
     builder = _builder(named(name), by.name, key, start, end)
     builder = builder.add_extension(_authority_key(by.key), critical=False)
@@ -96,6 +97,9 @@ def issued(
         builder = builder.add_extension(_usage(**dict.fromkeys(usage, True)), critical=True)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(list(purposes)), critical=False)
+    if strange:
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")
+        builder = builder.add_extension(unknown, critical=True)
     return KeyPair(_der(builder.sign(by.key, hashes.SHA256())), pkcs8(key))
 
 

@@ -34,12 +34,16 @@ class _Element:
 def definite(data: bytes) -> bytes:
     """One BER element with definite lengths and strings in one piece, as DER has them.
 
+    Line ends behind it, which a mail host may have put there, are left away.
+
     Raises:
         SecurityMalformed: when it is no BER, has something behind it, or is past the bounds.
     """
     walker = _Walker(data)
     top = walker.element(0, len(data), 0)
     if top.after != len(data):
+        if not data[top.after :].strip(b"\r\n"):
+            return definite(data[: top.after])
         raise SecurityMalformed(reason=f"{len(data) - top.after} bytes follow the end of the structure")
     if top.plain:
         return data

@@ -8,6 +8,8 @@ import re
 
 import pytest
 from builders import signed_data as build
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import pkcs7
 from servers.smime_keys import NOW, pair, self_signed
 
 from gateway.errors import (
@@ -20,7 +22,7 @@ from gateway.errors import (
     SignatureInvalid,
     SignerUnknown,
 )
-from gateway.mail.smime.certificates import KeyPair, fingerprint
+from gateway.mail.smime.certificates import KeyPair, fingerprint, load, load_key
 from gateway.mail.smime.compressing import compress
 from gateway.mail.smime.entities import pkcs7_mime
 from gateway.mail.smime.enveloping import envelope
@@ -206,7 +208,22 @@ def test_the_type_inside_decides_not_what_the_headers_say(old, new):
 
 def test_binary_cms_is_read():
     head = b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-    assert opened(head + envelope(ENTITY, [US.certificate])).entity == ENTITY
+    cms = envelope(ENTITY, [US.certificate])
+    assert opened(head + cms).entity == ENTITY
+    assert opened(head + cms + b"\r\n").entity == ENTITY
+    with pytest.raises(SecurityMalformed, match="follow"):
+        opened(head + cms + b"\r\n\0")
+
+
+@pytest.mark.parametrize("options", [[pkcs7.PKCS7Options.DetachedSignature], [pkcs7.PKCS7Options.Text]])
+def test_what_the_library_itself_writes_as_mail_is_read(options):
+    """Another writer of multipart/signed, with a preamble and the older names."""
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(ENTITY)
+    builder = builder.add_signer(load(ACME.certificate), load_key(ACME.key), hashes.SHA256())
+    if pkcs7.PKCS7Options.Text in options:
+        options = [*options, pkcs7.PKCS7Options.DetachedSignature]
+    made = builder.sign(serialization.Encoding.SMIME, options)
+    assert opened(made).entity.endswith(ENTITY)
 
 
 def test_a_mail_whose_carriage_returns_a_host_took_away_still_holds():

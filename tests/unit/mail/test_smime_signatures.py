@@ -237,6 +237,7 @@ LEAVES = {
     "expired": {"start": NOW - 9 * DAY, "end": NOW - DAY},
     "not for mail": {"purposes": (ExtendedKeyUsageOID.SERVER_AUTH,)},
     "not for signing": {"usage": ("key_encipherment",)},
+    "an unknown critical extension": {"strange": True},
 }
 
 
