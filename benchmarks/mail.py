@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import base64
+import importlib
+import importlib.util
 import json
 import poplib
 import random
@@ -178,8 +180,8 @@ def bare(port: int, account: dovecot.Account, count: int) -> Taken:
     return taken
 
 
-def ours(mailbox: Mailbox, count: int) -> Taken:
-    """Our collection into a new ledger; the mails stay on the server for the next round."""
+def ours(mailbox: Mailbox, count: int, *, keep: bool = True) -> Taken:
+    """Our collection into a new ledger; the mails stay on the server for the next round, or go."""
     from builders.stage import Stage
 
     home = Path(tempfile.mkdtemp(prefix="mailbench"))
@@ -188,7 +190,7 @@ def ours(mailbox: Mailbox, count: int) -> Taken:
         context = stage.context()
         memory = Memory()
         cpu, start = time.process_time(), time.perf_counter()
-        stored = collect_from(context, mailbox, keep_on_server=True)
+        stored = collect_from(context, mailbox, keep_on_server=keep)
         taken = Taken(count, time.perf_counter() - start, time.process_time() - cpu, memory.added())
         stage.engine.dispose()
         assert stored == count, f"{stored} of {count} were stored"
@@ -211,6 +213,35 @@ def imap(port: int, account: dovecot.Account) -> Mailbox:
         name="box", host="127.0.0.1", port=port, security="none", plaintext_password=True, timeout=60.0,
         credentials=Credentials(account.name, lambda: account.password),
     )  # fmt: skip
+
+
+def bare_emptying(port: int, account: dovecot.Account, count: int) -> Taken:
+    """poplib that deletes what it has read; QUIT, with which the server deletes, included."""
+    start = time.perf_counter()
+    box = poplib.POP3("127.0.0.1", port, timeout=600)
+    box.user(account.name)
+    box.pass_(account.password)
+    for n in range(1, count + 1):
+        b"\r\n".join(box.retr(n)[1])
+        box.dele(n)
+    box.quit()
+    return Taken(count, time.perf_counter() - start, 0)
+
+
+def emptying(server: dovecot.Dovecot, count: int) -> Figures:
+    """As production does it by default: what was made durable is deleted. Once, for the mails are gone then."""
+    accounts = [server.account(), server.account()]
+    for raw in mails(count):
+        for account in accounts:
+            account.put(raw)
+    theirs = bare_emptying(server.pop3_port, accounts[0], count)
+    mine = ours(pop3(server.pop3_port, accounts[1]), count, keep=False)
+    assert not accounts[1].waiting()
+    return {
+        "poplib_emptying_per_second": round(theirs.rate, 1),
+        "pop3_emptying_per_second": round(mine.rate, 1),
+        "pop3_emptying_ratio": round(mine.rate / theirs.rate, 2),
+    }
 
 
 def collecting(server: dovecot.Dovecot, count: int, few: int, rounds: int) -> Figures:
@@ -358,14 +389,23 @@ def _mb(count: int) -> float:
 # ---------------------------------------------------------------- all of it
 
 
+def sending(*, quick: bool) -> Figures:
+    """Our SMTP sending against smtplib, measured by the benchmark beside this one."""
+    if importlib.util.find_spec("sending") is None:
+        return {}
+    figures: Figures = importlib.import_module("sending").measure(quick=quick)
+    return {f"sending_{name}": value for name, value in figures.items()}
+
+
 def measure(words: argparse.Namespace) -> Figures:
     """Everything, or the quick part of it."""
     count, few, rounds = (1_000, 25, 1) if words.quick else (words.mails, 100, words.rounds)
     with dovecot.running() as server:
         figures = collecting(server, count, few, rounds)
+        figures |= emptying(server, min(count, 2_000))
         figures |= big_way(server, 50_000_000)
     figures |= opening(words.quick)
-    return figures
+    return figures | sending(quick=words.quick)
 
 
 def main() -> None:
