@@ -60,7 +60,8 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         with app.ledger.reading() as connection:
             found = quarantined(connection, message=named.message, exchange=named.exchange)
         if raw:
-            sys.stdout.buffer.write(app.ledger.content(str(found["sha256"])))
+            for piece in app.ledger.pieces(str(found["sha256"])):
+                sys.stdout.buffer.write(piece)
             return 0
     if as_json:
         print_document(found)

@@ -321,6 +321,11 @@ class Ledger:
         """
         return self.contents([sha256])[sha256]
 
+    def pieces(self, sha256: str) -> Iterator[bytes]:
+        """The raw bytes of that name, of any size, a piece at a time; nothing where they were never kept."""
+        with self.reading() as connection:
+            yield from archive.pieces_of(connection, sha256)
+
     def contents(self, names: Sequence[str]) -> dict[str, bytes]:
         """The raw bytes of several names; absent ones are left out."""
         with self.reading() as connection:
