@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import quopri
 import string
+from unittest import mock
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import DocumentFault, MessageFault
+from gateway.mail import decode as decoding
 from gateway.mail.addresses import address_list, normalise, single_sender
+from gateway.mail.archives import contents
 from gateway.mail.compose import compose
 from gateway.mail.decode import decode
 from gateway.mail.labels import LABEL, label
 from gateway.mail.letters import open_letter
-from gateway.mail.model import Attachment, Draft
+from gateway.mail.model import Attachment, Draft, Part
 from gateway.mail.smtp import stuffed
 from gateway.settings.model import Limits
 
@@ -108,3 +114,44 @@ def test_what_is_written_is_read_back_or_refused(subject, name, file_name, body,
     assert letter.to == ("you@partner.example",)
     assert [part.data for part in letter.parts][1] == data
     assert letter.parts[1].damage == ""
+
+
+BASE64 = st.text("ABz09+/=\r\n !-", max_size=60).map(str.encode) | st.binary(max_size=60).map(base64.encodebytes)
+
+
+@given(st.lists(BASE64, max_size=4).map(b"".join))
+def test_base64_is_taken_only_where_python_s_own_strict_decoder_says_the_same(body):
+    content, damage = decode(body, "base64")
+    if not damage:
+        assert content == binascii.a2b_base64(body.translate(None, b" \t\r\n"), strict_mode=True)
+
+
+@given(st.lists(BASE64, max_size=6).map(b"".join), st.integers(1, 40))
+def test_base64_in_blocks_says_what_it_says_as_a_whole(body, size):
+    whole = decode(body, "base64")
+    with mock.patch.object(decoding, "BLOCK", size):
+        content, damage = decode(body, "base64")
+    assert bool(damage) == bool(whole[1])
+    if not damage:
+        assert content == whole[0]
+
+
+@given(st.binary(max_size=300), st.integers(1, 40))
+def test_quoted_printable_in_blocks_says_what_was_written(data, size):
+    body = quopri.encodestring(data.replace(b"\r", b""))
+    with mock.patch.object(decoding, "BLOCK", size):
+        assert decode(body, "quoted-printable") == (data.replace(b"\r", b""), "")
+
+
+@given(
+    st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08", b"\x78\x9f\x3e\x22\x01\x00", b""]),
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"PK\x05\x06" + b"\0" * 18, b"PK\x01\x02"]),
+)
+def test_any_file_is_opened_or_quarantined(magic, middle, end):
+    part = Part("1", "application/octet-stream", "x", "", "base64", magic + middle + end)
+    try:
+        found = contents(part, LIMITS)
+    except MessageFault:
+        return
+    assert all(len(each.data) <= 1_000_000 for each in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import mmap
 
 import pytest
 
@@ -159,3 +160,30 @@ def test_headers_are_read_for_people():
 )
 def test_a_subject_is_decoded_and_disarmed(subject, expected):
     assert opened(b"Subject: " + subject + b"\r\n\r\n").subject == expected
+
+
+def test_a_mail_in_a_file_is_opened_as_one_in_memory(tmp_path):
+    raw = BOUNCE % (b"delivery-status", b"message/rfc822", OURS + b"\r\n" + EDI)
+    (tmp_path / "mail").write_bytes(raw)
+    with (tmp_path / "mail").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        assert opened(view) == opened(raw)
+
+
+def test_a_part_tells_where_it_stands():
+    inner = OURS + b"Content-Type: text/plain; format=flowed\r\n\r\nhi"
+    raw = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n"
+    raw += b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b--\r\n"
+    first, second = opened(raw).parts
+    assert (first.forwarded, first.within) == (False, "multipart/mixed")
+    assert (second.forwarded, second.parameters) == (True, (("format", "flowed"),))
+
+
+def test_whom_the_envelope_named_is_told():
+    raw = b"Delivered-To: us+b42@example.com\r\nX-Original-To: US@Example.com\r\n" + HEAD + b"\r\nhi"
+    assert opened(raw).delivered_to == ("us+b42@example.com", "US@example.com")
+
+
+@pytest.mark.parametrize(("count", "loops"), [(50, False), (51, True)])
+def test_a_mail_that_passed_too_many_hosts_runs_in_circles(count, loops):
+    letter = opened(b"Received: from a by b; now\r\n" * count + HEAD + b"\r\nhi")
+    assert bool(letter.loop) is loops
