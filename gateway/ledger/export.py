@@ -25,7 +25,7 @@ COLUMNS = (
     "receiver", "interchange_date", "interchange_time", "interchange_version", "control_number", "usage", "types",
     "versions", "keys", "size", "segments", "findings", "ta1", "fault_code", "fault", "message", "duplicate_of",
     "answers", "idempotency_key", "handed_over_at", "settled_at", "smtp_reply", "in_reply_to", "dated", "sha256",
-    "proof", "proof_detail", "security", "mic", "layers", "due_at",
+    "proof", "proof_detail", "security", "mic", "layers", "due_at", "acknowledged_at", "repeats",
 )  # fmt: skip
 # What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

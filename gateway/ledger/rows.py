@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.ledger.moments import iso
 
-_MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at", "due_at")
+_MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at", "due_at", "acknowledged_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class ExchangeRow:
     security: str
     mic: str
     due_at: int | None  # when its acknowledgment was last expected
+    acknowledged_at: int | None  # when the partner had spoken on all of it
+    repeats: int | None  # an earlier exchange with the same business document
 
     @property
     def cursor(self) -> tuple[int, int]:
