@@ -32,6 +32,7 @@ def token_client(settings: OAuthSettings, secrets: Secrets, clock: Callable[[], 
         token_url=settings.token_url,
         scope=settings.scope,
         device_url=settings.device_url,
+        authorize_url=settings.authorize_url,
         subject=settings.subject,
         secret=partial(secrets.get, settings.secret) if settings.secret else None,
     )

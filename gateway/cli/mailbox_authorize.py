@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 @click.command("authorize")
 @click.argument("name")
+@click.option(
+    "--browser", is_flag=True, help="Log in by a browser that reaches this machine, where no code is offered."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Where the browser comes back to (any free one)."
+)
 @click.option("--refresh-token", is_flag=True, help="Take a refresh token that was got elsewhere: asked for, or stdin.")
 @json_option
 @click.pass_context
-def authorize(ctx: click.Context, name: str, refresh_token: bool, as_json: bool) -> None:
+def authorize(ctx: click.Context, name: str, browser: bool, port: int, refresh_token: bool, as_json: bool) -> None:
     """Gets the permission to use an account with OAuth2, and keeps it encrypted.
 
     NAME is that of an [oauth.NAME], of a mailbox, or smtp. Shows an address and a code, which a person opens and
-    types in a browser on any machine, and waits for them. Where the gateway logs in as an application of its own,
-    it only asks for a token, to see that this works.
+    types in a browser on any machine, and waits for them. With --browser, and for Google always, it shows an
+    address for a browser that comes back to a port of this machine (from afar: ssh -L PORT:127.0.0.1:PORT). Where
+    the gateway logs in as an application of its own, it only asks for a token, to see that this works.
     """
     from gateway.access import token_client
     from gateway.app import open_app
@@ -40,7 +47,12 @@ def authorize(ctx: click.Context, name: str, refresh_token: bool, as_json: bool)
             source.renew("")
         else:
             client = token_client(table, app.secrets, lambda: app.now() / 1000)
-            given = client.refreshed(_pasted()) if refresh_token else _by_device(client, as_json=as_json)
+            if refresh_token:
+                given = client.refreshed(_pasted())
+            elif browser or not table.device_url:
+                given = _by_browser(client, port, as_json=as_json)
+            else:
+                given = _by_device(client, as_json=as_json)
             source.keep(given)
             app.record("authorized", name=table.name, how="a refresh token" if refresh_token else "in a browser")
     if as_json:
@@ -70,6 +82,26 @@ def _by_device(client: TokenClient, *, as_json: bool) -> Permission:
     code = flow.begin()
     _show(code, as_json=as_json)
     return flow.wait(code)
+
+
+def _by_browser(client: TokenClient, port: int, *, as_json: bool) -> Permission:
+    from gateway.errors import ConfigurationFault
+    from gateway.mail.oauth import BrowserFlow
+
+    try:
+        flow = BrowserFlow(client, port)
+    except OSError as problem:
+        raise ConfigurationFault(reason=f"the port {port} cannot be used: {problem.strerror}.") from None
+    with flow:
+        address = flow.address()
+        if as_json:
+            click.echo(json.dumps({"event": "browser", "address": address, "port": flow.port}))
+        else:
+            click.echo(f"Open this in a browser that reaches port {flow.port} of this machine as localhost:\n{address}")
+            click.echo(
+                "Log in there as the account whose mail the gateway handles. Waiting, 15 minutes at most …", err=True
+            )
+        return flow.wait()
 
 
 def _show(code: DeviceCode, *, as_json: bool) -> None:

@@ -127,7 +127,8 @@ OAUTH = (
     Key("scope", values.words, "text or list", "the provider's for mail", "The permissions that are asked for."),
     _text("subject", "none", "The account that a service account acts for."),
     Key("token_url", values.web_address, "https address", "the provider's", "The token endpoint (RFC 6749)."),
-    Key("device_url", values.web_address, "https address", "the provider's", "The device authorization endpoint (RFC 8628)."),  # noqa: E501
+    Key("device_url", values.web_address, "https address", "the provider's", "The device authorization endpoint (RFC 8628). Google's gives no access to mail."),  # noqa: E501
+    Key("authorize_url", values.web_address, "https address", "the provider's", "The authorization endpoint, for `gateway mailbox authorize --browser`."),  # noqa: E501
     _path("ca_file", "the system's", "Certificates of the authorities that we trust for these endpoints (PEM)."),
     _span("timeout", _SECOND, timedelta(minutes=5), "`30s`", "How long one answer of the provider may take."),
 )  # fmt: skip

@@ -74,6 +74,7 @@ class OAuthSettings:
     token_url: str
     scope: str = ""
     device_url: str = ""
+    authorize_url: str = ""
     provider: str = "custom"
     secret: str = ""
     secret_expires: date | None = None

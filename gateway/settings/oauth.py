@@ -17,9 +17,12 @@ _TOKEN_URLS = {
     "microsoft": _MICROSOFT + "/{tenant}/oauth2/v2.0/token",
     "google": "https://oauth2.googleapis.com/token",
 }
-_DEVICE_URLS = {
-    "microsoft": _MICROSOFT + "/{tenant}/oauth2/v2.0/devicecode",
-    "google": "https://oauth2.googleapis.com/device/code",
+# Google has a device flow too, but gives no access to mail by it.
+_DEVICE_URLS = {"microsoft": _MICROSOFT + "/{tenant}/oauth2/v2.0/devicecode"}
+_AUTHORIZE_URLS = {
+    "microsoft": _MICROSOFT + "/{tenant}/oauth2/v2.0/authorize",
+    # Without these two there is no refresh token.
+    "google": "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent",
 }
 _SCOPES = {
     ("microsoft", "client-credentials"): "https://outlook.office365.com/.default",
@@ -53,7 +56,8 @@ def complete(name: str, found: dict[str, Any]) -> OAuthSettings:
         raise OAuthTableError("grant", f"{provider} has {' and '.join(_GRANTS[provider])}")
     _tenant(found)
     tenant = found.get("tenant", "organizations")
-    for key, known in (("token_url", _TOKEN_URLS), ("device_url", _DEVICE_URLS)):
+    urls = (("token_url", _TOKEN_URLS), ("device_url", _DEVICE_URLS), ("authorize_url", _AUTHORIZE_URLS))
+    for key, known in urls:
         if provider in known:
             found.setdefault(key, known[provider].format(tenant=tenant))
     if "token_url" not in found:

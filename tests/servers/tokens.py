@@ -70,9 +70,18 @@ class Provider:
         grant = form.get("grant_type", "")
         if grant == "refresh_token" and form.get("refresh_token") != self.refresh:
             return 400, {"error": "invalid_grant", "error_description": "AADSTS700082: The refresh token has expired."}
+        if grant == "authorization_code":
+            return self._code(form)
         if grant.endswith(":device_code"):
             return self._device(form)
         return self.give()
+
+    def _code(self, form):
+        """Gives a refresh token for the code ``right`` and remembers nothing: the test looks at the rest."""
+        if form.get("code") != "right":
+            return 400, {"error": "invalid_grant"}
+        status, fields = self.give()
+        return status, {"refresh_token": self.refresh, **fields}
 
     def _device(self, form):
         if form.get("device_code") != self.device_code:

@@ -3,8 +3,9 @@
 The protocol is Authlib's; HTTP, storage and time are given from outside.
 """
 
+from gateway.mail.oauth.browser import BrowserFlow
 from gateway.mail.oauth.client import Client, Permission, TokenClient
 from gateway.mail.oauth.device import DeviceCode, DeviceFlow
 from gateway.mail.oauth.tokens import TokenSource, Vault
 
-__all__ = ["Client", "DeviceCode", "DeviceFlow", "Permission", "TokenClient", "TokenSource", "Vault"]
+__all__ = ["BrowserFlow", "Client", "DeviceCode", "DeviceFlow", "Permission", "TokenClient", "TokenSource", "Vault"]

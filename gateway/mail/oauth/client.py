@@ -48,6 +48,7 @@ class Client:
     token_url: str
     scope: str = ""
     device_url: str = ""
+    authorize_url: str = ""
     subject: str = ""
     secret: Callable[[], str] | None = None
 
@@ -88,16 +89,17 @@ class TokenClient:
             claims = {"scope": self.client.scope} if self.client.scope else {}
             assertion = self._signed(secret, self.client.client_id, self.client.subject, claims, "RS256")
             return self._permission(self._ask({"grant_type": _ASSERTION_GRANT, "assertion": assertion}, prove=False))
-        return self._permission(self.ask("client_credentials", scope=self.client.scope))
+        return self._permission(self._ask({"grant_type": "client_credentials", "scope": self.client.scope}))
 
     def refreshed(self, refresh_token: str) -> Permission:
         """A new token for a refresh token; it may come with a refresh token that replaces it."""
-        found = self._permission(self.ask("refresh_token", refresh_token=refresh_token, scope=self.client.scope))
+        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token, "scope": self.client.scope}
+        found = self._permission(self._ask(fields))
         return Permission(found.access, found.expires_at, found.refresh or refresh_token)
 
-    def ask(self, grant: str, **fields: str) -> Mapping[str, Any]:
-        """The answer to one grant, a good one."""
-        return self._ask({"grant_type": grant, **fields})
+    def exchanged(self, fields: Mapping[str, str]) -> Permission:
+        """What an authorization code gives (RFC 6749 section 4.1.3)."""
+        return self._permission(self._ask({"grant_type": "authorization_code", **fields}))
 
     def permission(self, told: Said) -> Permission:
         """What a good answer gives, or the fault of a bad one."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from cryptography import x509
@@ -17,7 +20,7 @@ from servers import certificates, tokens
 from servers.tokens import CLIENT, SECRET
 
 from gateway.errors import NotAuthorized, TokenRefused, TokenUnavailable
-from gateway.mail.oauth import Client, DeviceFlow, Permission, TokenClient, TokenSource
+from gateway.mail.oauth import BrowserFlow, Client, DeviceFlow, Permission, TokenClient, TokenSource
 from gateway.mail.oauth.http import EndpointError, poster
 
 
@@ -410,3 +413,59 @@ def test_a_permission_without_a_refresh_token_is_none(provider, clock):
     provider.answers.append(provider.give())
     with pytest.raises(TokenRefused, match="offline"):
         asked.wait(code)
+
+
+# ---------------------------------------------------------------- a person with a browser
+
+
+class Person:
+    """Opens the address and is sent back with each of the answers, one after the other."""
+
+    def __init__(self, address, answers):
+        self.asked = {key: values[0] for key, values in parse_qs(urlsplit(address).query).items()}
+        self._answers = answers
+        self._thread = threading.Thread(target=self._go, daemon=True)
+        self._thread.start()
+
+    def _go(self):
+        for each in self._answers:
+            query = urlencode({"state": self.asked["state"], **each})
+            urllib.request.urlopen(f"{self.asked['redirect_uri'].replace('localhost', '127.0.0.1')}?{query}").close()
+
+
+def browser(provider):
+    address = "https://login.example.com/authorize?prompt=consent"
+    return BrowserFlow(TokenClient(client(provider, grant="refresh-token", authorize_url=address), poster("", 5.0)))
+
+
+def test_the_browser_flow_takes_the_code_that_answers_our_question(provider):
+    with browser(provider) as flow:
+        person = Person(flow.address(), [{"code": "forged", "state": "another"}, {"code": "right"}])
+        assert flow.wait().refresh == provider.refresh
+    assert person.asked["prompt"] == "consent"
+    assert person.asked["response_type"] == "code"
+    (form,) = provider.asked
+    assert form["redirect_uri"] == person.asked["redirect_uri"]
+    digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+    assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == person.asked["code_challenge"]
+
+
+@pytest.mark.parametrize("answer", [{"error": "access_denied"}, {"code": "wrong"}, {}])
+def test_a_no_in_the_browser_is_told(provider, answer):
+    with browser(provider) as flow:
+        Person(flow.address(), [answer])
+        with pytest.raises(TokenRefused):
+            flow.wait()
+
+
+def test_nobody_who_comes_ends_the_browser_flow(provider):
+    times = iter([0.0, 0.1, 1_000.0])
+    asking = TokenClient(client(provider, authorize_url="https://login.example.com/a"), poster("", 5.0))
+    with BrowserFlow(asking, clock=lambda: next(times)) as flow, pytest.raises(TokenRefused, match="in time"):
+        flow.wait()
+
+
+def test_without_an_authorize_url_there_is_no_browser_flow(provider):
+    asking = TokenClient(client(provider), poster("", 5.0))
+    with BrowserFlow(asking) as flow, pytest.raises(TokenRefused, match="authorize_url"):
+        flow.address()
