@@ -22,6 +22,8 @@ from gateway.errors import (
     SignatureInvalid,
     SignerUnknown,
 )
+from gateway.mail.smime import structures as asn1
+from gateway.mail.smime.algorithms import CIPHER_NAMES
 from gateway.mail.smime.certificates import KeyPair, fingerprint, load, load_key
 from gateway.mail.smime.compressing import compress
 from gateway.mail.smime.entities import pkcs7_mime
@@ -371,6 +373,51 @@ def test_damage_in_every_place_of_cbc_has_one_answer():
         except CannotDecrypt as problem:
             answers.add(str(problem))
     assert len(answers) == 1
+
+
+def test_what_opens_with_a_replaced_key_is_not_believed(monkeypatch):
+    """Even where chance makes the replacement the right key."""
+    monkeypatch.setattr("os.urandom", lambda size: b"k" * size)
+    cms = envelope(ENTITY, [US.certificate], key_transport="rsa-oaep")
+    impostor = KeyPair(US.certificate, pair("other").key)
+    with pytest.raises(CannotDecrypt):
+        opened(pkcs7_mime(cms, "enveloped-data"), keys=[impostor])
+    assert opened(pkcs7_mime(cms, "enveloped-data"), keys=[impostor, US]).entity == ENTITY
+
+
+def changed_envelope(cipher: str, change) -> bytes:
+    content = asn1.Content.load(envelope(ENTITY, [US.certificate], cipher=cipher))
+    change(content["content"])
+    return pkcs7_mime(content.dump(force=True), "authEnveloped-data")
+
+
+def test_authenticated_content_cannot_be_read_by_a_cipher_without_authentication():
+    """Else whoever changes one identifier could bend the content."""
+
+    def downgrade(enveloped):
+        enveloped["content"]["algorithm"]["algorithm"] = CIPHER_NAMES["aes-256-cbc"].oid
+        enveloped["content"]["algorithm"]["parameters"] = asn1.GcmParameters({"nonce": b"n" * 16, "tag_length": 16})
+
+    with pytest.raises(AlgorithmRefused, match="kind of envelope"):
+        opened(changed_envelope("aes-256-gcm", downgrade))
+
+
+def test_a_shortened_tag_is_refused():
+    def shorten(length, stated):
+        def change(enveloped):
+            nonce = enveloped["content"]["algorithm"]["parameters"].parse(asn1.GcmParameters)["nonce"].native
+            parameters = asn1.GcmParameters({"nonce": nonce, "tag_length": stated})
+            enveloped["content"]["algorithm"]["parameters"] = parameters
+            enveloped["mac"] = enveloped["mac"].native[:length]
+
+        return change
+
+    assert opened(changed_envelope("aes-256-gcm", shorten(16, 16))).entity == ENTITY
+    assert opened(changed_envelope("aes-256-gcm", shorten(12, 12))).entity == ENTITY  # RFC 5084 allows 12 and more
+    with pytest.raises(SecurityMalformed, match="tag"):
+        opened(changed_envelope("aes-256-gcm", shorten(12, 16)))
+    with pytest.raises(CannotDecrypt):
+        opened(changed_envelope("aes-256-gcm", shorten(4, 4)))
 
 
 def test_an_unexpected_key_among_ours_does_no_harm():
