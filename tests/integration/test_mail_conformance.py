@@ -18,6 +18,7 @@ from gateway.mail.maildir import MaildirMailbox
 from gateway.mail.memory import MemoryTransport
 from gateway.mail.model import Credentials, Listed, OutgoingMail, Transport
 from gateway.mail.smtp import SmtpTransport
+from gateway.mail.spool import Spooled
 
 pytestmark = pytest.mark.integration
 
@@ -204,6 +205,21 @@ def test_bare_line_feeds_are_kept_or_become_line_ends_but_nothing_else_changes(b
     with box.mailbox.session() as session:
         (fetched,) = session.fetch(session.listing())
     assert fetched.raw == (raw if box.keeps_bare_lf else raw.replace(b"\r", b"").replace(b"\n", b"\r\n"))
+
+
+def test_a_message_too_big_for_memory_comes_whole_between_small_ones(box):
+    big = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n.dot\r\n") * 70_000
+    for raw in (MAILS[0], big, MAILS[1]):
+        box.put(raw)
+    with box.mailbox.session() as session:
+        found = list(session.fetch(session.listing()))
+        session.delete(each.listed for each in found)
+        session.commit()
+    assert [each.size for each in found] == [len(MAILS[0]), len(big), len(MAILS[1])]
+    assert [each.raw == raw for each, raw in zip(found, (MAILS[0], big, MAILS[1]), strict=True)] == [True] * 3
+    in_files = [isinstance(each.body, Spooled) for each in found]
+    assert in_files == [False, box.mailbox.host != "memory", False]
+    assert box.left() == 0
 
 
 def test_a_message_past_the_limit_is_listed_left_out_and_left_there(box):
