@@ -13,7 +13,7 @@ from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.flow.intact import find_isa
 from gateway.flow.mend import WORDS, essence, mend, squeezed
 from gateway.mail.archives import contents, unread_kind
-from gateway.mail.letters import open_letter
+from gateway.mail.letters import open_headers, open_letter
 from gateway.mail.model import Letter, Part
 from gateway.settings.model import Limits
 from gateway.x12.model import ExaminePolicy
@@ -42,6 +42,8 @@ def unpack(case: Case, limits: Limits, sender: str = "", open_layers: Callable[[
             find_payloads(case, limits)
     except MessageFault as fault:
         case.fault = fault
+        if case.letter is None:
+            case.letter = open_headers(case.message.raw, limits)  # so that people see whose mail it is
 
 
 def _checked_for_loops(letter: Letter, sender: str) -> Letter:

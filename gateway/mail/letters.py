@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from gateway.errors import MessageMalformed, MessageTooLarge
+from gateway.errors import MessageFault, MessageMalformed, MessageTooLarge
 from gateway.mail.addresses import address_list, single_sender
 from gateway.mail.bounces import STATUS_TYPES, read_bounces, read_words
 from gateway.mail.decode import Raw
-from gateway.mail.headers import Headers, decoded, message_ids
+from gateway.mail.headers import Headers, decoded, message_ids, split_entity
 from gateway.mail.model import Bounce, Letter, Part
 from gateway.mail.structure import Entity, Span, Splitter
 from gateway.settings.model import Limits
@@ -41,9 +41,24 @@ def open_letter(raw: Raw, limits: Limits) -> Letter:
     """
     raw = _bounded(raw, limits)
     top = Splitter(limits).entity(Span(raw, 0, len(raw)))
-    headers = top.headers
+    kind, bounces = _kind(top, limits)
+    return _letter(top.headers, limits, kind, tuple(top.leaves()), bounces)
+
+
+def open_headers(raw: Raw, limits: Limits) -> Letter | None:
+    """What a mail says of itself whose parts cannot be told: a letter without any. None where even that is unclear."""
+    try:
+        raw = _bounded(raw, limits)
+        headers, _ = split_entity(raw, 0, len(raw), limits)
+    except MessageFault:
+        return None
+    return _letter(headers, limits, "letter", (), ())
+
+
+def _letter(
+    headers: Headers, limits: Limits, kind: str, parts: tuple[Part, ...], bounces: tuple[Bounce, ...]
+) -> Letter:
     sender, problem = single_sender(headers.all("from"))
-    kind, bounces = _kind(top, sender, limits)
     received = len(headers.all("received"))
     return Letter(
         kind=kind,
@@ -56,7 +71,7 @@ def open_letter(raw: Raw, limits: Limits) -> Letter:
         in_reply_to=_message_id(headers, "in-reply-to"),
         references=message_ids(headers.first("references")),
         date=decoded(headers.first("date"), 100),
-        parts=tuple(top.leaves()),
+        parts=parts,
         bounces=bounces,
         auto_submitted=_auto_submitted(headers) not in {"", "no"},
         delivered_to=_delivered_to(headers),
@@ -99,7 +114,7 @@ def _auto_submitted(headers: Headers) -> str:
 # ---------------------------------------------------------------- what it is
 
 
-def _kind(top: Entity, sender: str, limits: Limits) -> tuple[str, tuple[Bounce, ...]]:
+def _kind(top: Entity, limits: Limits) -> tuple[str, tuple[Bounce, ...]]:
     report = _report(top)
     if report is not None:
         types = {part.content_type for part in report.leaves()}
@@ -108,7 +123,7 @@ def _kind(top: Entity, sender: str, limits: Limits) -> tuple[str, tuple[Bounce, 
             return "bounce", read_bounces(report, limits)
         if wanted == "disposition-notification" or types & _RECEIPT_TYPES:
             return "receipt", ()
-    if _is_from_a_mailer(top.headers, sender):
+    if _is_from_a_mailer(top.headers):
         return "bounce", read_words(top)
     if _answers_by_itself(top.headers) and not any(_may_be_edi(part) for part in _own_leaves(top)):
         return "auto-reply", ()
@@ -125,10 +140,12 @@ def _report(top: Entity) -> Entity | None:
     return None
 
 
-def _is_from_a_mailer(headers: Headers, sender: str) -> bool:
+def _is_from_a_mailer(headers: Headers) -> bool:
     """A bounce in no standard's format: it has the null sender and comes from the mail system itself."""
-    local = sender.partition("@")[0].lower()
-    return local in {"mailer-daemon", "postmaster"} and headers.first("return-path").replace(" ", "") == "<>"
+    if headers.first("return-path").replace(" ", "") != "<>":
+        return False
+    sender, _ = single_sender(headers.all("from"))
+    return sender.partition("@")[0].lower() in {"mailer-daemon", "postmaster"}
 
 
 def _answers_by_itself(headers: Headers) -> bool:

@@ -7,7 +7,7 @@ import mmap
 
 import pytest
 
-from gateway.mail.letters import open_letter
+from gateway.mail.letters import open_headers, open_letter
 from gateway.mail.model import Bounce
 from gateway.settings.model import Limits
 
@@ -187,3 +187,11 @@ def test_whom_the_envelope_named_is_told():
 def test_a_mail_that_passed_too_many_hosts_runs_in_circles(count, loops):
     letter = opened(b"Received: from a by b; now\r\n" * count + HEAD + b"\r\nhi")
     assert bool(letter.loop) is loops
+
+
+def test_of_a_mail_without_structure_the_headers_are_told():
+    raw = HEAD + b"Subject: orders\r\nContent-Type: multipart/mixed\r\n\r\n--b\r\n"
+    letter = open_headers(raw, Limits())
+    assert letter is not None
+    assert (letter.from_address, letter.subject, letter.parts) == ("mailer@mx.example", "orders", ())
+    assert open_headers(b"no header\r\n\r\n", Limits()) is None
