@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import click
 
 from gateway.cli.ledger import show as ledger_show
@@ -11,7 +14,7 @@ _reason = click.option("--reason", default="", help="Why; kept in the ledger wit
 
 @click.group("exchange")
 def command() -> None:
-    """One exchange: show, resend, resolve, cancel, settle. Every act is kept in the ledger with who and why."""
+    """One exchange: show, proof, resend, resolve, cancel, settle. Every act is kept in the ledger with who and why."""
 
 
 command.add_command(ledger_show, "show")
@@ -31,6 +34,40 @@ def resend(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
             operate.resend(app.context(), number, actor=app.actor, reason=reason)
             click.echo(f"exchange {number}: queued again; the next batch sends it (gateway night)")
     return 0
+
+
+@command.command("proof")
+@click.argument("number", type=int)
+@click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="A new directory, or a .zip file.")
+@click.pass_context
+def proof(ctx: click.Context, number: int, place: Path) -> int:
+    """Write out what proves that the partner was given an exchange: our signed original and its signed receipt.
+
+    Beside them lie the certificates, the history, and a README.txt that says what was found and how to check it.
+    """
+    from gateway.app import open_app
+    from gateway.errors import NotAllowedNow
+    from gateway.flow.dossier import dossier
+
+    if place.exists():
+        raise NotAllowedNow(what="the place", key=place, state="there already", reason="name a new one")
+    with open_app(ctx.obj["home"]) as app:
+        files = dossier(app.context(), number)
+        app.record("proof-exported", number=number)
+    _write(files, place)
+    click.echo(f"exchange {number}: {len(files)} files in {place}; README.txt says what they prove", err=True)
+    return 0
+
+
+def _write(files: dict[str, bytes], place: Path) -> None:
+    if place.suffix.lower() == ".zip":
+        with zipfile.ZipFile(place, "x", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return
+    place.mkdir(parents=True)
+    for name, data in files.items():
+        (place / name).write_bytes(data)
 
 
 @command.command("resolve")

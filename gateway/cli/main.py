@@ -33,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "ledger": "The record of every exchange: search, show, export.",
     "ack": "Acknowledgments: list, overdue.",
     "quarantine": "What could not be processed: list, show, release, discard.",
-    "exchange": "One exchange: show, resend, resolve, cancel.",
+    "exchange": "One exchange: show, proof, resend, resolve, cancel.",
     "x12": "The X12 engine alone, on files: check, show, ack, generate, sets.",
     "completion": "Print the shell completion script.",
 }

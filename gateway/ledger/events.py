@@ -71,6 +71,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "[, content confirmed: {mic_matches}][ ({relation})][: {reason}]",
     "receipt-unproven": "a receipt that is not proved, and counts for nothing[: {reason}]",
     "receipt-unmatched": "a receipt for[ {names},] which we never sent",
+    "proof-exported": "proof of exchange {number} written out",
     "receipt-given": "[{signed} ]receipt given to {to}: {disposition}[/{modifier}]",
     "receipt-not-given": "asked for a receipt, but none was given[: {reason}]",
     # everything else
@@ -96,7 +97,7 @@ _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
-        *("certificate-added", "certificate-trusted", "certificate-retired"),
+        *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
     }
 )

@@ -27,6 +27,7 @@ from gateway.ledger.tables import (
     finding,
     functional_group,
     message,
+    receipt,
     transaction_set,
 )
 
@@ -102,6 +103,21 @@ class AcknowledgmentStory:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptStory:
+    """What a receipt (MDN) said. ``direction`` is in for one of the partner's, out for one that we gave."""
+
+    at: int
+    direction: str
+    message: int  # the mail that carries it
+    disposition: str
+    modifier: str
+    mic: str
+    mic_matches: str
+    signed_by: str  # the fingerprint of the certificate that proved it
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitedStory:
     """An acknowledgment that is still awaited. ``due_at`` is None until the exchange is handed over."""
 
@@ -133,6 +149,7 @@ class Story:
     answered: tuple[AcknowledgmentStory, ...]  # what was said of it
     answering: tuple[AcknowledgmentStory, ...]  # what it said of others
     awaited: tuple[AwaitedStory, ...]
+    receipts: tuple[ReceiptStory, ...]
     related: tuple[RelatedStory, ...]
     events: tuple[Event, ...]
 
@@ -140,7 +157,7 @@ class Story:
         """For JSON: one document, times in ISO 8601."""
         parts = {
             name: _plain([asdict(each) for each in getattr(self, name)])
-            for name in ("groups", "findings", "answered", "answering", "awaited", "related")
+            for name in ("groups", "findings", "answered", "answering", "awaited", "receipts", "related")
         }
         return self.exchange.as_dict() | parts | {"events": [each.as_dict() for each in self.events]}
 
@@ -180,6 +197,7 @@ def story(engine: Engine, number: int) -> Story:
             answered=_acknowledgments(connection, acknowledgment.c.exchange == number),
             answering=_acknowledgments(connection, acknowledgment.c.carrier == number),
             awaited=_awaited(connection, number),
+            receipts=_receipts(connection, row),
             related=_related(connection, row),
             events=_events(connection, number, row.message),
         )
@@ -314,6 +332,13 @@ def _awaited(connection: Connection, number: int) -> tuple[AwaitedStory, ...]:
         select(expectation).where(expectation.c.exchange == number).order_by(expectation.c.kind)
     ).mappings()
     return tuple(AwaitedStory(**_fields(AwaitedStory, row)) for row in rows)
+
+
+def _receipts(connection: Connection, row: ExchangeRow) -> tuple[ReceiptStory, ...]:
+    """The receipts for an exchange's mail; of one that came in, those that we gave."""
+    which = receipt.c.exchange == row.id if row.direction == "out" else receipt.c.original == row.message
+    rows = connection.execute(select(receipt).where(which).order_by(receipt.c.id)).mappings()
+    return tuple(ReceiptStory(**_fields(ReceiptStory, each)) for each in rows)
 
 
 def _related(connection: Connection, row: ExchangeRow) -> tuple[RelatedStory, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import tzinfo
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.ledger.events import awaited_name, one_line, told
 from gateway.ledger.moments import spoken
@@ -16,6 +16,7 @@ from gateway.ledger.story import (
     FindingStory,
     GroupStory,
     MessageStory,
+    ReceiptStory,
     RelatedStory,
     SetStory,
     Story,
@@ -47,6 +48,8 @@ def tell(story: Story, zone: tzinfo | None = None) -> list[str]:
     if story.answering:
         lines += ["", "What it acknowledges"]
         lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answering)]
+    if story.receipts:
+        lines += ["", "Receipts", *(f"  {_receipt(each, zone)}" for each in _few(story.receipts))]
     if story.related:
         lines += ["", "Related", *(f"  {_relation(each, zone)}" for each in _few(story.related))]
     facts = asdict(row) | {"message": row.message}
@@ -73,6 +76,7 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
         ("bytes", f"{row.size:,}, SHA-256 {row.sha256}"),
         ("partner", row.partner),
         ("sender", proven(row.proof, row.proof_detail)),
+        ("secured", ", ".join(_layer(each) for each in row.layers)),
         ("fault", f"{row.fault} ({row.fault_code})" if row.fault_code else ""),
     )
     lines = [f"Message m{row.id}: {row.kind or 'mail'}, {row.state}"]
@@ -181,6 +185,21 @@ def _acknowledgment(each: AcknowledgmentStory, zone: tzinfo | None) -> str:
     status = each.status.replace("_", " ")
     when = spoken(each.at, zone)
     return f"{when}  {each.kind} says {each.names}{of} is {status}{codes}{relation}, in exchange {each.carrier}{errors}"
+
+
+def _layer(each: Mapping[str, Any]) -> str:
+    """One S/MIME layer in words: ``signed (sha-256)``."""
+    algorithm = f" ({each['algorithm']})" if each.get("algorithm") else ""
+    return f"{each.get('kind', '')}{algorithm}{', weakly' if each.get('weak') else ''}"
+
+
+def _receipt(each: ReceiptStory, zone: tzinfo | None) -> str:
+    said = f"{each.disposition or 'unreadable'}{'/' + each.modifier if each.modifier else ''}"
+    who = "we gave one" if each.direction == "out" else "the partner's"
+    signed = f", signed by {each.signed_by}" if each.signed_by else ", not signed"
+    content = {"yes": ", the content is confirmed", "no": ", OTHER CONTENT than we sent"}.get(each.mic_matches, "")
+    relation = "" if each.relation == "matched" else f" ({each.relation})"
+    return f"{spoken(each.at, zone)}  {who}: {said}{signed}{content}{relation}, in message m{each.message}"
 
 
 def _relation(each: RelatedStory, zone: tzinfo | None) -> str:
