@@ -16,7 +16,7 @@ from gateway.mail.imap_login import log_in
 from gateway.mail.imap_remove import ImapRemove
 from gateway.mail.imap_syntax import Value, folder_name, number, pairs
 from gateway.mail.model import Credentials, Fetched, Listed
-from gateway.mail.sasl import Line
+from gateway.mail.sasl import Line, keeps_secret
 from gateway.mail.wire import ConnectionLostError, Endpoint
 
 _UID = re.compile(r"(\d{1,10})\.(\d{1,10})")
@@ -94,7 +94,9 @@ class ImapMailbox:
         Raises:
             MailboxUnavailable, MailboxBusy, LoginRefused, InsecureConnection
         """
-        self._endpoint.check_password_is_safe(plaintext_password=self._plaintext_password)
+        self._endpoint.check_password_is_safe(
+            plaintext_password=self._plaintext_password or keeps_secret(self._credentials.mechanism)
+        )
         session = ImapSession(
             self._endpoint, self._name, self._folders, self._max_size, self._commit_timeout, self._spool
         )

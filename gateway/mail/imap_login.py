@@ -37,12 +37,16 @@ def log_in(connection: ImapConnection, mailbox: str, credentials: Credentials, l
 
 
 def _login_only(offered: list[str], connection: ImapConnection, credentials: Credentials, line: sasl.Line) -> bool:
-    if credentials.token is not None or credentials.mechanism or "LOGINDISABLED" in connection.capabilities:
+    """Whether only LOGIN is left, and may be used: it sends the password itself."""
+    disabled = "LOGINDISABLED" in connection.capabilities or not (line.protected or line.plaintext_allowed)
+    if disabled or credentials.token is not None:
         return False
+    if credentials.mechanism:
+        return credentials.mechanism == "LOGIN" and "LOGIN" not in offered
     try:
         sasl.choose_name(offered, credentials, line)
     except (LoginRefused, InsecureConnection):
-        return line.protected or line.plaintext_allowed
+        return True
     return False
 
 

@@ -382,3 +382,34 @@ def test_capabilities_are_asked_again_after_login(server):
     with mailbox(host.port).session():
         pass
     assert [each for each in host.heard if "CAPABILITY" in each] == ["G1 CAPABILITY", "G3 CAPABILITY"]
+
+
+@pytest.mark.parametrize("capabilities", [("IMAP4rev1",), ("IMAP4rev1", "AUTH=PLAIN")])
+def test_auth_login_is_the_command_login_where_the_mechanism_is_not_offered(server, capabilities):
+    host = server(capabilities=capabilities)
+    box = mailbox(host.port, credentials=Credentials("edi", lambda: "s3cret", mechanism="LOGIN"))
+    with box.session():
+        pass
+    assert 'G2 LOGIN "edi" "s3cret"' in host.heard
+
+
+def test_a_password_that_login_cannot_carry_is_refused_here(server):
+    host = server(capabilities=("IMAP4rev1",))
+    with pytest.raises(LoginRefused, match="ASCII"), mailbox(host.port, credentials=Credentials("edi", lambda: "naïve")).session():  # fmt: skip # noqa: E501
+        pass
+    assert host.heard == ["G1 CAPABILITY"]
+
+
+def test_a_server_that_begins_logged_in_is_asked_for_no_password(scripted):
+    def script(talk):
+        talk.say("* PREAUTH [CAPABILITY IMAP4rev1] welcome")
+        talk.hear("G1 CAPABILITY")
+        talk.say("* CAPABILITY IMAP4rev1", "G1 OK")
+        talk.hear('G2 SELECT "INBOX"')
+        talk.say("* 0 EXISTS", "G2 OK")
+
+    def never():
+        pytest.fail("nobody needs the password")
+
+    with mailbox(scripted(script).port, credentials=Credentials("edi", never)).session() as session:
+        assert session.uidvalidity == 0
