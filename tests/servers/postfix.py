@@ -36,6 +36,7 @@ alias_maps =
 alias_database =
 virtual_mailbox_domains = example.test
 virtual_mailbox_maps = regexp:{home}/recipients
+virtual_alias_maps = regexp:{home}/aliases
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp_port}
 local_transport = error:no local mail
 default_transport = error:no outside mail
@@ -80,7 +81,10 @@ postlog unix-dgram n - n - 1 postlogd
 
 @dataclass(frozen=True)
 class Postfix:
-    """A running server. It takes mail for @example.test; ``reject…@`` gets a 550 and ``grey…@`` a 451."""
+    """A running server. It takes mail for @example.test; ``reject…@`` gets a 550 and ``grey…@`` a 451.
+
+    Mail for ``bounce…@`` is taken and returned.
+    """
 
     host: str
     port: int
@@ -143,6 +147,7 @@ def _configure(home: Path, lmtp_port: int, commands: Path, more: str) -> Postfix
     (home / "etc" / "main.cf").write_text(_MAIN.format(**values) + more)
     (home / "etc" / "master.cf").write_text(_MASTER.format(**values))
     (home / "recipients").write_text("/@example\\.test$/ OK\n")
+    (home / "aliases").write_text("/^bounce/ nobody@outside.example\n")
     (home / "access").write_text("/^reject/ REJECT no such user\n/^grey/ 451 4.7.1 greylisted\n")
     return server
 
