@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,9 @@ def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> N
     with open_app(ctx.obj["home"]) as app:
         text = app.partners.text(key, revision)
         kept = {each.revision: each for each in app.partners.revisions(key)}
+        certificates = app.partners.get(key).certificates
     about = kept[revision or max(kept)]
-    partner = read_profile(text, f"revision {about.revision} of {key}")
+    partner = replace(read_profile(text, f"revision {about.revision} of {key}"), certificates=certificates)
     if as_json:
         print_document(as_document(partner) | {"revision": _about(about)})
         return

@@ -7,7 +7,19 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from typing import Any
 
-from partners.model import AckDetail, Agreement, Direction, FunctionalAck, Partner, Separators, Status, TA1Policy
+from partners.model import (
+    AckDetail,
+    Agreement,
+    CertificateState,
+    Direction,
+    Evidence,
+    FunctionalAck,
+    Partner,
+    Security,
+    Separators,
+    Status,
+    TA1Policy,
+)
 from partners.profile_values import duration_text, line_ending_text, separator_text
 from partners.profile_writer import plain
 
@@ -28,6 +40,18 @@ _DETAIL = {
     AckDetail.REJECTED: "naming the transaction sets that were not accepted",
     AckDetail.GROUP: "for the group as a whole",
 }
+_EVIDENCE = {
+    Evidence.ADDRESS: "address alone: a claim, chosen knowingly",
+    Evidence.MX: "the word of our mail exchanger that DKIM or DMARC passed, or better",
+    Evidence.DKIM: "a DKIM signature that we verify, or better",
+    Evidence.SIGNED: "an S/MIME signature by a trusted certificate",
+}
+_EVIDENCE = {
+    Evidence.ADDRESS: "the address alone: a claim, chosen knowingly",
+    Evidence.MX: "our mail exchanger must say that DKIM or DMARC passed, or more",
+    Evidence.DKIM: "a DKIM signature that the gateway verifies, or more",
+    Evidence.SIGNED: "an S/MIME signature by a trusted certificate",
+}
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
@@ -39,7 +63,8 @@ def in_words(partner: Partner, origin: str = "") -> Iterator[str]:
     yield ""
     yield from _row("addresses", ", ".join(partner.addresses))
     yield from _row("identities", ", ".join(str(each) for each in partner.identities))
-    yield from _row("proof", f"{partner.evidence.value} alone: a claim, chosen knowingly")
+    yield from _row("proof", _EVIDENCE[partner.evidence])
+    yield from _row("certificates", _certificates(partner))
     yield from _row("contact", partner.contact)
     yield from _row("notes", partner.notes)
     for agreement in partner.agreements:
@@ -53,6 +78,10 @@ def as_document(partner: Partner) -> dict[str, Any]:
     for one, agreement in zip(document["agreements"], partner.agreements, strict=True):
         one["business_keys"] = dict(agreement.business_keys)
     document["guidelines"] = dict(partner.guidelines)
+    document["certificates"] = [
+        {"fingerprint": each.fingerprint, "state": each.state.value, "not_after": each.not_after}
+        for each in partner.certificates
+    ]
     return document
 
 
@@ -74,6 +103,7 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
         yield from _row("we answer", _answer(agreement))
         yield from _row("rejected", "what has a warning or an error" if agreement.reject_from == "warning" else "")
         yield from _row("judged by", agreement.guideline)
+        yield from _row("secured", _insisted(agreement.security))
         yield from _row("usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})")
         yield from _row("delivered", _delivery(partner, agreement))
     else:
@@ -86,7 +116,37 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
             yield from _row("in doubt", "held for a person")
         yield from _row("envelope", _envelope(partner, agreement))
         yield from _row("mailed", _mail(partner, agreement))
+        yield from _row("secured", _secured(agreement.security))
     yield from _row("tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys))
+
+
+def _certificates(partner: Partner) -> str:
+    states = [each.state for each in partner.certificates]
+    counts = [(states.count(each), each.value) for each in CertificateState]
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
+
+
+def _secured(security: Security) -> str:
+    """What we do with our mails."""
+    words = ["compressed"] if security.compress else []
+    words += [f"signed ({security.digest})"] if security.sign else []
+    words += [f"encrypted ({security.cipher}, {security.key_transport})"] if security.encrypt else []
+    if security.receipt != "none":
+        within = f" within {duration_text(security.receipt_within)}" if security.receipt_within else ""
+        kind = "a signed receipt" if security.receipt == "signed" else "a receipt"
+        words.append(f"asking for {kind}{within}")
+    return ", ".join(words)
+
+
+def _insisted(security: Security) -> str:
+    """What we insist on, and which receipts we give."""
+    wanted = [word for word, is_so in (("signed", security.sign), ("encrypted", security.encrypt)) if is_so]
+    words = [f"must be {' and '.join(wanted)}"] if wanted else []
+    words += ["weak algorithms are read"] if security.weak else []
+    if security.receipt != "none":
+        signed = ", signed where that is asked for" if security.receipt == "signed" else ", never signed"
+        words.append(f"receipts are given{signed}")
+    return ", ".join(words)
 
 
 def _functional(agreement: Agreement) -> str:
@@ -160,4 +220,4 @@ def _mail(partner: Partner, agreement: Agreement) -> str:
 def _row(label: str, text: str) -> Iterator[str]:
     """A labelled line; more lines of the text are set below it; nothing where there is no text."""
     for number, line in enumerate(text.strip().splitlines()):
-        yield f"  {label if not number else '':<11} {line}"
+        yield f"  {label if not number else '':<12} {line}"
