@@ -123,16 +123,7 @@ def _for_mail(_policy: Policy, _certificate: x509.Certificate, usage: x509.Exten
         raise ValueError("its extended key usage does not allow e-mail")
 
 
-def _no_authority(_policy: Policy, _certificate: x509.Certificate, value: x509.BasicConstraints | None) -> None:
-    if value is not None and value.ca:
-        raise ValueError("it is an authority itself")
-
-
-_MAIL_POLICY = (
-    ExtensionPolicy.permit_all()
-    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _for_mail)
-    .may_be_present(x509.BasicConstraints, Criticality.AGNOSTIC, _no_authority)
-)
+_MAIL_POLICY = ExtensionPolicy.permit_all().may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _for_mail)
 
 
 def _folded(address: str) -> str:
