@@ -126,7 +126,7 @@ def _look(search: _Search, part: Part) -> None:
     if part.origin:
         words = (f"taken {part.origin}", *words)
     if part.forwarded:
-        words = ("it came in a mail that the sender forwarded", *words)
+        words = (f"it stands in a mail of {part.forwarded} that the sender forwarded", *words)
     payload = PayloadCase(part.path, part.file_name, part.content_type, mended.data, words)
     _keep(search, part, payload, essence(mended.data, mended.at))
 

@@ -260,7 +260,7 @@ class Part:
     disposition: str = ""  # attachment, inline or ""
     within: str = ""  # content type of the multipart right around it: alternative, signed …; "" at the top
     parameters: tuple[tuple[str, str], ...] = ()  # of its Content-Type, as written
-    forwarded: bool = False  # it stands in a message that the mail carries along, not in the mail itself
+    forwarded: str = ""  # who wrote the message within the mail that it stands in, or "unknown"; "" in the mail itself
     encoded: bytes = b""  # as it came, where it is damaged
     origin: str = ""  # the archive that it was taken out of, in words; "" where it came by itself
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.errors import MessageMalformed, StructureTooDeep, TooManyParts
+from gateway.mail.addresses import single_sender
 from gateway.mail.decode import Raw, decode_span, encoding_name
 from gateway.mail.headers import Headers, content_type, parameters, split_entity
 from gateway.mail.labels import label
@@ -19,6 +20,7 @@ _NEVER_READ = {
     "message/partial": "it is one piece of a message that was split",
     "message/external-body": "it only points to content elsewhere, which is never fetched",
 }
+_INNER = "?"
 _FALSE_BOUNDARIES = 100_000
 _DEEPEST = 100  # whatever the settings say: Python's own stack is a bound too
 _WORD = re.compile(r"[a-z0-9-]{1,40}")
@@ -43,7 +45,7 @@ class Entity:
     body: Span
     children: list[Entity] = field(default_factory=list)
     part: Part | None = None
-    forwarded: bool = False
+    forwarded: str = ""
 
     def leaves(self) -> Iterator[Part]:
         """The decoded leaves under this node, in order."""
@@ -61,10 +63,10 @@ class Splitter:
         self._depth = min(limits.depth, _DEEPEST)
         self._parts = 0
 
-    def entity(
-        self, span: Span, path: str = "", depth: int = 0, within: str = "", *, forwarded: bool = False
-    ) -> Entity:
-        """A whole message (RFC 5322), or one part of it; ``forwarded`` where it stands in a message within it.
+    def entity(self, span: Span, path: str = "", depth: int = 0, within: str = "", forwarded: str = "") -> Entity:
+        """A whole message (RFC 5322), or one part of it.
+
+        ``forwarded`` is who wrote the message within the message that it stands in; ``?`` for that message itself.
 
         Raises:
             HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
@@ -77,6 +79,8 @@ class Splitter:
             raise TooManyParts(limit=self._limits.parts)
         raw, start, end = span
         headers, start = split_entity(raw, start, end, self._limits)
+        if forwarded == _INNER:
+            forwarded = single_sender(headers.all("from"))[0] or "unknown"
         declared = headers.only("content-type")
         kind, given = content_type(declared) if declared else (_default_type(within), {})
         entity = Entity(path, headers, kind, given, Span(raw, start, end), forwarded=forwarded)
@@ -95,7 +99,7 @@ class Splitter:
         prefix = f"{entity.path}." if entity.path else ""
         inside, forwarded = entity.content_type, entity.forwarded
         for number, span in enumerate(_spans(entity.body, boundary.encode("utf-8", "replace")), 1):
-            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, inside, forwarded=forwarded))
+            entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, inside, forwarded))
         if not entity.children:
             raise MessageMalformed(reason="the boundary of a multipart never appears")
 
@@ -109,7 +113,7 @@ class Splitter:
                 entity.part = _leaf(entity, within)
                 return
             span = Span(raw, 0, len(raw))
-        entity.children.append(self.entity(span, prefix, depth + 1, forwarded=True))
+        entity.children.append(self.entity(span, prefix, depth + 1, forwarded=_INNER))
 
 
 def _leaf(entity: Entity, within: str) -> Part:

@@ -174,8 +174,8 @@ def test_a_part_tells_where_it_stands():
     raw = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n"
     raw += b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b--\r\n"
     first, second = opened(raw).parts
-    assert (first.forwarded, first.within) == (False, "multipart/mixed")
-    assert (second.forwarded, second.parameters) == (True, (("format", "flowed"),))
+    assert (first.forwarded, first.within) == ("", "multipart/mixed")
+    assert (second.forwarded, second.parameters) == ("us@example.com", (("format", "flowed"),))
 
 
 def test_whom_the_envelope_named_is_told():
