@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from gateway.errors import ConfigurationFault
 from gateway.ledger.secrets import Secrets
 from gateway.mail.oauth import Client, TokenClient, TokenSource
 from gateway.mail.oauth.http import poster
 from gateway.settings import OAuthSettings
 
+LOCK_FILE = "tokens.lock"
 
-def token_source(settings: OAuthSettings, secrets: Secrets, actor: str, clock: Callable[[], int]) -> TokenSource:
+
+def token_source(
+    settings: OAuthSettings, secrets: Secrets, home: Path, actor: str, clock: Callable[[], int]
+) -> TokenSource:
     """The source of one table. Its tokens are kept in ``secrets``; ``clock`` gives milliseconds since 1970 UTC."""
 
     def seconds() -> float:
         return clock() / 1000
 
-    vault = SecretVault(secrets, f"token.{settings.name}", actor, clock)
+    vault = SecretVault(secrets, f"token.{settings.name}", home / LOCK_FILE, actor, clock)
     return TokenSource(token_client(settings, secrets, seconds), vault, seconds)
 
 
@@ -45,6 +54,7 @@ class SecretVault:
 
     secrets: Secrets
     name: str
+    lock_file: Path
     actor: str
     clock: Callable[[], int]
 
@@ -55,3 +65,20 @@ class SecretVault:
     def save(self, text: str) -> None:
         """Keeps ``text`` in place of it."""
         self.secrets.set(self.name, text, self.actor, self.clock())
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One process of this home at a time; the lock ends with the process that holds it.
+
+        Raises:
+            ConfigurationFault: the lock cannot be made.
+        """
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise ConfigurationFault(reason=f"the lock {self.lock_file} cannot be made: {problem.strerror}.") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

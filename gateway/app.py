@@ -110,7 +110,10 @@ class App:
             return {}
         from gateway.access import token_source  # noqa: PLC0415 - the libraries take a third of a second to load
 
-        return {each.name: token_source(each, self.secrets, self.actor, self.clock) for each in self.settings.oauth}
+        return {
+            each.name: token_source(each, self.secrets, self.home, self.actor, self.clock)
+            for each in self.settings.oauth
+        }
 
     @cached_property
     def mailboxes(self) -> list[Mailbox]:
@@ -127,6 +130,11 @@ class App:
         """Names for mails that bounces bring back; None where the home has no key."""
         file = self.home / KEY_FILE
         return Tokens(cache(partial(derived_key, file, "bounce tokens"))) if file.exists() else None
+
+    @property
+    def txt(self) -> DnsTxtRecords:
+        """Asks the DNS; made anew each time, so that a batch asks once and the next one again."""
+        return DnsTxtRecords(self.settings.proof.timeout.total_seconds())
 
     def directory(self) -> Directory:
         """Who has which address and identity, as the profiles stand now."""
@@ -148,7 +156,7 @@ class App:
             alongside=self.settings.processes > 1,
             tokens=self.tokens,
             keys=Keyring.of(self.keys),
-            txt=DnsTxtRecords(self.settings.proof.timeout.total_seconds()),
+            txt=self.txt,
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:

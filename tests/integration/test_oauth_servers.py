@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from servers.tokens import CLIENT, SECRET
 
@@ -25,6 +27,7 @@ class Forgetful:
 
     def __init__(self):
         self.text = None
+        self.alone = contextlib.nullcontext
 
     def load(self):
         return self.text

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gateway.errors import GatewayError, NotAuthorized, TokenRefused, TokenUnavailable
@@ -24,6 +25,10 @@ class Vault(Protocol):
 
     def save(self, text: str) -> None:
         """Keeps ``text``, durably, before it returns."""
+        ...
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keeps other processes from renewing meanwhile: a refresh token may be good once only."""
         ...
 
 
@@ -62,7 +67,7 @@ class TokenSource:
             if held is not None and held.access and held.expires_at - self._clock() > SKEW:
                 return held.access
             try:
-                return self._renewed().access
+                return self._renewed("").access
             except TokenUnavailable:
                 if held is not None and held.access and held.expires_at > self._clock():
                     return held.access  # good for a little while still
@@ -73,7 +78,7 @@ class TokenSource:
         with self._lock:
             if self._held is not None and self._held.access not in {"", refused}:
                 return self._held.access  # somebody was faster
-            return self._renewed().access
+            return self._renewed(refused).access
 
     def keep(self, given: Permission) -> None:
         """Takes what a person's permission gave."""
@@ -83,30 +88,32 @@ class TokenSource:
 
     # ------------------------------------------------------------ inside
 
-    def _renewed(self) -> Permission:
+    def _renewed(self, refused: str) -> Permission:
         if self._failed is not None and self._clock() - self._failed[0] < _QUIET:
             raise self._failed[1]
         try:
-            given = self._refreshed() if self._client.client.grant == "refresh-token" else self._client.by_itself()
+            with self._vault.alone():
+                given = self._asked_for(refused)
         except (TokenRefused, TokenUnavailable, NotAuthorized) as fault:
             self._failed = (self._clock(), fault)
             raise
         self._failed = None
-        self._keep(given)
+        self._held = given
         return given
 
-    def _refreshed(self) -> Permission:
-        # Another process may have renewed it meanwhile: what is kept is newer than what we remember.
+    def _asked_for(self, refused: str) -> Permission:
+        """A new token, kept; unless another process has renewed it meanwhile."""
         kept = self._kept()
-        if kept is None or not kept.refresh:
+        if kept is not None and kept.access not in {"", refused} and kept.expires_at - self._clock() > SKEW:
+            return kept
+        if self._client.client.grant != "refresh-token":
+            given = self._client.by_itself()
+        elif kept is None or not kept.refresh:
             raise NotAuthorized(name=self.name)
-        try:
-            return self._client.refreshed(kept.refresh)
-        except TokenRefused:
-            again = self._kept()
-            if again is None or again.refresh == kept.refresh:
-                raise
-            return self._client.refreshed(again.refresh)
+        else:
+            given = self._client.refreshed(kept.refresh)
+        self._keep(given)
+        return given
 
     def _keep(self, given: Permission) -> None:
         kept = {"access": given.access, "expires_at": given.expires_at, "refresh": given.refresh}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import threading
@@ -40,6 +41,7 @@ class Kept:
     def __init__(self, text=None):
         self.text = text
         self.saved = 0
+        self.alone = contextlib.nullcontext
 
     def load(self):
         return self.text
@@ -137,6 +139,19 @@ def test_a_refresh_token_that_another_process_has_renewed_is_taken_from_the_vaul
     vault.text = authorized(provider).text
     clock.now += 4_000
     assert asked().startswith("access-")
+    assert provider.asked[-1]["refresh_token"] == "renewed-by-another"
+
+
+def test_what_another_process_has_renewed_meanwhile_is_not_asked_for_again(provider, clock):
+    vault = Kept()
+    mine, theirs = source(provider, clock, vault), source(provider, clock, vault)
+    first = mine()
+    assert theirs() == first
+    clock.now += 3_400
+    second = theirs()
+    assert mine() == second != first
+    assert theirs.renew(second) == mine.renew(second)
+    assert len(provider.asked) == 3
 
 
 def test_without_anybodys_permission_the_next_step_is_told(provider, clock):
