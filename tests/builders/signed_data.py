@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import digest_by_name
-from gateway.mail.smime.certificates import KeyPair, load, load_key
+from gateway.mail.smime.keys import KeyPair, load, load_key
 
 RSA = "1.2.840.113549.1.1.1"
 

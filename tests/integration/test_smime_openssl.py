@@ -9,7 +9,7 @@ from servers.need import program
 from servers.smime_keys import NOW, pair, write
 
 from gateway.errors import AlgorithmRefused
-from gateway.mail.smime.certificates import fingerprint
+from gateway.mail.smime.keys import fingerprint
 from gateway.mail.smime.layers import Plan, open_layers, secure
 from gateway.settings.model import Limits
 

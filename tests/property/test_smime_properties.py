@@ -13,10 +13,11 @@ from servers.smime_keys import NOW, authority, issued, pair
 
 from gateway.errors import CertificateUnreadable, GatewayError
 from gateway.mail.smime.ber import definite
-from gateway.mail.smime.certificates import load, read_certificates
+from gateway.mail.smime.certificates import read_certificates
 from gateway.mail.smime.compressing import compress
 from gateway.mail.smime.entities import is_secured, pkcs7_mime
 from gateway.mail.smime.enveloping import envelope
+from gateway.mail.smime.keys import load
 from gateway.mail.smime.layers import Plan, claimed_signers, open_layers, secure
 from gateway.mail.smime.signing import sign
 from gateway.settings.model import Limits

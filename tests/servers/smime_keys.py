@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.mail.smime.certificates import KeyPair, load, load_key, make_key_pair
+from gateway.mail.smime.certificates import make_key_pair
+from gateway.mail.smime.keys import KeyPair, load, load_key
 
 NOW = datetime.now(UTC).timestamp()
 DAY = 86_400.0

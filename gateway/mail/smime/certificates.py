@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,7 +16,21 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import CertificateUnreadable, CertificateUnusable, GatewayError, SecurityFault
+from gateway.mail.smime.keys import (
+    KeyPair,
+    PrivateKey,
+    PublicKey,
+    alternative_names,
+    der_of,
+    fingerprint,
+    first_line,
+    is_authority,
+    load,
+    load_key,
+)
 from gateway.mail.smime.reading import read_kind, read_signed
+
+__all__ = ["Description", "FileContents", "KeyPair", "describe", "fingerprint", "make_key_pair", "read_certificates"]
 
 LARGEST_FILE = 1_000_000  # bytes; a bundle of a few hundred certificates
 MOST_CERTIFICATES = 200
@@ -42,17 +53,6 @@ _EXTENDED_USAGES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "server authentication",
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "any",
 }
-
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate (DER) with its private key (unencrypted PKCS #8, DER). The key never shows in a repr."""
-
-    certificate: bytes
-    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,7 @@ def _reading(name: str) -> Iterator[None]:
     except GatewayError:
         raise
     except Exception as problem:
-        raise CertificateUnreadable(name=name, reason=_first_line(problem)) from problem
-
-
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).strip().partition("\n")[0] or type(problem).__name__)[:200]
+        raise CertificateUnreadable(name=name, reason=first_line(problem)) from problem
 
 
 def _from_pem(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
@@ -129,7 +125,7 @@ def _from_pem(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
     key: bytes | None = None
     for label, block in _pem_blocks(data):
         if label in _CERTIFICATE_LABELS:
-            certificates.append(_der_of(x509.load_pem_x509_certificate(block)))
+            certificates.append(der_of(x509.load_pem_x509_certificate(block)))
         elif label in _PKCS7_LABELS:
             certificates += _from_pkcs7(base64.b64decode(b"".join(block.splitlines()[1:-1]), validate=True))
         elif label.endswith(b"PRIVATE KEY"):
@@ -158,14 +154,14 @@ def _from_pkcs7(data: bytes) -> tuple[bytes, ...]:
 def _from_der(data: bytes, password: str) -> tuple[list[bytes], bytes | None]:
     """DER has no label: each form is tried, the strictest first."""
     try:
-        return [_der_of(x509.load_der_x509_certificate(data))], None
+        return [der_of(x509.load_der_x509_certificate(data))], None
     except ValueError:
         pass
     if _SIGNED_DATA in data[:40]:
         return list(_from_pkcs7(data)), None
     secret, own, others = pkcs12.load_key_and_certificates(data, password.encode() if password else None)
     certificates = [*([own] if own is not None else []), *others]
-    return [_der_of(each) for each in certificates], None if secret is None else _pkcs8(secret)
+    return [der_of(each) for each in certificates], None if secret is None else _pkcs8(secret)
 
 
 def _pair(certificates: list[bytes], key: bytes, name: str) -> KeyPair:
@@ -174,10 +170,6 @@ def _pair(certificates: list[bytes], key: bytes, name: str) -> KeyPair:
         if _public_bytes(load(each).public_key()) == public:
             return KeyPair(each, key)
     raise CertificateUnreadable(name=name, reason="its key belongs to none of its certificates")
-
-
-def _der_of(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def _pkcs8(key: object) -> bytes:
@@ -194,45 +186,7 @@ def _public_bytes(key: object) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-@lru_cache(maxsize=256)
-def load(der: bytes) -> x509.Certificate:
-    """A certificate as an object, kept for the next message of the same partner.
-
-    Raises:
-        CertificateUnusable: when it is no X.509 certificate.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd serial numbers and the like are no news about a stranger's bytes
-            certificate = x509.load_der_x509_certificate(der)
-            certificate.extensions, certificate.subject, certificate.issuer, certificate.public_key()
-    except Exception as problem:
-        raise CertificateUnusable(name=fingerprint(der)[:16], reason=_first_line(problem)) from problem
-    return certificate
-
-
-@lru_cache(maxsize=32)
-def load_key(key: bytes) -> PrivateKey:
-    """A private key as an object; checking an RSA key costs more than a signature, so it is done once.
-
-    Raises:
-        CertificateUnusable: when it is no RSA or EC key in PKCS #8.
-    """
-    try:
-        found = serialization.load_der_private_key(key, None)
-    except Exception as problem:
-        raise CertificateUnusable(name="key", reason="it is no private key in PKCS #8") from problem
-    if not isinstance(found, PrivateKey):
-        raise CertificateUnusable(name="key", reason="only RSA and EC keys can be used")
-    return found
-
-
 # ---------------------------------------------------------------- describing
-
-
-def fingerprint(der: bytes) -> str:
-    """SHA-256 of the DER, in lower-case hex."""
-    return hashlib.sha256(der).hexdigest()
 
 
 def describe(der: bytes) -> Description:
@@ -242,7 +196,7 @@ def describe(der: bytes) -> Description:
         CertificateUnusable: when it is no X.509 certificate.
     """
     certificate = load(der)
-    emails, names = _alternative_names(certificate)
+    emails, names = alternative_names(certificate)
     return Description(
         fingerprint=fingerprint(der),
         subject=certificate.subject.rfc4514_string(),
@@ -257,28 +211,6 @@ def describe(der: bytes) -> Description:
         authority=is_authority(certificate),
         self_signed=certificate.subject == certificate.issuer,
     )
-
-
-def emails_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The e-mail addresses in the subject alternative name, as written."""
-    return _alternative_names(certificate)[0]
-
-
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether a certificate may vouch for others (basicConstraints)."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return (), ()
-    emails = tuple(str(each.value) for each in found if isinstance(each, x509.RFC822Name))
-    return emails, tuple(str(each.value) for each in found if not isinstance(each, x509.RFC822Name))
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -324,8 +256,8 @@ def make_key_pair(name: str, address: str, *, at: float, kind: str = "rsa-3072",
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = _self_signed(key, subject, x509.RFC822Name(address), datetime.fromtimestamp(at, UTC), days)
     except (ValueError, OverflowError) as problem:
-        raise CertificateUnusable(name=name, reason=_first_line(problem)) from problem
-    return KeyPair(_der_of(certificate), _pkcs8(key))
+        raise CertificateUnusable(name=name, reason=first_line(problem)) from problem
+    return KeyPair(der_of(certificate), _pkcs8(key))
 
 
 def _new_key(kind: str) -> PrivateKey:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from gateway.errors import CertificateUnusable
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import CIPHER_NAMES, MGF1, RSA_OAEP, RSA_PKCS1, ContentCipher, digest_by_name
-from gateway.mail.smime.certificates import load
+from gateway.mail.smime.keys import load
 from gateway.mail.smime.trust import own_purpose
 
 KEY_TRANSPORTS = ("rsa-pkcs1", "rsa-oaep")

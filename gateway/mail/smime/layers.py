@@ -24,7 +24,6 @@ from gateway.mail.decode import decode, encoding_name
 from gateway.mail.model import Layer
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import digest_by_name, mic
-from gateway.mail.smime.certificates import KeyPair, fingerprint
 from gateway.mail.smime.compressing import compress, decompress
 from gateway.mail.smime.entities import (
     Entity,
@@ -38,6 +37,7 @@ from gateway.mail.smime.entities import (
     with_headers,
 )
 from gateway.mail.smime.enveloping import envelope
+from gateway.mail.smime.keys import KeyPair, fingerprint
 from gateway.mail.smime.opening import decrypt
 from gateway.mail.smime.reading import read_kind
 from gateway.mail.smime.signing import sign

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from gateway.errors import AlgorithmRefused, CannotDecrypt, CertificateUnusable
 from gateway.mail.smime.algorithms import RSA_OAEP, RSA_PKCS1, ContentCipher, cipher_by_oid, digest_by_oid
-from gateway.mail.smime.certificates import KeyPair, load, load_key
+from gateway.mail.smime.keys import KeyPair, load, load_key
 from gateway.mail.smime.reading import Enveloped, Recipient, read_enveloped
 
 _SHORTEST_TAG = 12  # bytes; RFC 5084 section 3.2

@@ -17,13 +17,13 @@ from cryptography import x509
 
 from gateway.errors import AlgorithmRefused, GatewayError, SecurityMalformed, SignatureInvalid
 from gateway.mail.smime import structures as asn1
-from gateway.mail.smime.algorithms import MGF1, P_SPECIFIED, RSA_OAEP, RSA_PSS, cipher_by_oid
+from gateway.mail.smime.algorithms import RSA_OAEP, RSA_PSS, cipher_by_oid
 from gateway.mail.smime.ber import definite
+from gateway.mail.smime.parameters import PssScheme, read_oaep, read_pss
 
 MOST_SIGNERS = 16
 MOST_RECIPIENTS = 200
 MOST_CERTIFICATES = 50
-_SHA1 = "1.3.14.3.2.26"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,6 @@ class Identifier:
         except Exception:  # noqa: BLE001 - a name that nobody can read is still no reason to fail
             issuer = "unreadable"
         return f"serial {self.serial:x} of {issuer[:200]!a}"
-
-
-@dataclass(frozen=True, slots=True)
-class PssScheme:
-    """The parameters of RSASSA-PSS: object identifiers and the length of the salt."""
-
-    digest: str
-    mask_digest: str
-    salt_length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +214,7 @@ def _signer(info: Any) -> Signer:
         sid=_identifier(info["sid"]),
         digest=info["digest_algorithm"]["algorithm"].dotted,
         algorithm=name,
-        pss=_pss(algorithm["parameters"]) if name == RSA_PSS else None,
+        pss=read_pss(algorithm["parameters"]) if name == RSA_PSS else None,
         signature=info["signature"].native,
         attributes=_as_set(attributes),
         content_type=_one(values, asn1.CONTENT_TYPE, core.ObjectIdentifier).dotted if values else "",
@@ -280,30 +271,6 @@ def looks_like_attributes(content: bytes) -> bool:
         return False
 
 
-def _pss(parameters: Any) -> PssScheme:
-    if isinstance(parameters, core.Void):
-        return PssScheme(_SHA1, _SHA1, 20)
-    found = asn1.PssParameters.load(parameters.dump(), strict=True)
-    salt = found["salt_length"].native
-    if not 0 <= salt <= 512 or found["trailer"].native != "trailer_field_bc":
-        raise SecurityMalformed(reason="PSS parameters past their bounds")
-    return PssScheme(_digest_or_sha1(found["hash"]), _mask_digest(found["mask"]), salt)
-
-
-def _digest_or_sha1(algorithm: Any) -> str:
-    return _SHA1 if isinstance(algorithm, core.Void) else str(algorithm["algorithm"].dotted)
-
-
-def _mask_digest(algorithm: Any) -> str:
-    """The digest of a mask generation function; RFC 4055 makes SHA-1 the default."""
-    if isinstance(algorithm, core.Void):
-        return _SHA1
-    name = algorithm["algorithm"].dotted
-    if name != MGF1:
-        raise AlgorithmRefused(algorithm=f"the mask generation {name}", reason="not known to the gateway")
-    return str(asn1.Algorithm.load(algorithm["parameters"].dump(), strict=True)["algorithm"].dotted)
-
-
 # ---------------------------------------------------------------- recipients
 
 
@@ -314,20 +281,8 @@ def _recipient(data: bytes) -> Recipient | None:
     found = asn1.KeyTransport.load(data, strict=True)
     algorithm = found["algorithm"]
     name = algorithm["algorithm"].dotted
-    oaep = _oaep(algorithm["parameters"]) if name == RSA_OAEP else None
+    oaep = read_oaep(algorithm["parameters"]) if name == RSA_OAEP else None
     return Recipient(_identifier(found["rid"]), name, oaep, found["encrypted_key"].native)
-
-
-def _oaep(parameters: Any) -> tuple[str, str]:
-    if isinstance(parameters, core.Void):
-        return _SHA1, _SHA1
-    found = asn1.OaepParameters.load(parameters.dump(), strict=True)
-    source = found["source"]
-    if not isinstance(source, core.Void):
-        label = core.OctetString.load(source["parameters"].dump(), strict=True).native
-        if source["algorithm"].dotted != P_SPECIFIED or label:
-            raise AlgorithmRefused(algorithm="RSA-OAEP with a label", reason="not known to the gateway")
-    return _digest_or_sha1(found["hash"]), _mask_digest(found["mask"])
 
 
 # ---------------------------------------------------------------- pieces

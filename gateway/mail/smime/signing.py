@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from gateway.errors import CertificateUnusable
 from gateway.mail.smime.algorithms import digest_by_name
-from gateway.mail.smime.certificates import KeyPair, load, load_key
+from gateway.mail.smime.keys import KeyPair, load, load_key
 from gateway.mail.smime.trust import own_purpose
 
 _TYPES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {

@@ -22,7 +22,7 @@ from cryptography.x509.verification import (
 )
 
 from gateway.errors import AlgorithmRefused, CertificateUnusable, SecurityFault, SignerRefused
-from gateway.mail.smime.certificates import emails_of, fingerprint, is_authority, load
+from gateway.mail.smime.keys import emails_of, fingerprint, is_authority, load
 from gateway.mail.smime.reading import Identifier
 
 RSA_BITS = 2048

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from gateway.errors import AlgorithmRefused, SecurityFault, SecurityMalformed, SignatureInvalid, SignerUnknown
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import EC_SIGNATURES, RSA_PSS, RSA_SIGNATURES, Digest, digest_by_oid
-from gateway.mail.smime.certificates import fingerprint, load
+from gateway.mail.smime.keys import fingerprint, load
 from gateway.mail.smime.reading import Signed, Signer, looks_like_attributes, read_signed
 from gateway.mail.smime.trust import Trust, candidates, is_short, may_vouch
 

@@ -10,16 +10,8 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from servers.smime_keys import DAY, NOW, authority, issued, pair
 
 from gateway.errors import CertificateUnreadable, CertificateUnusable
-from gateway.mail.smime.certificates import (
-    LARGEST_FILE,
-    FileContents,
-    describe,
-    fingerprint,
-    load,
-    load_key,
-    make_key_pair,
-    read_certificates,
-)
+from gateway.mail.smime.certificates import LARGEST_FILE, FileContents, describe, make_key_pair, read_certificates
+from gateway.mail.smime.keys import fingerprint, load, load_key
 
 ENCODINGS = (serialization.Encoding.PEM, serialization.Encoding.DER)
 

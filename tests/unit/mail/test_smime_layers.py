@@ -24,10 +24,10 @@ from gateway.errors import (
 )
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import CIPHER_NAMES
-from gateway.mail.smime.certificates import KeyPair, fingerprint, load, load_key
 from gateway.mail.smime.compressing import compress
 from gateway.mail.smime.entities import pkcs7_mime
 from gateway.mail.smime.enveloping import envelope
+from gateway.mail.smime.keys import KeyPair, fingerprint, load, load_key
 from gateway.mail.smime.layers import MOST_LAYERS, Plan, claimed_signers, is_secured, open_layers, secure
 from gateway.mail.smime.signing import sign
 from gateway.settings.model import Limits

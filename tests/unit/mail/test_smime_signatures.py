@@ -16,7 +16,7 @@ from gateway.errors import (
     SignerUnknown,
 )
 from gateway.mail.smime import structures as asn1
-from gateway.mail.smime.certificates import KeyPair, fingerprint
+from gateway.mail.smime.keys import KeyPair, fingerprint
 from gateway.mail.smime.reading import read_kind
 from gateway.mail.smime.signing import sign
 from gateway.mail.smime.trust import Trust
