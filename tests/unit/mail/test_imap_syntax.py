@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from gateway.mail import imap_syntax
 from gateway.mail.imap_syntax import Oversized, folder_name, number, pairs, quoted, sets, values
 from gateway.mail.wire import ConnectionLostError
 
@@ -35,6 +36,36 @@ def test_a_fetch_answer_is_read_whatever_form_its_strings_have(pieces, wanted):
 def test_what_is_no_fetch_answer_ends_the_connection(text):
     with pytest.raises(ConnectionLostError):
         pairs((text,))
+
+
+def test_the_quick_way_and_the_thorough_way_read_the_same():
+    chance = random.Random(4)
+    words = [
+        b"UID",
+        b"7",
+        b"FLAGS",
+        b"(\\Seen x)",
+        b"()",
+        b"( )",
+        b"BODY[]",
+        b"NIL",
+        b'"q"',
+        b"(",
+        b")",
+        b"{3}",
+        b" ",
+        b"a.b",
+        b"((1))",
+    ]
+    quick = 0
+    for _ in range(5_000):
+        text = b"(" + b" ".join(chance.choices(words, k=chance.randrange(7))) + b")"
+        pieces = (text,) if chance.random() < 0.8 else (b"(UID 7 BODY[] {3}", b"abc", b")")
+        found = imap_syntax._plain(pieces)
+        if found:
+            quick += 1
+            assert found == imap_syntax._named(values(pieces)), text
+    assert quick > 100
 
 
 def test_random_bytes_are_values_or_an_end_and_nothing_else():
