@@ -33,7 +33,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         rows = [_row(app, each) for each in app.mailboxes]
     print_rows(
         rows,
-        ("name", "protocol", "host", "port", "security", "user", "secret", "found"),
+        ("name", "protocol", "host", "port", "security", "user", "secret", "found", "oauth"),
         as_json=as_json,
         empty="There is no mailbox: add a [mailbox.NAME] to gateway.toml.",
     )
@@ -68,6 +68,7 @@ def test(ctx: click.Context, name: str | None, as_json: bool) -> int:
 def _row(app: App, mailbox: Mailbox) -> dict[str, object]:
     box = next(each for each in app.settings.mailboxes if each.name == mailbox.name)
     remote = box.protocol != "maildir"
+    secret = "" if box.oauth else box.secret
     return {
         "name": box.name,
         "protocol": box.protocol,
@@ -75,8 +76,9 @@ def _row(app: App, mailbox: Mailbox) -> dict[str, object]:
         "port": box.real_port if remote else None,
         "security": box.security if remote else None,
         "user": mailbox.user,
-        "secret": box.secret,
-        "found": (app.secrets.where(box.secret) or "missing") if box.secret else None,
+        "secret": secret,
+        "found": (app.secrets.where(secret) or "missing") if secret else None,
+        "oauth": box.oauth or None,
     }
 
 

@@ -34,6 +34,7 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # host = "pop.example.com"
 # security = "tls"           # tls (port 995) or starttls (port 110)
 # user = "edi@example.com"
+# Gmail and Microsoft 365 want OAuth2 in place of a password: docs/oauth.md tells how.
 
 # The host that we send through.
 # Then: gateway secret set smtp
