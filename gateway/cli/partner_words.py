@@ -46,12 +46,6 @@ _EVIDENCE = {
     Evidence.DKIM: "a DKIM signature that we verify, or better",
     Evidence.SIGNED: "an S/MIME signature by a trusted certificate",
 }
-_EVIDENCE = {
-    Evidence.ADDRESS: "the address alone: a claim, chosen knowingly",
-    Evidence.MX: "our mail exchanger must say that DKIM or DMARC passed, or more",
-    Evidence.DKIM: "a DKIM signature that the gateway verifies, or more",
-    Evidence.SIGNED: "an S/MIME signature by a trusted certificate",
-}
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 

@@ -67,7 +67,7 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         print_document(found)
         return 0
     for name, value in found.items():
-        if name != "fault" and value not in {None, ""}:
+        if name != "fault" and value not in {None, "", "{}", "[]"}:
             shown = moment(value) if name in {"at", "updated_at"} and isinstance(value, int) else value
             click.echo(f"{name.replace('_', ' '):>16}  {shown}")
     fault = found["fault"]

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select
 from gateway.errors import GatewayError
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
+from gateway.flow.check_proof import check_dns, check_proof
 from gateway.flow.check_result import CONFIGURATION, UNAVAILABLE, Check, failed
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.keyring import Keyring
@@ -65,6 +66,11 @@ class Opened(Protocol):
     @property
     def access_tokens(self) -> Mapping[str, Callable[[], str]]:
         """Where access tokens come from, by the name of their [oauth.NAME]."""
+        ...
+
+    @property
+    def txt(self) -> Callable[[str], bytes | None]:
+        """Asks the DNS for a TXT record."""
         ...
 
     @property
@@ -241,6 +247,7 @@ def _check_partners(app: Opened) -> Iterator[Check]:
     settings = app.settings
     yield from check_partners(partners)
     yield from check_overlaps(partners, settings.identities)
+    yield from check_proof(partners, settings.proof)
     yield from check_outbox(partners, settings.outbox)
     yield from _guarded("deliveries", lambda: check_deliveries(partners, settings.home, app.secrets))
     yield from _guarded("certificates", lambda: _check_security(app.keys, partners))
@@ -265,6 +272,7 @@ def _check_hosts(app: Opened) -> Iterator[Check]:
     for box, mailbox in zip(app.settings.mailboxes, app.mailboxes, strict=True):
         yield from _guarded(f"mailbox {box.name}", partial(check_mailbox, box, mailbox, app.settings.limits))
     yield from _guarded("smtp", lambda: check_smtp(app.settings.smtp, app.transport))
+    yield from _guarded("dns", lambda: check_dns(app.partners.current(), app.txt))
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:

@@ -58,6 +58,7 @@ def app(settings, engine):
         partners=PartnerStore(engine),
         mailboxes=[],
         transport=None,
+        txt=lambda _: None,
     )
 
 
