@@ -186,7 +186,7 @@ def measure(*, quick: bool) -> Figures:
 
 
 def _line(name: str, port: int, batch: Sequence[OutgoingMail], few: int, rounds: int) -> Figures:
-    """One sink on one line. One connection gets a ``few`` mails, sixteen get sixteen times as many: all take as long."""
+    """One sink on one line. One connection gets a ``few`` mails, sixteen get sixteen times as many, if there are."""
     found: dict[str, list[Sent]] = {}
     for _ in range(rounds):
         found.setdefault("bare", []).append(bare(port, batch[:few]))

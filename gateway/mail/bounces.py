@@ -28,6 +28,7 @@ _LATE = re.compile(
     r"|not yet been delivered|warning: message",
     re.IGNORECASE,
 )
+_OVER = re.compile(r"too long|giv(?:en|ing) up|expired|not going to try|permanent|retry timeout", re.IGNORECASE)
 
 
 def read_bounces(report: Entity, limits: Limits) -> tuple[Bounce, ...]:
@@ -52,7 +53,8 @@ def read_words(top: Entity) -> tuple[Bounce, ...]:
     before = text[: quoted.start()]
     named = address_list(top.headers.first("x-failed-recipients")) or _FOR.findall(before)
     status, reply = _STATUS.search(before), _REPLY.search(before)
-    late = _LATE.search(before) is not None or (status is not None and status[1].startswith("4"))
+    for_now = status is not None and status[1].startswith("4") and _OVER.search(before) is None
+    late = for_now or _LATE.search(before) is not None
     bounce = Bounce(
         original_message_id=quoted[1],
         recipient=named[0] if named else "",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 _LOCAL = 64  # characters of a local part (RFC 5321 section 4.5.3.1.1)
 _TOKEN = re.compile(r"([1-9][0-9]{0,17})-([a-z2-7]{16})")
-_TAGGED = re.compile(r"[^\s@]{1,64}?\+b([^\s@+]{18,40})@[^\s@]{1,255}")
+_TAGGED = re.compile(r"[^\s@]{1,64}?\+b([^\s@+]{18,40})@[^\s@]{1,255}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
