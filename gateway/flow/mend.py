@@ -18,7 +18,6 @@ from gateway.mail.model import Part
 from gateway.x12.isa import LENGTH
 
 WORDS = ("text/plain", "text/html", "text/enriched")
-_AS_SENT = frozenset({"", "7bit", "8bit", "binary", "quoted-printable"})  # encodings in which line ends may be changed
 _QUOTED = re.compile(rb"(?m)^[ \t]*[>|]")
 _MANGLED = re.compile(rb"\xc2\xa0|\xe2\x80[\x98-\x9d\xa6]|\xe2\x80\x93")  # in UTF-8
 _MANGLED_WINDOWS = re.compile(rb"[\xa0\x91-\x94\x85\x96]")  # in windows-1252
@@ -200,7 +199,7 @@ def _end_across_lines(data: bytes, at: int, end: bytes) -> int:
 
 def _was_text(part: Part) -> bool:
     """Whether a mail client may have changed its lines: not in what was taken out of base64 or an archive."""
-    return not part.origin and part.encoding in _AS_SENT
+    return not part.origin and part.encoding != "base64"
 
 
 # ---------------------------------------------------------------- what text shows besides

@@ -18,7 +18,7 @@ Raw = bytes | mmap
 """A message, or a view of the file that holds a big one. Both find, and slice to bytes."""
 
 BLOCK = 1 << 20  # bytes decoded at once
-_IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
+_IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits"})  # as clients write them
 _BLANKS = b" \t\r\n"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _BROKEN_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")

@@ -23,6 +23,7 @@ _DATA = 0x0006800F  # attAttachData
 _ATTACHMENT_PROPERTIES = 0x00069005  # attAttachment
 _PROPERTY_BODY, _PROPERTY_DATA = 0x1000, 0x3701
 _PROPERTY_NAME, _PROPERTY_LONG_NAME = 0x3704, 0x3707
+_FILLING = 11  # bytes before the value of an attribute, which are never all zero
 _ATTRIBUTES, _PROPERTIES, _VALUES = 10_000, 10_000, 10_000
 _FIXED = {0x0000: 0, 0x0001: 0, 0x0002: 4, 0x0003: 4, 0x0004: 4, 0x0005: 8, 0x0006: 8, 0x0007: 8, 0x000A: 4, 0x000B: 4,
           0x0014: 8, 0x0040: 8, 0x0048: 16}  # fmt: skip
@@ -92,8 +93,8 @@ def read_tnef(data: bytes, name: str, limits: Limits) -> tuple[TnefFile, ...]:
 
 def _attributes(cursor: _Cursor) -> Iterator[tuple[int, bytes]]:
     for _ in range(_ATTRIBUTES):
-        if cursor.at >= len(cursor.data):
-            return
+        if not any(cursor.data[cursor.at : cursor.at + _FILLING]):
+            return  # the end, perhaps filled up with zeros
         level = cursor.take(1)
         attribute = cursor.number()
         value = cursor.take(cursor.number())

@@ -52,7 +52,13 @@ def part(data: bytes, *headers: bytes) -> bytes:
 def mixed(*parts: bytes, kind: bytes = b"mixed", boundary: bytes = b"=_b", headers: bytes = b"") -> bytes:
     """A mail of several parts."""
     body = b"".join(b"--%s\r\n%s\r\n" % (boundary, each) for each in parts)
-    return HEAD + headers + b'Content-Type: multipart/%s; boundary="%s"\r\n\r\n' % (kind, boundary) + body + b"--%s--\r\n" % boundary
+    return (
+        HEAD
+        + headers
+        + b'Content-Type: multipart/%s; boundary="%s"\r\n\r\n' % (kind, boundary)
+        + body
+        + b"--%s--\r\n" % boundary
+    )
 
 
 def file(data: bytes, name: bytes = b"orders.edi", kind: bytes = b"application/octet-stream") -> bytes:
@@ -246,6 +252,7 @@ MAILS: dict[str, Mail] = {
     "base64 that goes on after its end": Mail(plain(base64.b64encode(EDI + b"\n") + b"==" + base64.b64encode(OTHER), B64), "content.damaged", 0),
     "base64 of another alphabet": Mail(plain(LINES.replace(b"+", b"-").replace(b"/", b"_") + b"-_-_", B64), "content.damaged", 0),
     "quoted-printable, broken escape": Mail(plain(quoted(ONE).replace(b"=2A", b"=XA", 1), QP), "content.damaged", 0),
+    "an encoding that clients misspell": Mail(plain(EDI, b"Content-Transfer-Encoding: 8-Bit")),
     "an encoding nobody knows": Mail(mixed(part(EDI, X12, b"Content-Transfer-Encoding: x-rot13")), "content.damaged", 0),
     "uuencoded": Mail(mixed(part(b"begin 644 a.edi\r\n#25-!\r\nend\r\n", b'Content-Type: application/octet-stream; name="a.edi"')), "payload.not-x12", 0),
     # ---------------------------------------------------------------- archives
@@ -273,6 +280,7 @@ MAILS: dict[str, Mail] = {
     "gzip of a zip": Mail(mixed(file(gzip.compress(zipped(("a.edi", EDI))), b"a.gz")), "content.archive-refused", 0),
     "7-Zip": Mail(mixed(file(b"7z\xbc\xaf\x27\x1c\0\4", b"a.7z")), "payload.not-x12", 0),
     "winmail.dat": Mail(mixed(part(b"hi"), file(winmail(("orders.edi", EDI)), b"winmail.dat", b"application/ms-tnef")), repairs=("TNEF",)),
+    "winmail.dat filled up with zeros": Mail(mixed(file(winmail(("orders.edi", EDI)) + b"\0" * 99, b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat with a zip in it": Mail(mixed(file(winmail(("a.zip", zipped(("a.edi", EDI)))), b"winmail.dat")), repairs=(ARCHIVE,)),
     "winmail.dat with EDI as its text": Mail(mixed(file(winmail(body=EDI), b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat of a meeting": Mail(mixed(file(winmail(body=b"Let us meet"), b"winmail.dat")), "content.missing", 0),
