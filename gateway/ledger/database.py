@@ -257,11 +257,12 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: _sqlite_begin does, and says which kind.
     connection.isolation_level = None
     for pragma in (
+        "page_size = 8192",  # of a new file: mails of 20 KB cost a fifth less than in pages of 4 KB
         f"busy_timeout = {BUSY_TIMEOUT}",
         "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL lost mails in power cuts that were already deleted from the server
         "foreign_keys = ON",
-        "wal_autocheckpoint = 16000",  # pages, 64 MB: collecting 20 KB mails is a quarter faster than with 4 MB
+        "wal_autocheckpoint = 8000",  # pages, 64 MB: collecting 20 KB mails is a quarter faster than with 4 MB
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 

@@ -25,6 +25,8 @@ from gateway.ledger.database import reading, writing
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
+
 # A row is written after the rows that it points to.
 _ORDER: tuple[Table, ...] = (
     tables.content,
@@ -145,7 +147,7 @@ class Recorder:
                 "message": message,
                 "partner": partner,
                 "actor": self.actor,
-                "body": _clean(json.dumps(body, ensure_ascii=False, sort_keys=True, default=str)),
+                "body": _clean(_as_json(body)),
             }
         )
 
