@@ -56,8 +56,9 @@ class Pop3Offer:
 
     @property
     def takes_user(self) -> bool:
-        """Whether USER and PASS are there; a server without CAPA has nothing else."""
-        return not self.capabilities or "USER" in self.capabilities
+        """Whether USER and PASS are there; where CAPA tells of no way for passwords, they are what is left."""
+        known = {*sasl.REVEALING, *sasl.SECRET_KEEPING}
+        return "USER" in self.capabilities or not known.intersection(self.mechanisms)
 
 
 def log_in(command: Callable[[str], bytes], offer: Pop3Offer, credentials: Credentials) -> None:

@@ -113,6 +113,12 @@ def test_pop3_refusals_after_the_password_are_told_apart_and_never_tried_again(s
     assert not any(each.startswith("AUTH LOGIN") for each in server.heard)
 
 
+@pytest.mark.parametrize("mechanisms", ["", "GSSAPI NTLM"])
+def test_a_server_that_tells_of_no_way_is_asked_by_user_and_pass(scripted, mechanisms):
+    conversation = (("USER edi", "+OK"), ("PASS s3cret-and-long-enough", "+OK"))
+    open_box(scripted(pop3(*conversation, sasl=mechanisms)), PASSWORD)
+
+
 def test_apop_digests_the_timestamp_of_the_greeting(scripted):
     """The example of RFC 1939 section 7."""
     stamp = "<1896.697170952@dbc.mtview.ca.us>"
