@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from gateway.errors import GatewayError, MessageFault, SecurityFault
+from gateway.errors import GatewayError, MessageFault, SecurityFault, SenderUnproven
 from gateway.flow.case import Case
 from gateway.flow.context import Context
 from gateway.flow.envelope import queue_again
@@ -23,7 +23,15 @@ from gateway.mail.compose import is_message_id, letter, message_id
 from gateway.mail.model import Draft
 from gateway.mail.receipt_reader import request_in
 from gateway.mail.receipt_writer import ReceiptNote, receipt_entity
-from gateway.mail.receipts import FAILED, PROCESSED, UNEXPECTED, Mic, ReceiptRequest, digest_name
+from gateway.mail.receipts import (
+    AUTHENTICATION_FAILED,
+    FAILED,
+    PROCESSED,
+    UNEXPECTED,
+    Mic,
+    ReceiptRequest,
+    digest_name,
+)
 from gateway.mail.smime.layers import Plan, mic, open_layers, secure
 from partners.model import Direction, Partner, Security
 
@@ -130,6 +138,8 @@ def _problem(case: Case) -> str:
     fault = case.fault or next(inside, None)
     if fault is None:
         return ""
+    if isinstance(fault, SenderUnproven):
+        return AUTHENTICATION_FAILED
     return fault.disposition if isinstance(fault, SecurityFault) else UNEXPECTED
 
 
@@ -233,6 +243,7 @@ def _queue(context: Context, recorder: Recorder, case: Case, owed: _Owed, entity
         partner=owed.partner.key,
         state="ready",
         next_at=recorder.now,
+        # RFC 8098 wants none; but many hosts refuse that from who logged in, and a bounce should find its way home.
         envelope_sender=smtp.sender,
         recipients=json.dumps([owed.to]),
     )

@@ -388,3 +388,98 @@ def test_a_missing_receipt_is_overdue(pair):
     buyer.run()
     assert {row["kind"] for row in buyer.rows("expectation") if row["overdue_at"]} == {"receipt", "functional"}
     assert buyer.states(direction="out") == ["overdue"]
+
+
+# ---------------------------------------------------------------- both directions, roll-over, weak peers
+
+WIDE = '[security]\nsign = true\nencrypt = true\nreceipt = "signed"\n'
+
+
+def test_one_table_secures_both_directions_and_our_acknowledgments(pair):
+    buyer, seller = pair
+    buyer.knows(seller, OUT + IN.replace('"orders"', '"returns"').replace("850", "180"), WIDE)
+    seller.knows(buyer, IN, WIDE)
+    buyer.trusts(seller)
+    seller.trusts(buyer)
+    buyer.submit("seller", "one.edi", order())
+    assert until_silent(buyer, seller) == 3  # the order, its 997 and its receipt
+    assert len(seller.delivered) == 1
+    (sent,) = buyer.rows("exchange", direction="out")
+    assert sent["state"] == "acknowledged"
+    assert sorted(buyer.layers()) == [["encrypted", "signed"], ["signed"]]  # the 997, and the receipt
+    (ack,) = seller.rows("exchange", direction="out", kind="acknowledgment")
+    assert (ack["security"], ack["mic"], ack["state"]) == ("signed sha-256, encrypted aes-256-cbc", "", "complete")
+
+
+def test_an_acknowledgment_that_is_less_secure_than_all_agreements_want_is_quarantined(pair):
+    buyer, seller = pair
+    buyer.knows(seller, OUT + IN.replace('"orders"', '"returns"').replace("850", "180"), WIDE)
+    seller.knows(buyer, IN + security(sign=False))
+    buyer.trusts(seller)
+    seller.trusts(buyer)
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    assert buyer.faults() == ["security.insufficient"]
+    assert buyer.states(direction="out") == ["sent"]
+
+
+def test_while_certificates_change_over_the_old_and_the_new_both_serve(pair):
+    buyer, seller = pair
+    both = {"sign": True, "encrypt": True, "receipt": "signed"}
+    agree(buyer, seller, both, both)
+    following = {each: make(each.name, number=each.app.now() % 7 + n) for n, each in ((20, buyer), (21, seller))}
+    buyer.trusts(seller, following[seller])  # known before it is used
+    seller.trusts(buyer, following[buyer])
+    buyer.submit("seller", "1.edi", order(1))
+    until_silent(buyer, seller)
+    buyer.add_key("next", following[buyer])  # from now on the newest
+    buyer.app.keys.retire("first")
+    seller.add_key("next", following[seller])
+    seller.app.keys.retire("first")
+    buyer.submit("seller", "2.edi", order(2))
+    until_silent(buyer, seller)
+    assert len(seller.delivered) == 2
+    assert buyer.states(direction="out") == ["acknowledged", "acknowledged"]
+    proofs = [json.loads(row["proof_detail"])["fingerprint"] for row in seller.rows("message", direction="in")]
+    assert proofs == [buyer.made.fingerprint, following[buyer].fingerprint]
+    assert [row["signed_by"] for row in buyer.rows("receipt")] == [
+        *(seller.made.fingerprint, following[seller].fingerprint)
+    ]
+
+
+def test_what_is_not_proven_as_the_profile_wants_is_told_to_the_partner(pair):
+    buyer, seller = pair
+    buyer.knows(seller, OUT + security(receipt="unsigned"))
+    seller.knows(buyer, IN + security(receipt="unsigned"), 'evidence = "signed"\n')
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    assert set(seller.faults()) == {"sender.unproven"}
+    assert the_receipt(buyer) == ("matched", "processed", "error: authentication-failed")
+
+
+def test_the_certificate_of_a_quarantined_mail_is_learned_by_command(pair):
+    from click.testing import CliRunner
+
+    from gateway.cli.partner import command
+
+    buyer, seller = pair
+    buyer.knows(seller, OUT + security(sign=True))
+    seller.knows(buyer, IN)
+    buyer.submit("seller", "one.edi", order())
+    buyer.run()
+    carry(buyer, seller)
+    seller.run()
+    assert seller.faults() == ["signature.signer-unknown"]
+    text = '[gateway]\nname = "seller"\ndomain = "seller.example"\nidentities = ["ZZ:SELLERCO"]\n'
+    (seller.home / "gateway.toml").write_text(text)
+    words = ["certificate", "learn", "buyer", "m1"]
+    done = CliRunner().invoke(command, words, obj={"home": seller.home})
+    assert done.exit_code == 0, done.output
+    (kept,) = seller.app.certificates.list("buyer")
+    assert (kept.certificate.fingerprint, kept.certificate.state.value) == (buyer.made.fingerprint, "pending")
+    assert kept.certificate.source == "mail m1"
+    assert (
+        CliRunner().invoke(command, ["certificate", "learn", "buyer", "m9"], obj={"home": seller.home}).exit_code != 0
+    )
+    seller.run()
+    assert seller.delivered == []  # a pending certificate proves nothing
