@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -45,6 +46,19 @@ class Conversation:
             self._buffer += data
         content, _, self._buffer = self._buffer.partition(b"\r\n.\r\n")
         return content + b"\r\n"
+
+    def hear_slowly(self, pause):
+        """Reads a mail up to its final dot, with a pause after each half megabyte."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        seen, tail = 0, b""
+        while not tail.endswith(b"\r\n.\r\n"):
+            data = self._connection.recv(65_536)
+            assert data, "the client left in the middle of a mail"
+            tail = (tail + data)[-5:]
+            seen += len(data)
+            if seen > 500_000:
+                seen = 0
+                time.sleep(pause)
 
     def silence(self, seconds):
         """Checks that nothing comes for a while."""
