@@ -86,12 +86,14 @@ def issued(
     name: str = "leaf",
     bits: int = 2048,
     strange: bool = False,
+    identified: bool = True,
 ) -> KeyPair:
     """A certificate that an authority issued, and its key; a ``strange`` one has an unknown critical extension."""
     key = rsa_key(name, bits)
     builder = _builder(named(name), by.name, key, start, end)
     builder = builder.add_extension(_authority_key(by.key), critical=False)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    if identified:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     if address:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(address)]), critical=False)
     if usage is not None:

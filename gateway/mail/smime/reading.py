@@ -37,11 +37,7 @@ class Identifier:
     def names(self, certificate: x509.Certificate) -> bool:
         """Whether ``certificate`` is meant."""
         if self.key_identifier:
-            try:
-                found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-            except x509.ExtensionNotFound:
-                return False
-            return found.value.digest == self.key_identifier
+            return _key_identifier(certificate) == self.key_identifier
         return self.serial == certificate.serial_number and _same_name(self.issuer, certificate.issuer.public_bytes())
 
     def in_words(self) -> str:
@@ -308,6 +304,14 @@ def _certificates(found: Any) -> tuple[bytes, ...]:
     if len(found) > MOST_CERTIFICATES:
         raise SecurityMalformed(reason=f"more than {MOST_CERTIFICATES} certificates")
     return tuple(dict.fromkeys(der for each in found if (der := each.dump())[:1] == b"\x30"))
+
+
+def _key_identifier(certificate: x509.Certificate) -> bytes:
+    """The subject key identifier; where the certificate has none, as others compute it (RFC 5280 section 4.2.1.2)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
 
 
 def _same_name(one: bytes, other: bytes) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from builders import signed_data as build
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography import x509
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from servers.smime_keys import DAY, NOW, Authority, authority, issued, named, pair, rsa_key, self_signed
 
 from gateway.errors import (
@@ -16,8 +18,8 @@ from gateway.errors import (
     SignerUnknown,
 )
 from gateway.mail.smime import structures as asn1
-from gateway.mail.smime.keys import KeyPair, fingerprint
-from gateway.mail.smime.reading import read_kind
+from gateway.mail.smime.keys import KeyPair, fingerprint, load
+from gateway.mail.smime.reading import Identifier, read_kind
 from gateway.mail.smime.signing import sign
 from gateway.mail.smime.trust import Trust
 from gateway.mail.smime.verifying import verify
@@ -205,6 +207,30 @@ def test_short_keys_are_weak():
     with pytest.raises(AlgorithmRefused, match="1024"):
         checked(cms, trusted=(signer.certificate,))
     assert checked(cms, trusted=(signer.certificate,), weak=True).weak
+
+
+@pytest.mark.parametrize("identified", [True, False], ids=["extension", "computed"])
+def test_a_signer_may_be_meant_by_its_key(identified):
+    certificate = load(self_signed(identified=identified).certificate)
+    digest = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    assert Identifier(key_identifier=digest).names(certificate)
+    assert not Identifier(key_identifier=digest[:-1] + b"x").names(certificate)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "same"),
+    [
+        ("leaf", _ASN1Type.PrintableString, True),
+        ("LEAF", _ASN1Type.UTF8String, True),
+        ("lead", _ASN1Type.UTF8String, False),
+    ],
+)
+def test_names_are_compared_as_names_and_not_by_their_encoding(text, kind, same):
+    """Some software writes the issuer anew, in another kind of string."""
+    certificate = load(self_signed().certificate)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text, _type=kind)]).public_bytes()
+    assert Identifier(issuer=name, serial=certificate.serial_number).names(certificate) is same
+    assert not Identifier(issuer=name, serial=certificate.serial_number + 1).names(certificate)
 
 
 # ---------------------------------------------------------------- pinned authorities
