@@ -21,6 +21,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
+        found += logins.attention_for_tokens(app.access_tokens)
         found += logins.attention_for(app.settings.oauth, app.now())
         found += attention_for(app.partners.current(), app.keys.list(), app.now())
         numbers = counts(connection)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Protocol
 
 from gateway.flow.check_result import Check
 from gateway.ledger.attention import Attention
 from gateway.settings import OAuthSettings, Settings
 from partners.certificates import WARN_DAYS
+
+
+class Source(Protocol):
+    """Where access tokens come from."""
+
+    def trouble(self) -> tuple[float, str] | None:
+        """When (seconds since 1970 UTC) and why tokens were refused last, where none has been given since."""
+        ...
+
 
 _BROKEN_TLS = {"1.0", "1.1"}
 
@@ -62,6 +72,23 @@ def attention_for(tables: Sequence[OAuthSettings], now: int) -> list[Attention]:
         )
         for each in tables
         if each.secret_expires is not None and _days(each.secret_expires, today) <= max(WARN_DAYS)
+    ]
+
+
+def attention_for_tokens(sources: Mapping[str, Source]) -> list[Attention]:
+    """What providers have refused us, and have not given since, as things that need a person."""
+    found = [(name, trouble) for name, source in sources.items() if (trouble := source.trouble()) is not None]
+    return [
+        Attention(
+            reference=name,
+            state="no access",
+            at=int(at * 1000),
+            partner="",
+            what=f"the access tokens of [oauth.{name}]",
+            reason=reason,
+            next_command=f"gateway mailbox authorize {name}",
+        )
+        for name, (at, reason) in found
     ]
 
 

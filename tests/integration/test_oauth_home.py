@@ -151,8 +151,12 @@ def test_a_provider_that_says_no_is_trouble_and_loses_nothing(home, logins, us, 
     assert "another-secret" not in json.dumps(night)
     assert len(us.waiting()) == 1
     assert len(logins.provider.asked) == 1
+    (waits,) = json.loads(home.run("status", "--json"))["attention"]
+    assert (waits["state"], waits["next"]) == ("no access", "gateway mailbox authorize ms")
+    assert "invalid_client" in waits["reason"]
     home.run("secret", "set", "oauth.ms", stdin=f"{SECRET}\n")
     assert json.loads(home.run("night", "--json"))["counts"]["documents delivered"] == 1
+    assert json.loads(home.run("status", "--json"))["attention"] == []
 
 
 def test_authorize_by_device_shows_a_code_waits_and_keeps_the_permission_encrypted(home, logins, us):

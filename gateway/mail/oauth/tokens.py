@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.errors import GatewayError, NotAuthorized, TokenRefused, TokenUnavailable
 from gateway.mail.oauth.client import Permission, TokenClient
@@ -86,6 +86,16 @@ class TokenSource:
             self._failed = None
             self._keep(given)
 
+    def trouble(self) -> tuple[float, str] | None:
+        """When (seconds since 1970 UTC) and why tokens were refused last, where none has been given since."""
+        found = self._read()
+        if "refused" not in found:
+            return None
+        try:
+            return float(found["refused_at"]), str(found["refused"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
     # ------------------------------------------------------------ inside
 
     def _renewed(self, refused: str) -> Permission:
@@ -96,6 +106,8 @@ class TokenSource:
                 given = self._asked_for(refused)
         except (TokenRefused, TokenUnavailable, NotAuthorized) as fault:
             self._failed = (self._clock(), fault)
+            if fault.permanent:
+                self._note(fault)
             raise
         self._failed = None
         self._held = given
@@ -120,12 +132,20 @@ class TokenSource:
         self._vault.save(json.dumps(kept | self._asker))
         self._held = given
 
-    def _kept(self) -> Permission | None:
-        text = self._vault.load()
-        if not text:
-            return None
+    def _note(self, fault: GatewayError) -> None:
+        """Keeps the refusal beside what is kept, until a token is given again."""
+        self._vault.save(json.dumps({**self._read(), "refused": str(fault), "refused_at": self._clock()}))
+
+    def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(text)
+            found = json.loads(self._vault.load() or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _kept(self) -> Permission | None:
+        found = self._read()
+        try:
             kept = Permission(str(found["access"]), float(found["expires_at"]), str(found["refresh"]))
             asker = {key: found[key] for key in self._asker}
         except (ValueError, TypeError, KeyError):

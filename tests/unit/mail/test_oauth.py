@@ -161,6 +161,29 @@ def test_without_anybodys_permission_the_next_step_is_told(provider, clock):
     assert provider.asked == []
 
 
+def test_a_refusal_is_remembered_until_a_token_is_given_and_takes_no_permission_away(provider, clock):
+    vault = authorized(provider)
+    asked = source(provider, clock, vault, grant="refresh-token")
+    assert asked.trouble() is None
+    provider.answers.append((400, {"error": "invalid_grant"}))
+    with pytest.raises(TokenRefused):
+        asked()
+    at, reason = source(provider, clock, vault, grant="refresh-token").trouble()
+    assert at == clock.now
+    assert "invalid_grant" in reason
+    clock.now += 61
+    assert asked().startswith("access-")
+    assert asked.trouble() is None
+
+
+def test_a_provider_that_is_away_is_not_remembered(provider, clock):
+    vault = Kept()
+    provider.answers.append((503, {}))
+    with pytest.raises(TokenUnavailable):
+        source(provider, clock, vault)()
+    assert vault.saved == 0
+
+
 def test_many_threads_make_one_request(provider, clock):
     asked = source(provider, clock)
     found = []
