@@ -48,8 +48,7 @@ def mend(part: Part) -> Mended:
     Raises:
         ContentDamaged: it holds an interchange, or may hold one, that cannot be read without guessing.
     """
-    data, done = _decoded(part)
-    at = find_isa(data)
+    data, at, done = _decoded(part)
     at = _torn_isa(part, data) if at < 0 else at
     if at < 0:
         return Mended(data, at)
@@ -73,31 +72,36 @@ def _damage(part: Part, reason: str) -> ContentDamaged:
 # ---------------------------------------------------------------- encodings
 
 
-def _decoded(part: Part) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes that the sender meant, whatever was said of their encoding."""
+def _decoded(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
+    """The bytes that the sender meant, whatever was said of their encoding, and where their X12 begins or -1."""
     if part.damage:
         small = len(part.encoded) <= _LARGEST and part.encoded.count(b"\n") <= _LINES
         found = repairs.base64_with_junk(part.encoded) if small and part.encoding == "base64" else None
         if found is None or not is_intact(found):
             raise _damage(part, part.damage)
-        return found, ("foreign characters in its base64 left out, or its end filled up: it is a whole interchange",)
+        words = "foreign characters in its base64 left out, or its end filled up: it is a whole interchange"
+        return found, find_isa(found), (words,)
     data = part.data
-    small = len(data) <= _LARGEST and data.count(b"\n") <= _LINES
-    soft = repairs.undeclared_quoted_printable(data) if small and b"=" in data else None
-    if soft is not None and not is_intact(data) and is_intact(soft):
-        return soft, ("quoted-printable undone, though the part does not declare it",)
-    if find_isa(data) >= 0:
-        return data, ()
-    wide = repairs.utf16(data)
+    if b"=" in data and len(data) <= _LARGEST and data.count(b"\n") <= _LINES:
+        soft = repairs.undeclared_quoted_printable(data)
+        if soft is not None and not is_intact(data) and is_intact(soft):
+            return soft, find_isa(soft), ("quoted-printable undone, though the part does not declare it",)
+    at = find_isa(data)
+    return (data, at, ()) if at >= 0 else _disguised(part)
+
+
+def _disguised(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
+    """What is X12 in another encoding."""
+    wide = repairs.utf16(part.data)
     if wide is not None:
         text, problem = wide
         if problem:
             raise _damage(part, problem)
-        return text, ("UTF-16 read as single bytes",)
-    packed = repairs.undeclared_base64(data)
+        return text, find_isa(text), ("UTF-16 read as single bytes",)
+    packed = repairs.undeclared_base64(part.data)
     if packed is not None and is_intact(packed):
-        return packed, ("base64 undone, though the part does not declare it",)
-    return data, ()
+        return packed, find_isa(packed), ("base64 undone, though the part does not declare it",)
+    return part.data, -1, ()
 
 
 # ---------------------------------------------------------------- lines
@@ -130,8 +134,8 @@ def _lines_are_broken(data: bytes, at: int) -> bool:
         return False
     stop = end_of(data, at, data[at + 3 : at + 4], end)
     stop = len(data) if stop < 0 else stop
-    regular = data.count(end + b"\r\n", at, stop) + data.count(end + b"\n", at, stop)
-    return data.count(b"\n", at, stop) != regular
+    breaks = data.count(b"\n", at, stop) - data.count(end + b"\r\n", at, stop)
+    return breaks > 0 and breaks != data.count(end + b"\n", at, stop)
 
 
 def _proposals(part: Part, data: bytes, at: int) -> list[tuple[str, bytes | None]]:

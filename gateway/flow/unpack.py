@@ -22,6 +22,7 @@ from gateway.x12.sniff import what_instead
 _DECORATION = ("image/", "text/html")  # a damaged logo is nobody's order
 _OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.message_id
 _TAG = re.compile(r"<[^<>]{0,2000}>")
+_SPOILED = 10  # parts of one mail that are compared with its sound ones
 _OTHER_FORMS = "its alternative forms carry different EDI"
 _TEXT = 1_000_000  # bytes of text that are compared with a file, and looked at for what it is
 
@@ -59,10 +60,16 @@ class _Search:
 
     case: Case
     limits: Limits
-    seen: dict[bytes, PayloadCase] = field(default_factory=dict)
     alternatives: dict[str, bytes] = field(default_factory=dict)  # place of the multipart → essence of its interchange
+    essences: dict[str, bytes] = field(default_factory=dict)  # of the payloads, by path, once they are asked for
     damaged: list[tuple[MessageFault, Part]] = field(default_factory=list)
     strange: MessageFault | None = None
+
+    def essence(self, payload: PayloadCase) -> bytes:
+        """The essence of a payload, computed once: a big one takes its time."""
+        if payload.path not in self.essences:
+            self.essences[payload.path] = essence(payload.data, find_isa(payload.data))
+        return self.essences[payload.path]
 
 
 def find_payloads(case: Case, limits: Limits) -> None:
@@ -83,7 +90,7 @@ def find_payloads(case: Case, limits: Limits) -> None:
         _open(search, part)
     case.payloads.sort(key=lambda payload: _order(payload.path))
     for fault, part in search.damaged:
-        if not _stands_elsewhere(part, case.payloads):
+        if len(search.damaged) > _SPOILED or not _stands_elsewhere(part, case.payloads):
             if part.within == "multipart/alternative" and _around(part) in search.alternatives:
                 raise MessageMalformed(reason=_OTHER_FORMS)
             raise fault  # it may have been an interchange: nobody may call the mail done
@@ -128,17 +135,22 @@ def _look(search: _Search, part: Part) -> None:
     if part.forwarded:
         words = (f"it stands in a mail of {part.forwarded} that the sender forwarded", *words)
     payload = PayloadCase(part.path, part.file_name, part.content_type, mended.data, words)
-    _keep(search, part, payload, essence(mended.data, mended.at))
+    _keep(search, part, payload)
 
 
-def _keep(search: _Search, part: Part, payload: PayloadCase, text: bytes) -> None:
+def _keep(search: _Search, part: Part, payload: PayloadCase) -> None:
     """Takes a payload, unless it is here already: as another form of the text, or as a file and in the text."""
-    # RFC 2046 section 5.1.4: alternatives are the same in several forms.
-    if part.within == "multipart/alternative" and search.alternatives.setdefault(_around(part), text) != text:
-        raise MessageMalformed(reason=_OTHER_FORMS)
-    known = search.seen.setdefault(text, payload)
-    if known is payload or _certainty(part) == 0:  # two files are two, and the second one is a duplicate
-        search.case.payloads.append(payload)
+    payloads = search.case.payloads
+    if part.within == "multipart/alternative":  # RFC 2046 section 5.1.4: the same in several forms
+        text = search.essence(payload)
+        if search.alternatives.setdefault(_around(part), text) != text:
+            raise MessageMalformed(reason=_OTHER_FORMS)
+    known = None
+    if payloads and _certainty(part):  # two files are two, and the second one is a duplicate
+        text = search.essence(payload)
+        known = next((each for each in payloads if search.essence(each) == text), None)
+    if known is None:
+        payloads.append(payload)
     else:
         known.repairs += (f"the same interchange stands in part {part.file_name or part.path} too, and counts once",)
 

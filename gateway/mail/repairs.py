@@ -60,8 +60,10 @@ def base64_with_junk(encoded: bytes) -> bytes | None:
 
 def undeclared_base64(data: bytes) -> bytes | None:
     """Base64 in a part that does not say so."""
+    if not data[:_HEAD].lstrip().startswith(b"SVNB"):  # ISA
+        return None
     packed = data.translate(None, b" \t\r\n")
-    return _decoded(packed) if packed[:4] == b"SVNB" and len(packed) % 4 == 0 else None
+    return _decoded(packed) if len(packed) % 4 == 0 else None
 
 
 def undeclared_quoted_printable(data: bytes) -> bytes | None:
