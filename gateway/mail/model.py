@@ -1,6 +1,6 @@
 """What passes between the mail edge and the rest: frozen values and the two ports, mailbox and transport.
 
-Adapters (POP3, Maildir, SMTP, and their in-memory twins) implement the ports; ``gateway.app`` wires them in.
+Adapters (POP3, IMAP, Maildir, SMTP, and their in-memory twins) implement the ports; ``gateway.app`` wires them in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from gateway.mail.spool import Spooled
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One message as a mailbox lists it, before download. ``uid`` is UIDL (RFC 1939 section 7) or a file name."""
+    """One message as a mailbox lists it, before download. ``uid`` is the server's name for it.
+
+    UIDL (POP3, RFC 1939 section 7), UIDVALIDITY.UID (IMAP, RFC 3501 section 2.3.1.1), or a file name (Maildir).
+    """
 
     number: int
     uid: str

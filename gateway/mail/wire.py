@@ -1,4 +1,4 @@
-"""A line-based connection: TLS, exact bytes, bounded reads. POP3 and SMTP share it.
+"""A line-based connection: TLS, exact bytes, bounded reads. POP3, IMAP and SMTP share it.
 
 The standard library's readers are not used on purpose: poplib ends on body lines past 2,048 bytes (one-line X12
 has them) and takes a bare LF for a line end, so that bytes are not kept.
