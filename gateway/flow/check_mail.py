@@ -11,7 +11,10 @@ from gateway.errors import MailboxUnavailable, SmtpUnavailable
 from gateway.flow.check_result import Check
 from gateway.mail.imap import ImapSession
 from gateway.mail.model import Listed, Mailbox, Transport
+from gateway.mail.verp import with_token
 from gateway.settings import Limits, MailboxSettings, SmtpSettings
+
+_MICROSOFT = (".office365.com", ".outlook.com")
 
 
 class Connection(Protocol):
@@ -90,8 +93,20 @@ def check_smtp(smtp: SmtpSettings | None, transport: Transport | None) -> Iterat
         transport.connect().quit()
     login = f"takes our login as {smtp.user}" if smtp.user else "answers"
     yield Check("smtp", True, f"{smtp.host} {login}; we send as {smtp.sender}.")
+    yield from _sending(smtp)
     if smtp.security == "none":
         yield from _in_clear("smtp", smtp.host)
+
+
+def _sending(smtp: SmtpSettings) -> Iterator[Check]:
+    """What cannot be tried without sending: where bounces go, and limits that are known of a provider."""
+    if smtp.verp:
+        own = with_token(smtp.sender, "…")
+        advice = f"{smtp.host} must let us send from such addresses, and mail to them must reach a mailbox of ours."
+        yield Check("smtp", None, f"Each mail goes out from an address of its own ({own}): try it once.", advice)
+    if smtp.host.endswith(_MICROSOFT) and (smtp.connections > 3 or not 0 < smtp.rate <= 30):
+        advice = "Set connections = 3 and rate = 30 in [smtp]; what goes beyond is refused for a time."
+        yield Check("smtp", None, "Microsoft 365 takes 3 connections of an account and 30 mails a minute.", advice)
 
 
 def listing(mailbox: Mailbox) -> tuple[Listed, ...]:

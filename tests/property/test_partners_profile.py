@@ -93,6 +93,15 @@ mails = st.builds(
     file_name=file_names,
     body=templates,
     content_type=st.sampled_from(["application/EDI-X12", "text/plain"]),
+    reply_to=st.just("") | addresses,
+    headers=st.lists(
+        st.tuples(st.sampled_from(["X-Document", "X-Route", "Priority"]), line_templates),
+        max_size=2,
+        unique_by=lambda pair: pair[0],
+    ).map(tuple),
+    place=st.sampled_from(["attachment", "body"]),
+    compress=st.sampled_from(["none", "gzip", "zip"]),
+    transfer_encoding=st.sampled_from(["auto", "base64", "7bit"]),
 )
 securities = st.builds(
     Security,

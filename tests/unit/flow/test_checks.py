@@ -15,6 +15,7 @@ from gateway.ledger.database import open_engine, upgrade, writing
 from gateway.ledger.keys import Keys
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.mail.host import MailHost
+from gateway.mail.memory import MemoryTransport
 from gateway.mail.model import Credentials
 from gateway.mail.pop3 import Pop3Mailbox
 from gateway.mail.smtp import SmtpTransport
@@ -320,3 +321,17 @@ def test_a_connection_in_the_clear_beyond_this_machine_is_told(monkeypatch, host
     monkeypatch.setattr("gateway.flow.check_mail._resolve", lambda *_: None)
     found = list(check_mailbox(box("pop.far.example"), pop3(host), settings.limits))
     assert results(found) == [True, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"verp": True}, [True, None]),
+        ({"host": "smtp.office365.com"}, [True, None]),
+        ({"host": "smtp.office365.com", "connections": 3, "rate": 30}, [True]),
+    ],
+)
+def test_what_a_provider_is_known_to_refuse_is_told_before_it_does(monkeypatch, changes, told):
+    monkeypatch.setattr("gateway.flow.check_mail._resolve", lambda *_: None)
+    smtp = SmtpSettings(**{"host": "127.0.0.1", "sender": US} | changes)
+    assert results(check_smtp(smtp, MemoryTransport())) == told
