@@ -174,10 +174,9 @@ class ImapConnection:
         head = _HEAD.fullmatch(line)
         if head is None:
             raise ConnectionLostError(f"not an answer of IMAP: {readable(line)!r}")
-        tag, count, word, rest = head.groups()
-        found = Answer(
-            tag.decode(), word.decode().upper(), int(count or 0), self._pieces(rest or b"", word.decode().upper())
-        )
+        tag, count, name, rest = head.groups()
+        word = name.decode().upper()
+        found = Answer(tag.decode(), word, int(count or 0), self._pieces(rest or b"", word))
         self._note(found)
         return found
 
