@@ -94,28 +94,30 @@ class _Run:
         self._tried: set[int] = set()  # what was not taken is not asked for again in this run
         self._rebuffs = 0
         self._waits = False  # whether something is due that the pace holds back
+        self._done: list[Attempt] = []  # what is not in the ledger yet
 
     def run(self) -> None:
         """Until nothing is due any more, or the host is away."""
-        done: list[Attempt] = []
         try:
             while True:
-                for lane in self._settle(done):
+                for lane in self._settle():
                     self._begin(lane)
                 if not self._lanes and not self._waits:
                     return
-                done = self._finished()
+                self._done = self._finished()
         except BaseException:
             self._abandon()
             raise
 
-    def _settle(self, attempts: Sequence[Attempt]) -> list[list[DueMail]]:
+    def _settle(self) -> list[list[DueMail]]:
         """One commit: what came of the attempts, and the marks on what goes next."""
+        attempts = self._done
         self._heed(attempts)
         with self._context.ledger.transaction() as recorder:
             if attempts:
                 outcome.record(self._context, recorder, attempts)
             lanes = self._claim(recorder)
+        self._done = []
         self._context.reporter.advance(len(attempts))
         return lanes
 
@@ -184,8 +186,9 @@ class _Run:
         self._stop.set()
         wait(self._lanes)
         ended = [future for future in self._lanes if future.exception() is None]
+        attempts = [*self._done, *(each for future in ended for each in future.result())]
         with self._context.ledger.transaction() as recorder:
-            outcome.record(self._context, recorder, [each for future in ended for each in future.result()])
+            outcome.record(self._context, recorder, attempts)
 
 
 def _is_rebuff(fault: GatewayError) -> bool:

@@ -330,6 +330,8 @@ def handed_over(
 def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
     """The partner has spoken on all of it."""
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
+    if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
+        recorder.change(tables.exchange, exchange.id, fault_code="", fault="")
     recorder.change(
         tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now, settled_at=None
     )

@@ -83,7 +83,7 @@ def _exchanges() -> ColumnElement[bool]:
     # Accepted and acknowledged, but the business could not be given it: the fault says why.
     stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
     # The host took it, but not for everybody: the fault names who.
-    short = and_(exchange.c.state.in_(_GONE), exchange.c.fault_code != "")
+    short = and_(exchange.c.state.in_(_GONE), exchange.c.fault_code.like("sending%"))
     return and_(or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short), exchange.c.settled_at.is_(None))
 
 

@@ -166,3 +166,13 @@ def test_the_name_under_which_the_host_keeps_a_mail_is_kept(stage):
     stage.run()
     assert '"queue_id": "1"' in bodies(stage, "sent")[0]
     assert stage.rows("exchange")[0]["smtp_reply"] == "250 2.0.0 kept as 1"
+
+
+def test_what_failed_and_came_there_after_all_needs_nobody(stage):
+    stage.transport.refused |= {FIRST: "550 no", COPY: "550 no"}
+    send(stage)
+    stage.run()
+    assert stage.states("out") == ["failed"]
+    stage.mail(acknowledgment(1, 1))
+    assert stage.run().attention == ()
+    assert stage.states("out") == ["acknowledged"]
