@@ -54,7 +54,7 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
                     _act(context, recorder, known, _decide(known, entry), before)
         if case.letter is not None and case.letter.kind == "bounce":
             bounced(context, recorder, case)
-        elif case.letter is not None and case.letter.kind == "receipt":
+        elif case.letter is not None and case.letter.kind == "receipt" and case.fault is None:
             confirmed(context, recorder, case)
         give(context, recorder, case)
         _count(context, case)

@@ -16,8 +16,9 @@ from gateway.errors import GatewayError, MessageFault, ReceiptMismatch, ReceiptN
 from gateway.flow import reconcile
 from gateway.flow.case import Case
 from gateway.flow.context import Context
+from gateway.flow.original import original
 from gateway.flow.receipts import KIND
-from gateway.flow.secure import SIGNED_RECEIPT
+from gateway.flow.secure import RECEIPT, SIGNED_RECEIPT
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -52,8 +53,13 @@ def confirmed(context: Context, recorder: Recorder, case: Case) -> None:
     judged = _judged(context, recorder, case, receipt, exchange)
     _keep(recorder, case, judged, exchange)
     _tell(context, recorder, case, judged, exchange)
-    if judged.relation == "matched":
+    if judged.relation == "matched" and _counts(case, exchange):
         _act(recorder, judged, exchange)
+
+
+def _counts(case: Case, exchange: Row[*tuple[Any, ...]]) -> bool:
+    """A receipt that nobody asked for moves nothing, unless a signature proves it."""
+    return RECEIPT in exchange.security or (case.opened is not None and case.opened.signed)
 
 
 def _read(context: Context, case: Case) -> Receipt:
@@ -84,7 +90,7 @@ def _judged(
     if reason := _unproven(context, case, exchange):
         fault = ReceiptUnproven(exchange=exchange.id, partner=exchange.partner, reason=reason)
         return _Judged(receipt, "forged", fault=fault)
-    matches = _mic_matches(receipt, exchange)
+    matches = _mic_matches(context, recorder, receipt, exchange)
     relation = _relation(recorder, receipt, exchange.id)
     return _Judged(receipt, relation, matches, _wrong(receipt, matches, exchange))
 
@@ -102,11 +108,27 @@ def _unproven(context: Context, case: Case, exchange: Row[*tuple[Any, ...]]) -> 
     return ""
 
 
-def _mic_matches(receipt: Receipt, exchange: Row[*tuple[Any, ...]]) -> str:
-    ours = Mic.parse(exchange.mic)
-    if ours is None or (receipt.mic is None and (receipt.problems or SIGNED_RECEIPT not in exchange.security)):
+def _mic_matches(context: Context, recorder: Recorder, receipt: Receipt, exchange: Row[*tuple[Any, ...]]) -> str:
+    ours, theirs = Mic.parse(exchange.mic), receipt.mic
+    if ours is None or (theirs is None and (receipt.problems or SIGNED_RECEIPT not in exchange.security)):
         return ""
-    return "yes" if receipt.mic is not None and receipt.mic.matches(ours) else "no"
+    if theirs is None:
+        return "no"
+    if theirs.digest != ours.digest:
+        ours = _mic_of_original(context, recorder, exchange, theirs.algorithm) or ours
+    return "yes" if theirs.matches(ours) else "no"
+
+
+def _mic_of_original(
+    context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], algorithm: str
+) -> Mic | None:
+    """Our integrity check in the digest that the partner took instead of the one asked for; None where it cannot be."""
+    certificates = [key.certificate for key in context.keys.keys]
+    try:
+        kept = original(recorder.connection, exchange)
+        return kept.mic(kept.opened(certificates, context.limits, exchange.at / 1000), algorithm)
+    except GatewayError:
+        return None
 
 
 def _wrong(receipt: Receipt, matches: str, exchange: Row[*tuple[Any, ...]]) -> GatewayError | None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select
 
 from gateway.errors import GatewayError, NotAllowedNow
 from gateway.flow.context import Context
+from gateway.flow.original import Original, original
 from gateway.ledger import archive, tables
 from gateway.ledger.moments import iso
 from gateway.ledger.story import story
@@ -28,7 +29,7 @@ from partners.certificates import describe
 _ABOUT = {
     "interchange.edi": "the EDI interchange, as the business gave it and we numbered it",
     "mail.eml": "the mail as the SMTP host took it",
-    "signed.mime": "what we signed, before it was encrypted for the partner",
+    "original.mime": "the same, with our signature, before it was encrypted for the partner",
     "history.json": "what happened, from the ledger",
 }
 
@@ -38,9 +39,8 @@ class _Facts:
     """What the ledger holds of an exchange and its receipts."""
 
     exchange: Row[*tuple[Any, ...]]
-    mail: bytes
+    original: Original
     interchange: bytes
-    signed: bytes
     receipts: tuple[tuple[Row[*tuple[Any, ...]], bytes], ...]
 
 
@@ -58,9 +58,9 @@ def dossier(context: Context, number: int) -> dict[str, bytes]:
         raise NotAllowedNow(what="exchange", key=number, state=state, reason=reason)
     with context.ledger.reading() as connection:
         facts = _facts(connection, number)
-    files = {"interchange.edi": facts.interchange, "mail.eml": facts.mail}
-    if facts.signed:
-        files["signed.mime"] = facts.signed
+    files = {"interchange.edi": facts.interchange, "mail.eml": facts.original.mail}
+    if facts.original.inner:
+        files["original.mime"] = facts.original.inner
     for n, (_, raw) in enumerate(facts.receipts, 1):
         files[f"receipt-{n}.eml"] = raw
     files |= dict(_certificates(context, facts))
@@ -72,26 +72,19 @@ def dossier(context: Context, number: int) -> dict[str, bytes]:
 
 
 def _facts(connection: Connection, number: int) -> _Facts:
-    x, m, r, e = tables.exchange, tables.message, tables.receipt, tables.event
+    x, m, r = tables.exchange, tables.message, tables.receipt
     exchange = connection.execute(select(x).where(x.c.id == number)).one()
-    mail = connection.execute(select(m.c.sha256).where(m.c.id == exchange.message)).scalar_one()
-    secured = (
-        connection.execute(select(e.c.body).where(e.c.exchange == number, e.c.kind == "secured")).scalars().first()
-    )
-    signed = str(json.loads(secured).get("signed", "")) if secured else ""
     rows = connection.execute(
         select(r, m.c.sha256)
         .join(m, m.c.id == r.c.message)
         .where(r.c.exchange == number, r.c.direction == "in")
         .order_by(r.c.id)
     ).all()
-    names = [exchange.sha256, mail, *([signed] if signed else []), *(row.sha256 for row in rows)]
-    kept = archive.read(connection, names)
+    kept = archive.read(connection, [exchange.sha256, *(row.sha256 for row in rows)])
     return _Facts(
         exchange,
-        kept[mail],
+        original(connection, exchange),
         kept[exchange.sha256],
-        kept.get(signed, b""),
         tuple((row, kept[row.sha256]) for row in rows),
     )
 
@@ -131,20 +124,18 @@ def _original(context: Context, facts: _Facts) -> str:
     recorded = Mic.parse(facts.exchange.mic)
     ours = [key.certificate for key in context.keys.keys]
     try:
-        opened = open_layers(
-            facts.signed or facts.mail,
-            limits=context.limits,
-            keys=(),
-            trusted=ours,
-            at=facts.exchange.at / 1000,
-        )
+        opened = facts.original.opened(ours, context.limits, facts.exchange.at / 1000)
+        found = facts.original.mic(opened, recorded.algorithm) if recorded is not None else None
     except GatewayError as fault:
         return f"our original: cannot be checked ({fault})"
     said = "signed by us" if opened.signed else "NOT signed: it does not prove that we sent it"
-    if recorded is None:
+    if recorded is None or found is None:
         return f"our original: {said}; no receipt was asked for"
-    same = Mic(opened.mic(recorded.digest or "sha-256"), recorded.algorithm).matches(recorded)
-    return f"our original: {said}; its integrity check is {'the recorded one' if same else 'NOT THE RECORDED ONE'}"
+    return f"our original: {said}; its integrity check is {_the('recorded one', found.matches(recorded))}"
+
+
+def _the(what: str, same: bool) -> str:
+    return f"the {what}" if same else f"NOT the {what}"
 
 
 def _checked(context: Context, facts: _Facts) -> Iterator[str]:
@@ -164,15 +155,19 @@ def _receipt(context: Context, facts: _Facts, row: Row[*tuple[Any, ...]], raw: b
             raw, limits=context.limits, keys=context.keys.opening(), trusted=provers, weak=True, at=row.at / 1000
         )
         receipt = receipt_in(opened.entity, context.limits)
+        if receipt is None:
+            return "cannot be read"
+        same = receipt.mic is not None and receipt.mic.matches(_mic(context, facts, receipt.mic.algorithm))
     except GatewayError as fault:
         return f"cannot be checked ({fault})"
-    if receipt is None:
-        return "cannot be read"
-    ours = Mic.parse(facts.exchange.mic)
-    same = ours is not None and receipt.mic is not None and receipt.mic.matches(ours)
     signed = f"signed by {describe(opened.signer).fingerprint}" if opened.signer else "NOT signed"
     said = receipt.disposition + "".join(f"/{each}" for each in receipt.problems)
-    return f"{said}, {signed}; its integrity check is {'that of our original' if same else 'NOT that of our original'}"
+    return f"{said}, {signed}; its integrity check is {_the('one of our original', same)}"
+
+
+def _mic(context: Context, facts: _Facts, algorithm: str) -> Mic:
+    ours = [key.certificate for key in context.keys.keys]
+    return facts.original.mic(facts.original.opened(ours, context.limits, facts.exchange.at / 1000), algorithm)
 
 
 def _readme(facts: _Facts, files: dict[str, bytes], findings: Sequence[str]) -> str:
@@ -193,7 +188,7 @@ def _readme(facts: _Facts, files: dict[str, bytes], findings: Sequence[str]) -> 
     for name, data in files.items():
         about = _ABOUT.get(name, "a receipt (MDN) of the partner" if name.startswith("receipt") else "a certificate")
         lines.append(f"  {hashlib.sha256(data).hexdigest()}  {name}: {about}")
-    signed = "signed.mime" if facts.signed else "mail.eml"
+    signed = "original.mime" if facts.original.inner else "mail.eml"
     lines += [
         "",
         "To check the signatures with OpenSSL, for example:",

@@ -290,7 +290,7 @@ def _record_exchange(
         document=outbound.document,
     )
     if sealed.words:
-        signed = recorder.keep(sealed.signed) if sealed.signed else ""
+        inner = recorder.keep(sealed.inner) if sealed.inner else ""
         recorder.event(
             "secured",
             exchange=exchange,
@@ -298,7 +298,7 @@ def _record_exchange(
             partner=outbound.partner.key,
             words=sealed.words,
             mic=sealed.mic,
-            signed=signed,
+            inner=inner,
         )
     return exchange
 

@@ -86,12 +86,24 @@ def prepare(context: Context, message: StoredMessage) -> Case:
         unpack(case, context.limits, _our_address(context), partial(unwrap, context))
         if case.letter is not None and case.letter.kind == "letter":
             _judge(context, case)
+        elif case.letter is not None and case.letter.kind == "receipt":
+            _weigh(context, case)
     except MessageFault as fault:
         case.fault = fault
     except Exception as problem:  # noqa: BLE001 - whatever a parser does, the batch goes on
         case.payloads = []
         case.fault = ProcessingFailed(reason=f"{type(problem).__name__}: {problem}")
     return case
+
+
+def _weigh(context: Context, case: Case) -> None:
+    """Whether a receipt is the partner's, by the same evidence as its mails; what is not is noted and moves nothing."""
+    if case.fault is None:
+        identify_sender(case, context.directory)
+    if case.fault is None and case.security_fault is None:
+        prove(context, case)
+    if case.fault is not None and case.fault.permanent:
+        case.security_fault, case.fault = case.security_fault or case.fault, None
 
 
 def _our_address(context: Context) -> str:

@@ -24,7 +24,6 @@ from gateway.mail.model import Draft
 from gateway.mail.receipt_reader import request_in
 from gateway.mail.receipt_writer import ReceiptNote, receipt_entity
 from gateway.mail.receipts import (
-    AUTHENTICATION_FAILED,
     FAILED,
     PROCESSED,
     UNEXPECTED,
@@ -91,9 +90,15 @@ def _owed(context: Context, case: Case) -> _Owed | None:
     to = next((each for each in request.to if each.lower() in known), "")
     if not to:
         raise MessageFault(reason="the receipt is to go to an address that is not the partner's")
-    digest = request.digest(DIGESTS) or "sha-256"
+    digest = request.digest(DIGESTS) or _signature_digest(case)
     note = _note(context, case, request, digest, smtp.sender)
     return _Owed(partner, to, note, security, request.signed and security.receipt == "signed", digest)
+
+
+def _signature_digest(case: Case) -> str:
+    """Who does not say in which digest the integrity check should be most likely knows the one that it signs with."""
+    signed = [layer.algorithm for layer in case.layers if layer.kind == "signed" and layer.algorithm in DIGESTS]
+    return signed[-1] if signed else "sha-256"
 
 
 def _asker(context: Context, case: Case) -> Partner | None:
@@ -101,8 +106,8 @@ def _asker(context: Context, case: Case) -> Partner | None:
     letter_ = case.letter
     if letter_ is None or letter_.kind != "letter" or letter_.sender_problem or letter_.loop:
         return None
-    if case.fault is not None and not case.fault.permanent:
-        return None  # it is tried again, and answered then
+    if case.fault is not None and (isinstance(case.fault, SenderUnproven) or not case.fault.permanent):
+        return None  # nobody knows whom an answer would be for; or it is tried again, and answered then
     partner = context.directory.by_address(letter_.from_address)
     return partner if partner is not None and partner.status in {"testing", "live"} else None
 
@@ -138,8 +143,6 @@ def _problem(case: Case) -> str:
     fault = case.fault or next(inside, None)
     if fault is None:
         return ""
-    if isinstance(fault, SenderUnproven):
-        return AUTHENTICATION_FAILED
     return fault.disposition if isinstance(fault, SecurityFault) else UNEXPECTED
 
 

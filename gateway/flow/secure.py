@@ -1,7 +1,7 @@
 """Secure: mails of ours get the S/MIME layers that an agreement names, and ask for its receipt (AS1, RFC 3335).
 
-The bytes are fixed once, when the interchange is numbered; every attempt sends the same. What is signed is also kept
-as it was before it was encrypted: only that proves later, together with the receipt, what the partner was given.
+The bytes are fixed once, when the interchange is numbered; every attempt sends the same. What is encrypted is also
+kept as it was before: only that proves later, together with the receipt, what the partner was given.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Sealed:
     """A mail that is ready for the wire.
 
     ``words`` says how it is secured and which receipt it asks for; ``mic`` is what the receipt must state ("" where
-    none is asked for); ``signed`` is the signed entity where the mail itself is encrypted, else empty.
+    none is asked for); ``inner`` is the entity inside where the mail itself is encrypted, else empty.
     """
 
     raw: bytes
     words: str = ""
     mic: str = ""
-    signed: bytes = b""
+    inner: bytes = b""
 
 
 def seal(ring: Keyring, partner: Partner, security: Security, draft: Draft, now: int) -> Sealed:
@@ -67,7 +67,7 @@ def seal(ring: Keyring, partner: Partner, security: Security, draft: Draft, now:
         letter(draft, second.entity if second else first.entity),
         ", ".join(filter(None, words)),
         f"{mic}, {security.digest}" if wanted else "",
-        first.entity if second and security.sign else b"",
+        first.entity if second else b"",
     )
 
 

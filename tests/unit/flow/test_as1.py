@@ -447,14 +447,52 @@ def test_while_certificates_change_over_the_old_and_the_new_both_serve(pair):
     ]
 
 
-def test_what_is_not_proven_as_the_profile_wants_is_told_to_the_partner(pair):
+def test_what_nothing_proves_gets_no_receipt(pair):
     buyer, seller = pair
     buyer.knows(seller, OUT + security(receipt="unsigned"))
     seller.knows(buyer, IN + security(receipt="unsigned"), 'evidence = "signed"\n')
     buyer.submit("seller", "one.edi", order())
     until_silent(buyer, seller)
     assert set(seller.faults()) == {"sender.unproven"}
-    assert the_receipt(buyer) == ("matched", "processed", "error: authentication-failed")
+    assert seller.rows("receipt") == []
+
+
+def test_an_unsigned_receipt_of_a_partner_who_is_known_by_signatures_counts_for_nothing(pair):
+    buyer, seller = pair
+    buyer.knows(seller, OUT + security(receipt="unsigned"), 'evidence = "signed"\n')
+    seller.knows(buyer, IN + security(receipt="unsigned"))
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    assert len(seller.delivered) == 1
+    assert relations(buyer) == ["forged"]
+    assert [row["kind"] for row in buyer.rows("expectation")] == ["functional", "receipt"]
+
+
+@pytest.mark.parametrize(("sign", "encrypt"), [(True, True), (False, True), (True, False), (False, False)])
+def test_a_receipt_in_another_digest_than_was_asked_for_is_compared_in_that(pair, sign, encrypt):
+    buyer, seller = pair
+    out = {"sign": sign, "encrypt": encrypt, "digest": "sha-512", "receipt": "unsigned"}
+    agree(buyer, seller, out, {"receipt": "unsigned"})
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    (row,) = buyer.rows("receipt")
+    assert row["mic"].endswith("sha-512" if sign else "sha-256")
+    assert (row["relation"], row["mic_matches"]) == ("matched", "yes")
+
+
+def test_a_receipt_that_nobody_asked_for_moves_nothing(pair):
+    buyer, seller = pair
+    receipt = sent_and_answered(pair, {"receipt": "unsigned"})
+    buyer.submit("seller", "two.edi", order(2))
+    buyer.knows(seller, OUT)
+    buyer.run()
+    _, second = buyer.rows("message", direction="out")
+    first = buyer.rows("message", direction="out")[0]["message_id"].encode()
+    bad = receipt.replace(first, second["message_id"].encode())
+    buyer.mailbox.deliver(bad.replace(b"processed", b"failed"))
+    buyer.run()
+    assert relations(buyer) == ["matched"]
+    assert buyer.states(direction="out") == ["sent", "sent"]
 
 
 def test_the_certificate_of_a_quarantined_mail_is_learned_by_command(pair):

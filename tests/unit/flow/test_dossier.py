@@ -49,12 +49,12 @@ def test_a_signed_original_and_a_signed_receipt_prove_each_other(traded):
     buyer, seller = traded(BOTH)
     files = dossier(buyer.app.context(), 1)
     assert set(files) == {
-        *("README.txt", "interchange.edi", "mail.eml", "signed.mime", "receipt-1.eml", "our-first.pem"),
+        *("README.txt", "interchange.edi", "mail.eml", "original.mime", "receipt-1.eml", "our-first.pem"),
         *(f"partner-{seller.made.fingerprint[:16]}.pem", "history.json"),
     }
     said = files["README.txt"].decode()
     assert "our original: signed by us; its integrity check is the recorded one" in said
-    assert f"receipt-1.eml: processed, signed by {seller.made.fingerprint}; its integrity check is that of our" in said
+    assert f"receipt-1.eml: processed, signed by {seller.made.fingerprint}; its integrity check is the one of" in said
     for name, data in files.items():
         assert name == "README.txt" or f"{hashlib.sha256(data).hexdigest()}  {name}" in said
     history = json.loads(files["history.json"])
@@ -72,7 +72,7 @@ def test_openssl_alone_can_check_what_was_written(traded, tmp_path):
         words = ["openssl", "cms", "-verify", "-in", name, "-CAfile", certificate, "-purpose", "any", "-no_check_time"]
         return subprocess.run(words, cwd=tmp_path, capture_output=True, check=True, timeout=30).stdout
 
-    original = verified("signed.mime", "our-first.pem")
+    original = verified("original.mime", "our-first.pem")
     receipt = verified("receipt-1.eml", f"partner-{seller.made.fingerprint[:16]}.pem")
     assert base64.b64encode(hashlib.sha256(original).digest()) in receipt
 
