@@ -7,7 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from builders.certificates import Made, make
 from builders.stage import _empty_ledger
@@ -27,9 +27,21 @@ NO_HOSTS = '[smtp]\nhost = "memory"\nsender = "{address}"\nconnections = 1\n'
 
 
 class Gateway:
-    """One home. ``hosts`` is what gateway.toml says of mailbox and SMTP; without it the mail stays in memory."""
+    """One home. ``hosts`` is what gateway.toml says of mailbox and SMTP; without it the mail stays in memory.
 
-    def __init__(self, directory: Path, name: str, address: str, *, kind: str = "2048", hosts: str = "") -> None:
+    ``engine`` is another database than the home's own SQLite.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        address: str,
+        *,
+        kind: str = "2048",
+        hosts: str = "",
+        engine: Engine | None = None,
+    ) -> None:
         self.name, self.address, self.identity = name, address, f"ZZ:{name.upper()}CO"
         self.home = directory / name
         for each in ("inbox", "outbox", "partners"):
@@ -41,6 +53,8 @@ class Gateway:
         text += "processes = 1\n"
         text += hosts or NO_HOSTS.format(address=address)
         self.app = App(parse_settings(text.encode(), home=self.home), "tester", lambda: self.now)
+        if engine is not None:
+            self.app.__dict__["engine"] = engine
         if not hosts:
             self.mailbox, self.transport = MemoryMailbox(name, user=address), MemoryTransport()
             self.app.__dict__ |= {"mailboxes": [self.mailbox], "transport": self.transport}

@@ -11,10 +11,11 @@ import time
 
 import pytest
 from builders.certificates import make
-from builders.pair import WHEN, Gateway, order
+from builders.pair import WHEN, Gateway, order, until_silent
 from servers.need import program
 
 from gateway.demo import documents
+from gateway.flow.dossier import dossier
 from gateway.mail.receipts import Mic
 from partners.model import CertificateState
 
@@ -144,6 +145,28 @@ def test_a_mail_changed_by_a_host_and_one_of_a_strange_certificate_are_answered_
     assert sorted(seller.faults()) == ["signature.invalid", "signature.signer-unknown"]
     told = {row["modifier"] for row in buyer.rows("receipt") if row["modifier"]}
     assert told == {"error: integrity-check-failed", "error: authentication-failed"}
+
+
+def test_receipts_go_both_ways_on_both_databases(ledger_engine, tmp_path):
+    buyer = Gateway(tmp_path, "buyer", "edi@buyer.example")
+    seller = Gateway(tmp_path, "seller", "edi@seller.example", engine=ledger_engine)
+    wide = '[security]\nsign = true\nencrypt = true\nreceipt = "signed"\n'
+    both = OUT + IN.replace('"orders"', '"orders in"')
+    buyer.knows(seller, both, wide)
+    seller.knows(buyer, both, wide)
+    buyer.trusts(seller)
+    seller.trusts(buyer)
+    buyer.submit("seller", "one.edi", order(1))
+    seller.submit("buyer", "two.edi", order(2))
+    assert until_silent(buyer, seller) == 6
+    for each in (buyer, seller):
+        assert len(each.delivered) == 1
+        assert [row["relation"] for row in each.rows("receipt")] == ["matched", "matched"]
+        assert each.rows("expectation") == []
+        (sent,) = each.rows("exchange", direction="out", kind="document")
+        assert sent["state"] == "acknowledged"
+        assert "the one of our original" in dossier(each.app.context(), int(sent["id"]))["README.txt"].decode()
+    buyer.app.close()
 
 
 # ---------------------------------------------------------------- OpenSSL is the other party
