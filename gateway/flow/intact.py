@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway import x12
-from gateway.x12.isa import LENGTH, POSITIONS
+from gateway.x12.isa import LENGTH, POSITIONS, WIDTHS
 
-_HEAD = 1_000_000  # bytes in which the first ISA is looked for, however many false ones there are
-_FALSE_ONES = 10_000  # after them
+_HEAD = 20_000  # bytes in which the first ISA is looked for with patience
+_FALSE_ONES = 200  # after them
+_WHOLE_ISA = re.compile(
+    rb"ISA([^A-Za-z0-9\s])" + b"".join(rb"[^\r\n]{%d}\1" % width for width in WIDTHS[:-1]) + rb"[^\r\n].", re.DOTALL
+)
 _ELEMENTS = 17  # of a segment that are looked at
 _LINE_ENDS = b"\r\n"
 _LEAST = {b"ISA": 17, b"IEA": 3, b"GS": 9, b"GE": 3, b"ST": 3, b"SE": 3}  # elements, the tag counted
@@ -28,11 +32,17 @@ class _Open:
 
 
 def find_isa(data: bytes) -> int:
-    """The offset of the first plausible ISA, or -1: ``x12.sniff``, but bounded in a text full of false ones."""
+    """The offset of the first plausible ISA, or -1: ``x12.sniff``, but bounded in a text full of false ones.
+
+    There only an ISA with all its separators in place is found beyond the beginning.
+    """
     at = x12.sniff(data[:_HEAD])
-    if at >= 0 or len(data) <= _HEAD or data.count(b"ISA", _HEAD) > _FALSE_ONES:
+    if at >= 0 or len(data) <= _HEAD:
         return at
-    return x12.sniff(data)
+    if data.count(b"ISA", _HEAD - LENGTH) <= _FALSE_ONES:
+        return x12.sniff(data)
+    found = _WHOLE_ISA.search(data)
+    return found.start() if found else -1
 
 
 def terminator_at(data: bytes, at: int) -> bytes:

@@ -24,7 +24,8 @@ _OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _SPOILED = 10  # parts of one mail that are compared with its sound ones
 _OTHER_FORMS = "its alternative forms carry different EDI"
-_TEXT = 1_000_000  # bytes of text that are compared with a file, and looked at for what it is
+_TEXT = 1_000_000  # bytes of text that are compared with a file
+_LOOK = 20_000  # bytes that tell what a file is instead
 
 
 def unpack(case: Case, limits: Limits, sender: str = "", open_layers: Callable[[Case], None] | None = None) -> None:
@@ -181,7 +182,7 @@ def _may_be_edi(part: Part) -> bool:
 def _not_x12(part: Part) -> MessageFault | None:
     """What is wrong with a part that looks like a file and is not X12; None for words and decoration."""
     name = part.file_name or part.path
-    head = part.data[:_TEXT]
+    head = part.data[:_LOOK]
     found = x12.looks_like(head)
     if found:
         return NotX12(name=name, reason=f"it looks like {found}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 import pytest
-from builders.hostile import MAILS
+from builders.hostile import EDI, MAILS
 from builders.stage import Stage
 
+from gateway.flow.intact import find_isa
 from gateway.ledger.story import message_story, raw_bytes, story
 from gateway.ledger.telling import tell, tell_message
 
@@ -62,3 +64,12 @@ def test_a_mail_that_runs_in_circles_is_never_answered(stage, name):
     (message,) = stage.rows("message")
     assert (message["state"], message["fault_code"]) == ("quarantined", "message.loop")
     assert stage.sent == []
+
+
+def test_an_interchange_is_found_among_a_hundred_thousand_false_ones_in_a_moment():
+    began = time.process_time()
+    flood = b"\nISA*00*" * 100_000
+    assert find_isa(flood) == -1
+    assert find_isa(flood + EDI) == len(flood)
+    assert find_isa(b" " * 30_000 + EDI) == 30_000
+    assert time.process_time() - began < 2
