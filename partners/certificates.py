@@ -99,8 +99,8 @@ def describe(der: bytes) -> Description:
         return Description(
             der=der,
             fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-            subject=certificate.subject.rfc4514_string(),
-            issuer=certificate.issuer.rfc4514_string(),
+            subject=_line(certificate.subject.rfc4514_string()),
+            issuer=_line(certificate.issuer.rfc4514_string()),
             serial=f"{certificate.serial_number:x}",
             not_before=_milliseconds(certificate.not_valid_before_utc),
             not_after=_milliseconds(certificate.not_valid_after_utc),
@@ -200,7 +200,12 @@ def _addresses(certificate: x509.Certificate) -> tuple[str, ...]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(names.get_values_for_type(x509.RFC822Name))
+    return tuple(_line(each) for each in names.get_values_for_type(x509.RFC822Name))
+
+
+def _line(text: str) -> str:
+    """What a stranger wrote into a certificate, on one line and without control characters."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _key(certificate: x509.Certificate) -> str:

@@ -19,6 +19,7 @@ from gateway.errors import GatewayError, NotAllowedNow
 from gateway.flow.context import Context
 from gateway.flow.original import Original, original
 from gateway.ledger import archive, tables
+from gateway.ledger.events import one_line
 from gateway.ledger.moments import iso
 from gateway.ledger.story import story
 from gateway.mail.receipt_reader import receipt_in
@@ -181,7 +182,7 @@ def _readme(facts: _Facts, files: dict[str, bytes], findings: Sequence[str]) -> 
         f"integrity check:  {x.mic or 'none was asked for'}",
         "",
         "What was found when this was written:",
-        *(f"  - {each}" for each in findings),
+        *(f"  - {one_line(each)}" for each in findings),
         "",
         "Files, with the SHA-256 of each:",
     ]

@@ -65,8 +65,9 @@ def give(context: Context, recorder: Recorder, case: Case) -> None:
         return
     earlier = _given_before(recorder, owed)
     if earlier is not None:
-        if not _is_waiting(recorder, earlier):
-            queue_again(recorder, earlier, reason=f"message m{case.message.id} is the same mail again")
+        exchange, message = earlier
+        if message != case.message.id and not _is_waiting(recorder, exchange):
+            queue_again(recorder, exchange, reason=f"message m{case.message.id} is the same mail again")
         return
     try:
         entity, fingerprint = _written(context, owed, recorder.now)
@@ -156,12 +157,12 @@ def _mic(context: Context, case: Case, digest: str) -> Mic | None:
     return Mic(mic(opened.covered, digest_name(digest)), digest)
 
 
-def _given_before(recorder: Recorder, owed: _Owed) -> int | None:
-    """The exchange of a receipt that said the same of the same mail."""
+def _given_before(recorder: Recorder, owed: _Owed) -> tuple[int, int] | None:
+    """The exchange of a receipt that said the same of the same mail, and the message that it was given for."""
     r, x = tables.receipt, tables.exchange
     recorder.flush()
-    return recorder.connection.execute(
-        select(r.c.exchange)
+    row = recorder.connection.execute(
+        select(r.c.exchange, r.c.original)
         .join(x, x.c.id == r.c.exchange)
         .where(
             r.c.direction == "out",
@@ -173,7 +174,8 @@ def _given_before(recorder: Recorder, owed: _Owed) -> int | None:
         )
         .order_by(r.c.id.desc())
         .limit(1)
-    ).scalar()
+    ).one_or_none()
+    return (row.exchange, row.original) if row is not None else None
 
 
 def _is_waiting(recorder: Recorder, exchange: int) -> bool:

@@ -113,6 +113,7 @@ def record_exchange(recorder: Recorder, entry: Entry) -> int:
         findings=sum(1 for _ in all_findings(report)),
         ta1=" ".join(report.ta1),
         duplicate_of=entry.duplicate_of,
+        security=", ".join(f"{each.kind} {each.algorithm}" for each in reversed(entry.case.layers)),
         **(recorder.fault(entry.fault) if entry.fault is not None else {}),
         **_letter_facts(entry),
         **_header_facts(report),

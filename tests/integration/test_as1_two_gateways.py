@@ -246,6 +246,21 @@ def test_what_openssl_signs_and_encrypts_is_delivered(ours, partner_files):
     assert mic.matches(Mic.of(hashlib.sha512(entity).digest(), "sha512"))
 
 
+@pytest.mark.parametrize("weak", [False, True])
+def test_an_old_cipher_is_read_only_where_the_agreement_allows_it(ours, partner_files, weak):
+    _, directory = partner_files
+    ours.knows(Partner, IN + security(weak=weak))
+    (directory / "ours.pem").write_bytes(ours.made.pem)
+    edi = documents.interchange(
+        Partner.identity, ours.identity, 8, WHEN, [("PO", "004010", [documents.order("8", WHEN)])]
+    )
+    sealed = openssl("cms", "-encrypt", "-des3", "-binary", directory / "ours.pem", data=edi)  # bare EDI inside
+    head = f"From: {Partner.address}\r\nTo: {ours.address}\r\nMessage-ID: <8@partner.example>\r\nSubject: 8\r\n"
+    ours.mailbox.deliver(head.encode() + sealed)
+    ours.run()
+    assert (len(ours.delivered), ours.faults()) == ((1, []) if weak else (0, ["security.algorithm"]))
+
+
 def test_what_we_sign_and_encrypt_openssl_opens(ours, partner_files):
     made, directory = partner_files
     ours.knows(Partner, OUT + security(sign=True, encrypt=True, receipt="signed"))

@@ -108,6 +108,20 @@ def test_a_mail_that_comes_twice_gets_the_same_receipt_and_acknowledgment_again(
     assert len(seller.delivered) == 1
 
 
+def test_a_message_that_is_processed_again_gives_no_second_receipt(pair):
+    buyer, seller = pair
+    agree(buyer, seller, {"sign": True, "receipt": "signed"}, {"receipt": "signed"})
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    with seller.app.ledger.transaction() as recorder:
+        from gateway.ledger import tables
+
+        recorder.change(tables.message, 1, state="stored", attempts=1)
+    seller.run()
+    assert carry(buyer, seller) == 0
+    assert len(seller.rows("receipt")) == 1
+
+
 # ---------------------------------------------------------------- what is not as it should be
 
 

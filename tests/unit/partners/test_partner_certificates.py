@@ -97,6 +97,12 @@ def test_what_a_certificate_is_fit_for_follows_from_its_key_and_usage(made, sign
     assert (found.signs, found.encrypts, found.problem) == (signs, encrypts, problem)
 
 
+def test_what_a_stranger_wrote_into_a_certificate_cannot_command_a_terminal():
+    found = describe(make("\x1b[2Jacme\nfingerprint: good").der)
+    assert found.subject.isprintable()
+    assert "acme" in found.subject
+
+
 def test_only_trusted_valid_and_fitting_certificates_are_encrypted_for():
     good, second = make("good"), make("second", number=1)
     others = [
