@@ -38,8 +38,9 @@ bench: $(STAMP)/dev$(MARK) ## measure what benchmarks/ measures
 	@for script in benchmarks/[a-z]*.py; do \
 	  if [ -e "$$script" ]; then echo "== $$script"; $(BIN)/python "$$script" || exit 1; fi; done
 
-fuzz: $(STAMP)/dev$(MARK) ## damage X12 at random; FUZZ=20 seconds by default
+fuzz: $(STAMP)/dev$(MARK) ## damage X12 and mails at random; FUZZ=20 seconds each by default
 	$(BIN)/python tests/fuzz/x12_fuzz.py --seconds $(or $(FUZZ),20)
+	$(BIN)/python tests/fuzz/mail_fuzz.py --seconds $(or $(FUZZ),20)
 
 reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code
 	$(BIN)/python tools/generate_reference.py
