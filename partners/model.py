@@ -7,8 +7,10 @@ characters (``2`` is ``02``, X12 element I05), its id no padding; an address has
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import StrEnum
+
+from partners.calendar import Calendar
 
 
 class Status(StrEnum):
@@ -65,6 +67,21 @@ class Evidence(StrEnum):
     MX = "mx"
     DKIM = "dkim"
     SIGNED = "signed"
+
+
+class Counted(StrEnum):
+    """How the time for an acknowledgment passes: ALWAYS, or only while the partner works (its calendar)."""
+
+    ALWAYS = "always"
+    WORKING = "working"
+
+
+class Numbering(StrEnum):
+    """How a partner numbers what it sends: each number follows the one before, or is higher, or neither."""
+
+    CONSECUTIVE = "consecutive"
+    INCREASING = "increasing"
+    ANY = "any"
 
 
 class CertificateState(StrEnum):
@@ -135,12 +152,17 @@ class EnvelopeSettings:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgmentPolicy:
-    """For IN: what we send back. For OUT: what we expect, and ``within`` which time of the hand-over."""
+    """For IN: what we send back. For OUT: what we expect, and ``within`` which time of the hand-over.
+
+    ``escalate_after``: how long after it was called overdue it is called urgent; None: the time given for it, again.
+    """
 
     ta1: TA1Policy = TA1Policy.WHEN_ASKED
     functional: FunctionalAck = FunctionalAck.AUTO
     detail: AckDetail = AckDetail.SET
     within: timedelta | None = timedelta(hours=24)
+    counted: Counted = Counted.ALWAYS
+    escalate_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +221,7 @@ class Security:
     receipt_within: timedelta | None = timedelta(hours=24)
     weak: bool = False
     key: str = ""
+    receipt_counted: Counted = Counted.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +268,21 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """A file that comes by an hour: one of ``sets``, accepted, between ``opens`` and ``by`` in the calendar's zone.
+
+    ``days`` are days of the week, none for the working days of the calendar; never on its holidays. An ``opens`` that
+    is not before ``by`` is of the day before; None: half a day before ``by``.
+    """
+
+    sets: tuple[str, ...]
+    by: time
+    days: tuple[str, ...] = ()
+    opens: time | None = None
+    agreement: str = ""  # empty: any
+
+
+@dataclass(frozen=True, slots=True)
 class Partner:
     """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change.
 
@@ -262,6 +300,11 @@ class Partner:
     notes: str = ""
     guidelines: tuple[tuple[str, str], ...] = ()
     certificates: tuple[Certificate, ...] = ()  # kept beside the profile, not in it: see partners.certificates
+    numbers: Numbering = Numbering.CONSECUTIVE  # ISA13 of what it sends
+    group_numbers: Numbering = Numbering.CONSECUTIVE  # GS06
+    gap_grace: timedelta = timedelta(hours=20)  # for missing numbers to come after all
+    calendar: Calendar = field(default_factory=Calendar)
+    expected: tuple[Expected, ...] = ()
 
     def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
         """The first agreement of that direction that covers the set, exact sets before ``*``."""

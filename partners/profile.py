@@ -16,18 +16,20 @@ from typing import Any
 
 from gateway.errors import ProfileInvalid
 from gateway.settings.lines import KeyPath, key_lines, line_of
+from partners.calendar import Calendar
 from partners.model import (
     AcknowledgmentPolicy,
     Agreement,
     Delivery,
     EnvelopeSettings,
+    Expected,
     MailSettings,
     Partner,
     Security,
     Separators,
     Status,
 )
-from partners.profile_keys import AGREEMENT, PARTNER, REQUIRED, SECTIONS, SEPARATORS, Reader
+from partners.profile_keys import AGREEMENT, CALENDAR, EXPECTED, PARTNER, REQUIRED, SECTIONS, SEPARATORS, Reader
 from partners.profile_rules import agreement_problems, partner_problems
 from partners.profile_values import WrongItemError, show
 from partners.profile_writer import guidelines_table, write_profile
@@ -137,13 +139,16 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def partner(self) -> Partner | None:
-        own = self.take(self.table, (), PARTNER, also=(*SECTIONS, "agreement"))
+        own = self.take(self.table, (), PARTNER, also=(*SECTIONS, "agreement", "calendar", "expected"))
         self.require(own, (), REQUIRED["partner"])
         shared = self.sections(self.table, ())
         agreements = self.agreements(shared)
+        calendar = self.take(self.subtable(self.table, ("calendar",)), ("calendar",), CALENDAR)
+        expected = self.expected()
         if self.problems:
             return None
         own = {"name": own["key"], "status": Status.DRAFT, **own}
+        own |= {"calendar": Calendar(**calendar), "expected": tuple(Expected(**each) for each in expected)}
         partner = Partner(agreements=tuple(agreements), **own)
         for path, reason in partner_problems(partner):
             self.wrong(path, reason)
@@ -180,6 +185,15 @@ class _Reading:
             security=replace(Security(), **sections["security"]),
             **own,
         )
+
+    def expected(self) -> list[dict[str, Any]]:
+        tables = self.table.get("expected", [])
+        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+            self.wrong(("expected",), "write [[expected]] in two pairs of brackets: several files may be expected")
+            return []
+        found = [self.take(each, ("expected", index), EXPECTED) for index, each in enumerate(tables)]
+        complete = [self.require(each, ("expected", index), REQUIRED["expected"]) for index, each in enumerate(found)]
+        return [each for each, whole in zip(found, complete, strict=True) if whole]
 
     def sections(self, table: Table, path: KeyPath) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
+from partners import profile_times as times
 from partners import profile_values as values
-from partners.model import AckDetail, Direction, Evidence, FunctionalAck, Status, TA1Policy
+from partners.model import AckDetail, Counted, Direction, Evidence, FunctionalAck, Numbering, Status, TA1Policy
 
 Reader = Callable[[object], object]
 
@@ -51,6 +52,8 @@ ACKNOWLEDGMENT: Mapping[str, Reader] = {
     "functional": _member(FunctionalAck),
     "detail": _member(AckDetail),
     "within": values.read_deadline,
+    "counted": _member(Counted),
+    "escalate_after": values.read_duration,
 }
 DELIVERY: Mapping[str, Reader] = {
     "kind": values.one_of("directory", "command", "http"),
@@ -83,6 +86,7 @@ SECURITY: Mapping[str, Reader] = {
     "receipt_within": values.read_deadline,
     "weak": values.read_flag,
     "key": values.read_own_key,
+    "receipt_counted": _member(Counted),
 }
 AGREEMENT: Mapping[str, Reader] = {
     "name": values.read_line,
@@ -103,7 +107,25 @@ PARTNER: Mapping[str, Reader] = {
     "contact": values.read_text,
     "notes": values.read_text,
     "evidence": _member(Evidence),
+    "numbers": _member(Numbering),
+    "group_numbers": _member(Numbering),
+    "gap_grace": values.read_duration,
     "guidelines": values.read_guidelines,
+}
+
+CALENDAR: Mapping[str, Reader] = {
+    "time_zone": times.read_time_zone,
+    "days": times.read_days,
+    "opens": times.read_clock,
+    "closes": times.read_closing,
+    "holidays": values.list_of(times.read_holiday),
+}
+EXPECTED: Mapping[str, Reader] = {
+    "sets": _sets,
+    "by": times.read_clock,
+    "days": times.read_expected_days,
+    "opens": times.read_clock,
+    "agreement": values.read_line,
 }
 
 # What a partner settles for all its agreements, and an agreement overrides key by key.
@@ -126,6 +148,10 @@ REQUIRED: Mapping[str, Mapping[str, str]] = {
         "direction": 'direction = "in" (the partner sends us) or "out" (we send)',
         "sets": 'sets = ["850"]',
     },
+    "expected": {
+        "sets": 'sets = ["850"]',
+        "by": 'by = "02:00"',
+    },
 }
 
 
@@ -134,4 +160,5 @@ def all_keys() -> list[str]:
     found = [*PARTNER, *(f"agreement.{key}" for key in AGREEMENT)]
     for section, keys in SECTIONS.items():
         found += [f"{section}.{key}" for key in keys]
+    found += [f"calendar.{key}" for key in CALENDAR] + [f"expected.{key}" for key in EXPECTED]
     return [*found, *(f"envelope.separators.{key}" for key in SEPARATORS)]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 
-from partners.model import Agreement, Partner
+from partners.model import Agreement, Direction, Partner
+from partners.profile_times import clock_text
 from partners.profile_values import command_line, in_clear, show, web_address
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
+MIDNIGHT = time(0)  # as the end of work: the end of the day
 
 
 def partner_problems(partner: Partner) -> Found:
     """What is wrong between the parts of a partner; paths from the file's root."""
     yield from _same_address(partner)
+    yield from _hours(partner)
+    yield from _expected(partner)
     for index, agreement in enumerate(partner.agreements):
         for earlier in partner.agreements[:index]:
             if agreement.name == earlier.name:
@@ -43,6 +48,28 @@ def _same_address(partner: Partner) -> Found:
         if address.lower() in seen:
             yield ("addresses", index), f"{show(address)} is listed twice; capitals make no difference"
         seen.add(address.lower())
+
+
+def _hours(partner: Partner) -> Found:
+    calendar = partner.calendar
+    if calendar.closes != MIDNIGHT and calendar.closes <= calendar.opens:
+        opens, closes = clock_text(calendar.opens), clock_text(calendar.closes)
+        yield ("calendar", "closes"), f"{closes} is not after {opens}, when work begins; the end of the day is 24:00"
+
+
+def _expected(partner: Partner) -> Found:
+    inbound = [each for each in partner.agreements if each.direction is Direction.IN]
+    for index, expected in enumerate(partner.expected):
+        chosen = [each for each in inbound if expected.agreement in {"", each.name}]
+        if not chosen:
+            names = ", ".join(show(each.name) for each in inbound) or "none"
+            yield ("expected", index, "agreement"), f"is not an agreement of direction in; there is {names}"
+            continue
+        for at, wanted in enumerate(expected.sets):
+            if not any("*" in each.sets or wanted == "*" or wanted in each.sets for each in chosen):
+                yield ("expected", index, "sets", at), f"no agreement of direction in is about {show(wanted)}"
+        if expected in partner.expected[:index]:
+            yield ("expected", index), "is the same as an earlier one"
 
 
 def _hides(earlier: Agreement, later: Agreement) -> bool:

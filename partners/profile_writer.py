@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import Enum
 from typing import Any
 
 import tomli_w
 
+from partners.calendar import Calendar, Holiday
 from partners.model import (
     AcknowledgmentPolicy,
     Agreement,
     Delivery,
     EnvelopeSettings,
+    Expected,
     Identity,
     MailSettings,
     Partner,
     Security,
     Separators,
 )
+from partners.profile_times import WORKING, clock_text, holiday_text
 from partners.profile_values import duration_text, line_ending_text, separator_text
 
-Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators
+Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators | Calendar
+
+_AS_TEXT: Mapping[type, Callable[[Any], str]] = {
+    timedelta: duration_text,
+    time: clock_text,
+    Holiday: holiday_text,
+    Identity: str,
+}
 
 
 def write_profile(partner: Partner) -> str:
@@ -34,11 +44,15 @@ def write_profile(partner: Partner) -> str:
     document: dict[str, Any] = {"key": partner.key, "name": partner.name, "status": partner.status.value}
     document["addresses"] = list(partner.addresses)
     document["identities"] = [str(each) for each in partner.identities]
-    for key in ("evidence", "contact", "notes"):
+    for key in ("evidence", "contact", "notes", "numbers", "group_numbers", "gap_grace"):
         value = getattr(partner, key)
         if value != Partner.__dataclass_fields__[key].default:
             document[key] = plain(value)
+    if calendar := _changed(partner.calendar, Calendar()):
+        document["calendar"] = calendar
     document["agreement"] = [_agreement(each) for each in partner.agreements]
+    if partner.expected:
+        document["expected"] = [_expected(each) for each in partner.expected]
     if partner.guidelines:
         document["guidelines"] = dict(partner.guidelines)
     return _table(document)
@@ -55,13 +69,10 @@ def plain(value: object) -> object:
         return "none"
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    if isinstance(value, Identity):
-        return str(value)
     if isinstance(value, tuple):
         return [plain(each) for each in value]
-    return value
+    as_text = _AS_TEXT.get(type(value))
+    return as_text(value) if as_text else value
 
 
 def _agreement(agreement: Agreement) -> dict[str, Any]:
@@ -86,6 +97,14 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
     if agreement.mail.headers:
         sections["mail"]["headers"] = dict(agreement.mail.headers)
     return found | {name: table for name, table in sections.items() if table}
+
+
+def _expected(expected: Expected) -> dict[str, Any]:
+    found: dict[str, Any] = {"sets": list(expected.sets), "by": clock_text(expected.by)}
+    found["days"] = list(expected.days) or WORKING
+    if expected.opens is not None:
+        found["opens"] = clock_text(expected.opens)
+    return found | ({"agreement": expected.agreement} if expected.agreement else {})
 
 
 def _separators(separators: Separators) -> dict[str, Any]:

@@ -7,21 +7,28 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from typing import Any
 
+from partners.calendar import Calendar, Holiday
 from partners.model import (
     AckDetail,
     Agreement,
     CertificateState,
+    Counted,
     Direction,
     Evidence,
     FunctionalAck,
+    Identity,
+    Numbering,
     Partner,
     Security,
     Separators,
     Status,
     TA1Policy,
 )
+from partners.profile_rules import MIDNIGHT
+from partners.profile_times import clock_text, holiday_text
 from partners.profile_values import duration_text, line_ending_text, separator_text
 from partners.profile_writer import plain
+from partners.schedule import rule
 
 _STATUS = {
     Status.DRAFT: "a draft: nothing is exchanged yet",
@@ -46,6 +53,11 @@ _EVIDENCE = {
     Evidence.DKIM: "a DKIM signature that we verify, or better",
     Evidence.SIGNED: "an S/MIME signature by a trusted certificate",
 }
+_NUMBERS = {
+    Numbering.CONSECUTIVE: "",  # goes without saying
+    Numbering.INCREASING: "may leave some out",
+    Numbering.ANY: "say nothing",
+}
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
@@ -59,6 +71,10 @@ def in_words(partner: Partner, origin: str = "") -> Iterator[str]:
     yield from _row("identities", ", ".join(str(each) for each in partner.identities))
     yield from _row("proof", _EVIDENCE[partner.evidence])
     yield from _row("certificates", _certificates(partner))
+    yield from _row("numbers", _numbers(partner))
+    yield from _row("works", _calendar(partner.calendar))
+    for expected in partner.expected:
+        yield from _row("expected", f"{rule(expected)}{_zone(partner.calendar)}")
     yield from _row("contact", partner.contact)
     yield from _row("notes", partner.notes)
     for agreement in partner.agreements:
@@ -84,7 +100,7 @@ def _plain(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    if is_dataclass(value) and not hasattr(value, "qualifier"):
+    if is_dataclass(value) and not isinstance(value, Identity | Holiday):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     return None if value is None else plain(value)
 
@@ -114,6 +130,24 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
     yield from _row("tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys))
 
 
+def _numbers(partner: Partner) -> str:
+    pairs = (("ISA13", partner.numbers), ("GS06", partner.group_numbers))
+    return ", ".join(f"{name} {_NUMBERS[each]}" for name, each in pairs if _NUMBERS[each])
+
+
+def _calendar(calendar: Calendar) -> str:
+    if calendar == Calendar():
+        return ""
+    closes = clock_text(calendar.closes) if calendar.closes != MIDNIGHT else "24:00"
+    words = [f"{', '.join(calendar.days)} {clock_text(calendar.opens)} to {closes}{_zone(calendar)}"]
+    words += [f"not on {', '.join(holiday_text(each) for each in calendar.holidays)}"] if calendar.holidays else []
+    return "; ".join(words)
+
+
+def _zone(calendar: Calendar) -> str:
+    return f" ({calendar.time_zone})"
+
+
 def _certificates(partner: Partner) -> str:
     states = [each.state for each in partner.certificates]
     counts = [(states.count(each), each.value) for each in CertificateState]
@@ -126,7 +160,9 @@ def _secured(security: Security) -> str:
     words += [f"signed ({security.digest})"] if security.sign else []
     words += [f"encrypted ({security.cipher}, {security.key_transport})"] if security.encrypt else []
     if security.receipt != "none":
-        within = f" within {duration_text(security.receipt_within)}" if security.receipt_within else ""
+        within = (
+            f" within {_time(security.receipt_within, security.receipt_counted)}" if security.receipt_within else ""
+        )
         kind = "a signed receipt" if security.receipt == "signed" else "a receipt"
         words.append(f"asking for {kind}{within}")
     return ", ".join(words)
@@ -166,7 +202,12 @@ def _expected(agreement: Agreement) -> str:
     expected = [_functional(agreement), "a TA1" if agreement.envelope.request_ta1 else ""]
     if within is None or not any(expected):
         return "no acknowledgment"
-    return f"{' and '.join(filter(None, expected))} within {duration_text(within)} of the hand-over"
+    said = _time(within, agreement.acknowledgment.counted)
+    return f"{' and '.join(filter(None, expected))} within {said} of the hand-over"
+
+
+def _time(span: timedelta, counted: Counted) -> str:
+    return f"{duration_text(span)} of working time" if counted is Counted.WORKING else duration_text(span)
 
 
 def _delivery(partner: Partner, agreement: Agreement) -> str:

@@ -3,23 +3,27 @@
 import shlex
 import string
 import tomllib
-from datetime import timedelta
+from datetime import time, timedelta
 
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.settings.lines import key_lines
+from partners.calendar import DAY_NAMES, Calendar, Holiday
 from partners.model import (
     AckDetail,
     AcknowledgmentPolicy,
     Agreement,
+    Counted,
     Delivery,
     Direction,
     EnvelopeSettings,
+    Expected,
     FunctionalAck,
     Identity,
     MailSettings,
+    Numbering,
     Partner,
     Security,
     Separators,
@@ -78,6 +82,19 @@ acknowledgments = st.builds(
     st.sampled_from(FunctionalAck),
     st.sampled_from(AckDetail),
     st.none() | durations,
+    st.sampled_from(Counted),
+    st.none() | durations,
+)
+clocks = st.builds(time, st.integers(0, 23), st.integers(0, 59))
+days = st.lists(st.sampled_from(DAY_NAMES), min_size=1, max_size=7, unique=True).map(tuple)
+holidays = st.builds(Holiday, st.integers(1, 12), st.integers(1, 28), st.just(0) | st.integers(2000, 2100))
+calendars = st.builds(
+    Calendar,
+    st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]),
+    days,
+    clocks,
+    st.just(time(0)),
+    st.lists(holidays, max_size=3, unique=True).map(tuple),
 )
 unit = st.sampled_from(["set", "interchange"])
 deliveries = (
@@ -115,6 +132,7 @@ securities = st.builds(
     receipt_within=st.none() | durations,
     weak=st.booleans(),
     key=st.just("") | words,
+    receipt_counted=st.sampled_from(Counted),
 )
 versions = st.sampled_from([(), ("004010",), ("005010X222A1", "005010X223A2")])
 business_keys = st.dictionaries(
@@ -144,6 +162,17 @@ def partners(draw):
         )
         for set_id, name in zip(covered, names, strict=True)
     )
+    inbound = [each for each in agreements if each.direction is Direction.IN]
+    expected = st.sampled_from(inbound or [None]).flatmap(
+        lambda each: st.builds(
+            Expected,
+            st.just(each.sets),
+            clocks,
+            st.just(()) | days,
+            st.none() | clocks,
+            st.sampled_from(["", each.name]),
+        )
+    )
     return Partner(
         key=draw(words),
         name=draw(lines),
@@ -153,6 +182,11 @@ def partners(draw):
         agreements=agreements,
         contact=draw(texts),
         notes=draw(texts),
+        numbers=draw(st.sampled_from(Numbering)),
+        group_numbers=draw(st.sampled_from(Numbering)),
+        gap_grace=draw(durations),
+        calendar=draw(calendars),
+        expected=tuple(draw(st.lists(expected, max_size=2, unique=True))) if inbound else (),
     )
 
 

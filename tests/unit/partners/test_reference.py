@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from partners.calendar import Calendar
 from partners.model import (
     AcknowledgmentPolicy,
     Agreement,
     Delivery,
     EnvelopeSettings,
+    Expected,
     MailSettings,
     Partner,
     Security,
@@ -31,6 +33,8 @@ SECTIONS = {
     "`[delivery]`": ("delivery.", Delivery),
     "`[mail]`": ("mail.", MailSettings),
     "`[security]`": ("security.", Security),
+    "`[calendar]`": ("calendar.", Calendar),
+    "`[[expected]]`": ("expected.", Expected),
 }
 
 
@@ -51,7 +55,9 @@ ROWS = rows()
 def default_of(key):
     kind = dict(SECTIONS.values())[key[: key.rfind(".") + 1]]
     name = key.rpartition(".")[2]
-    value = getattr(kind(), name) if kind not in (Partner, Agreement) else kind.__dataclass_fields__[name].default
+    value = (
+        getattr(kind(), name) if kind not in (Partner, Agreement, Expected) else kind.__dataclass_fields__[name].default
+    )
     return line_ending_text(value) if name == "line_ending" else value
 
 
