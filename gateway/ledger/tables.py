@@ -465,8 +465,10 @@ number_epoch = Table(
     Column("epoch", BigInteger, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("first", BigInteger, nullable=False),  # the number it starts with, or is expected to
-    _text("reason"),  # wrapped, declared, first seen
+    _text("reason"),  # first seen, wrapped, declared, stepped back, jumped
     _text("actor"),
+    Column("lowest", BigInteger, nullable=True),  # of the numbers that came; NULL: none yet
+    Column("highest", BigInteger, nullable=True),
 )
 
 # Numbers of a partner that did not come, and steps back. Open until they come or a person says why.
@@ -480,13 +482,14 @@ number_gap = Table(
     Column("ours", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # gap, step back
+    Column("kind", Text, nullable=False),  # gap, step back, jump, irregular
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("exchange", Id, ForeignKey("exchange.id"), nullable=False),  # the one that showed it
     Column("closed_at", BigInteger, nullable=True),
     _text("closed_by"),  # "arrived", or who said so
     _text("reason"),
+    Column("raised_at", BigInteger, nullable=True),  # when people were told; NULL: it may come in time still
     Index("ix_number_gap_open", "partner", "closed_at"),
 )
 

@@ -86,6 +86,8 @@ def _numbers() -> None:
         _moment("first"),
         _text("reason"),
         _text("actor"),
+        _moment("lowest", nullable=True),
+        _moment("highest", nullable=True),
         sa.PrimaryKeyConstraint("partner", "theirs", "ours", "level", "epoch", name="pk_number_epoch"),
     )
     op.create_table(
@@ -101,6 +103,7 @@ def _numbers() -> None:
         _moment("closed_at", nullable=True),
         _text("closed_by"),
         _text("reason"),
+        _moment("raised_at", nullable=True),
         _points("number_gap", "exchange", "exchange"),
         sa.PrimaryKeyConstraint("id", name="pk_number_gap"),
     )
