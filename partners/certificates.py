@@ -50,7 +50,13 @@ class Description:
     key: str
     signs: bool
     encrypts: bool
+    authority: bool = False  # it may issue certificates: trusted, it vouches for those of the partner's addresses
     problem: str = ""
+
+    @property
+    def proves(self) -> bool:
+        """Whether it can prove a signature, by itself or by vouching for who signed."""
+        return self.signs or self.authority
 
     @property
     def self_signed(self) -> bool:
@@ -108,6 +114,7 @@ def describe(der: bytes) -> Description:
             key=_key(certificate),
             signs=_usable(certificate, ("digital_signature", "content_commitment")),
             encrypts=_is_rsa(certificate) and _usable(certificate, ("key_encipherment",)),
+            authority=_is_authority(certificate),
             problem=_problem(certificate),
         )
 
@@ -215,6 +222,13 @@ def _key(certificate: x509.Certificate) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return f"EC {key.curve.name}"
     return type(key).__name__.removesuffix("PublicKey").lstrip("_")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _is_rsa(certificate: x509.Certificate) -> bool:

@@ -215,7 +215,7 @@ def _refuse_unusable(chosen: Kept, now: int) -> None:
 
     found = describe(chosen.certificate.der)
     over = "it ended already" if found.not_after < now else ""
-    idle = "" if found.signs or found.encrypts else "its key usage allows neither signatures nor encryption of mail"
+    idle = "" if found.proves or found.encrypts else "its key usage allows neither signatures nor encryption of mail"
     if reason := found.problem or over or idle:
         raise CertificateUnreadable(name=found.fingerprint[:16], reason=reason)
 
@@ -261,6 +261,7 @@ def _row(kept: Kept, now: int) -> dict[str, Any]:
         "serial": found.serial,
         "key": found.key,
         "use": [word for word, can in (("sign", found.signs), ("encrypt", found.encrypts)) if can],
+        "authority": found.authority,
         "addresses": list(found.addresses),
         "from": moment(found.not_before),
         "until": moment(found.not_after),
@@ -285,6 +286,7 @@ def _tell(kept: Kept, now: int) -> None:
         ("issuer", row["issuer"] if row["issuer"] != row["subject"] else "itself"),
         ("addresses", ", ".join(row["addresses"])),
         ("key", f"{row['key']}, to {' and '.join(row['use']) or 'nothing that we need'}"),
+        ("authority", "it vouches for whom it certifies under the partner's addresses" if row["authority"] else ""),
         ("valid", f"{row['from']} until {row['until']} ({row['days_left']} days left)"),
         ("from", f"{row['source']}, added {row['added']} by {row['added_by']}{decided}"),
     ):

@@ -55,7 +55,7 @@ def _missing(partner: Partner, ring: Keyring, now: int) -> Iterator[tuple[str, s
     name = f"partner {partner.key}"
     add = f"Ask for it, and add it with `gateway partner certificate add {partner.key} FILE`."
     verified = partner.evidence is Evidence.SIGNED or any(_verifies(each) for each in partner.agreements)
-    if verified and not any(describe(each.der).signs and valid_at(each, now) for each in trusted(partner)):
+    if verified and not any(describe(each.der).proves and valid_at(each, now) for each in trusted(partner)):
         yield name, "Its signatures cannot be verified: it has no trusted certificate that is valid.", add
     for agreement in partner.agreements:
         out = agreement.direction is Direction.OUT

@@ -31,6 +31,13 @@ class Ending:
         return f"our key {self.name}" if self.ours else f"the certificate of {self.name}"
 
     @property
+    def state(self) -> str:
+        """How near the end is: ended, or within which of the times that people are warned ahead."""
+        if self.days < 0:
+            return "ended"
+        return f"ends within {next(each for each in WARN_DAYS if self.days <= each)} days"
+
+    @property
     def sentence(self) -> str:
         """When it ends, and what then stops."""
         when = f"{datetime.fromtimestamp(self.not_after / 1000, UTC):%Y-%m-%d}"
@@ -60,7 +67,7 @@ def attention_for(partners: Iterable[Partner], keys: Sequence[OwnKey], now: int)
     return [
         Attention(
             reference=each.name,
-            state="ended" if each.days < 0 else "ends soon",
+            state=each.state,
             at=now,
             partner="" if each.ours else each.name,
             what=each.what,
@@ -75,7 +82,7 @@ def _of_partner(partner: Partner, now: int) -> list[Ending]:
     lasting: dict[str, tuple[int, str]] = {}
     for each in trusted(partner):
         found = describe(each.der)
-        for use, can in (("sign", found.signs), ("encrypt", found.encrypts)):
+        for use, can in (("sign", found.proves), ("encrypt", found.encrypts)):
             if can:
                 lasting[use] = max(lasting.get(use, (0, "")), (each.not_after, each.fingerprint))
     return _soon(partner.key, lasting, now, ours=False)

@@ -84,7 +84,12 @@ def _exchanges() -> ColumnElement[bool]:
     stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
     # The host took it, but not for everybody: the fault names who.
     short = and_(exchange.c.state.in_(_GONE), exchange.c.fault_code.like("sending%"))
-    return and_(or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short), exchange.c.settled_at.is_(None))
+    # Acknowledged, but without the receipt that would prove it.
+    unconfirmed = exchange.c.id.in_(
+        select(expectation.c.exchange).where(expectation.c.kind == "receipt", expectation.c.overdue_at.is_not(None))
+    )
+    wanted = or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short, unconfirmed)
+    return and_(wanted, exchange.c.settled_at.is_(None))
 
 
 def _messages() -> ColumnElement[bool]:
@@ -100,6 +105,8 @@ def _of_exchange(row: Row[Any], reason: str) -> Attention:
     state = row.state
     if row.state in _TAKEN:
         state = "not delivered" if row.fault else "partially accepted"
+    elif row.state in _GONE and not row.fault:
+        state = "receipt overdue"
     elif row.state in _GONE:
         state = f"{row.state}, not to all"
     return Attention(

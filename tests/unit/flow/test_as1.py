@@ -395,6 +395,38 @@ def test_a_receipt_with_another_mic_calls_a_person(pair):
     assert (sent["state"], sent["fault_code"]) == ("refused by the partner", "receipt.mismatch")
 
 
+def test_a_receipt_that_is_missing_although_the_order_is_acknowledged_needs_a_person(pair):
+    buyer, seller = pair
+    agree(buyer, seller, SIGNED, {})  # the seller gives none
+    buyer.submit("seller", "one.edi", order())
+    until_silent(buyer, seller)
+    assert buyer.states(direction="out") == ["acknowledged"]
+    buyer.now += 25 * 3_600_000
+    (needed,) = buyer.run().attention
+    assert (needed.state, needed.reference) == ("receipt overdue", "1")
+    assert needed.reason.startswith("The receipt was due")
+    operate.settle(buyer.app.context(), 1, actor="tester", reason="called")
+    assert buyer.run().attention == ()
+
+
+def test_a_certificate_that_an_authority_of_the_partner_issued_for_its_address_proves(pair):
+    buyer, seller = pair
+    root = make("root", number=40, authority=True, usage=("key_cert_sign",))
+    leaf = make("buyer", number=41, issuer=root, address=buyer.address)
+    other = make("mallory", number=42, issuer=root, address="edi@mallory.example")
+    buyer.knows(seller, OUT + security(**SIGNED))
+    seller.knows(buyer, IN + security(sign=True, receipt="signed"))
+    buyer.trusts(seller)
+    seller.trusts(buyer, root)
+    for name, made, count in (("leaf", leaf, 1), ("mallory", other, 1)):
+        buyer.now += 1
+        buyer.add_key(name, made)
+        buyer.submit("seller", f"{name}.edi", order())
+        until_silent(buyer, seller)
+        assert len(seller.delivered) == count
+    assert seller.faults() == ["signature.signer-refused"]
+
+
 def test_a_missing_receipt_is_overdue(pair):
     buyer, _ = pair
     sent_and_answered(pair)
