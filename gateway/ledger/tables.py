@@ -308,6 +308,12 @@ acknowledgment = Table(
     _text("names"),  # the numbers it names, as written: "000000012", "PO 17", "850 0001"
     Column("relation", Text, nullable=False),  # matched, duplicate, contradicting, orphan, forged
 )
+Index(
+    "ix_acknowledgment_odd",
+    acknowledgment.c.id,
+    sqlite_where=acknowledgment.c.relation != "matched",
+    postgresql_where=acknowledgment.c.relation != "matched",
+)
 
 # A receipt (MDN, RFC 8098) that we got or gave.
 receipt = Table(
@@ -510,7 +516,8 @@ arrival = Table(
     Index("ix_arrival_partner_due_at", "partner", "agreement", "due_at"),
 )
 
-# What people were told, and what they are still to be told.
+# What people were told, and what they are still to be told. A row of kind "rule" is a rule's own memory: how often it
+# has told, what it is about to tell, when it may tell next, and why it could not.
 alert = Table(
     "alert",
     metadata,
@@ -525,12 +532,14 @@ alert = Table(
     Column("topic", Text, nullable=False),  # equal topics are one alert, counted
     _number("count"),
     Column("last_at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),  # open, told, muted, closed
-    Column("next_at", BigInteger, nullable=True),  # when to try to tell it again
+    Column("state", Text, nullable=False),  # open, told, muted, closed; of a rule: idle, telling, failing
+    Column("next_at", BigInteger, nullable=True),  # of a rule: when it may tell again
     _number("attempts"),
     Column("told_at", BigInteger, nullable=True),
-    _text("told"),  # JSON list of the rules that told it
+    _text("told"),  # JSON object: rule → when it told this last; of a rule: what it is about to tell
     Column("closed_at", BigInteger, nullable=True),
+    _text("reference"),  # what a command takes: 34, m12, a mailbox's name
+    _text("side"),  # whose side it is on: ours, partner, mail host, unknown
     Index("ix_alert_topic", "topic"),
     Index("ix_alert_state_next_at", "state", "next_at"),
 )

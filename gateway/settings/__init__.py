@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from gateway.settings.model import Limits, MailboxSettings, OAuthSettings, ProofSettings, Settings, SmtpSettings
+from gateway.settings.model import (
+    AlertSettings,
+    Limits,
+    MailboxSettings,
+    OAuthSettings,
+    ProofSettings,
+    Settings,
+    SmtpSettings,
+)
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
 from gateway.settings.template import template_settings
 
 __all__ = [
     "FILE_NAME",
+    "AlertSettings",
     "Limits",
     "MailboxSettings",
     "OAuthSettings",

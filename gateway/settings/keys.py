@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gateway.settings import values
+from gateway.settings import alerts, values
 from gateway.settings.values import Reader
 
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
@@ -67,6 +67,8 @@ GATEWAY = (
     _path("outbox", "`outbox`", "The watched directory: files in `outbox/<partner>` are submitted."),
     _path("partners", "`partners`", "Where the partner profiles lie.", "partners_directory"),
     _path("metrics_file", "none", "A file that every batch writes its counts to (Prometheus text format)."),
+    _span("batch_expected", timedelta(minutes=1), 60 * _DAY, "none", "The longest time there should be from one batch to the next; a longer one raises an alert when the next begins."),  # noqa: E501
+    _whole("low_disk", 0, 10_000_000, "`1000`", "Megabytes: with less space left in the home an alert is raised."),
 )  # fmt: skip
 
 DATABASE = (
@@ -156,6 +158,22 @@ PROOF = (
     _span("retry", _SECOND, 30 * _DAY, "`3d`", "How long a message that waits for an answer of the DNS is tried again by itself."),  # noqa: E501
 )  # fmt: skip
 
+ALERT = (
+    Key("name", values.name, "name", "required", "The rule's name, for `gateway alert test` and the ledger."),
+    Key("kinds", alerts.kinds, "list of kinds, or `*`", "`*`", "What it tells of ([the kinds](../alerts.md#kinds))."),
+    Key("partners", alerts.partners, "list of partners' keys, or `*`", "`*`", "Whom it tells of. Only `*` tells of what belongs to no partner: mailboxes, hosts, the disk."),  # noqa: E501
+    Key("to", alerts.addresses, "list of addresses", "none", "Tells by mail, through the host of `[smtp]`. A rule has one of `to`, `webhook` and `command`."),  # noqa: E501
+    Key("webhook", values.web_address, "https address", "none", "Tells by an HTTP POST of JSON."),
+    Key("secret", values.name, "name", "none", "The name of the webhook's secret."),
+    _choice("signature", ("bearer", "hmac"), "`bearer`", "How the webhook's secret is used: sent as a bearer token, or to sign the body (HMAC with SHA-256)."),  # noqa: E501
+    _text("command", "none", "Tells by a program, which gets JSON on its standard input; no shell is involved."),
+    _span("every", _SECOND, 30 * _DAY, "`1h`", "At most one telling in this time; what happens meanwhile is told together."),  # noqa: E501
+    _span("repeat", timedelta(minutes=1), 365 * _DAY, "none", "What is still open is told again after this time."),
+    Key("quiet", alerts.hours, "hours, such as `22:00-06:00`", "none", "Local hours in which nothing is told; it is told after them."),  # noqa: E501
+    _flag("include_testing", "Tell of partners in testing and of test interchanges (ISA15 `T`) too."),
+    _span("timeout", _SECOND, timedelta(minutes=10), "`30s`", "How long the command, or a step of the webhook's connection, may take."),  # noqa: E501
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -164,4 +182,5 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "oauth": OAUTH,
     "limits": LIMITS,
     "proof": PROOF,
+    "alert": ALERT,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,35 @@ class ProofSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Who is told of what needs a person, and how: by mail (``to``), by a webhook, or by a command."""
+
+    name: str
+    kinds: tuple[str, ...] = ("*",)  # see gateway.settings.alerts.KINDS; *: all
+    partners: tuple[str, ...] = ("*",)  # keys; *: all, and what belongs to no partner
+    to: tuple[str, ...] = ()
+    webhook: str = ""
+    secret: str = ""  # the name of the webhook's secret; empty: none
+    signature: str = "bearer"  # how the secret is used: bearer, hmac
+    command: str = ""
+    every: timedelta = timedelta(hours=1)  # at most one telling in this time
+    repeat: timedelta | None = None  # tell again what is still open; None: never
+    quiet: tuple[int, int] | None = None  # minutes of the day, from and to, in which nothing is told
+    include_testing: bool = False  # tell of partners in testing and of test interchanges too
+    timeout: timedelta = timedelta(seconds=30)
+
+    @property
+    def target(self) -> str:
+        """Who or what is told, for people; of a command only the program, of a URL nothing that may be a secret."""
+        if self.to:
+            return ", ".join(self.to)
+        if self.webhook:
+            parts = urlsplit(self.webhook)
+            return f"webhook {parts.hostname}"
+        return f"command {self.command.split()[0]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -139,3 +169,6 @@ class Settings:
     processes: int = 2  # that share a big batch
     attempts: int = 8  # SMTP attempts before a person is called
     metrics_file: Path | None = None
+    alerts: tuple[AlertSettings, ...] = ()
+    batch_expected: timedelta | None = None  # the longest time between two batches; None: nobody is told
+    low_disk: int = 1000  # MB left below which somebody is told

@@ -12,10 +12,20 @@ from typing import Any, NoReturn
 
 from gateway.errors import ConfigurationFault, HomeMissing, SettingsInvalid
 from gateway.settings import values
+from gateway.settings.alerts import AlertTableError
+from gateway.settings.alerts import complete as complete_alert
 from gateway.settings.database import DEFAULT_URL, database_url
 from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
-from gateway.settings.model import Limits, MailboxSettings, OAuthSettings, ProofSettings, Settings, SmtpSettings
+from gateway.settings.model import (
+    AlertSettings,
+    Limits,
+    MailboxSettings,
+    OAuthSettings,
+    ProofSettings,
+    Settings,
+    SmtpSettings,
+)
 from gateway.settings.oauth import OAuthTableError, complete
 
 FILE_NAME = "gateway.toml"
@@ -84,6 +94,7 @@ class _Reader:
             oauth=tuple(self._oauth(name) for name in self._oauth_names()),
             limits=Limits(**self._table("limits")),
             proof=ProofSettings(**self._table("proof")),
+            alerts=self._alerts(),
             **gateway,
         )
 
@@ -165,6 +176,24 @@ class _Reader:
         except OAuthTableError as problem:
             self.fail((*where, problem.key), str(problem))
 
+    def _alerts(self) -> tuple[AlertSettings, ...]:
+        tables = self.document.get("alert", [])
+        if not isinstance(tables, list) or any(not isinstance(each, dict) for each in tables):
+            self.fail(("alert",), "each rule is a table of its own, under a line [[alert]]")
+        found = [self._alert(index, each) for index, each in enumerate(tables)]
+        names = [each.name for each in found]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self.fail(("alert", index, "name"), f"there are two rules with the name {name}")
+        return tuple(found)
+
+    def _alert(self, index: int, table: Mapping[str, object]) -> AlertSettings:
+        where: KeyPath = ("alert", index)
+        try:
+            return complete_alert(self._values(table, where), has_smtp="smtp" in self.document)
+        except AlertTableError as problem:
+            self.fail((*where, problem.key), str(problem))
+
     def _login(self, found: Mapping[str, Any], where: KeyPath) -> None:
         """The way to log in fits what we log in with."""
         oauth, auth = found.get("oauth", ""), found.get("auth", "auto")
@@ -198,12 +227,15 @@ class _Reader:
 
     def _table(self, *where: str) -> dict[str, Any]:
         """The table at ``where``, every value read; a key that is absent is left out, so that defaults hold."""
-        keys = TABLES[where[0]]
         table = self.document
         for name in where:
             table = table.get(name, {})
             if not isinstance(table, dict):
                 self.fail(where, f"a table is wanted, [{'.'.join(where)}]")
+        return self._values(table, where)
+
+    def _values(self, table: Mapping[str, object], where: KeyPath) -> dict[str, Any]:
+        keys = TABLES[str(where[0])]
         self._refuse_unknown(table, tuple(key.name for key in keys), where)
         return {
             key.field or key.name: self._read((*where, key.name), key.read, table[key.name])

@@ -46,6 +46,12 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # connections = 4            # at once; Microsoft 365 takes 3, and rate = 30 (mails a minute)
 # verp = true                # bounces come to edi+b…@example.com, each mail its own: the host must allow it
 
+# Who is told of what needs a person; by mail, by a webhook or by a command: docs/alerts.md.
+# [[alert]]
+# name = "ops"
+# to = ["ops@example.com"]
+# every = "1h"               # at most one mail in this time; what happens meanwhile is told together
+
 # Bounds on what comes in; past one of them a message is quarantined (one past message_size stays on its server).
 # [limits]
 # message_size = 100000000   # bytes

@@ -147,6 +147,8 @@ def _alerts() -> None:
         _moment("told_at", nullable=True),
         _text("told"),
         _moment("closed_at", nullable=True),
+        _text("reference"),
+        _text("side"),
         _points("alert", "exchange", "exchange"),
         _points("alert", "message", "message"),
         sa.PrimaryKeyConstraint("id", name="pk_alert"),

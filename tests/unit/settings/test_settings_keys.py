@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import (
+    AlertSettings,
     Limits,
     MailboxSettings,
     OAuthSettings,
@@ -26,9 +27,10 @@ VALUES = {
     "oauth": OAuthSettings,
     "limits": Limits,
     "proof": ProofSettings,
+    "alert": AlertSettings,
 }
 ELSEWHERE = {
-    "gateway": {"home", "database_url", "mailboxes", "smtp", "oauth", "limits", "proof"},
+    "gateway": {"home", "database_url", "mailboxes", "smtp", "oauth", "limits", "proof", "alerts"},
     "mailbox": {"name"},
     "oauth": {"name"},
 }
@@ -36,7 +38,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_reference_lists_exactly_the_keys_that_are_read(table):
-    section = next(each for each in PAGE.split("\n## ") if each.startswith(f"`[{table}"))
+    section = next(each for each in PAGE.split("\n## ") if each.startswith((f"`[{table}", f"`[[{table}")))
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     assert rows == [f"| `{key.name}` | {key.kind} | {key.default} | {key.meaning} |" for key in TABLES[table]]
 
