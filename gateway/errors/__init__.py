@@ -13,14 +13,16 @@ that ends with it::
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
     │   ├── NotAuthorized
+    │   ├── WorkersNeedPostgres, JobsMissing
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
+    │   ├── DatabaseConflict
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   └── DeliveryFailed
     ├── TryAgainLater                 75
-    │   └── HomeInUse
+    │   └── HomeInUse, LeaseLost
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
     │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
     │   ├── LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
@@ -34,10 +36,11 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   └── NotX12, DuplicateNumber, AcknowledgmentUnmatched, ProcessingFailed
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentContradicting, AcknowledgmentTooLate
+    │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
-    │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused
+    │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused, SubmittedBefore
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
     │   ├── Refused                   65
@@ -56,11 +59,13 @@ from gateway.errors.access import (
 )
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
 from gateway.errors.hosts import (
+    DatabaseConflict,
     DatabaseUnavailable,
     DeliveryFailed,
     DnsUnavailable,
     HomeInUse,
     InsecureConnection,
+    LeaseLost,
     LoginRefused,
     MailboxBusy,
     MailboxUnavailable,
@@ -76,11 +81,14 @@ from gateway.errors.hosts import (
     Unavailable,
 )
 from gateway.errors.received import (
+    AcknowledgmentContradicting,
+    AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
     ArchiveRefused,
     ContentDamaged,
     ContentMissing,
+    DocumentRepeated,
     DuplicateNumber,
     HeadersTooLarge,
     IdentityMismatch,
@@ -113,6 +121,7 @@ from gateway.errors.requests import (
     NotFound,
     QueryInvalid,
     SeparatorInData,
+    SubmittedBefore,
     UsageFault,
 )
 from gateway.errors.security import (
@@ -140,6 +149,7 @@ from gateway.errors.setup import (
     GuidelineInvalid,
     HomeExists,
     HomeMissing,
+    JobsMissing,
     MigrationsBehind,
     NoAgreement,
     NotInstalled,
@@ -151,9 +161,12 @@ from gateway.errors.setup import (
     SecretUnreadable,
     SettingsInvalid,
     UnknownPartner,
+    WorkersNeedPostgres,
 )
 
 __all__ = [
+    "AcknowledgmentContradicting",
+    "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlgorithmRefused",
     "AnswerNotSecured",
@@ -167,6 +180,7 @@ __all__ = [
     "ConfigurationFault",
     "ContentDamaged",
     "ContentMissing",
+    "DatabaseConflict",
     "DatabaseUnavailable",
     "DecompressionFailed",
     "DeliveryFailed",
@@ -175,6 +189,7 @@ __all__ = [
     "DocumentInvalid",
     "DocumentMisaddressed",
     "DocumentMisplaced",
+    "DocumentRepeated",
     "DocumentUnreadable",
     "DuplicateNumber",
     "GatewayError",
@@ -187,7 +202,9 @@ __all__ = [
     "IdentityUnknown",
     "InsecureConnection",
     "InsufficientSecurity",
+    "JobsMissing",
     "KeyReused",
+    "LeaseLost",
     "LoginRefused",
     "LoopDetected",
     "MailboxBusy",
@@ -236,6 +253,7 @@ __all__ = [
     "SmtpInterrupted",
     "SmtpUnavailable",
     "StructureTooDeep",
+    "SubmittedBefore",
     "TemporarilyRefused",
     "TokenNotTaken",
     "TokenRefused",
@@ -248,6 +266,7 @@ __all__ = [
     "UnknownPartner",
     "UsageFault",
     "UsageMismatch",
+    "WorkersNeedPostgres",
     "all_faults",
     "unexpected",
 ]

@@ -77,6 +77,12 @@ class DatabaseUnavailable(Unavailable):
     side = Side.OURS
 
 
+class DatabaseConflict(DatabaseUnavailable):
+    code = "database.conflict"
+    sentence = "Another transaction was in the way: {reason}"
+    advice = "Nothing was written; it is done again by itself. If it is reported often, tell us what ran side by side."
+
+
 class DeliveryFailed(Unavailable):
     code = "delivery.failed"
     sentence = "{what} could not be handed to the business at {target}: {reason}"
@@ -99,6 +105,12 @@ class HomeInUse(TryAgainLater):
     code = "home.in-use"
     sentence = "The home {path} is in use by {holder}."
     advice = "Wait for it to end; two processes on one SQLite ledger are refused on purpose."
+
+
+class LeaseLost(TryAgainLater):
+    code = "lease.lost"
+    sentence = "{name} is no longer ours to work on: {reason}"
+    advice = "Nothing was written; whoever has it now goes on. If it happens often, the machine is starved of time."
 
 
 class SendingFault(GatewayError):

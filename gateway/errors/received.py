@@ -165,6 +165,24 @@ class AcknowledgmentUnmatched(MessageFault):
     advice = "Ask the partner what it received; it may belong to another system or be forged."
 
 
+class AcknowledgmentContradicting(MessageFault):
+    code = "acknowledgment.contradicting"
+    sentence = "{partner} said {before} of it, and now its {kind} says {now}."
+    advice = "Ask the partner which one holds, then `gateway ack settle` with its answer."
+
+
+class AcknowledgmentTooLate(MessageFault):
+    code = "acknowledgment.superseded"
+    sentence = "{partner} acknowledges it as {now}, but its documents were sent again as exchange {by}."
+    advice = "The partner may have the documents twice: ask it to cancel one of them."
+
+
+class DocumentRepeated(MessageFault):
+    code = "document.repeated"
+    sentence = "{partner} sent {set} {value} before, in exchange {exchange}, under another control number."
+    advice = "Ask the partner. `gateway exchange accept` takes it, `gateway quarantine discard` puts it aside."
+
+
 class ProcessingFailed(MessageFault):
     code = "message.processing-failed"
     sentence = "The message could not be processed: {reason}"

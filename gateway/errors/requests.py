@@ -38,6 +38,12 @@ class KeyReused(DocumentFault):
     advice = "A key names one document for ever: choose another."
 
 
+class SubmittedBefore(DocumentFault):
+    code = "document.submitted-before"
+    sentence = "{name} was not submitted: {set} {value} went to {partner} before, as exchange {exchange}."
+    advice = "If the partner is to get it once more, submit it with `--again`."
+
+
 class DocumentInvalid(DocumentFault):
     code = "document.invalid"
     sentence = "{name} breaks the guideline {guideline}: {reason}"

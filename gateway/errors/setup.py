@@ -110,3 +110,15 @@ class NotInstalled(ConfigurationFault):
     code = "package.not-installed"
     sentence = "{feature} needs the package {package}, which is not installed."
     advice = "Install it, for example with `pip install 'edi-gateway[{extra}]'`."
+
+
+class WorkersNeedPostgres(ConfigurationFault):
+    code = "workers.need-postgres"
+    sentence = "Workers share a ledger on PostgreSQL; this home's is {url}."
+    advice = "Run `gateway serve` or `gateway night` here; docs/scaling.md tells when and how to move to PostgreSQL."
+
+
+class JobsMissing(ConfigurationFault):
+    code = "workers.no-jobs"
+    sentence = "The database has no tables for the workers' jobs, or those of another version of Procrastinate."
+    advice = "Stop all workers, then run `gateway init --upgrade` once."
