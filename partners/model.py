@@ -244,6 +244,8 @@ class Agreement:
     ``005010X222A1``), empty for any. ``business_keys`` maps a name (``po``) to an element path (``BEG03``,
     ``REF02[REF01=IA]``). ``on_doubt`` is resend or hold: what happens after an unknown SMTP outcome.
     ``guideline`` names one of the partner's guidelines, a path relative to the home's directory of partners.
+    ``ordered``: a later document waits while an earlier one does. ``on_repeat`` is flag or hold: what happens to a
+    business document that came, or went, before under another number.
     """
 
     name: str
@@ -259,6 +261,8 @@ class Agreement:
     reject_from: str = "error"  # error or warning
     on_doubt: str = "hold"
     guideline: str = ""
+    ordered: bool = False
+    on_repeat: str = "flag"
 
     def covers(self, set_id: str, version: str) -> bool:
         """Whether this agreement is about transaction set ``set_id`` in ``version`` (GS08 or ST03)."""

@@ -95,6 +95,8 @@ AGREEMENT: Mapping[str, Reader] = {
     "versions": values.list_of(values.read_version),
     "reject_from": values.one_of("error", "warning"),
     "on_doubt": values.one_of("hold", "resend"),
+    "ordered": values.read_flag,
+    "on_repeat": values.one_of("flag", "hold"),
     "guideline": values.read_guideline_path,
     "business_keys": values.read_business_keys,
 }

@@ -81,7 +81,7 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "direction": agreement.direction.value,
         "sets": list(agreement.sets),
     }
-    for key in ("versions", "reject_from", "on_doubt", "guideline"):
+    for key in ("versions", "reject_from", "on_doubt", "ordered", "on_repeat", "guideline"):
         if getattr(agreement, key) != Agreement.__dataclass_fields__[key].default:
             found[key] = plain(getattr(agreement, key))
     sections = {

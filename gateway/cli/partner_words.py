@@ -124,9 +124,11 @@ def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
             yield from _row("in doubt", "sent again, under the same numbers")
         else:
             yield from _row("in doubt", "held for a person")
+        yield from _row("order", "a later document waits for an earlier one" if agreement.ordered else "")
         yield from _row("envelope", _envelope(partner, agreement))
         yield from _row("mailed", _mail(partner, agreement))
         yield from _row("secured", _secured(agreement.security))
+    yield from _row("repeated", "held for a person" if agreement.on_repeat == "hold" else "")
     yield from _row("tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys))
 
 

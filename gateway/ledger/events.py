@@ -27,6 +27,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "released": "released from quarantine to be processed again[: {reason}]",
     "discarded": "put aside; the bytes are kept[: {reason}]",
     "replaced": "replaced by exchange {by}, made from the same mail",
+    "same-message-id": "has the Message-ID of message m{earlier}, but other bytes",
+    "replayed": "taken the whole way again, as if it had come now[: {reason}]",
     # an interchange that came
     "examined": "examined: {verdict}[, {sets|set}][, {findings|finding}][, TA1 {ta1}]",
     "accepted": "accepted[: {reason}]",
@@ -35,6 +37,9 @@ EVENT_KINDS: Mapping[str, str] = {
     "conflict": "a used control number with other content: not delivered[: {reason}]",
     "reconciled": "matched to what it acknowledges",
     "unmatched": "acknowledges nothing that we sent to this partner[: {reason}]",
+    "accepted-by-hand": "accepted by a person under its number[: {reason}]",
+    "repeats-document": "{set} {value} came before, in exchange {earlier}: the same document under another number",
+    "redelivered": "to be handed to the business again, under the same key[: {reason}]",
     "delivered": "delivered[ {set}][ {control_number}][ to {target}]",
     "delivery-failed": "could not be delivered to the business[: {reason}]",
     # an interchange that goes
@@ -56,10 +61,14 @@ EVENT_KINDS: Mapping[str, str] = {
     "resent": "queued again, the same bytes and numbers[: {reason}]",
     "cancelled": "cancelled; its number stays used[: {reason}]",
     "settled": "put to rest by a person[: {reason}]",
+    "superseded": "sent again under new numbers, as exchange {by}[: {reason}]",
+    "supersedes": "made from exchange {earlier}, numbered {number}, to be sent in its place[: {reason}]",
+    "acknowledged-by-hand": "taken as {verdict} on a person's word[: {reason}]",
     # what comes back
     "acknowledgment": "{kind} {status}[ note {note}][ for group {group}][: {accepted} of {received|set} accepted]"
     "[, in exchange {carrier}][ ({relation})]",
     "overdue": "{kind} overdue[: it was due at {due_at}]",
+    "escalated": "{kind} is urgent: it is still missing[; it was due at {due_at}]",
     "late": "{kind} came late[ by {by_ms}]",
     "bounced": "returned by the mail system[ of {recipient}][ with status {status}][: {reason}]",
     "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
@@ -83,6 +92,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "key-added": "key {name} of ours added[: {how}][, certificate {fingerprint}]",
     "key-exported": "certificate of key {name} written out[ as {form}]",
     "key-retired": "key {name} of ours retired[, certificate {fingerprint}]",
+    "numbers-started": "our next {level} number from {ours} to {theirs} is {next}[, before {before}][: {reason}]",
     "authorized": "the gateway was allowed to use [oauth.{name}][: {how}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
@@ -95,7 +105,8 @@ _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 # What people do; of all other steps it does not matter under whose login the batch ran.
 _ACTS = frozenset(
     {
-        *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled"),
+        *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
+        *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),

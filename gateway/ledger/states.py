@@ -43,6 +43,7 @@ class ExchangeState(StrEnum):
     FAILED = "failed"
     BOUNCED = "bounced"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
 
 # Two tables, because equal words of two enumerations are equal keys.
@@ -78,6 +79,7 @@ EXCHANGE_MEANING: dict[ExchangeState, str] = {
     ExchangeState.FAILED: "The SMTP host refused it for good, or refused every attempt.",
     ExchangeState.BOUNCED: "The SMTP host took it, but the partner's mail system returned it.",
     ExchangeState.CANCELLED: "A person cancelled it before it was sent; its number stays used.",
+    ExchangeState.SUPERSEDED: "A person had its documents sent again under new numbers, as another exchange.",
 }
 
 # What a person has to look at.

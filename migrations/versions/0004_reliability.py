@@ -42,6 +42,8 @@ def _columns() -> None:
     op.add_column("exchange", _moment("acknowledged_at", nullable=True))
     op.add_column("exchange", _moment("repeats", nullable=True))
     op.add_column("expectation", _moment("escalated_at", nullable=True))
+    odd = sa.text("relation != 'matched'")
+    op.create_index("ix_acknowledgment_odd", "acknowledgment", ["id"], sqlite_where=odd, postgresql_where=odd)
 
 
 def _workers() -> None:

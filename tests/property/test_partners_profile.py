@@ -159,6 +159,8 @@ def partners(draw):
             business_keys=tuple(draw(business_keys).items()),
             reject_from=draw(st.sampled_from(["error", "warning"])),
             on_doubt=draw(st.sampled_from(["hold", "resend"])),
+            ordered=draw(st.booleans()),
+            on_repeat=draw(st.sampled_from(["flag", "hold"])),
         )
         for set_id, name in zip(covered, names, strict=True)
     )
