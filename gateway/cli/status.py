@@ -11,7 +11,7 @@ from gateway.cli.output import json_option, moment, print_document
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """What needs a person now, newest first, each with its reason and the next command; then what waits."""
+    """What needs a person now, with reasons and next commands: the urgent, then the newest first; then what waits."""
     from gateway.app import open_app
     from gateway.flow import logins
     from gateway.flow.expiry import attention_for
@@ -44,7 +44,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         click.echo(f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}")
     click.echo(f"{len(found)} need a person." if found else "Nothing needs a person.")
     for each in found:
-        click.echo(f"  {each.reference:>6}  {moment(each.at)}  {each.state}: {each.what}")
+        click.echo(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
         click.echo(f"          {each.reason}")
         click.echo(f"          → {each.next_command}")
     if refused:

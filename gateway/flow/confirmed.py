@@ -54,7 +54,7 @@ def confirmed(context: Context, recorder: Recorder, case: Case) -> None:
     _keep(recorder, case, judged, exchange)
     _tell(context, recorder, case, judged, exchange)
     if judged.relation == "matched" and _counts(case, exchange):
-        _act(recorder, judged, exchange)
+        _act(context, recorder, judged, exchange)
 
 
 def _counts(case: Case, exchange: Row[*tuple[Any, ...]]) -> bool:
@@ -193,9 +193,9 @@ def _tell(context: Context, recorder: Recorder, case: Case, judged: _Judged, exc
         context.reporter.trouble(judged.fault, f"exchange {exchange.id}")
 
 
-def _act(recorder: Recorder, judged: _Judged, exchange: Row[*tuple[Any, ...]]) -> None:
+def _act(context: Context, recorder: Recorder, judged: _Judged, exchange: Row[*tuple[Any, ...]]) -> None:
     """The first receipt that counts: a good one ends the wait for it, a bad one calls a person."""
-    reconcile.handed_over(recorder, exchange, "the partner gave a receipt for it")
+    reconcile.handed_over(context, recorder, exchange, "the partner gave a receipt for it")
     reconcile.fulfil(recorder, exchange.id, "receipt")
     if judged.fault is None:
         _conclude(recorder, exchange)

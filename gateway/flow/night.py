@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from gateway.errors import GatewayError, unexpected
-from gateway.flow import logins, reconcile
+from gateway.flow import logins
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
@@ -18,6 +18,7 @@ from gateway.flow.dispatch import dispatch
 from gateway.flow.expiry import attention_for
 from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
+from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, Reporter, Tally
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
@@ -40,7 +41,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("deliver", deliver),  # → the business
     ("submit", submit_outbox),  # the business's documents → numbers and envelope
     ("dispatch", dispatch),  # → the SMTP host
-    ("reconcile", reconcile.overdue),  # what should have come by now
+    ("reconcile", overdue),  # what should have come by now
 )
 
 # What counts as a document or message that needs a person, for the exit code.

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, delete, select, update
 
 from gateway.errors import NotAllowedNow, NotFound
+from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.envelope import queue_again
 from gateway.ledger import tables
@@ -151,12 +152,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
             queue_again(recorder, exchange.id, reason=reason)
             return
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
-        table = tables.expectation
-        awaited = recorder.connection.execute(
-            update(table)
-            .where(table.c.exchange == exchange.id)
-            .values(due_at=recorder.now + table.c.within, overdue_at=None)
-        ).rowcount
+        awaited = deadlines.begin(context, recorder, [exchange.id])
         recorder.change(
             tables.exchange,
             exchange.id,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from gateway.errors import GatewayError, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
+from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, is_away
 from gateway.ledger import tables
@@ -61,12 +62,7 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
     """The host took them: from now on the partners' acknowledgments are awaited, where some were agreed."""
     first = [(mail, taken) for mail, taken in sent if not mail.rest]
     exchanges = [mail.exchange for mail, _ in first]
-    table = tables.expectation
-    recorder.connection.execute(
-        update(table)
-        .where(table.c.exchange.in_(exchanges))
-        .values(due_at=recorder.now + table.c.within, overdue_at=None)
-    )
+    deadlines.begin(context, recorder, exchanges)
     states = _states(recorder, exchanges)
     for mail, taken in first:
         recorder.change(

@@ -1,4 +1,4 @@
-"""Reconcile: what the partner says of what we sent, down to the transaction set; and what it does not say in time.
+"""Reconcile: what the partner says of what we sent, down to the transaction set. What it does not say: see overdue.
 
 An acknowledgment counts only when it comes from the partner whose interchange it names. Late ones close
 what was overdue, repeated ones are noted, contradicting ones are kept and shown.
@@ -10,16 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, select
 
 from gateway.errors import AcknowledgmentUnmatched
+from gateway.flow import deadlines
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.ledger.work import newly_overdue
 from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
 from gateway.x12.received import group_codes_in_words, note_in_words
 
@@ -109,9 +109,11 @@ def _interchange(
             fulfil(recorder, exchange.id, "functional")
             _conclude(context, recorder, exchange, Status.REJECTED)
         elif exchange.state not in _FINAL:
-            handed_over(recorder, exchange)
+            handed_over(context, recorder, exchange)
             if not _awaits(recorder, exchange.id):
                 _conclude(context, recorder, exchange, ta1.status)
+            elif exchange.state == ExchangeState.OVERDUE and not _overdue(recorder, exchange.id):
+                recorder.change(tables.exchange, exchange.id, state=ExchangeState.SENT, updated_at=recorder.now)
     return True
 
 
@@ -144,7 +146,7 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     matched = _sets(recorder, ack, group, exchange_id, carrier, relation)
     recorder.flush()
     exchange = recorder.connection.execute(select(tables.exchange).where(tables.exchange.c.id == exchange_id)).one()
-    handed_over(recorder, exchange)
+    handed_over(context, recorder, exchange)
     verdict = _verdict(recorder, exchange_id)
     if verdict is not None:
         fulfil(recorder, exchange_id, "functional")
@@ -303,18 +305,23 @@ def _awaits(recorder: Recorder, exchange: int) -> bool:
     return bool(recorder.connection.execute(wanted).scalar())
 
 
+def _overdue(recorder: Recorder, exchange: int) -> bool:
+    table = tables.expectation
+    missed = select(table.c.kind).where(table.c.exchange == exchange, table.c.overdue_at.is_not(None)).limit(1)
+    return recorder.connection.execute(missed).first() is not None
+
+
 def handed_over(
-    recorder: Recorder, exchange: Row[*tuple[Any, ...]], reason: str = "the partner acknowledged it"
+    context: Context,
+    recorder: Recorder,
+    exchange: Row[*tuple[Any, ...]],
+    reason: str = "the partner acknowledged it",
 ) -> None:
     """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
     if exchange.state not in _UNDER_WAY:
         return
     recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
-    recorder.connection.execute(
-        update(tables.expectation)
-        .where(tables.expectation.c.exchange == exchange.id, tables.expectation.c.due_at.is_(None))
-        .values(due_at=recorder.now + tables.expectation.c.within, overdue_at=None)
-    )
+    deadlines.begin(context, recorder, [exchange.id], anew=False)
     recorder.change(
         tables.exchange, exchange.id, state=ExchangeState.SENT, handed_over_at=recorder.now, updated_at=recorder.now
     )
@@ -333,29 +340,12 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
     if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")
     recorder.change(
-        tables.exchange, exchange.id, state=state, verdict=verdict, updated_at=recorder.now, settled_at=None
+        tables.exchange,
+        exchange.id,
+        state=state,
+        verdict=verdict,
+        updated_at=recorder.now,
+        settled_at=None,
+        acknowledged_at=exchange.acknowledged_at or recorder.now,
     )
     context.reporter.happened(f"sent interchanges {verdict.value.replace('_', ' ')} by partners")
-
-
-def overdue(context: Context) -> None:
-    """Raises, once, every acknowledgment that did not come in time; it stays awaited."""
-    context.reporter.step("reconcile")
-    now = context.clock()
-    with context.ledger.reading() as connection:
-        due = newly_overdue(connection, now)
-    if not due:
-        return
-    with context.ledger.transaction() as recorder:
-        for each in due:
-            recorder.connection.execute(
-                update(tables.expectation)
-                .where(tables.expectation.c.exchange == each.exchange, tables.expectation.c.kind == each.kind)
-                .values(overdue_at=now)
-            )
-            if each.state == ExchangeState.SENT:
-                recorder.change(
-                    tables.exchange, each.exchange, state=ExchangeState.OVERDUE, updated_at=now, settled_at=None
-                )
-            recorder.event("overdue", exchange=each.exchange, partner=each.partner, kind=each.kind, due_at=each.due_at)
-    context.reporter.happened("acknowledgments overdue", len(due))

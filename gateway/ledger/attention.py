@@ -24,6 +24,20 @@ _NEXT: dict[ExchangeState, str] = {
     ExchangeState.FAILED: "gateway exchange resend {ref}",
     ExchangeState.BOUNCED: "gateway exchange resend {ref}",
 }
+# Whose side it is on where no fault says so.
+_SIDE: dict[str, str] = {
+    ExchangeState.CONFLICT: "partner",
+    ExchangeState.REJECTED: "partner",
+    "partially accepted": "partner",
+    ExchangeState.UNMATCHED: "partner",
+    ExchangeState.OVERDUE: "partner",
+    "receipt overdue": "partner",
+    ExchangeState.REFUSED: "ours",
+    "not delivered": "ours",
+    ExchangeState.IN_DOUBT: "mail host",
+    ExchangeState.FAILED: "mail host",
+    ExchangeState.BOUNCED: "mail host",
+}
 _TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
 _GONE = (ExchangeState.SENT, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
 _CHUNK = 500  # ids in one question
@@ -31,9 +45,10 @@ _CHUNK = 500  # ids in one question
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One thing that needs a person.
+    """One thing that needs a person; ``urgent``: it was told before, and still stands.
 
     ``reference`` is what a command takes: ``m12`` for a message, ``34`` for an exchange, a mailbox's name.
+    ``reason`` may quote what a document holds; ``plain``, where there is one, says the same and quotes nothing.
     """
 
     reference: str
@@ -43,6 +58,12 @@ class Attention:
     what: str
     reason: str
     next_command: str
+    urgent: bool = False
+    exchange: int | None = None
+    message: int | None = None
+    side: str = ""  # ours, partner, mail host; empty: unknown
+    plain: str = ""
+    usage: str = ""  # ISA15 of its interchange
 
     def as_dict(self) -> dict[str, object]:
         """For ``--json``."""
@@ -54,20 +75,27 @@ class Attention:
             "what": self.what,
             "reason": self.reason,
             "next": self.next_command,
+            "urgent": self.urgent,
         }
 
 
 def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
-    """Everything that needs a person now, newest first; what a person settled or discarded is not in it."""
+    """Everything that needs a person now: what is urgent, then the rest, each newest first.
+
+    What a person settled or discarded is not in it.
+    """
     rows = connection.execute(select(exchange).where(_exchanges()).order_by(exchange.c.id.desc()).limit(limit)).all()
     reasons = _reasons(connection, rows)
-    found = [_of_exchange(row, reasons.get(row.id, "")) for row in rows]
+    urgent = set(
+        connection.execute(select(expectation.c.exchange).where(expectation.c.escalated_at.is_not(None))).scalars()
+    )
+    found = [_of_exchange(row, reasons.get(row.id, _Reason()), urgent=row.id in urgent) for row in rows]
     found += [
         _of_message(row)
         for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
     ]
     found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
-    return sorted(found, key=lambda each: each.at, reverse=True)[:limit]
+    return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
 
 
 def needs_attention(connection: Connection, number: int) -> bool:
@@ -100,7 +128,15 @@ def _messages() -> ColumnElement[bool]:
     return and_(message.c.state == MessageState.QUARANTINED, ~spoken_for.exists())
 
 
-def _of_exchange(row: Row[Any], reason: str) -> Attention:
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why, in full, and without anything that documents hold."""
+
+    full: str = ""
+    plain: str = ""
+
+
+def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
     way = "from" if row.direction == "in" else "to"
     state = row.state
     if row.state in _TAKEN:
@@ -115,8 +151,14 @@ def _of_exchange(row: Row[Any], reason: str) -> Attention:
         row.at,
         row.partner,
         f"{way} {row.partner or row.from_address}: {row.types or row.kind} {row.control_number}",
-        _fault(row.fault) or reason or row.state,
+        _fault(row.fault) or reason.full or row.state,
         _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
+        urgent,
+        exchange=row.id,
+        message=row.message,
+        side=_fault(row.fault, "side") or _SIDE.get(state, ""),
+        plain="" if row.fault else reason.plain,
+        usage=row.usage,
     )
 
 
@@ -129,6 +171,8 @@ def _of_message(row: Row[Any]) -> Attention:
         f"message from {row.from_address or 'nobody'}: {row.subject}",
         _fault(row.fault) or row.state,
         f"gateway quarantine show m{row.id}",
+        message=row.id,
+        side=_fault(row.fault, "side"),
     )
 
 
@@ -141,11 +185,12 @@ def _of_not_taken(row: Row[Any]) -> Attention:
         f"message {row.uid} in mailbox {row.mailbox}: {row.size} bytes",
         _fault(row.fault) or row.fault_code,
         f"gateway mailbox test {row.mailbox}",
+        side=_fault(row.fault, "side"),
     )
 
 
-def _fault(text: str) -> str:
-    return str(json.loads(text)["message"]) if text else ""
+def _fault(text: str, part: str = "message") -> str:
+    return str(json.loads(text).get(part, "")) if text else ""
 
 
 def _reasons(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from gateway.errors import NotFound
 from gateway.ledger import archive, tables
@@ -95,13 +95,16 @@ class DueMail:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """An acknowledgment that did not come in time."""
+    """An acknowledgment that did not come in time. ``within`` (ms) is what was agreed; ``overdue_at``: said already."""
 
     exchange: int
     kind: str
     partner: str
     due_at: int
     state: str
+    agreement: str
+    within: int
+    overdue_at: int | None
 
 
 def stored_messages(
@@ -285,13 +288,19 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
 
 def newly_overdue(connection: Connection, now: int) -> list[Overdue]:
     """Acknowledgments whose time has passed and for which that was not said before."""
-    rows = connection.execute(
-        select(expectation, exchange.c.state)
-        .join(exchange, exchange.c.id == expectation.c.exchange)
-        .where(expectation.c.due_at < now, expectation.c.overdue_at.is_(None))
-        .order_by(expectation.c.due_at)
-    )
-    return [Overdue(row.exchange, row.kind, row.partner, row.due_at, row.state) for row in rows]
+    return _overdue(connection, and_(expectation.c.due_at < now, expectation.c.overdue_at.is_(None)))
+
+
+def long_overdue(connection: Connection) -> list[Overdue]:
+    """Acknowledgments that are overdue, and that nobody called urgent yet."""
+    return _overdue(connection, and_(expectation.c.overdue_at.is_not(None), expectation.c.escalated_at.is_(None)))
+
+
+def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue]:
+    e, x = expectation.c, exchange.c
+    columns = (e.exchange, e.kind, e.partner, e.due_at, x.state, x.agreement, e.within, e.overdue_at)
+    rows = connection.execute(select(*columns).join(exchange, x.id == e.exchange).where(which).order_by(e.due_at))
+    return [Overdue(*row) for row in rows]
 
 
 def counts(connection: Connection) -> dict[str, int]:

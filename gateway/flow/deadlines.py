@@ -1,0 +1,85 @@
+"""Deadlines: when what a partner owes us is due, by the clock or by the partner's calendar, as was agreed.
+
+The span was fixed with the bytes; how it passes is as the profile says when it begins.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cache, partial
+
+from sqlalchemy import select, update
+
+from gateway.flow.context import Context
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from partners.calendar import NeverWorksError
+from partners.directory import Directory
+from partners.model import Agreement, Counted
+
+_SPEAKS_FOR_ALL = ("functional", "TA1")  # whose time stands with the exchange, the first of them that is awaited
+
+
+def begin(context: Context, recorder: Recorder, exchanges: Sequence[int], *, anew: bool = True) -> int:
+    """The time for everything that is awaited of these exchanges begins now; returns how much that is.
+
+    Args:
+        context: whose directory knows the calendars.
+        recorder: the transaction in which the exchanges were handed over.
+        exchanges: their ids.
+        anew: also what runs already begins again; else only what does not run yet.
+    """
+    e, x = tables.expectation, tables.exchange
+    awaited = select(e.c.exchange, e.c.kind, e.c.partner, e.c.within, x.c.agreement).join(x, x.c.id == e.c.exchange)
+    awaited = awaited.where(e.c.exchange.in_(exchanges))
+    rows = recorder.connection.execute(awaited if anew else awaited.where(e.c.due_at.is_(None))).all()
+    due_at = cache(partial(later, context.directory, recorder.now))
+    together: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for row in rows:
+        together[row.kind, due_at(row.partner, row.agreement, row.kind, row.within)].append(row.exchange)
+    for (kind, due), ids in together.items():
+        recorder.connection.execute(
+            update(e)
+            .where(e.c.exchange.in_(ids), e.c.kind == kind)
+            .values(due_at=due, overdue_at=None, escalated_at=None)
+        )
+    for kind in reversed(_SPEAKS_FOR_ALL):
+        for (of, due), ids in together.items():
+            for each in ids if of == kind else ():
+                recorder.change(x, each, due_at=due)
+    return len(rows)
+
+
+def later(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:
+    """The moment ``span`` ms after another one, as an agreement counts the time for a kind of acknowledgment.
+
+    Where the partner or agreement is gone, or its calendar has no working day, all time counts.
+    """
+    terms = _terms(directory, partner, agreement)
+    if terms is None or counted(terms, kind) is Counted.ALWAYS:
+        return moment + span
+    try:
+        return directory.get(partner).calendar.later(moment, timedelta(milliseconds=span))
+    except NeverWorksError:
+        return moment + span
+
+
+def escalation(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:
+    """When what was called overdue at ``moment`` becomes urgent: after the agreed time, or after its own span again."""
+    terms = _terms(directory, partner, agreement)
+    patience = terms.acknowledgment.escalate_after if terms is not None else None
+    more = span if patience is None else int(patience.total_seconds() * 1000)
+    return later(directory, moment, partner, agreement, kind, more)
+
+
+def counted(agreement: Agreement, kind: str) -> Counted:
+    """How the time for a kind of acknowledgment passes under an agreement."""
+    return agreement.security.receipt_counted if kind == "receipt" else agreement.acknowledgment.counted
+
+
+def _terms(directory: Directory, partner: str, agreement: str) -> Agreement | None:
+    if partner not in directory:
+        return None
+    return next((each for each in directory.get(partner).agreements if each.name == agreement), None)
