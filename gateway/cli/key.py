@@ -90,7 +90,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         rows = [_row(each, now) for each in app.keys.list()]
     signing = next((row for row in rows if row["state"] == "active" and row["valid"]), None)
     for row in rows:
-        row["signs"] = row is signing
+        row["signs"] = row is signing if as_json else "yes" if row is signing else ""
     columns = ["name", "state", "signs", "subject", "key", "from", "until", "fingerprint"]
     empty = "There are no keys yet: `gateway key generate` makes one."
     print_rows(rows, columns, as_json=as_json, empty=empty)

@@ -191,6 +191,7 @@ def retire(ctx: click.Context, key: str, fingerprint: str | None, by: str | None
 def _confirmed(app: App, key: str, fingerprint: str | None, *, yes: bool) -> Kept:
     """The certificate whose fingerprint a person repeated."""
     terminal = sys.stdin.isatty() and not yes
+    shown = fingerprint is None
     if fingerprint is None and not terminal:
         raise UsageFault(reason="Give the whole fingerprint with --fingerprint, and --yes.")
     if fingerprint is None:
@@ -203,7 +204,8 @@ def _confirmed(app: App, key: str, fingerprint: str | None, *, yes: bool) -> Kep
         raise UsageFault(reason="That is only a part of the fingerprint: all 64 digits must be confirmed.")
     _refuse_unusable(chosen, app.now())
     if terminal:
-        _tell(chosen, app.now())
+        if not shown:
+            _tell(chosen, app.now())
         click.confirm(f"Does {key} confirm it, by another way than mail?", abort=True, err=True)
     elif not yes:
         raise UsageFault(reason="There is no terminal to ask at: add --yes.")

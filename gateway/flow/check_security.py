@@ -47,7 +47,7 @@ def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterato
         if waiting:
             advice = f"Confirm the fingerprint with the partner: `gateway partner certificate trust {partner.key}`."
             yield Check(
-                f"partner {partner.key}", None, f"{count(waiting, 'certificate')} wait to be confirmed.", advice
+                f"partner {partner.key}", None, f"{count(waiting, 'certificate')} to be confirmed.", advice
             )
 
 

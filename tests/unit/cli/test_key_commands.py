@@ -184,7 +184,7 @@ def test_the_doctor_says_what_agreements_need_and_stops_when_it_is_there(run, tm
     assert "we have no RSA key that partners can encrypt for" in said
     (tmp_path / "acme.cer").write_bytes(made.der)
     run("partner", "certificate", "add", "acme", tmp_path / "acme.cer")
-    assert "wait to be confirmed" in " ".join(each["sentence"] for each in checks(run, 78))
+    assert "1 certificate to be confirmed" in " ".join(each["sentence"] for each in checks(run, 78))
     run("partner", "certificate", "trust", "acme", "--fingerprint", made.fingerprint, "--yes")
     run("key", "generate", "--address", "edi@ours.example", "--kind", "rsa-2048")
     names = {each["name"] for each in checks(run, 0)}
