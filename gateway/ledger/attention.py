@@ -193,46 +193,55 @@ def _fault(text: str, part: str = "message") -> str:
     return str(json.loads(text).get(part, "")) if text else ""
 
 
-def _reasons(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+def _reasons(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, _Reason]:
     """The first sentence that explains each exchange: a finding of ours, the partner's error, or what is due."""
     ids = [row.id for row in rows]
-    found: dict[int, str] = {}
+    found: dict[int, _Reason] = {}
     for at in range(0, len(ids), _CHUNK):
         chunk = ids[at : at + _CHUNK]
         found |= _awaited(connection, chunk) | _said_by_partner(connection, chunk) | _found_by_us(connection, chunk)
     return found
 
 
-def _found_by_us(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+def _found_by_us(connection: Connection, ids: Sequence[int]) -> dict[int, _Reason]:
     first = (
         select(func.min(finding.c.id))
         .where(finding.c.exchange.in_(ids), finding.c.level == "error")
         .group_by(finding.c.exchange)
     )
-    rows = connection.execute(select(finding.c.exchange, finding.c.message).where(finding.c.id.in_(first)))
-    return {row.exchange: row.message for row in rows}
+    rows = connection.execute(select(finding).where(finding.c.id.in_(first)))
+    return {row.exchange: _Reason(row.message, _place(row)) for row in rows}
 
 
-def _said_by_partner(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+def _place(row: Row[Any]) -> str:
+    """A finding by its code and place alone: its sentence may quote what the document holds."""
+    segment = f" in segment {row.position}" + (f" ({row.segment})" if row.segment else "") if row.position else ""
+    element = f", element {row.element}" if row.element else ""
+    return f"The first error is {row.code}{segment}{element}."
+
+
+def _said_by_partner(connection: Connection, ids: Sequence[int]) -> dict[int, _Reason]:
     rows = connection.execute(
         select(acknowledgment)
         .where(acknowledgment.c.exchange.in_(ids), acknowledgment.c.status != "accepted")
         .order_by(acknowledgment.c.id.desc())
     )
-    found: dict[int, str] = {}
+    found: dict[int, _Reason] = {}
     for row in rows:
         errors = json.loads(row.errors)
         word = row.status.replace("_", " ")
         if errors or row.exchange not in found:
-            found[row.exchange] = f"Its {row.kind} says {row.names} is {word}" + (f": {errors[0]}" if errors else ".")
+            said = f"Its {row.kind} says {row.names} is {word}"
+            found[row.exchange] = _Reason(said + (f": {errors[0]}" if errors else "."), f"{said}.")
     return found
 
 
-def _awaited(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+def _awaited(connection: Connection, ids: Sequence[int]) -> dict[int, _Reason]:
     rows = connection.execute(
         select(expectation).where(expectation.c.exchange.in_(ids), expectation.c.overdue_at.is_not(None))
     )
-    return {row.exchange: f"{_name(row.kind)} was due {_moment(row.due_at)} and has not come." for row in rows}
+    said = {row.exchange: f"{_name(row.kind)} was due {_moment(row.due_at)} and has not come." for row in rows}
+    return {exchange: _Reason(each, each) for exchange, each in said.items()}
 
 
 def _name(kind: str) -> str:
