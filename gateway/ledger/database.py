@@ -18,7 +18,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import gateway
-from gateway.errors import ConfigurationFault, DatabaseUnavailable, GatewayError, MigrationsBehind, NotInstalled
+from gateway.errors import (
+    ConfigurationFault,
+    DatabaseConflict,
+    DatabaseUnavailable,
+    GatewayError,
+    MigrationsBehind,
+    NotInstalled,
+)
 from gateway.ledger.turns import turn
 
 BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it gives up
@@ -58,6 +65,7 @@ _SQLSTATES = {
     "XX": "the server reports damage or an internal error",
     "25006": "it is read-only",
 }
+_CONFLICTS = ("40001", "40P01")  # the same transaction may well succeed when it is done again
 
 
 def open_engine(url: str) -> Engine:
@@ -121,7 +129,8 @@ def guarded(engine: Engine) -> Iterator[None]:
     except (GatewayError, IntegrityError):
         raise
     except DBAPIError as problem:
-        raise DatabaseUnavailable(reason=_scrubbed(_reason(problem), engine.url), url=shown(engine.url)) from problem
+        fault = DatabaseConflict if getattr(problem.orig, "sqlstate", None) in _CONFLICTS else DatabaseUnavailable
+        raise fault(reason=_scrubbed(_reason(problem), engine.url), url=shown(engine.url)) from problem
     except (PoolTimeout, OSError) as problem:
         raise DatabaseUnavailable(reason=_scrubbed(str(problem), engine.url), url=shown(engine.url)) from problem
 

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, Update, bindparam, case, func, literal_column, select, text, update
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from gateway.errors import GatewayError
+from gateway.errors import DatabaseConflict, GatewayError
 from gateway.ledger import archive, bulk, tables
 from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
+Wake = tuple[str, str]  # the name of a job, and the partner it is about, or ""
+Waker = Callable[[Connection, Iterable[Wake]], None]
+T = TypeVar("T")
+
+_TRIES = 8  # of a transaction that others are in the way of
 
 _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 
@@ -81,6 +88,11 @@ class Recorder:
         self._free: dict[str, Iterator[int]] = {}
         self._numbers: dict[tuple[str, str, str, str], int] = {}
         self._taken: set[tuple[str, str, str, str]] = set()
+        self.wakes: set[Wake] = set()
+
+    def wake(self, job: str, partner: str = "") -> None:
+        """Something is due from this commit on: whoever waits for such work (many workers) shall look at once."""
+        self.wakes.add((job, partner))
 
     # ------------------------------------------------------------ rows
 
@@ -279,8 +291,22 @@ def _clean(text: str) -> str:
 
 
 def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:
+    """Each key once, and in one order for all: two transactions that offer the same rows never wait in a circle."""
     names = [column.name for column in table.primary_key.columns]
-    return list({tuple(row[name] for name in names): row for row in rows}.values())
+    found = {tuple(row[name] for name in names): row for row in rows}
+    return [found[key] for key in sorted(found)]
+
+
+class Fence(Protocol):
+    """What a commit depends on: a lease, or claims (see ``leases`` and ``claims``)."""
+
+    def hold(self, connection: Connection) -> None:
+        """Makes sure, until the transaction ends, that the work is still ours.
+
+        Raises:
+            LeaseLost: it is not; the transaction must be undone.
+        """
+        ...
 
 
 class Ledger:
@@ -290,24 +316,48 @@ class Ledger:
         engine: from ``gateway.ledger.database.open_engine``.
         clock: gives milliseconds since 1970 UTC.
         actor: who acts where nobody else is named.
+        waker: called in a transaction, at its end, with what others shall look at once it is committed.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, actor: str = "gateway") -> None:
+    def __init__(self, engine: Engine, clock: Clock, actor: str = "gateway", waker: Waker | None = None) -> None:
         self.engine = engine
         self.clock = clock
         self.actor = actor
+        self.waker = waker
 
     @contextmanager
-    def transaction(self, actor: str | None = None) -> Iterator[Recorder]:
+    def transaction(self, actor: str | None = None, *fences: Fence) -> Iterator[Recorder]:
         """One short write transaction: all of it becomes durable at the end, or nothing.
 
+        Args:
+            actor: who acts.
+            fences: leases and claims that must be ours until the commit.
+
         Raises:
-            DatabaseUnavailable: the database cannot be used; nothing was written.
+            LeaseLost: one of them is not; nothing was written.
+            DatabaseConflict: another transaction was in the way; nothing was written.
+            DatabaseUnavailable: the database cannot be used; nothing was written, as far as anybody can know where
+                the connection broke during the commit.
         """
         with writing(self.engine) as connection:
+            for fence in fences:
+                fence.hold(connection)
             recorder = Recorder(connection, self.clock(), actor or self.actor)
             yield recorder
             recorder.flush()
+            if recorder.wakes and self.waker is not None:
+                self.waker(connection, recorder.wakes)
+
+    def write(self, work: Callable[[Recorder], T], *fences: Fence) -> T:
+        """Does ``work`` in one transaction, and the whole of it again where another one was in the way."""
+        for attempt in range(1, _TRIES):
+            try:
+                with self.transaction(None, *fences) as recorder:
+                    return work(recorder)
+            except DatabaseConflict:
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
+        with self.transaction(None, *fences) as recorder:
+            return work(recorder)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

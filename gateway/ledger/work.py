@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from gateway.errors import NotFound
 from gateway.ledger import archive, tables
@@ -121,11 +122,20 @@ def stored_messages(
         .order_by(message.c.id)
         .limit(limit)
     ).all()
-    chosen = [row.id for row, before in zip(waiting, _sums(row.size for row in waiting), strict=True) if before < size]
+    return read_messages(connection, [row.id for row in fitting(waiting, size)], directory)
+
+
+def fitting(rows: Sequence[Row[*tuple[Any, ...]]], size: int) -> list[Row[*tuple[Any, ...]]]:
+    """The first rows whose ``size`` comes to no more than that together, but always one if there is one."""
+    return [row for row, before in zip(rows, _sums(row.size for row in rows), strict=True) if before < size]
+
+
+def read_messages(connection: Connection, ids: Sequence[int], directory: Path | None = None) -> list[StoredMessage]:
+    """These received messages with their raw bytes, oldest first."""
     rows = connection.execute(
         select(message, content.c.bytes, content.c.pieces)
         .join(content, content.c.sha256 == message.c.sha256)
-        .where(message.c.id.in_(chosen))
+        .where(message.c.id.in_(ids))
         .order_by(message.c.id)
     ).all()
     return [
@@ -160,11 +170,18 @@ def exhausted_messages(connection: Connection, attempts: int) -> list[int]:
     )
 
 
-def due_deliveries(connection: Connection, limit: int, size: int, after: int = 0) -> list[DueExchange]:
+def due_deliveries(
+    connection: Connection, limit: int, size: int, after: int = 0, partner: str | None = None
+) -> list[DueExchange]:
     """Exchanges with accepted sets that are not delivered, oldest first, beginning after exchange ``after``.
 
-    At most ``limit`` of them and ``size`` bytes together, but always one if there is one.
+    At most ``limit`` of them and ``size`` bytes together, but always one if there is one. ``partner``: only theirs.
     """
+    wanted = select(transaction_set.c.exchange).where(
+        transaction_set.c.delivery == "due", transaction_set.c.exchange > after
+    )
+    if partner is not None:
+        wanted = wanted.join(exchange, exchange.c.id == transaction_set.c.exchange).where(exchange.c.partner == partner)
     rows = connection.execute(
         select(
             transaction_set,
@@ -185,13 +202,7 @@ def due_deliveries(connection: Connection, limit: int, size: int, after: int = 0
         .join(exchange, exchange.c.id == transaction_set.c.exchange)
         .where(
             transaction_set.c.delivery == "due",
-            transaction_set.c.exchange.in_(
-                select(transaction_set.c.exchange)
-                .where(transaction_set.c.delivery == "due", transaction_set.c.exchange > after)
-                .distinct()
-                .order_by(transaction_set.c.exchange)
-                .limit(limit)
-            ),
+            transaction_set.c.exchange.in_(wanted.distinct().order_by(transaction_set.c.exchange).limit(limit)),
         )
         .order_by(transaction_set.c.exchange, transaction_set.c.id)
     ).all()
@@ -225,12 +236,39 @@ def due_deliveries(connection: Connection, limit: int, size: int, after: int = 0
     return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
 
 
-def due_mails(
+def partners_to_deliver(connection: Connection) -> list[str]:
+    """The partners of whom accepted sets are not delivered."""
+    due = select(transaction_set.c.exchange).where(transaction_set.c.delivery == "due")
+    found = select(exchange.c.partner).where(exchange.c.id.in_(due)).distinct().order_by(exchange.c.partner)
+    return list(connection.execute(found).scalars())
+
+
+def partners_to_mail(
     connection: Connection, now: int, limit: int, skip: Iterable[int] = (), without: Iterable[str] = ()
+) -> list[str]:
+    """The partners whose mails are due, or were being sent, those who wait longest first."""
+    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+    found = (
+        select(outgoing.c.partner)
+        .where(or_(ready, outgoing.c.state == "sending"), outgoing.c.partner.not_in(list(without)))
+        .group_by(outgoing.c.partner)
+        .order_by(func.min(outgoing.c.exchange))
+        .limit(limit)
+    )
+    return list(connection.execute(found).scalars())
+
+
+def due_mails(
+    connection: Connection,
+    now: int,
+    limit: int,
+    skip: Iterable[int] = (),
+    without: Iterable[str] = (),
+    only: Iterable[str] | None = None,
 ) -> list[DueMail]:
     """Mails that are ready and due, in the order in which they were numbered.
 
-    ``skip`` are exchanges, and ``without`` partners, to leave out.
+    ``skip`` are exchanges, and ``without`` partners, to leave out; ``only`` partners to look at.
     """
     ready = and_(
         outgoing.c.state == "ready",
@@ -238,6 +276,8 @@ def due_mails(
         outgoing.c.exchange.not_in(list(skip)),
         outgoing.c.partner.not_in(list(without)),
     )
+    if only is not None:
+        ready = and_(ready, outgoing.c.partner.in_(list(only)))
     return _mails(connection, ready, limit)
 
 
@@ -247,9 +287,13 @@ def taken_since(connection: Connection, moment: int) -> int:
     return connection.execute(select(func.count()).select_from(exchange).where(recent)).scalar_one()
 
 
-def interrupted_mails(connection: Connection) -> list[DueMail]:
-    """Mails that a process was handing over when it died: nobody knows whether the host took them."""
-    return _mails(connection, outgoing.c.state == "sending", None)
+def interrupted_mails(connection: Connection, partner: str | None = None) -> list[DueMail]:
+    """Mails that a process was handing over when it died: nobody knows whether the host took them.
+
+    Where others may be sending now, only those of a ``partner`` whose lease is ours are known to be interrupted.
+    """
+    sending = outgoing.c.state == "sending"
+    return _mails(connection, sending if partner is None else and_(sending, outgoing.c.partner == partner), None)
 
 
 def _mails(connection: Connection, which: object, limit: int | None) -> list[DueMail]:

@@ -1,0 +1,138 @@
+"""Claims: stored messages that one of many workers processes right now (PostgreSQL).
+
+A group is claimed in one short transaction, with SKIP LOCKED, so that workers do not wait for each other; the same
+transaction counts the attempt. It is parsed outside of any transaction, and recorded in one that takes the claims
+away: who finds them gone, or another's, is refused. A dead worker's claims end by the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from gateway.errors import LeaseLost
+from gateway.ledger.leases import SharedLeases, database_now
+from gateway.ledger.recording import Ledger
+from gateway.ledger.states import MessageState
+from gateway.ledger.tables import claim, message
+from gateway.ledger.work import StoredMessage, fitting, read_messages
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Some messages that are ours. ``epochs`` by message."""
+
+    holder: str
+    epochs: dict[int, int]
+
+    def hold(self, connection: Connection) -> None:
+        """Takes the claims away in this transaction: the messages are done with it.
+
+        Raises:
+            LeaseLost: some are not ours any more; the transaction must be undone.
+        """
+        mine = [(each, self.holder, epoch) for each, epoch in self.epochs.items()]
+        row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
+        locked = select(claim.c.message).where(row.in_(mine)).order_by(claim.c.message).with_for_update()
+        done = connection.execute(delete(claim).where(claim.c.message.in_(locked)).returning(claim.c.message))
+        if lost := self.epochs.keys() - set(done.scalars()):
+            names = ", ".join(f"m{each}" for each in sorted(lost)[:5])
+            raise LeaseLost(name=f"message {names}", reason="another worker took it over")
+
+    def only(self, messages: Iterable[int]) -> Claims:
+        """The claims of some of them."""
+        return Claims(self.holder, {each: self.epochs[each] for each in messages})
+
+
+@contextmanager
+def claiming(
+    ledger: Ledger,
+    leases: SharedLeases,
+    limit: int,
+    size: int,
+    attempts: int,
+    directory: Path,
+    *,
+    suspect: bool = False,
+) -> Iterator[tuple[Claims, list[StoredMessage]]]:
+    """Claims the oldest messages that nobody has, reads them, and gives back what is left of the claims at the end.
+
+    Args:
+        ledger: the shared ledger.
+        leases: who we are; they renew the claims while the block runs.
+        limit: how many messages at most.
+        size: how many bytes together, but always one message if there is one.
+        attempts: messages that were tried so often are left alone.
+        directory: where big ones are unpacked, into nameless files.
+        suspect: one message that somebody has tried before, instead of those that nobody has.
+    """
+    tried = message.c.attempts.between(1, attempts - 1) if suspect else message.c.attempts == 0
+    with ledger.transaction() as recorder:
+        claims = _take(recorder.connection, leases, 1 if suspect else limit, size, tried)
+    leases.claimed(claims.epochs)
+    try:
+        with ledger.reading() as connection:
+            waiting = read_messages(connection, list(claims.epochs), directory)
+        yield claims, waiting
+    finally:
+        leases.let_go(claims.epochs)
+
+
+def _take(connection: Connection, leases: SharedLeases, limit: int, size: int, which: ColumnElement[bool]) -> Claims:
+    free = connection.execute(
+        select(message.c.id, message.c.size)
+        .where(message.c.state == MessageState.STORED, which, not_claimed())
+        .order_by(message.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=message)
+    ).all()
+    chosen = [row.id for row in fitting(free, size)]
+    if not chosen:
+        return Claims(leases.holder, {})
+    until = database_now() + leases.term
+    rows = insert(claim).values(
+        [{"message": each, "holder": leases.holder, "epoch": 1, "until": until} for each in chosen]
+    )
+    taken = connection.execute(
+        rows.on_conflict_do_update(
+            index_elements=[claim.c.message],
+            set_={"holder": rows.excluded.holder, "epoch": claim.c.epoch + 1, "until": rows.excluded.until},
+            where=claim.c.until <= database_now(),  # somebody may have been quicker since we looked
+        ).returning(claim.c.message, claim.c.epoch)
+    )
+    epochs = {row.message: row.epoch for row in taken}
+    connection.execute(update(message).where(message.c.id.in_(list(epochs))).values(attempts=message.c.attempts + 1))
+    return Claims(leases.holder, dict(sorted(epochs.items())))
+
+
+def not_claimed() -> ColumnElement[bool]:
+    """Whether nobody processes a message now."""
+    return ~exists().where(claim.c.message == message.c.id, claim.c.until > database_now())
+
+
+def give_back(connection: Connection, claims: Claims, *, blameless: bool) -> None:
+    """Lets others have the messages at once. ``blameless``: the attempt does not count."""
+    mine = [(each, claims.holder, epoch) for each, epoch in claims.epochs.items()]
+    row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
+    given = connection.execute(update(claim).where(row.in_(mine)).values(until=0).returning(claim.c.message))
+    back = list(given.scalars())
+    if blameless and back:
+        connection.execute(update(message).where(message.c.id.in_(back)).values(attempts=message.c.attempts - 1))
+
+
+def forsaken(connection: Connection, attempts: int) -> Sequence[int]:
+    """Messages whose processing ended a process ``attempts`` times, and that nobody tries now: poison."""
+    return (
+        connection.execute(
+            select(message.c.id)
+            .where(message.c.state == MessageState.STORED, message.c.attempts >= attempts, not_claimed())
+            .with_for_update(skip_locked=True, of=message)
+        )
+        .scalars()
+        .all()
+    )
