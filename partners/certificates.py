@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -93,6 +94,7 @@ def read_certificates(data: bytes, name: str, password: bytes | None = None) -> 
             raise CertificateUnreadable(name=name, reason=str(problem)) from None
 
 
+@lru_cache(maxsize=1_000)
 def describe(der: bytes) -> Description:
     """What is written in a certificate.
 

@@ -21,7 +21,7 @@ from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.confirmed import confirmed
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
-from gateway.flow.receipts import give
+from gateway.flow.receipts import Given, give
 from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
 from gateway.flow.secure import for_answers
 from gateway.ledger import tables
@@ -43,6 +43,7 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
     """Records a group of processed messages in one transaction, and queues what we owe for them."""
     headers = [each.report.header for case in cases for _, each in case.interchanges if each.report.header is not None]
     known = Known(recorder, headers, int(context.settings.duplicate_window.total_seconds() * 1000))
+    given = Given(recorder, cases)
     for case in cases:
         before = Before.of(recorder, case)
         record_message(recorder, case)
@@ -56,7 +57,7 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
             bounced(context, recorder, case)
         elif case.letter is not None and case.letter.kind == "receipt" and case.fault is None:
             confirmed(context, recorder, case)
-        give(context, recorder, case)
+        give(context, recorder, case, given)
         _count(context, case)
 
 

@@ -8,6 +8,7 @@ answered.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -36,6 +37,7 @@ from partners.model import Direction, Partner, Security
 
 DIGESTS = ("sha-256", "sha-384", "sha-512", "sha-224", "sha-1")  # in which we state integrity checks
 _SIGNING = ("sha-256", "sha-384", "sha-512")  # with which we sign
+_CHUNK = 500  # names in one question
 KIND = "receipt"  # of the exchange that carries one
 
 
@@ -51,7 +53,34 @@ class _Owed:
     digest: str
 
 
-def give(context: Context, recorder: Recorder, case: Case) -> None:
+class Given:
+    """Which of a group's mails have got a receipt already, under the same Message-ID. The ledger is asked once."""
+
+    def __init__(self, recorder: Recorder, cases: Sequence[Case]) -> None:
+        self._recorder = recorder
+        self._cases = cases
+        self._names: set[str] | None = None
+
+    def __contains__(self, name: str) -> bool:
+        if self._names is None:
+            self._names = set(self._asked())
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """A receipt was given now."""
+        if self._names is not None:
+            self._names.add(name)
+
+    def _asked(self) -> Iterator[str]:
+        m, r = tables.message, tables.receipt
+        names = list({each.letter.message_id for each in self._cases if each.letter is not None})
+        for at in range(0, len(names), _CHUNK):
+            wanted = select(m.c.message_id).join(r, r.c.original == m.c.id)
+            wanted = wanted.where(m.c.message_id.in_(names[at : at + _CHUNK]), r.c.direction == "out")
+            yield from self._recorder.connection.execute(wanted).scalars()
+
+
+def give(context: Context, recorder: Recorder, case: Case, given: Given) -> None:
     """Queues the receipt that a mail asks for, if its partner is known and the agreement lets us.
 
     The same mail again, under whatever headers, gets the stored receipt again.
@@ -63,7 +92,8 @@ def give(context: Context, recorder: Recorder, case: Case) -> None:
         return
     if owed is None:
         return
-    earlier = _given_before(recorder, owed)
+    name = owed.note.original_message_id
+    earlier = _given_before(recorder, owed) if name in given else None
     if earlier is not None:
         exchange, message = earlier
         if message != case.message.id and not _is_waiting(recorder, exchange):
@@ -75,6 +105,7 @@ def give(context: Context, recorder: Recorder, case: Case) -> None:
         _not_given(context, recorder, case, fault)
         return
     _queue(context, recorder, case, owed, entity, fingerprint)
+    given.add(name)
 
 
 def _owed(context: Context, case: Case) -> _Owed | None:
@@ -159,15 +190,16 @@ def _mic(context: Context, case: Case, digest: str) -> Mic | None:
 
 def _given_before(recorder: Recorder, owed: _Owed) -> tuple[int, int] | None:
     """The exchange of a receipt that said the same of the same mail, and the message that it was given for."""
-    r, x = tables.receipt, tables.exchange
+    r, x, m = tables.receipt, tables.exchange, tables.message
     recorder.flush()
+    same = select(m.c.id).where(m.c.message_id == owed.note.original_message_id, m.c.direction == "in")
     row = recorder.connection.execute(
         select(r.c.exchange, r.c.original)
         .join(x, x.c.id == r.c.exchange)
         .where(
+            r.c.original.in_(same),
             r.c.direction == "out",
             x.c.partner == owed.partner.key,
-            r.c.original_message_id == owed.note.original_message_id,
             r.c.disposition == owed.note.disposition,
             r.c.modifier == _modifier(owed.note),
             r.c.mic == str(owed.note.mic or ""),
