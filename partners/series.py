@@ -1,0 +1,208 @@
+"""One partner's numbers of one kind, as they came: which are missing, and where the series went back or jumped. Pure.
+
+A series consists of epochs: a new one begins where it wraps (after 999999999 comes 1), where the partner told us, and
+where it went back or jumped so far that nothing else explains it. Within an epoch every number between the lowest and
+the highest came or stands in a gap, whatever the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from partners.model import Numbering
+from partners.numbering import LAST, WINDOW, distance
+
+REORDER = 100  # how far behind a number may come late, where nothing is known to be missing
+RECENT = 4  # epochs that a straggler may belong to
+TOO_MANY = 300  # open findings of one series: whatever it is, it is not consecutive
+
+GAP, STEP_BACK, JUMP, IRREGULAR = "gap", "step back", "jump", "irregular"
+FIRST_SEEN, WRAPPED, DECLARED, STEPPED_BACK, JUMPED = "first seen", "wrapped", "declared", "stepped back", "jumped"
+ARRIVED = "arrived"  # who closed a gap: its numbers themselves
+
+
+@dataclass(slots=True)
+class Epoch:
+    """One run of a series. One that was declared and has no number yet has ``highest`` below ``lowest``."""
+
+    number: int
+    reason: str
+    lowest: int
+    highest: int
+    changed: bool = True
+
+
+@dataclass(slots=True)
+class Irregularity:
+    """A gap, or a place where the series went back or jumped: from ``first`` to ``last``.
+
+    ``id`` and ``raised`` are the keeper's: whether it is kept, and whether people were told. ``origin`` is the one
+    that it was a part of.
+    """
+
+    kind: str
+    epoch: int
+    first: int
+    last: int
+    id: int | None = None
+    raised: bool = False
+    open: bool = True
+    changed: bool = True
+    origin: Irregularity | None = None
+
+
+class Series:
+    """What is known of one series of numbers; ``see`` takes the next one that came.
+
+    Args:
+        numbering: how the partner numbers.
+        unique: a number comes once in an epoch (ISA13). Of others (GS06) near ones may come again at any time.
+        epochs: the oldest first.
+        irregularities: open ones, and those that a person closed: their numbers may come after all.
+    """
+
+    def __init__(
+        self,
+        numbering: Numbering,
+        *,
+        unique: bool = True,
+        epochs: Iterable[Epoch] = (),
+        irregularities: Iterable[Irregularity] = (),
+    ) -> None:
+        self.numbering = numbering
+        self.unique = unique
+        self.epochs = list(epochs)
+        self.irregularities = list(irregularities)
+
+    @property
+    def open(self) -> list[Irregularity]:
+        """What is not explained."""
+        return [each for each in self.irregularities if each.open]
+
+    def see(self, number: int) -> int:
+        """Takes a number (1 to 999999999) that came; returns the epoch that it belongs to."""
+        if not self.epochs:
+            return self._begin(FIRST_SEEN, number)
+        if self.numbering is Numbering.ANY or any(each.kind == IRREGULAR for each in self.open):
+            return self._stretch(self.epochs[-1], number)
+        if self.numbering is Numbering.INCREASING:
+            return self._rise(number)
+        if number != self.epochs[-1].highest + 1:
+            gap = self._gap_with(number)
+            if gap is not None:
+                return self._fill(gap, number)
+        return self._place(number)
+
+    # ------------------------------------------------------------ where it belongs
+
+    def _place(self, number: int) -> int:
+        current = self.epochs[-1]
+        if current.lowest <= number <= current.highest:
+            if not self.unique and current.highest - number < REORDER:
+                return current.number
+            return self._step_back(number)
+        near = [(steps, -each.number, each) for each in self.epochs[-RECENT:] if (steps := self._steps(each, number))]
+        if near:
+            return self._join(min(near)[2], number)
+        if number > current.highest:
+            self._note(JUMP, current.number + 1, current.highest + 1, number - 1)
+            return self._begin(JUMPED, number)
+        return self._step_back(number)
+
+    def _steps(self, epoch: Epoch, number: int) -> int:
+        """How far the number is from an epoch; 0 where it is too far to belong to it."""
+        if number > epoch.highest:
+            return number - epoch.highest if number - epoch.highest <= WINDOW else 0
+        if number < epoch.lowest <= number + REORDER:
+            return epoch.lowest - number
+        ahead = distance(epoch.highest, number)
+        return ahead if epoch is self.epochs[-1] and 0 < ahead <= WINDOW else 0
+
+    def _join(self, epoch: Epoch, number: int) -> int:
+        if number > epoch.highest:
+            self._gap(epoch, epoch.highest + 1, number - 1)
+        elif epoch.lowest - number <= REORDER:
+            self._gap(epoch, number + 1, epoch.lowest - 1)
+        else:
+            return self._wrap(epoch, number)
+        return self._stretch(epoch, number)
+
+    def _wrap(self, epoch: Epoch, number: int) -> int:
+        self._gap(epoch, epoch.highest + 1, LAST)
+        self._stretch(epoch, LAST)
+        self._begin(WRAPPED, 1)
+        self._gap(self.epochs[-1], 1, number - 1)
+        return self._stretch(self.epochs[-1], number)
+
+    def _rise(self, number: int) -> int:
+        """Only going back means anything; it is told once until somebody explains it."""
+        current = self.epochs[-1]
+        if number > current.highest - REORDER:
+            return self._stretch(current, number)
+        if 0 < distance(current.highest, number) <= WINDOW:
+            return self._begin(WRAPPED, number)
+        return self._step_back(number)
+
+    def _step_back(self, number: int) -> int:
+        current = self.epochs[-1]
+        if not (self.numbering is Numbering.INCREASING and any(each.kind == STEP_BACK for each in self.open)):
+            self._note(STEP_BACK, current.number + 1, number, current.highest)
+        return self._begin(STEPPED_BACK, number)
+
+    # ------------------------------------------------------------ what changes
+
+    def _begin(self, reason: str, number: int) -> int:
+        after = self.epochs[-1].number if self.epochs else 0
+        self.epochs.append(Epoch(after + 1, reason, number, number))
+        return after + 1
+
+    def _stretch(self, epoch: Epoch, number: int) -> int:
+        epoch.lowest, epoch.highest = min(epoch.lowest, number), max(epoch.highest, number)
+        epoch.changed = True
+        return epoch.number
+
+    def _gap_with(self, number: int) -> Irregularity | None:
+        """The newest gap that holds the number, closed by a person or open."""
+        gaps = (each for each in reversed(self.irregularities) if each.kind == GAP)
+        return next((each for each in gaps if each.first <= number <= each.last), None)
+
+    def _fill(self, gap: Irregularity, number: int) -> int:
+        if gap.open:
+            rest = [(gap.first, number - 1), (number + 1, gap.last)]
+            parts = [(first, last) for first, last in rest if first <= last]
+            gap.changed = True
+            gap.open = bool(parts)
+            if parts:
+                gap.first, gap.last = parts[0]
+            for first, last in parts[1:]:
+                self._note(GAP, gap.epoch, first, last, origin=gap)
+        return gap.epoch
+
+    def _gap(self, epoch: Epoch, first: int, last: int) -> None:
+        if first <= last:
+            self._note(GAP, epoch.number, first, last)
+
+    def _note(self, kind: str, epoch: int, first: int, last: int, origin: Irregularity | None = None) -> None:
+        raised = origin is not None and origin.raised
+        self.irregularities.append(Irregularity(kind, epoch, first, last, raised=raised, origin=origin))
+        if len(self.open) > TOO_MANY:
+            self.give_up()
+
+    def give_up(self) -> Irregularity:
+        """The series is not consecutive: one finding that says so instead of all the others."""
+        found = self.open
+        for each in found:
+            each.open, each.changed = False, True
+        lowest, highest = min(each.first for each in found), max(each.last for each in found)
+        one = Irregularity(IRREGULAR, self.epochs[-1].number, lowest, highest)
+        self.irregularities.append(one)
+        return one
+
+
+def is_consecutive(numbers: Iterable[int]) -> bool:
+    """Whether at least half of the numbers follow the one before, whatever the order in which they came."""
+    known = sorted(set(numbers))
+    follow = sum(1 for one, other in pairwise(known) if other == one + 1)
+    return follow * 2 >= len(known) - 1
