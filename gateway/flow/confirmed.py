@@ -214,9 +214,8 @@ def _act(context: Context, recorder: Recorder, judged: _Judged, exchange: Row[*t
 
 def _conclude(recorder: Recorder, exchange: Row[*tuple[Any, ...]]) -> None:
     """Where nothing else is awaited, it is complete; where something is overdue, that alone is."""
-    recorder.flush()
     x, e = tables.exchange, tables.expectation
-    state = recorder.connection.execute(select(x.c.state).where(x.c.id == exchange.id)).scalar_one()
+    state = ExchangeState.SENT if exchange.state in reconcile.UNDER_WAY else exchange.state  # see handed_over
     if state not in _WAITING:
         return
     awaited = recorder.connection.execute(select(e.c.overdue_at).where(e.c.exchange == exchange.id)).scalars().all()

@@ -24,7 +24,7 @@ from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
 from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
-_UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
+UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
 _FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED)
 
 
@@ -318,7 +318,7 @@ def handed_over(
     reason: str = "the partner acknowledged it",
 ) -> None:
     """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
-    if exchange.state not in _UNDER_WAY:
+    if exchange.state not in UNDER_WAY:
         return
     recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     deadlines.begin(context, recorder, [exchange.id], anew=False)
