@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from gateway.errors import GatewayError, MessageFault, SecurityFault, SenderUnproven
+from gateway.errors import GatewayError, MessageFault, SecurityFault, SenderUnproven, Side
 from gateway.flow.case import Case
 from gateway.flow.context import Context
 from gateway.flow.envelope import queue_again
@@ -138,8 +138,11 @@ def _asker(context: Context, case: Case) -> Partner | None:
     letter_ = case.letter
     if letter_ is None or letter_.kind != "letter" or letter_.sender_problem or letter_.loop:
         return None
-    if case.fault is not None and (isinstance(case.fault, SenderUnproven) or not case.fault.permanent):
-        return None  # nobody knows whom an answer would be for; or it is tried again, and answered then
+    fault = _fault(case)
+    if isinstance(fault, SenderUnproven):
+        return None  # nobody knows whom an answer would be for
+    if fault is not None and (fault.side is Side.OURS or not fault.permanent):
+        return None  # it is processed again when that is mended, and answered then
     partner = context.directory.by_address(letter_.from_address)
     return partner if partner is not None and partner.status in {"testing", "live"} else None
 
@@ -171,11 +174,16 @@ def _note(context: Context, case: Case, request: ReceiptRequest, digest: str, ou
 
 def _problem(case: Case) -> str:
     """What goes after ``processed/error:``; "" where the mail arrived whole, opened and proved what it should."""
-    inside = (each.fault for _, each in case.interchanges if isinstance(each.fault, SecurityFault))
-    fault = case.fault or next(inside, None)
+    fault = _fault(case)
     if fault is None:
         return ""
     return fault.disposition if isinstance(fault, SecurityFault) else UNEXPECTED
+
+
+def _fault(case: Case) -> MessageFault | None:
+    """What is wrong with the mail as a whole, or with how an interchange in it is secured."""
+    inside = (each.fault for _, each in case.interchanges if isinstance(each.fault, SecurityFault))
+    return case.fault or next(inside, None)
 
 
 def _mic(context: Context, case: Case, digest: str) -> Mic | None:

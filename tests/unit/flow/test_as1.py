@@ -280,12 +280,14 @@ def test_without_a_key_to_sign_with_the_order_is_taken_and_the_missing_receipt_t
 def test_what_could_not_be_acknowledged_as_agreed_waits_and_holds_up_nobody_else(pair):
     buyer, seller = pair
     seller.app.keys.retire("first")
-    one_mail(buyer, seller, {"sign": True}, {"sign": True})
+    one_mail(buyer, seller, {"sign": True, "receipt": "unsigned"}, {"sign": True, "receipt": "unsigned"})
     assert seller.faults() == ["security.answer"]
+    assert seller.rows("receipt") == []  # it is our own trouble: the partner is told when it is mended
     seller.add_key("second", make("seller", number=5))
     operate.release(seller.app.context(), "1", actor="tester", reason="")
     seller.run()
     assert len(seller.delivered) == 1
+    assert [row["modifier"] for row in seller.rows("receipt")] == [""]
 
 
 def test_without_a_certificate_to_encrypt_for_nothing_is_sent_and_no_number_is_used(pair):
