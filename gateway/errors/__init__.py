@@ -20,7 +20,7 @@ that ends with it::
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
     │   ├── DatabaseConflict
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
-    │   └── DeliveryFailed
+    │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
     │   └── HomeInUse, LeaseLost
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
@@ -32,7 +32,7 @@ that ends with it::
     │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
     │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
     │   │   ├── CannotDecrypt, AlgorithmRefused
-    │   │   ├── InsufficientSecurity, AnswerNotSecured
+    │   │   ├── KeysUnreadable, InsufficientSecurity, AnswerNotSecured
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
@@ -59,6 +59,7 @@ from gateway.errors.access import (
 )
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
 from gateway.errors.hosts import (
+    AlertNotTold,
     DatabaseConflict,
     DatabaseUnavailable,
     DeliveryFailed,
@@ -132,6 +133,7 @@ from gateway.errors.security import (
     CompressionBomb,
     DecompressionFailed,
     InsufficientSecurity,
+    KeysUnreadable,
     ReceiptFault,
     ReceiptMismatch,
     ReceiptNegative,
@@ -168,6 +170,7 @@ __all__ = [
     "AcknowledgmentContradicting",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
+    "AlertNotTold",
     "AlgorithmRefused",
     "AnswerNotSecured",
     "ArchiveLocked",
@@ -204,6 +207,7 @@ __all__ = [
     "InsufficientSecurity",
     "JobsMissing",
     "KeyReused",
+    "KeysUnreadable",
     "LeaseLost",
     "LoginRefused",
     "LoopDetected",

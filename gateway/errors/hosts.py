@@ -90,6 +90,13 @@ class DeliveryFailed(Unavailable):
     side = Side.OURS
 
 
+class AlertNotTold(Unavailable):
+    code = "alert.not-told"
+    sentence = "The alert rule {rule} could not tell {target}: {reason}"
+    advice = "It is tried again by itself with growing pauses. Correct the rule, then `gateway alert test {rule}`."
+    side = Side.OURS
+
+
 class TryAgainLater(GatewayError):
     """Somebody else is at work; the same command will succeed later."""
 

@@ -61,6 +61,13 @@ class CannotDecrypt(SecurityFault):
     disposition = "decryption-failed"
 
 
+class KeysUnreadable(SecurityFault):
+    code = "encryption.keys-unreadable"
+    sentence = "The message is encrypted, and none of our keys can be read: {reason}"
+    advice = "Mend that (`gateway doctor`) and release the message; the partner was told nothing."
+    side = Side.OURS
+
+
 class AlgorithmRefused(SecurityFault):
     code = "security.algorithm"
     sentence = "The message uses {algorithm}, which is {reason}."

@@ -6,14 +6,12 @@ confirmed, and only for the bytes that the signature covers: what lies beside th
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
-from gateway.errors import ConfigurationFault, InsufficientSecurity, MessageFault
+from gateway.errors import CannotDecrypt, ConfigurationFault, InsufficientSecurity, KeysUnreadable, MessageFault
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import sender_of
-from gateway.flow.keyring import Keyring
 from gateway.mail.letters import open_letter
 from gateway.mail.model import Letter, Proof
 from gateway.mail.smime.certificates import KeyPair
@@ -102,22 +100,26 @@ def _unwrap_receipt(context: Context, case: Case, raw: bytes) -> None:
 
 
 def _opened(context: Context, case: Case, raw: bytes, partner: Partner) -> Opened:
-    return open_layers(
-        raw,
-        limits=context.limits,
-        keys=_keys(context.keys),
-        trusted=tuple(each.der for each in trusted(partner)),
-        addresses=partner.addresses,
-        weak=any(each.security.weak for each in partner.agreements),
-        at=case.message.at / 1000,
-    )
-
-
-def _keys(ring: Keyring) -> tuple[KeyPair, ...]:
-    """Without any readable key, what is only signed can still be read; what is encrypted then finds none that fits."""
-    with suppress(ConfigurationFault):
-        return ring.opening()
-    return ()
+    problem: ConfigurationFault | None = None
+    keys: tuple[KeyPair, ...] = ()
+    try:
+        keys = context.keys.opening()
+    except ConfigurationFault as fault:
+        problem = fault  # what is only signed can still be read
+    try:
+        return open_layers(
+            raw,
+            limits=context.limits,
+            keys=keys,
+            trusted=tuple(each.der for each in trusted(partner)),
+            addresses=partner.addresses,
+            weak=any(each.security.weak for each in partner.agreements),
+            at=case.message.at / 1000,
+        )
+    except CannotDecrypt:
+        if problem is not None:
+            raise KeysUnreadable(reason=str(problem)) from problem
+        raise
 
 
 def _note(case: Case, opened: Opened) -> None:

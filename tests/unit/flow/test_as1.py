@@ -216,6 +216,26 @@ def test_a_mail_for_a_key_we_do_not_have_waits_for_it(pair):
     assert len(seller.delivered) == 1
 
 
+def test_while_our_keys_cannot_be_read_what_is_signed_is_taken_and_what_is_encrypted_waits(pair):
+    buyer, seller = pair
+    agree(buyer, seller, {"sign": True, "encrypt": True, "receipt": "unsigned"}, {"receipt": "unsigned"})
+    buyer.submit("seller", "1.edi", order(1))
+    buyer.knows(seller, OUT + security(sign=True, receipt="unsigned"))
+    buyer.run()
+    buyer.submit("seller", "2.edi", order(2))
+    secret = (seller.home / "secret.key").rename(seller.home / "elsewhere")
+    buyer.knows(seller, OUT + security(encrypt=True, receipt="unsigned"))
+    buyer.run()
+    carry(buyer, seller)
+    seller.run()
+    assert (seller.faults(), len(seller.delivered)) == (["encryption.keys-unreadable"], 1)
+    assert [row["modifier"] for row in seller.rows("receipt")] == [""]
+    secret.rename(seller.home / "secret.key")
+    operate.release(seller.app.context(), "m2", actor="tester", reason="")
+    seller.run()
+    assert len(seller.delivered) == 2
+
+
 @pytest.mark.parametrize(
     ("out", "into", "found"),
     [
