@@ -46,9 +46,7 @@ def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterato
         waiting = sum(each.state is CertificateState.PENDING for each in partner.certificates)
         if waiting:
             advice = f"Confirm the fingerprint with the partner: `gateway partner certificate trust {partner.key}`."
-            yield Check(
-                f"partner {partner.key}", None, f"{count(waiting, 'certificate')} to be confirmed.", advice
-            )
+            yield Check(f"partner {partner.key}", None, f"{count(waiting, 'certificate')} to be confirmed.", advice)
 
 
 def _missing(partner: Partner, ring: Keyring, now: int) -> Iterator[tuple[str, str, str]]:
