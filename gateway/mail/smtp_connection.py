@@ -113,7 +113,7 @@ class SmtpConnection:
         refused = [(who, reply) for who, reply in zip(mail.recipients, recipients, strict=False) if not reply.good]
         if sender.good and len(refused) < len(mail.recipients) and data.code == 354:
             return tuple((who, _said(reply)) for who, reply in refused)
-        self._back_out(data)
+        self._back_out(data, to_nobody=not any(each.good for each in recipients))
         if not sender.good:
             raise self._refusal(mail.recipients[0], sender)
         if len(refused) == len(mail.recipients):
@@ -227,9 +227,12 @@ class SmtpConnection:
                 break
         return replies
 
-    def _back_out(self, data: Reply) -> None:
+    def _back_out(self, data: Reply, *, to_nobody: bool) -> None:
         """Leaves a transaction that will not be completed, so that the next mail starts clean."""
         if not self.open:
+            return
+        if data.code == 354 and not to_nobody:
+            self._close()  # it refused the sender and goes on nevertheless: a lone dot would be a mail of nothing
             return
         try:
             if data.code == 354:

@@ -18,6 +18,7 @@ class Stand:
 
     def nights(self, count=1, **more):
         """Undisturbed nights; the last one's summary."""
+        self.home.patience = dict.fromkeys(self.home.patience, 10.0)
         self.box.behave()
         self.post.behave()
         return [self.home.night(**more) for _ in range(count)][-1]

@@ -244,6 +244,7 @@ class SmtpTalk(Talk):
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection)
+        self.sender: str | None = None
         self.recipients: list[str] = []
         self.content = b""
 
@@ -252,11 +253,13 @@ class SmtpHost(Host):
     """RFC 5321 with PIPELINING and AUTH PLAIN: ``taken`` is what it has taken.
 
     The hook is asked with ``.`` when the final dot has come. ``reply`` is what partners mail back for each mail.
+    Where it is not ``strict``, it takes recipients although it has refused the sender.
     """
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
         self.extensions = ["8BITMIME", "PIPELINING", "AUTH PLAIN"]
+        self.strict = True
         self.reply: Callable[[Taken], None] = lambda _: None
         super().__init__()
 
@@ -281,8 +284,10 @@ class SmtpHost(Host):
             case "HELO" | "NOOP":
                 talk.say("250 ok")
             case "MAIL" | "RSET":
-                talk.recipients = []
+                talk.sender, talk.recipients = (argument if verb == "MAIL" else None), []
                 talk.say("250 ok")
+            case "RCPT" if talk.sender is None and self.strict:
+                talk.say("503 from whom?")
             case "RCPT":
                 talk.recipients.append(argument[argument.index("<") + 1 : argument.index(">")])
                 talk.say("250 ok")

@@ -6,7 +6,11 @@ be uncertain stands in the trial's docstring; where nothing does, nothing is.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from faults.protocol.choice import some
+from faults.protocol.home import SHORT
 from faults.protocol.hosts import PASSWORD
 from faults.protocol.mails import mail, order_mail, orders
 from servers import certificates
@@ -21,7 +25,7 @@ def fill(stand, count=3):
 # ---------------------------------------------------------------- connections that end
 
 
-@pytest.mark.parametrize("tenth", range(11))
+@pytest.mark.parametrize("tenth", some([0, 1, 5, 9, 10], [2, 3, 4, 6, 7, 8]))
 def test_cut_in_retr_at_every_tenth(stand, tenth):
     """The mail that was cut is never half read; what came before it is safe, and comes once."""
     stand = stand()
@@ -174,12 +178,13 @@ def test_the_same_mail_with_other_bytes_at_each_retr(stand):
 # ---------------------------------------------------------------- hosts that say nothing, or no
 
 
-@pytest.mark.parametrize("verb", ["CONNECT", "CAPA", "USER", "PASS", "LIST", "UIDL", "RETR", "DELE", "QUIT"])
+@pytest.mark.parametrize("verb", some(["CONNECT", "RETR", "QUIT"], ["CAPA", "USER", "PASS", "LIST", "UIDL", "DELE"]))
 def test_a_host_that_hangs_at_each_verb(stand, verb):
     """It costs one timeout and is said; what is due besides goes its way the same night."""
     stand = stand()
     expected = fill(stand)
     stand.home.submit(1)
+    stand.home.patience["mailbox"] = SHORT
     stand.box.hook = lambda talk, heard, _: heard == verb and talk.hang()
     summary = stand.home.night()
     assert [(where, fault.code) for where, fault in summary.troubles] == [("mailbox orders", "mailbox.unavailable")]
@@ -228,13 +233,11 @@ def test_stripped_starttls_gets_no_password(stand):
 @pytest.mark.parametrize("wrong", ["name", "expired", "authority"])
 def test_a_wrong_certificate_gets_no_password(stand, tmp_path, wrong):
     """Another name, one that has ended, an authority that nobody trusts: no password, no mail, one trouble."""
-    changes = {"name": {"addresses": ("127.0.0.9",), "names": ("other.example",)}, "expired": {}, "authority": {}}[
-        wrong
-    ]
-    if wrong == "expired":
-        from datetime import timedelta
-
-        changes = {"valid": -timedelta(days=1)}
+    changes = {
+        "name": {"addresses": ("127.0.0.9",), "names": ("other.example",)},
+        "expired": {"valid": -timedelta(days=1)},
+        "authority": {},
+    }[wrong]
     made = certificates.make(tmp_path / "shown", **changes)
     trusted = certificates.make(tmp_path / "trusted") if wrong == "authority" else made
     stand = stand(mailbox={"security": "starttls", "ca_file": str(trusted.ca_file)})

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from faults.protocol import mails
-from faults.protocol.home import DAY, HOUR, PATIENCE
+from faults.protocol.choice import some
+from faults.protocol.home import DAY, HOUR, SHORT
 from faults.protocol.hosts import PASSWORD
 from gateway.flow import operate
 
@@ -33,12 +33,6 @@ def got(stand, partner="acme"):
         for each in stand.post.taken
         if f"edi@{partner}.example" in each.recipients
     ]
-
-
-def once(what):
-    """Something that happens at the first occasion only."""
-    left = [what]
-    return lambda *arguments: bool(left) and left.pop()(*arguments) is not False
 
 
 def at(verb, act):
@@ -73,7 +67,7 @@ def say(*lines):
 # ---------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+@pytest.mark.parametrize("pipelining", some([True], [False]))
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "."])
 def test_a_4xx_at_each_verb_is_tried_again(stand, verb, pipelining):
     """Nothing was taken, so nothing is in doubt: the same bytes and numbers go later, in their order."""
@@ -95,7 +89,7 @@ def test_a_4xx_at_each_verb_is_tried_again(stand, verb, pipelining):
     assert stand.violations() == []
 
 
-@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
+@pytest.mark.parametrize("pipelining", some([True], [False]))
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
 def test_a_5xx_for_a_mail_is_final_and_calls_a_person(stand, verb, pipelining):
     """The number stays used and is seen; the next mails go; sent again by a person it is the very same mail."""
@@ -156,15 +150,29 @@ def test_a_partial_refusal_of_recipients(stand):
     assert [each for each in stand.violations() if not each.startswith("A: a mail went to")] == []
 
 
+def test_a_host_that_refuses_the_sender_and_takes_the_rest_gets_no_empty_mail(stand):
+    """Some hosts answer pipelined RCPT and DATA as if MAIL had been taken: a lone dot would be a mail of nothing."""
+    stand = stand()
+    stand.post.strict = False
+    stand.home.submit(1)
+    stand.post.hook = at_once("MAIL", say("451 4.3.0 later"))
+    stand.home.night()
+    assert stand.post.taken == []
+    stand.nights(2)
+    assert stand.home.states("out") == ["sent"]
+    assert stand.violations() == []
+
+
 # ---------------------------------------------------------------- connections that end
 
 
-@pytest.mark.parametrize("how", ["reset", "hang_up", "hang"])
+@pytest.mark.parametrize("how", some(["reset"], ["hang_up", "hang"]))
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA"])
 def test_cut_before_the_content(stand, verb, how):
     """Before the dot there is no doubt: all waits, and goes the next night in its order."""
     stand = stand()
     invoices(stand)
+    stand.home.patience["smtp"] = SHORT
     stand.post.hook = at(verb, lambda talk: getattr(talk, how)())
     stand.home.night()
     assert stand.home.states("out") == ["ready"] * 4
@@ -174,7 +182,7 @@ def test_cut_before_the_content(stand, verb, how):
     assert stand.violations() == []
 
 
-@pytest.mark.parametrize("tenth", range(0, 10, 3))
+@pytest.mark.parametrize("tenth", some([0, 9], range(1, 9)))
 def test_cut_inside_the_content(stand, tenth):
     """A mail of which the host has seen no dot was not taken. Whether it saw one, a client cannot always know: the
     whole mail may be in flight when the connection breaks. So "in doubt" is allowed here, and no second copy is.
@@ -184,7 +192,7 @@ def test_cut_inside_the_content(stand, tenth):
 
     def cut(talk):
         talk.say("354 go")
-        talk.lines.read(200 * tenth + 1)
+        talk.lines.read(120 * tenth + 1)
         talk.reset()
 
     stand.post.hook = at_once("DATA", cut)
@@ -209,12 +217,13 @@ def lose_reply(stand, *, taken, how="reset"):
     return at_once(".", lose)
 
 
-@pytest.mark.parametrize("how", ["reset", "hang_up", "hang"])
+@pytest.mark.parametrize("how", some(["reset"], ["hang_up", "hang"]))
 @pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
 def test_the_250_lost_with_the_policy_to_hold(stand, taken, how):
     """Announced: one exchange in doubt, one copy or none at the partner, a person asked; the others go their way."""
     stand = stand(on_doubt="hold")
     invoices(stand)
+    stand.home.patience["smtp"] = SHORT if how == "hang" else 10.0
     stand.post.hook = lose_reply(stand, taken=taken, how=how)
     summary = stand.home.night()
     assert sorted(stand.home.states("out")) == ["in doubt", "sent", "sent", "sent"]
@@ -269,10 +278,11 @@ def test_a_slow_250_is_a_lost_one_and_a_late_acknowledgment_ends_the_doubt(stand
 
     def slowly(talk):
         stand.post.take(talk)
-        time.sleep(4 * PATIENCE)
+        time.sleep(4 * SHORT)
         told.set()
         talk.say("250 there you are")
 
+    stand.home.patience["smtp"] = SHORT
     stand.post.hook = at_once(".", slowly)
     stand.home.night()
     assert stand.home.states("out") == ["in doubt"]
@@ -343,8 +353,10 @@ def test_a_421_inside_a_pipeline(stand, verb):
 
 @pytest.mark.parametrize(
     "reply",
-    [b"hello?\r\n", b"25\r\n", b"\r\n", b"999 what\r\n", b"250-half\r\n251 other\r\n", b"\xff\xfe\r\n", b"250" * 4_000],
-    ids=["words", "two digits", "nothing", "999", "two codes", "binary", "no end"],
+    some(
+        [b"hello?\r\n", b"250-half\r\n251 other\r\n"],
+        [b"25\r\n", b"\r\n", b"999 what\r\n", b"\xff\xfe\r\n", b"250" * 4_000],
+    ),
 )
 @pytest.mark.parametrize("verb", ["MAIL", "."])
 def test_garbage_for_a_reply(stand, verb, reply):
@@ -370,7 +382,6 @@ def test_an_answer_too_many_is_not_the_next_mails_answer(stand):
     def twice(talk):
         stand.post.take(talk)
         talk.say("250 ok", "250 ok")
-        talk.reset = None
 
     seen = []
 
@@ -395,14 +406,15 @@ def test_an_answer_too_many_is_not_the_next_mails_answer(stand):
 # ---------------------------------------------------------------- a host that is away
 
 
-@pytest.mark.parametrize("gone", ["refuses connections", "accepts and says nothing"])
+@pytest.mark.parametrize("gone", some(["refuses connections"], ["accepts and says nothing"]))
 def test_a_host_away_for_three_days(stand, gone):
     """Nothing is given up and nothing overtakes: when it is back, everything goes, in order, once."""
-    stand = stand(settings="", smtp={})
+    stand = stand()
     number = 0
     if gone == "refuses connections":
         stand.post.go_away()
     else:
+        stand.home.patience["smtp"] = SHORT
         stand.post.hook = at("CONNECT", lambda talk: talk.hang())
     for _ in range(9):
         number += 1
