@@ -157,6 +157,7 @@ class App:
             tokens=self.tokens,
             keys=Keyring.of(self.keys),
             txt=self.txt,
+            secrets=self.secrets.get,
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:

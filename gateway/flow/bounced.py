@@ -14,13 +14,14 @@ from sqlalchemy import Row, delete, select
 
 from gateway.flow.case import Case
 from gateway.flow.context import Context
+from gateway.flow.telling import returned
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.mail.model import Bounce, Letter
 
 # The partner spoke after all, or a person did: a bounce changes nothing of that.
-_FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED)
+_FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED, ExchangeState.SUPERSEDED)
 _GOES_AGAIN = (ExchangeState.READY, ExchangeState.SENDING)
 
 
@@ -44,6 +45,8 @@ def bounced(context: Context, recorder: Recorder, case: Case) -> None:
             "status": bounce.status,
             "reason": bounce.diagnostic or letter.subject,
         }
+        if named is None and bounce.action in {"failed", ""} and _of_alert(recorder, bounce, told["reason"]):
+            continue
         if named is None:
             told["names"] = bounce.original_message_id or bounce.envelope_id
             recorder.event("bounce-unmatched", message=case.message.id, **told)  # type: ignore[arg-type]
@@ -69,6 +72,11 @@ def _named(context: Context, recorder: Recorder, letter: Letter, bounce: Bounce)
     row = _exchange(recorder, tables.message.c.message_id == bounce.original_message_id)
     smtp = context.settings.smtp
     return _Named(row, proven=smtp is None or not smtp.verp) if row is not None else None
+
+
+def _of_alert(recorder: Recorder, bounce: Bounce, reason: str) -> bool:
+    """Whether a mail came back that told people of alerts: its rule is shown as failing, and no mail tells of it."""
+    return returned(recorder, bounce.original_message_id, bounce.recipient, reason)
 
 
 def _exchange(recorder: Recorder, which: Any) -> Row[*tuple[Any, ...]] | None:

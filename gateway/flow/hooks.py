@@ -104,6 +104,7 @@ class HttpHandover:
     url: str
     timeout: float  # seconds, for each step of the connection
     token: str = field(default="", repr=False)
+    content_type: str = CONTENT_TYPE
 
     def settle(self) -> None:
         """Nothing: the receiver answered for each document."""
@@ -128,7 +129,7 @@ class HttpHandover:
     def _headers(self, item: Deliverable) -> dict[str, str]:
         facts = {"File-Name": item.name, **item.facts}
         headers = {f"X-Gateway-{_title(name)}": quote(value, safe=_VISIBLE) for name, value in facts.items()}
-        headers |= {"Content-Type": CONTENT_TYPE, "Idempotency-Key": quote(item.key, safe=_VISIBLE)}
+        headers |= {"Content-Type": self.content_type, "Idempotency-Key": quote(item.key, safe=_VISIBLE)}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         return headers

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
 
 from gateway.errors import GatewayError, unexpected
 from gateway.flow import logins
+from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
@@ -42,6 +43,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("submit", submit_outbox),  # the business's documents → numbers and envelope
     ("dispatch", dispatch),  # → the SMTP host
     ("reconcile", overdue),  # what should have come by now
+    ("alert", alert),  # who should know of what needs a person
 )
 
 # What counts as a document or message that needs a person, for the exit code.
@@ -106,7 +108,7 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
         reporters: who else wants to hear of it.
     """
     tally = Tally()
-    context = make_context(Chorus(tally, *reporters))
+    context = replace(make_context(Chorus(tally, *reporters)), troubles=tally.troubles)
     batch, started_at = _begin(context)
     for name, step in STEPS:
         try:

@@ -11,18 +11,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.tables import acknowledgment, exchange, expectation, finding, message, not_taken
+from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 
 _NEXT: dict[ExchangeState, str] = {
     ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
     ExchangeState.CONFLICT: "gateway quarantine show {ref}",
     ExchangeState.REJECTED: "gateway exchange show {ref}",
     ExchangeState.UNMATCHED: "gateway exchange show {ref}",
-    ExchangeState.IN_DOUBT: "gateway exchange resolve {ref} --sent | --resend",
+    ExchangeState.IN_DOUBT: "gateway exchange resolve {ref} --sent|--resend --why …",
     ExchangeState.REFUSED: "gateway exchange show {ref}",
-    ExchangeState.OVERDUE: "gateway exchange resend {ref}",
-    ExchangeState.FAILED: "gateway exchange resend {ref}",
-    ExchangeState.BOUNCED: "gateway exchange resend {ref}",
+    ExchangeState.OVERDUE: "gateway exchange resend {ref} --why …",
+    ExchangeState.FAILED: "gateway exchange resend {ref} --why …",
+    ExchangeState.BOUNCED: "gateway exchange resend {ref} --why …",
 }
 # Whose side it is on where no fault says so.
 _SIDE: dict[str, str] = {
@@ -95,6 +95,7 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
         for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
     ]
     found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
+    found += [_of_rule(row) for row in connection.execute(select(alert).where(alert.c.state == "failing"))]
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
 
 
@@ -116,7 +117,9 @@ def _exchanges() -> ColumnElement[bool]:
     unconfirmed = exchange.c.id.in_(
         select(expectation.c.exchange).where(expectation.c.kind == "receipt", expectation.c.overdue_at.is_not(None))
     )
-    wanted = or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short, unconfirmed)
+    # The partner contradicted itself, or took what was sent again under new numbers.
+    contradicted = and_(exchange.c.direction == "out", exchange.c.fault_code.like("acknowledgment%"))
+    wanted = or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short, unconfirmed, contradicted)
     return and_(wanted, exchange.c.settled_at.is_(None))
 
 
@@ -143,6 +146,8 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
         state = "not delivered" if row.fault else "partially accepted"
     elif row.state in _GONE and not row.fault:
         state = "receipt overdue"
+    elif row.state in {*_GONE, ExchangeState.SUPERSEDED} and str(row.fault_code).startswith("acknowledgment"):
+        state = f"{row.state}, contradicted"
     elif row.state in _GONE:
         state = f"{row.state}, not to all"
     return Attention(
@@ -173,6 +178,20 @@ def _of_message(row: Row[Any]) -> Attention:
         f"gateway quarantine show m{row.id}",
         message=row.id,
         side=_fault(row.fault, "side"),
+    )
+
+
+def _of_rule(row: Row[Any]) -> Attention:
+    """A rule of alerts whose mail, webhook or command does not work."""
+    return Attention(
+        row.reference,
+        "not told",
+        row.last_at,
+        "",
+        f"alert rule {row.reference}",
+        row.subject,
+        row.next_command,
+        side=row.side,
     )
 
 

@@ -83,6 +83,17 @@ EVENT_KINDS: Mapping[str, str] = {
     "proof-exported": "proof of exchange {number} written out",
     "receipt-given": "[{signed} ]receipt given to {to}: {disposition}[/{modifier}]",
     "receipt-not-given": "asked for a receipt, but none was given[: {reason}]",
+    # alerts
+    "alert-raised": "alert {alert} raised: {subject}",
+    "alert-reopened": "alert {alert} raised again: {subject}",
+    "alert-closed": "alert {alert} closed[: {reason}]",
+    "alert-muted": "alert {alert} muted[: {reason}]",
+    "alert-telling": "rule {rule} begins to tell {target} of {alerts|alert}",
+    "alert-told": "rule {rule} told {target}[ of {alerts|alert}][: {reply}]",
+    "alert-not-told": "rule {rule} could not tell {target}[: {reason}][; next attempt at {next_at}]",
+    "alert-doubt": "whether rule {rule} told {target} is not known, because the process ended meanwhile: told again",
+    "alert-returned": "the mail of rule {rule} to {target} came back[: {reason}]",
+    "alert-tested": "rule {rule} told {target} as a test",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",
@@ -110,6 +121,7 @@ _ACTS = frozenset(
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
+        *("alert-muted", "alert-tested"),
     }
 )
 

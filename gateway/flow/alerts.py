@@ -1,0 +1,169 @@
+"""Alerts: what needs a person becomes an alert, once, and is closed by itself when its cause is gone.
+
+``raise_alerts`` compares what there is with what was: it can run at any time and as often as one likes. Telling is
+``gateway.flow.telling``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from gateway.errors import NotAllowedNow
+from gateway.flow.context import Context
+from gateway.flow.needs import MET, Need, needs
+from gateway.flow.telling import tell
+from gateway.ledger import alerts, tables
+from gateway.ledger.alerts import Alert
+from gateway.ledger.recording import Recorder
+
+
+def alert(context: Context) -> None:
+    """The last step of a batch: alerts are raised and closed, and the rules tell what is new."""
+    context.reporter.step("alert")
+    raise_alerts(context)
+    tell(context)
+
+
+def raise_alerts(context: Context) -> None:
+    """Makes the alerts say what is: new ones are raised, what came back is raised again, what is gone is closed."""
+    with context.ledger.reading() as connection:
+        there = needs(context, connection)
+        known = {each.topic: each for each in alerts.standing(connection)}
+    if not there.found and not known:
+        return
+    wanted = {each.topic: each for each in reversed(there.found)}
+    if wanted.keys() == known.keys() and not any(_is_news(known[each.topic], each) for each in there.found):
+        return
+    counts = Counter(each.topic for each in there.found)
+    with context.ledger.transaction() as recorder:
+        alerts.alone(recorder.connection)
+        known = {each.topic: each for each in alerts.standing(recorder.connection)}
+        before = alerts.by_topic(recorder.connection, wanted.keys() - known.keys())
+        for topic, need in wanted.items():
+            if topic in known:
+                _seen(recorder, known[topic], need, counts[topic])
+            elif topic in before:
+                _again(recorder, before[topic], need, counts[topic])
+            else:
+                _raise(recorder, need, counts[topic])
+        if there.whole:
+            _close_gone(context, recorder, [each for topic, each in known.items() if topic not in wanted])
+
+
+def mute(context: Context, number: int, *, actor: str, reason: str) -> None:
+    """Nobody is told of this alert any more; it is closed by itself when its cause is gone.
+
+    Raises:
+        NotFound, NotAllowedNow
+    """
+    with context.ledger.transaction(actor) as recorder:
+        found = _standing(recorder, number)
+        if found.state == alerts.MUTED:
+            return
+        recorder.change(tables.alert, number, state=alerts.MUTED)
+        _event(recorder, "alert-muted", found, reason=reason)
+
+
+def close(context: Context, number: int, *, actor: str, reason: str) -> None:
+    """A person closes an alert. If the next batch still finds its cause, it is raised again.
+
+    Raises:
+        NotFound, NotAllowedNow
+    """
+    with context.ledger.transaction(actor) as recorder:
+        _close(recorder, _standing(recorder, number), reason, by_person=True)
+
+
+def _standing(recorder: Recorder, number: int) -> Alert:
+    found = alerts.one(recorder.connection, number)
+    if found.state == alerts.CLOSED:
+        raise NotAllowedNow(what="alert", key=number, state=found.state, reason="only what is open can be changed")
+    return found
+
+
+# ---------------------------------------------------------------- what changes
+
+
+def _raise(recorder: Recorder, need: Need, count: int) -> None:
+    number = recorder.add(
+        tables.alert,
+        at=recorder.now,
+        kind=need.kind,
+        partner=need.partner,
+        exchange=need.exchange,
+        message=need.message,
+        topic=need.topic,
+        count=count,
+        last_at=recorder.now,
+        state=alerts.OPEN,
+        told="{}",
+        **_words(need),
+    )
+    recorder.event(
+        "alert-raised",
+        exchange=need.exchange,
+        message=need.message,
+        partner=need.partner,
+        alert=number,
+        subject=need.subject,
+    )
+
+
+def _again(recorder: Recorder, found: Alert, need: Need, count: int) -> None:
+    """It was closed, and is back: people are told anew."""
+    recorder.change(
+        tables.alert,
+        found.id,
+        state=alerts.OPEN,
+        count=found.count + count,
+        last_at=recorder.now,
+        closed_at=None,
+        next_at=None,
+        told="{}",
+        **_words(need),
+    )
+    _event(recorder, "alert-reopened", found, subject=need.subject)
+
+
+def _is_news(found: Alert, need: Need) -> bool:
+    return need.again or need.subject != found.subject
+
+
+def _seen(recorder: Recorder, found: Alert, need: Need, count: int) -> None:
+    """It is still there: counted where each batch meets it anew, and told in the words of now."""
+    more = found.count + count if need.again else max(found.count, count)
+    if need.again or more != found.count or need.subject != found.subject:
+        last_at = recorder.now if more != found.count else found.last_at
+        recorder.change(tables.alert, found.id, count=more, last_at=last_at, **_words(need))
+
+
+def _words(need: Need) -> dict[str, str]:
+    return {
+        "subject": need.subject,
+        "next_command": need.next_command,
+        "reference": need.reference,
+        "side": need.side,
+    }
+
+
+def _close_gone(context: Context, recorder: Recorder, gone: list[Alert]) -> None:
+    for each in gone:
+        if context.troubles is not None or each.kind not in MET:
+            _close(recorder, each, "its cause is gone")
+
+
+def _close(recorder: Recorder, found: Alert, reason: str, *, by_person: bool = False) -> None:
+    """``next_at`` marks what rules may still tell of; nobody needs to hear what a person closed or muted."""
+    quiet = by_person or found.state == alerts.MUTED
+    recorder.change(
+        tables.alert,
+        found.id,
+        state=alerts.CLOSED,
+        closed_at=recorder.now,
+        next_at=None if quiet else recorder.now,
+    )
+    _event(recorder, "alert-closed", found, reason=reason)
+
+
+def _event(recorder: Recorder, kind: str, found: Alert, **body: str) -> None:
+    recorder.event(kind, exchange=found.exchange, message=found.message, partner=found.partner, alert=found.id, **body)

@@ -1,0 +1,206 @@
+"""Everything that needs a person, wherever it is known: the ledger, what ends with time, the outbox, the machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from gateway.errors import (
+    ConfigurationFault,
+    DeliveryFailed,
+    DocumentFault,
+    GatewayError,
+    InsecureConnection,
+    LoginRefused,
+    MailboxBusy,
+    MailboxUnavailable,
+    NotAuthorized,
+    SmtpUnavailable,
+    TokenRefused,
+    TokenUnavailable,
+    Unexpected,
+)
+from gateway.flow import expiry, logins
+from gateway.flow.context import Context
+from gateway.flow.outbox import FAILED_DIRECTORY, refused_documents
+from gateway.ledger.alerts import last_batches
+from gateway.ledger.attention import Attention, attention
+from gateway.ledger.events import one_line
+from gateway.ledger.moments import duration, spoken
+from gateway.settings.alerts import KINDS, OTHER
+
+LIMIT = 20_000  # things that are looked at; with more of them nothing counts as gone
+_MB = 1_000_000
+_LONGEST = 600  # characters of a sentence
+
+# Kinds of things that only a batch can meet; a look at the ledger alone says nothing about them.
+MET = frozenset(
+    {"mailbox", "smtp", "login", "no access", "configuration", "defect", "document refused", "night", OTHER}
+)
+_KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
+    ("defect", (Unexpected,)),
+    ("no access", (TokenRefused, TokenUnavailable, NotAuthorized)),
+    ("login", (LoginRefused, InsecureConnection)),
+    ("smtp", (SmtpUnavailable,)),
+    ("mailbox", (MailboxUnavailable, MailboxBusy)),
+    ("not delivered", (DeliveryFailed,)),
+    ("document refused", (DocumentFault,)),
+    ("configuration", (ConfigurationFault,)),
+)
+_SPOKEN_FOR = re.compile(r"exchange \d+|message m\d+|mailbox .*, message .*")  # what the ledger's own rows tell
+_STATES = {"refused by the partner": "refused", "receipt overdue": "overdue"}  # states with another name as a kind
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that somebody is to be told of. Equal topics are one thing, however often it is met.
+
+    ``subject`` is one sentence that quotes nothing of any document; ``again`` says that each batch meets it anew.
+    """
+
+    kind: str
+    topic: str
+    partner: str
+    subject: str
+    next_command: str
+    side: str
+    reference: str
+    exchange: int | None = None
+    message: int | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What there is now. ``whole``: nothing was left out, so that what is absent is gone."""
+
+    found: tuple[Need, ...]
+    whole: bool
+
+
+def needs(context: Context, connection: Connection) -> Needs:
+    """Everything that needs a person now; of troubles those of the batch that ``context`` belongs to."""
+    listed = attention(connection, LIMIT)
+    whole = len(listed) < LIMIT
+    listed += logins.attention_for(context.settings.oauth, context.clock())
+    listed += expiry.attention_for(context.directory, context.keys.keys, context.clock())
+    found = [_of_attention(each) for each in listed]
+    found += _refused(context)
+    found += _of_troubles(context.troubles or ())
+    found += _disk(context)
+    found += _batches(context, connection)
+    return Needs(tuple(found), whole)
+
+
+def kind_of(thing: Attention) -> str:
+    """The kind under which a rule names something that needs a person."""
+    if thing.urgent:
+        return "escalated"
+    if thing.state.endswith("not to all"):
+        return "not to all"
+    kind = _STATES.get(thing.state, thing.state)
+    return kind if kind in KINDS else OTHER
+
+
+def _of_attention(thing: Attention) -> Need:
+    kind = kind_of(thing)
+    return Need(
+        kind=kind,
+        topic=f"{kind}/{thing.partner}/{thing.reference}",
+        partner=thing.partner,
+        subject=sentence(f"{thing.state.capitalize()}, {thing.what}: {thing.plain or thing.reason}"),
+        next_command=thing.next_command,
+        side=thing.side,
+        reference=thing.reference,
+        exchange=thing.exchange,
+        message=thing.message,
+    )
+
+
+def sentence(text: str) -> str:
+    """One line, not too long, without what a terminal would obey."""
+    line = " ".join(one_line(text).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _refused(context: Context) -> Iterator[Need]:
+    for file in refused_documents(context.settings.outbox):
+        partner = file.parent.parent.name
+        yield Need(
+            kind="document refused",
+            topic=f"document refused/outbox/{partner}/{file.name}",
+            partner=partner,
+            subject=sentence(f"{file.name} in the outbox of {partner} could not be sent; beside it lies the reason."),
+            next_command=f"cat 'outbox/{partner}/{FAILED_DIRECTORY}/{file.name}.why.txt'",
+            side="ours",
+            reference=file.name,
+        )
+
+
+# ---------------------------------------------------------------- what a batch met
+
+
+def _of_troubles(troubles: Sequence[tuple[str, GatewayError]]) -> Iterator[Need]:
+    for where, fault in troubles:
+        if _SPOKEN_FOR.fullmatch(where):
+            continue
+        kind = next((name for name, classes in _KINDS if isinstance(fault, classes)), OTHER)
+        yield Need(
+            kind=kind,
+            topic=f"{kind}/{where}",
+            partner=where.split("/")[1] if where.count("/") == 2 else "",
+            subject=sentence(str(fault)),
+            next_command=_command(kind, where),
+            side=fault.side.value,
+            reference=where,
+            again=True,
+        )
+
+
+def _command(kind: str, where: str) -> str:
+    if kind == "defect":
+        return "gateway --debug night"
+    if where.startswith("mailbox "):
+        return f"gateway mailbox test {where.removeprefix('mailbox ')}"
+    return f"ls {where}" if kind == "document refused" else "gateway doctor"
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def _disk(context: Context) -> Iterator[Need]:
+    least = context.settings.low_disk * _MB
+    for place in {context.settings.home, context.settings.inbox}:
+        try:
+            free = shutil.disk_usage(place).free
+        except OSError:  # an inbox that is not there yet
+            continue
+        if free < least:
+            said = f"Only {free // _MB:,} MB are left on the disk of {place}; without space no mail is taken."
+            yield Need("disk", f"disk/{place}", "", sentence(said), f"df -h '{place}'", "ours", str(place))
+
+
+def _batches(context: Context, connection: Connection) -> Iterator[Need]:
+    """The batch before this one did not end, or this one began long after it."""
+    if context.troubles is None:
+        return
+    batches = last_batches(connection)
+    if len(batches) < 2:
+        return
+    this, before = batches
+    if before.ended_at is None:
+        said = f"Batch {before.id}, begun {spoken(before.started_at)}, did not end: it was interrupted."
+        yield _night(f"{before.id}", said)
+    longest = context.settings.batch_expected
+    silence = this.started_at - before.started_at
+    if longest is not None and silence > longest.total_seconds() * 1000:
+        said = f"No batch ran for {duration(silence)} before {spoken(this.started_at)}; one every "
+        yield _night("silence", said + f"{duration(int(longest.total_seconds() * 1000))} is expected.")
+
+
+def _night(name: str, said: str) -> Need:
+    return Need("night", f"night/{name}", "", sentence(said), "gateway status", "ours", name)

@@ -1,0 +1,237 @@
+"""Alerts at rest: what people were told, what they are still to be told, and what each rule remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, text
+
+from gateway.errors import NotFound
+from gateway.ledger.moments import iso
+from gateway.ledger.recording import Recorder
+from gateway.ledger.tables import alert, batch, event, exchange, message
+
+RULE = "rule"  # the kind of a row that is a rule's memory
+OPEN, TOLD, MUTED, CLOSED = "open", "told", "muted", "closed"
+IDLE, TELLING, FAILING = "idle", "telling", "failing"  # states of a rule
+STANDING = (OPEN, TOLD, MUTED)
+_CHUNK = 500  # topics in one question
+_LOCK = 4_717_205  # of PostgreSQL: one process at a time compares what there is with what was
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that people are told of. Times are ms since 1970 UTC; ``told`` is when each rule told it last."""
+
+    id: int
+    at: int
+    kind: str
+    partner: str
+    reference: str
+    exchange: int | None
+    message: int | None
+    subject: str
+    side: str
+    next_command: str
+    topic: str
+    count: int
+    last_at: int
+    state: str
+    told_at: int | None
+    told: Mapping[str, int]
+    closed_at: int | None
+    usage: str = ""  # ISA15 of its interchange
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON: times in ISO 8601."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "state": self.state,
+            "partner": self.partner,
+            "reference": self.reference,
+            "subject": self.subject,
+            "side": self.side or "unknown",
+            "next": self.next_command,
+            "exchange": self.exchange,
+            "message": self.message,
+            "count": self.count,
+            "since": iso(self.at),
+            "last": iso(self.last_at),
+            "told": {rule: iso(at) for rule, at in self.told.items()},
+            "closed": None if self.closed_at is None else iso(self.closed_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one rule remembers: ``pending`` is what it is about to tell, None where nothing is.
+
+    ``next_at`` is when it may tell again, ``attempts`` how often it failed in a row, ``number`` how often it told.
+    """
+
+    id: int
+    at: int
+    state: str
+    next_at: int
+    attempts: int
+    number: int
+    told_at: int | None
+    trouble: str
+    pending: Mapping[str, Any] | None
+    message: int | None
+
+
+def standing(connection: Connection) -> list[Alert]:
+    """All alerts that are not closed, newest first."""
+    return _listed(connection, alert.c.state.in_(STANDING))
+
+
+def worth_telling(connection: Connection, closed_since: int) -> list[Alert]:
+    """What rules may have to tell: what is open, and what was closed lately; oldest first."""
+    lately = and_(alert.c.state == CLOSED, alert.c.next_at > closed_since)
+    return _listed(connection, or_(alert.c.state.in_((OPEN, TOLD)), lately))[::-1]
+
+
+def every(connection: Connection, limit: int) -> list[Alert]:
+    """All alerts, closed ones too, newest first."""
+    return _listed(connection, alert.c.id > 0, limit)
+
+
+def one(connection: Connection, number: int) -> Alert:
+    """The alert of that number.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = _listed(connection, alert.c.id == number)
+    if not found:
+        raise NotFound(what="alert", key=number)
+    return found[0]
+
+
+def by_topic(connection: Connection, topics: Iterable[str]) -> dict[str, Alert]:
+    """The newest alert of each topic, whatever its state."""
+    wanted = list(topics)
+    found: dict[str, Alert] = {}
+    for at in range(0, len(wanted), _CHUNK):
+        listed = _listed(connection, alert.c.topic.in_(wanted[at : at + _CHUNK]))
+        found |= {each.topic: each for each in reversed(listed)}
+    return found
+
+
+def numbered(connection: Connection, numbers: Iterable[int]) -> list[Alert]:
+    """The alerts of those numbers that are still there."""
+    wanted = list(numbers)
+    found: list[Alert] = []
+    for at in range(0, len(wanted), _CHUNK):
+        found += _listed(connection, alert.c.id.in_(wanted[at : at + _CHUNK]))
+    return found
+
+
+def last_told(connection: Connection) -> dict[str, tuple[int, int | None]]:
+    """Each rule that was ever used: how often it told, and when last."""
+    wanted = select(alert.c.reference, alert.c["count"].label("times"), alert.c.told_at)
+    rows = connection.execute(wanted.where(alert.c.kind == RULE, alert.c.topic.like("rule/%")))
+    return {row.reference: (row.times, row.told_at) for row in rows}
+
+
+def alone(connection: Connection) -> None:
+    """From here to the end of the transaction no other process compares or tells; SQLite has that anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def memory(connection: Connection, rule: str) -> Memory | None:
+    """What the rule of that name remembers; None where it never had anything to tell."""
+    row = connection.execute(select(alert).where(alert.c.topic == f"rule/{rule}", alert.c.kind == RULE)).mappings().first()
+    return None if row is None else _memory(dict(row))
+
+
+def new_memory(recorder: Recorder, rule: str) -> Memory:
+    """A rule that remembers nothing yet."""
+    number = recorder.add(
+        alert,
+        at=recorder.now,
+        kind=RULE,
+        subject="",
+        next_command=f"gateway alert test {rule}",
+        topic=f"rule/{rule}",
+        last_at=recorder.now,
+        state=IDLE,
+        next_at=recorder.now,
+        reference=rule,
+        side="ours",
+    )
+    return Memory(number, recorder.now, IDLE, recorder.now, 0, 0, None, "", None, None)
+
+
+def remember(recorder: Recorder, known: Memory, **changes: Any) -> Memory:
+    """Keeps what changed in a rule's memory, and gives it as it is now."""
+    now = replace(known, **changes)
+    recorder.change(
+        alert,
+        now.id,
+        state=now.state,
+        next_at=now.next_at,
+        attempts=now.attempts,
+        count=now.number,
+        told_at=now.told_at,
+        subject=now.trouble,
+        told="" if now.pending is None else json.dumps(now.pending),
+        message=now.message,
+        last_at=recorder.now,
+    )
+    return now
+
+
+def rule_of_mail(connection: Connection, message_id: str) -> tuple[str, int] | None:
+    """Which rule sent the mail with that Message-ID, and the mail's number; None where it is no mail of an alert."""
+    if not message_id:
+        return None
+    row = connection.execute(
+        select(event.c.body, event.c.message)
+        .join(message, message.c.id == event.c.message)
+        .where(message.c.message_id == message_id, message.c.kind == "alert", event.c.kind == "alert-telling")
+        .limit(1)
+    ).first()
+    return None if row is None else (str(json.loads(row.body)["rule"]), row.message)
+
+
+def last_batches(connection: Connection) -> list[Row[Any]]:
+    """The last two runs of the night, the newest first."""
+    return list(connection.execute(select(batch).order_by(batch.c.id.desc()).limit(2)))
+
+
+def _listed(connection: Connection, which: Any, limit: int | None = None) -> list[Alert]:
+    rows = connection.execute(
+        select(alert, func.coalesce(exchange.c.usage, "").label("usage"))
+        .join(exchange, exchange.c.id == alert.c.exchange, isouter=True)
+        .where(which, alert.c.kind != RULE)
+        .order_by(alert.c.id.desc())
+        .limit(limit)
+    ).mappings()
+    return [_alert(dict(row)) for row in rows]
+
+
+def _alert(row: Mapping[str, Any]) -> Alert:
+    values = {each.name: row[each.name] for each in fields(Alert)}
+    return Alert(**(values | {"told": json.loads(row["told"] or "{}")}))
+
+
+def _memory(row: Mapping[str, Any]) -> Memory:
+    return Memory(
+        id=row["id"],
+        at=row["at"],
+        state=row["state"],
+        next_at=row["next_at"] or 0,
+        attempts=row["attempts"],
+        number=row["count"],
+        told_at=row["told_at"],
+        trouble=row["subject"],
+        pending=json.loads(row["told"]) if row["told"] else None,
+        message=row["message"],
+    )
