@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gateway.errors import Side
 from gateway.ledger.attention import Attention
 from gateway.ledger.keys import ACTIVE, OwnKey
 from partners.certificates import WARN_DAYS, days_left, describe, trusted
@@ -73,6 +74,7 @@ def attention_for(partners: Iterable[Partner], keys: Sequence[OwnKey], now: int)
             what=each.what,
             reason=each.sentence,
             next_command="gateway key generate" if each.ours else f"gateway partner certificate add {each.name} FILE",
+            side=Side.OURS.value if each.ours else Side.PARTNER.value,
         )
         for each in endings(partners, keys, now)
     ]
