@@ -98,7 +98,7 @@ class Splitter:
             raise MessageMalformed(reason="a multipart without a boundary, or with one past its bounds")
         prefix = f"{entity.path}." if entity.path else ""
         inside, forwarded = entity.content_type, entity.forwarded
-        for number, span in enumerate(_spans(entity.body, boundary.encode("utf-8", "replace")), 1):
+        for number, span in enumerate(spans(entity.body, boundary.encode("utf-8", "replace")), 1):
             entity.children.append(self.entity(span, f"{prefix}{number}", depth + 1, inside, forwarded))
         if not entity.children:
             raise MessageMalformed(reason="the boundary of a multipart never appears")
@@ -155,7 +155,7 @@ def _plain(text: str) -> str:
     return found[0] if found else ""
 
 
-def _spans(body: Span, boundary: bytes) -> Iterator[Span]:
+def spans(body: Span, boundary: bytes) -> Iterator[Span]:
     """Where the parts of a multipart lie, the line end before each boundary not included.
 
     A missing closing boundary is tolerated: the last part then runs to the end.

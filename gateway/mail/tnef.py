@@ -158,9 +158,11 @@ def _skip_name(cursor: _Cursor) -> None:
 def _value(cursor: _Cursor, kind: int) -> bytes:
     single = kind & ~_MULTIPLE
     count = cursor.number() if kind & _MULTIPLE or single in _VARIABLE else 1
-    if count > _VALUES or (single not in _FIXED and single not in _VARIABLE):
+    size = _FIXED.get(single, -1)
+    # Several values of no size do not exist, and would be counted without end.
+    if count > _VALUES or (size < 0 and single not in _VARIABLE) or (size == 0 and kind & _MULTIPLE):
         raise _Lying
-    values = [_padded(cursor) if single in _VARIABLE else cursor.take(_FIXED[single]) for _ in range(count)]
+    values = [_padded(cursor) if single in _VARIABLE else cursor.take(size) for _ in range(count)]
     return values[0] if values else b""
 
 

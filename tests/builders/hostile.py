@@ -125,6 +125,12 @@ def prop(number: int, kind: int, value: bytes) -> bytes:
     return struct.pack("<HHII", kind, number, 1, len(value)) + value + b"\0" * (-len(value) % 4)
 
 
+def countless() -> bytes:
+    """A TNEF stream with a property of ten thousand values of no size, ten thousand times: years of counting."""
+    properties = struct.pack("<I", 9_999) + struct.pack("<HHI", 0x1001, 1, 9_999) * 9_999
+    return b"\x78\x9f\x3e\x22\x01\x00" + attribute(1, 0x00069003, properties)
+
+
 def winmail(*files: tuple[str, bytes], lie: int = 0, checksum: int = 0, body: bytes = b"") -> bytes:
     """A TNEF stream with attachments."""
     raw = b"\x78\x9f\x3e\x22\x01\x00" + attribute(1, 0x00089006, struct.pack("<I", 0x10000))
@@ -282,6 +288,7 @@ MAILS: dict[str, Mail] = {
     "winmail.dat": Mail(mixed(part(b"hi"), file(winmail(("orders.edi", EDI)), b"winmail.dat", b"application/ms-tnef")), repairs=("TNEF",)),
     "winmail.dat filled up with zeros": Mail(mixed(file(winmail(("orders.edi", EDI)) + b"\0" * 99, b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat with a zip in it": Mail(mixed(file(winmail(("a.zip", zipped(("a.edi", EDI)))), b"winmail.dat")), repairs=(ARCHIVE,)),
+    "winmail.dat with values of no size": Mail(mixed(file(countless(), b"winmail.dat")), "content.damaged"),
     "winmail.dat with EDI as its text": Mail(mixed(file(winmail(body=EDI), b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat of a meeting": Mail(mixed(file(winmail(body=b"Let us meet"), b"winmail.dat")), "content.missing", 0),
     "winmail.dat with a lying length": Mail(mixed(file(winmail(("a.edi", EDI), lie=70_000), b"winmail.dat")), "content.damaged", 0),

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from gateway.errors import SecurityMalformed
 
 DEEPEST = 40  # levels; a signed message with a long certificate has about 15
-MOST_ELEMENTS = 400_000  # a streamed content of 100 MB comes in about 25,000 to 100,000 chunks
+MOST_ELEMENTS = 200_000  # a streamed content of 100 MB comes in about 25,000 to 100,000 chunks
+LONGEST_IDENTIFIER = 100  # bytes of an object identifier; asn1crypto takes quadratic time for long ones
 _CONSTRUCTED = 0x20
 _OBJECT_IDENTIFIER = 0x06
 _OCTET_STRING = 0x04
@@ -72,6 +73,8 @@ class _Walker:
                 raise SecurityMalformed(reason="an indefinite length on a primitive ASN.1 element")
             children, stop = self._until_end_of_contents(body, end, depth)
             return _Element(tag, at, body, stop, stop + 2, children, plain=False)
+        if tag == _OBJECT_IDENTIFIER and length > LONGEST_IDENTIFIER:
+            raise SecurityMalformed(reason="an object identifier past its bounds")
         stop = body + length
         children = self._children(body, stop, depth) if tag & _CONSTRUCTED else []
         plain = tag != 0x24 and all(child.plain for child in children) and not _in_chunks(children)

@@ -20,17 +20,20 @@ def compress(content: bytes) -> bytes:
     return bytes(asn1.Content({"content_type": asn1.COMPRESSED_DATA, "content": compressed}).dump())
 
 
-def decompress(der: bytes, limits: Limits) -> bytes:
+def allowance(size: int, limits: Limits) -> int:
+    """To how many bytes a mail of ``size`` may unpack, all its layers together."""
+    return min(limits.decompressed, max(_SMALL, size * limits.decompression_ratio))
+
+
+def decompress(der: bytes, bound: int) -> bytes:
     """What a compressed CMS message (as ``read_kind`` gives it) holds.
 
     Raises:
-        CompressionBomb: when it grows past ``limits``; at most that much is ever held.
+        CompressionBomb: when it grows past ``bound``; at most that much is ever held.
         DecompressionFailed: when it is damaged, cut off, or has something behind its end.
         AlgorithmRefused, SecurityMalformed: see ``read_compressed``.
     """
     packed = read_compressed(der)
-    ratio = max(_SMALL, len(packed) * limits.decompression_ratio)
-    bound = min(limits.decompressed, ratio)
     unpacker = zlib.decompressobj()
     try:
         found = unpacker.decompress(packed, bound + 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.errors import ContentDamaged, GatewayError, SecurityMalformed
 from gateway.mail.decode import decode, encoding_name
 from gateway.mail.headers import Headers, content_type, parameters, split_entity
-from gateway.mail.structure import Span, _spans
+from gateway.mail.structure import Span, spans
 from gateway.settings.model import Limits
 
 _MIME_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
@@ -96,7 +96,7 @@ def signed_parts(entity: Entity, limits: Limits) -> tuple[bytes, bytes]:
         raise SecurityMalformed(reason="a multipart/signed without a boundary, or with one past its bounds")
     span = Span(entity.raw, entity.body, len(entity.raw))
     parts: list[Span] = []
-    for each in _spans(span, boundary.encode("utf-8", "replace")):
+    for each in spans(span, boundary.encode("utf-8", "replace")):
         parts.append(each)
         if len(parts) > 2:
             raise SecurityMalformed(reason="a multipart/signed with more than two parts; only the first is signed")

@@ -24,7 +24,7 @@ from gateway.mail.decode import decode, encoding_name
 from gateway.mail.model import Layer
 from gateway.mail.smime import structures as asn1
 from gateway.mail.smime.algorithms import digest_by_name, mic
-from gateway.mail.smime.compressing import compress, decompress
+from gateway.mail.smime.compressing import allowance, compress, decompress
 from gateway.mail.smime.entities import (
     Entity,
     canonical,
@@ -207,10 +207,12 @@ class _Peeler:
         self._seen: list[bytes] = []
         self._signer: bytes | None = None
         self._covered: bytes | None = None
+        self._allowance = 0  # bytes that may still come out of compressed layers
         self._innermost: bytes | None = None  # as it was decrypted or unpacked, without headers of our making
 
     def peel(self, raw: bytes) -> Opened:
         entity = read_entity(raw, self._limits)
+        self._allowance = allowance(len(raw), self._limits)
         while entity.kind:
             if len(self._layers) >= MOST_LAYERS:
                 raise SecurityMalformed(reason=f"more than {MOST_LAYERS} layers around each other")
@@ -240,7 +242,8 @@ class _Peeler:
         if kind == asn1.SIGNED_DATA:
             return with_headers(self._verified(der, None))
         if kind == asn1.COMPRESSED_DATA:
-            self._innermost = decompress(der, self._limits)
+            self._innermost = decompress(der, self._allowance)
+            self._allowance -= len(self._innermost)
             self._layers.append(Layer("compressed", "zlib"))
         elif kind in {asn1.ENVELOPED_DATA, asn1.AUTH_ENVELOPED_DATA}:
             self._innermost = self._decrypted(der, authenticated=kind == asn1.AUTH_ENVELOPED_DATA)

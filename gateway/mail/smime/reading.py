@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from asn1crypto import cms, core
@@ -24,6 +25,7 @@ from gateway.mail.smime.parameters import PssScheme, read_oaep, read_pss
 MOST_SIGNERS = 16
 MOST_RECIPIENTS = 200
 MOST_CERTIFICATES = 50
+_LONGEST_NAME = 4_000  # bytes of an issuer's name that are read; a longer one is only compared with itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,7 @@ class Identifier:
         """The identifier for people."""
         if self.key_identifier:
             return f"key identifier {self.key_identifier[:32].hex()}"
-        try:
-            issuer = str(asn1_x509.Name.load(self.issuer).human_friendly)
-        except Exception:  # noqa: BLE001 - a name that nobody can read is still no reason to fail
-            issuer = "unreadable"
-        return f"serial {self.serial:x} of {issuer[:200]!a}"
+        return f"serial {self.serial:x} of {_friendly(self.issuer)[:200]!a}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +316,24 @@ def _same_name(one: bytes, other: bytes) -> bool:
     """Whether two names are the same: by their bytes, else as RFC 5280 section 7.1 compares them."""
     if one == other:
         return True
+    names = _prepared(one), _prepared(other)
+    return "" not in names and names[0] == names[1]
+
+
+def _friendly(name: bytes) -> str:
+    """A name for people."""
     try:
-        return bool(asn1_x509.Name.load(one, strict=True) == asn1_x509.Name.load(other, strict=True))
-    except Exception:  # noqa: BLE001 - a name that cannot be read is nobody's
-        return False
+        return str(asn1_x509.Name.load(name).human_friendly) if len(name) <= _LONGEST_NAME else "unreadable"
+    except Exception:  # noqa: BLE001 - a name that nobody can read is still no reason to fail
+        return "unreadable"
+
+
+@lru_cache(maxsize=256)  # each signer's is compared with that of each certificate
+def _prepared(name: bytes) -> str:
+    """A name in the form in which it is compared; "" for one that cannot be read, which is nobody's."""
+    if len(name) > _LONGEST_NAME:
+        return ""
+    try:
+        return str(asn1_x509.Name.load(name, strict=True).hashable)
+    except Exception:  # noqa: BLE001 - whatever a stranger wrote there
+        return ""

@@ -8,6 +8,9 @@ import zlib
 
 import pytest
 from builders.ber import streamed, tlv
+from cryptography import x509
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 from servers.smime_keys import NOW, pair
 
 from gateway.errors import CompressionBomb, DecompressionFailed, GatewayError, SecurityMalformed
@@ -17,7 +20,9 @@ from gateway.mail.smime.ber import definite
 from gateway.mail.smime.compressing import compress
 from gateway.mail.smime.entities import pkcs7_mime
 from gateway.mail.smime.enveloping import envelope
+from gateway.mail.smime.keys import load
 from gateway.mail.smime.layers import Plan, open_layers, secure
+from gateway.mail.smime.reading import Identifier, _same_name
 from gateway.mail.smime.signing import sign
 from gateway.settings.model import Limits
 
@@ -79,6 +84,34 @@ def test_elements_without_end_are_cut_off():
     assert time.process_time() - before < 5
 
 
+def test_an_endless_object_identifier_is_refused_before_it_is_read():
+    """Of 200 kB it would take asn1crypto seven seconds, of a megabyte minutes."""
+    data = tlv(0x30, tlv(0x06, b"\x2a" + b"\x81" * 400_000 + b"\x01"))
+    with pytest.raises(SecurityMalformed, match="identifier"):
+        definite(data)
+
+
+def test_a_long_name_is_not_compared_with_that_of_every_certificate():
+    """The serial number fits each time, so that only the names tell them apart; comparing them all took seconds."""
+    certificate = load(ACME.certificate)
+    common_name = tlv(0x06, b"\x55\x04\x03") + tlv(0x0C, b"a " * 100_000)
+    name = tlv(0x30, tlv(0x31, tlv(0x30, common_name)))
+    stranger = Identifier(issuer=name, serial=certificate.serial_number)
+    before = time.process_time()
+    assert not any(stranger.names(certificate) for _ in range(50))
+    assert "unreadable" in stranger.in_words()
+    assert time.process_time() - before < 1
+
+
+def test_a_name_written_in_other_letters_is_the_same():
+    def name(text, kind=_ASN1Type.UTF8String):
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text, kind)]).public_bytes()
+
+    assert _same_name(name("ACME  Retail"), name("acme retail", _ASN1Type.PrintableString))
+    assert not _same_name(name("acme retail"), name("acme retai1"))
+    assert not _same_name(b"\x30\x01", b"\x30\x02")
+
+
 # ---------------------------------------------------------------- compression
 
 
@@ -108,6 +141,18 @@ def test_bombs_inside_bombs_do_not_multiply():
     for _ in range(5):
         entity = pkcs7_mime(compress(entity), "compressed-data")
     assert len(opened(entity).entity) < 1_000_000
+
+
+def test_layers_share_one_allowance():
+    """Each layer is within the ratio by itself; together they make 20 MB of one kB."""
+    limits = Limits(decompression_ratio=1_100)
+    entity = b"Content-Type: text/plain\r\n\r\n" + bytes(20_000_000)
+    entity = pkcs7_mime(compress(entity), "compressed-data")
+    assert len(opened(entity, limits).entity) > 20_000_000
+    entity = pkcs7_mime(compress(entity), "compressed-data")
+    assert len(entity) < 10_000
+    with pytest.raises(CompressionBomb):
+        opened(entity, limits)
 
 
 @pytest.mark.parametrize(
