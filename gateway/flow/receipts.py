@@ -292,6 +292,7 @@ def _queue(context: Context, recorder: Recorder, case: Case, owed: _Owed, entity
         envelope_sender=smtp.sender,
         recipients=json.dumps([owed.to]),
     )
+    recorder.wake("dispatch")
     context.reporter.happened("receipts given")
 
 
