@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from gateway import x12
-from gateway.errors import DuplicateNumber, MessageFault
-from gateway.flow import envelope, reconcile
+from gateway.errors import DocumentRepeated, DuplicateNumber, MessageFault
+from gateway.flow import envelope, reconcile, series
 from gateway.flow.before import Before
 from gateway.flow.bounced import bounced
 from gateway.flow.case import Case, InterchangeCase
@@ -23,6 +23,8 @@ from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.receipts import Given, give
 from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
+from gateway.flow.repeats import Repeats, held_fault
+from gateway.flow.same_mail import note_same_message_id
 from gateway.flow.secure import for_answers
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
@@ -43,6 +45,8 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
     """Records a group of processed messages in one transaction, and queues what we owe for them."""
     headers = [each.report.header for case in cases for _, each in case.interchanges if each.report.header is not None]
     known = Known(recorder, headers, int(context.settings.duplicate_window.total_seconds() * 1000))
+    repeats = Repeats.inbound(context, recorder, [each for case in cases for _, each in case.interchanges])
+    note_same_message_id(recorder, cases)
     given = Given(recorder, cases)
     for case in cases:
         before = Before.of(recorder, case)
@@ -52,13 +56,14 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
             for interchange in payload.interchanges:
                 entry = Entry(case, payload, row, interchange, recorder.keep(interchange.raw), ExchangeState.ACCEPTED)
                 if before.deals_with(entry.sha256):
-                    _act(context, recorder, known, _decide(known, entry), before)
+                    _act(context, recorder, known, repeats, _decide(known, repeats, entry), before)
         if case.letter is not None and case.letter.kind == "bounce":
             bounced(context, recorder, case)
         elif case.letter is not None and case.letter.kind == "receipt" and case.fault is None:
             confirmed(context, recorder, case)
         give(context, recorder, case, given)
         _count(context, case)
+    series.record(context, recorder, known.came)
 
 
 def _count(context: Context, case: Case) -> None:
@@ -70,7 +75,7 @@ def _count(context: Context, case: Case) -> None:
         report.happened(f"{case.letter.kind} noted")
 
 
-def _decide(known: Known, entry: Entry) -> Entry:
+def _decide(known: Known, repeats: Repeats, entry: Entry) -> Entry:
     """What becomes of an interchange."""
     case, interchange = entry.case, entry.interchange
     fault = case.fault or interchange.fault
@@ -80,8 +85,10 @@ def _decide(known: Known, entry: Entry) -> Entry:
     assert header is not None, "identify quarantines an interchange without a header"
     before = known.earlier(header, entry.sha256)
     if before is None:
-        rejected = interchange.report.status is Status.REJECTED
-        return replace(entry, state=ExchangeState.REJECTED if rejected else ExchangeState.ACCEPTED)
+        if interchange.report.status is Status.REJECTED:
+            return replace(entry, state=ExchangeState.REJECTED)
+        held = held_fault(interchange, repeats.of_case(interchange))
+        return replace(entry, state=ExchangeState.QUARANTINED if held else ExchangeState.ACCEPTED, fault=held)
     if before.sha256 != entry.sha256:
         conflict = _conflict(entry, header, before)
         return replace(entry, state=ExchangeState.CONFLICT, duplicate_of=before.id, fault=conflict)
@@ -97,20 +104,24 @@ def _conflict(entry: Entry, header: Header, before: Earlier) -> MessageFault:
     )
 
 
-def _act(context: Context, recorder: Recorder, known: Known, entry: Entry, before: Before) -> None:
+def _act(context: Context, recorder: Recorder, known: Known, repeats: Repeats, entry: Entry, before: Before) -> None:
     """Records the exchange and does what its state asks for."""
     exchange = record_exchange(recorder, entry)
     for old in before.take_quarantined(entry.sha256):
         recorder.change(tables.exchange, old, state=ExchangeState.DISCARDED, updated_at=recorder.now)
         recorder.event("replaced", exchange=old, message=entry.case.message.id, by=exchange)
     _tell(context, recorder, entry, exchange)
+    if entry.state is ExchangeState.ACCEPTED or isinstance(entry.fault, DocumentRepeated):
+        repeats.tell(recorder, exchange, entry.partner, repeats.of_case(entry.interchange))
+    if entry.state is ExchangeState.ACCEPTED:
+        repeats.take(entry.interchange, exchange)
     match entry.state:
         case ExchangeState.ACCEPTED | ExchangeState.REJECTED:
             _settle(context, recorder, known, entry, exchange)
         case ExchangeState.DUPLICATE:
             _answer_again(context, recorder, entry, exchange)
         case ExchangeState.CONFLICT:
-            _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
+            answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
         case _:
             pass  # quarantined: strangers and doubtful interchanges get no answer
 
@@ -156,11 +167,12 @@ def _settle(context: Context, recorder: Recorder, known: Known, entry: Entry, ex
     assert header is not None
     refused = entry.interchange.report.ta1[0] == "R"
     known.take(header, exchange, entry.sha256, entry.case.message.id, refused=refused)
+    known.came.append((entry, exchange))
     accepted = entry.state is ExchangeState.ACCEPTED
     # What we refuse to read as an interchange says nothing about ours either.
     matched = accepted and reconcile.acknowledged(context, recorder, entry.interchange, exchange)
     if not entry.interchange.only_acknowledges:
-        _answer(context, recorder, entry, exchange)
+        answer(context, recorder, entry, exchange)
     if accepted:
         _conclude(recorder, entry, exchange, matched=matched)
 
@@ -178,7 +190,7 @@ def _conclude(recorder: Recorder, entry: Entry, exchange: int, *, matched: bool)
         recorder.change(tables.exchange, exchange, state=ExchangeState.REJECTED)
 
 
-def _answer(
+def answer(
     context: Context, recorder: Recorder, entry: Entry, exchange: int, note: tuple[str, str] | None = None
 ) -> None:
     """Queues the acknowledgment interchange that the agreements ask for: TA1, 997, 999 in one mail."""

@@ -27,7 +27,7 @@ from gateway.mail.receipts import Mic, Receipt
 
 _TAKEN = frozenset({"processed", "displayed", "dispatched"})  # the last two are what people's mail programs say
 _WAITING = (ExchangeState.SENT, ExchangeState.OVERDUE)
-_SETTLED = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED)
+_SETTLED = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED, ExchangeState.SUPERSEDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
+from gateway.flow.record import Entry
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.x12.model import Header
+from partners.series import DECLARED
 
 _CHUNK = 400  # values in one question
 
@@ -28,7 +30,7 @@ class Earlier:
     message: int | None
     at: int
     key: str
-    refused: bool  # by TA1: its number was never used, a corrected interchange may carry it again
+    free: bool  # refused by TA1, so never used, or used before the partner's numbers began anew: it may come again
 
 
 class Known:
@@ -43,6 +45,8 @@ class Known:
     def __init__(self, recorder: Recorder, headers: Iterable[Header], window: int) -> None:
         self._recorder = recorder
         self._by_number: dict[tuple[str, str, str], list[Earlier]] = {}
+        self.came: list[tuple[Entry, int]] = []  # the new interchanges of this batch, with their exchanges
+        self._anew = self._new_beginnings()
         wanted = list(headers)
         for at in range(0, len(wanted), _CHUNK):
             self._ask(wanted[at : at + _CHUNK], recorder.now - window)
@@ -51,7 +55,7 @@ class Known:
         """The earlier exchange with the same number and pair; one with the same bytes before any other."""
         found = self._by_number.get(_number(header), [])
         same = [each for each in found if each.sha256 == sha256]
-        other = [each for each in found if not each.refused]
+        other = [each for each in found if not each.free]
         return next(iter(same + other), None)
 
     def take(self, header: Header, exchange: int, sha256: str, message: int, *, refused: bool) -> None:
@@ -60,13 +64,21 @@ class Known:
         mine = Earlier(exchange, sha256, message, self._recorder.now, key, refused)
         known = self._by_number.setdefault(_number(header), [])
         if any(each.key == key for each in known):
-            # The earlier one was refused by TA1 (see ``earlier``): its number goes to this one.
+            # The earlier one's number is free (see ``earlier``): it goes to this one.
             self._recorder.flush()
             self._recorder.connection.execute(table.update().where(table.c.key == key).values(exchange=exchange))
             known[:] = [each for each in known if each.key != key]
         else:
             self._recorder.put(table, key=key, exchange=exchange)
         known.append(mine)
+
+    def take_beside(self, header: Header, exchange: int, sha256: str) -> None:
+        """The interchange is taken although its number was used: by a person's decision, beside the earlier one."""
+        key, table = interchange_key(header), tables.interchange_key
+        known = self._by_number.get(_number(header), [])
+        if any(each.key == key for each in known):
+            key = f"{key}/{sha256}"
+        self._recorder.put(table, key=key, exchange=exchange)
 
     def _ask(self, headers: Sequence[Header], since: int) -> None:
         x, k = tables.exchange, tables.interchange_key
@@ -82,8 +94,19 @@ class Known:
         )
         for row in rows:
             pair = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
-            before = Earlier(row.id, row.sha256, row.message, row.at, row.key, row.ta1.startswith("R"))
+            free = row.ta1.startswith("R") or row.at < self._anew.get(pair, 0)
+            before = Earlier(row.id, row.sha256, row.message, row.at, row.key, free)
             self._by_number.setdefault((*pair, row.control_number), []).append(before)
+
+    def _new_beginnings(self) -> dict[tuple[str, str], int]:
+        """When a person last said that a partner's numbers begin anew, by its identity and ours."""
+        table = tables.number_epoch
+        rows = self._recorder.connection.execute(
+            select(table.c.theirs, table.c.ours, func.max(table.c.at).label("at"))
+            .where(table.c.reason == DECLARED, table.c.level == "interchange")
+            .group_by(table.c.theirs, table.c.ours)
+        )
+        return {(row.theirs, row.ours): row.at for row in rows}
 
 
 def interchange_key(header: Header) -> str:

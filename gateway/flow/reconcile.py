@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, delete, select
 
 from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow import deadlines
+from gateway.flow import contradictions, deadlines
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
@@ -25,7 +25,10 @@ from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
 UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
-_FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED)
+_FINAL = (
+    *(ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED),
+    *(ExchangeState.CANCELLED, ExchangeState.SUPERSEDED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _interchange(
     exchange = _sent(recorder, header, ta1.control_number)
     if exchange is None or exchange.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=exchange is not None)
-    relation = _relation(recorder, exchange.id, None, said)
+    relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
     _keep(recorder, said, relation, carrier, exchange=exchange.id)
     recorder.event(
         "acknowledgment",
@@ -114,6 +117,8 @@ def _interchange(
                 _conclude(context, recorder, exchange, ta1.status)
             elif exchange.state == ExchangeState.OVERDUE and not _overdue(recorder, exchange.id):
                 recorder.change(tables.exchange, exchange.id, state=ExchangeState.SENT, updated_at=recorder.now)
+    if relation == "contradicting":
+        contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
     return True
 
 
@@ -124,7 +129,7 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if found is None or found.partner != partner:
         return _orphan(context, recorder, partner, said, carrier, foreign=found is not None)
     group, exchange_id = int(found.group_id), int(found.exchange)
-    relation = _relation(recorder, exchange_id, group, said)
+    relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
         relation = "contradicting"
     _keep(recorder, said, relation, carrier, exchange=exchange_id, group=group)
@@ -151,6 +156,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if verdict is not None:
         fulfil(recorder, exchange_id, "functional")
         _conclude(context, recorder, exchange, verdict)
+    if relation == "contradicting":
+        contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
     return matched
 
 
@@ -226,25 +233,6 @@ def _verdict(recorder: Recorder, exchange: int) -> Status | None:
     if len(kinds) == 1:
         return kinds.pop()
     return Status.PARTIALLY_ACCEPTED if Status.REJECTED in kinds else Status.ACCEPTED_WITH_ERRORS
-
-
-def _relation(recorder: Recorder, exchange: int, group: int | None, said: _Said) -> str:
-    """Is this the first word on it, the last word again, or another?"""
-    table = tables.acknowledgment
-    last = recorder.connection.execute(
-        select(table.c.status)
-        .where(
-            table.c.exchange == exchange,
-            table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
-            table.c.transaction_set.is_(None),
-            table.c.kind == said.kind,
-        )
-        .order_by(table.c.id.desc())
-        .limit(1)
-    ).scalar()
-    if last is None:
-        return "matched"
-    return "duplicate" if said.status == last else "contradicting"
 
 
 def _keep(
@@ -336,6 +324,9 @@ def handed_over(
 
 def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
     """The partner has spoken on all of it."""
+    if exchange.state == ExchangeState.SUPERSEDED:
+        contradictions.after_all(context, recorder, exchange, verdict)
+        return
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
     if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")

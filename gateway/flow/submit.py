@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sqlalchemy import and_, select
+from sqlalchemy.exc import IntegrityError
 
 from gateway import x12
 from gateway.errors import (
@@ -25,6 +26,7 @@ from gateway.errors import (
 from gateway.flow import envelope
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
+from gateway.flow.repeats import Repeats
 from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
 from gateway.x12.drafts import DraftGroup, DraftSet
@@ -32,6 +34,8 @@ from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
+
+_MOST = 100  # agreements that one document can be divided among
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,20 @@ def submit(
     *,
     name: str = "document",
     key: str = "",
+    again: bool = False,
     actor: str | None = None,
     dry_run: bool = False,
 ) -> Submission:
-    """Takes a document for a partner and queues it for the wire.
+    """Takes a document for a partner and queues it for the wire, once.
 
     Args:
         context: what the steps work with.
         partner_key: the partner's key.
         data: transaction sets, groups or interchanges.
         name: how to call the document in messages, usually its file name.
-        key: idempotency key; the same key again gives the earlier exchanges. Default: the content's hash.
+        key: idempotency key; the same key again gives the earlier exchanges, however late. Default: the content's
+            hash, known for as long as a control number is (``duplicate_window``).
+        again: knowingly once more, although the same content, or its main business number, was sent before.
         actor: who submits.
         dry_run: everything but the numbering.
 
@@ -78,31 +85,60 @@ def submit(
 
     Raises:
         UnknownPartner, PartnerNotActive, NoAgreement, DocumentUnreadable, DocumentInvalid, SeparatorInData,
-        DocumentMisaddressed, KeyReused, ConfigurationFault: nothing was numbered or queued.
+        DocumentMisaddressed, KeyReused, SubmittedBefore, ConfigurationFault: nothing was numbered or queued.
     """
     partner = _active(context, partner_key)
     document = hashlib.sha256(data).hexdigest()
-    key = key or f"{partner.key}/{document}"
-    earlier = _submitted_before(context, name, key, document)
+    keys = (key,) if key else _keys(context, partner, document, again=again)
+    earlier = _submitted_before(context, name, keys, document)
     if earlier is not None:
         return earlier
-    drafts = _drafts(context, partner, data, name)
-    outbounds = [
-        replace(_outbound(context, partner, draft, name, f"{key}#{n}" if n else key), document=document)
-        for n, draft in enumerate(drafts)
-    ]
+    prepared = [replace(each, document=document) for each in outbounds(context, partner.key, data, name, keys[0])]
+    repeats = Repeats.outbound(context, partner, prepared)
+    if not again:
+        repeats.refuse_held(name, partner, prepared)
     if dry_run:
         return Submission(name, (), ())
+    try:
+        done = _queue(context, name, prepared, repeats, actor)
+    except IntegrityError:
+        # Somebody else submitted it meanwhile: the key is unique, and our transaction took no number.
+        earlier = _submitted_before(context, name, keys, document)
+        if earlier is None:
+            raise
+        return earlier
+    context.reporter.happened("documents submitted", sum(len(g.sets) for each in prepared for g in each.groups))
+    return done
+
+
+def _queue(
+    context: Context, name: str, prepared: list[envelope.Outbound], repeats: Repeats, actor: str | None
+) -> Submission:
     with context.ledger.transaction(actor) as recorder:
-        exchanges = tuple(envelope.queue(context, recorder, each) for each in outbounds)
+        exchanges = tuple(envelope.queue(context, recorder, each) for each in prepared)
+        for exchange, each in zip(exchanges, prepared, strict=True):
+            repeats.tell(recorder, exchange, each.partner.key, repeats.of_outbound(each))
         recorder.flush()
         table = tables.exchange
         numbers = recorder.connection.execute(
             select(table.c.control_number).where(table.c.id.in_(exchanges)).order_by(table.c.id)
         ).scalars()
-        done = Submission(name, exchanges, tuple(numbers))
-    context.reporter.happened("documents submitted", sum(len(draft.sets) for draft in drafts))
-    return done
+        return Submission(name, exchanges, tuple(numbers))
+
+
+def outbounds(
+    context: Context, partner_key: str, data: bytes, name: str, key: str | None = None
+) -> list[envelope.Outbound]:
+    """A document as the interchanges that it becomes, ready to be numbered: one for each agreement that it needs.
+
+    Raises:
+        GatewayError: as ``submit``.
+    """
+    partner = _active(context, partner_key)
+    return [
+        _outbound(context, partner, draft, name, f"{key}#{n}" if n and key else key)
+        for n, draft in enumerate(_drafts(context, partner, data, name))
+    ]
 
 
 def _active(context: Context, key: str) -> Partner:
@@ -112,20 +148,36 @@ def _active(context: Context, key: str) -> Partner:
     return partner
 
 
-def _submitted_before(context: Context, name: str, key: str, document: str) -> Submission | None:
-    """The earlier submission under that key; the same key for another document is a mistake that must be said."""
+def _keys(context: Context, partner: Partner, document: str, *, again: bool) -> tuple[str, ...]:
+    """The keys that the same content can have had within the duplicate window; the first is that of a new one.
+
+    The time is counted in windows, so that content which is too old to count stands under a third key.
+    """
+    now, window = context.clock(), _window(context)
+    name = f"{partner.key}/{document}"
+    return (f"{name}/again/{now}",) if again else (f"{name}/{now // window}", f"{name}/{now // window - 1}")
+
+
+def _window(context: Context) -> int:
+    return int(context.settings.duplicate_window.total_seconds() * 1000)
+
+
+def _submitted_before(context: Context, name: str, keys: tuple[str, ...], document: str) -> Submission | None:
+    """The earlier submission under one of the keys; the same key for another document is a mistake to be told."""
     x, e = tables.exchange, tables.event
+    wanted = [key + end for key in keys for end in ("", *(f"#{n}" for n in range(1, _MOST)))]
+    since = context.clock() - _window(context) if len(keys) > 1 else 0
     with context.ledger.reading() as connection:
         rows = connection.execute(
             select(x.c.id, x.c.control_number, e.c.body)
             .join(e, and_(e.c.exchange == x.c.id, e.c.kind == "submitted"))
-            .where((x.c.idempotency_key == key) | x.c.idempotency_key.startswith(f"{key}#", autoescape=True))
+            .where(x.c.idempotency_key.in_(wanted), x.c.at >= since)
             .order_by(x.c.id)
         ).all()
     if not rows:
         return None
     if json.loads(rows[0].body).get("document") != document:
-        raise KeyReused(name=name, key=key, exchange=rows[0].id)
+        raise KeyReused(name=name, key=keys[0], exchange=rows[0].id)
     return Submission(name, tuple(row.id for row in rows), tuple(row.control_number for row in rows), repeated=True)
 
 
@@ -167,7 +219,7 @@ def _agreement(partner: Partner, set_id: str, version: str) -> Agreement | None:
     return min(fitting, key=lambda a: "*" in a.sets, default=None)
 
 
-def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key: str) -> envelope.Outbound:
+def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key: str | None) -> envelope.Outbound:
     """The interchange that a draft becomes, tried with number 1 so that a faulty one uses none."""
     agreement = draft.agreement
     settings = agreement.envelope

@@ -153,6 +153,23 @@ def read_messages(connection: Connection, ids: Sequence[int], directory: Path | 
     ]
 
 
+def stored_message(connection: Connection, number: int, directory: Path | None = None) -> StoredMessage:
+    """One received mail as if it had never been processed, whatever its state.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    row = connection.execute(
+        select(message, content.c.bytes, content.c.pieces)
+        .join(content, content.c.sha256 == message.c.sha256)
+        .where(message.c.id == number, message.c.direction == "in")
+    ).one_or_none()
+    if row is None:
+        raise NotFound(what="received message", key=f"m{number}")
+    raw = archive.view(connection, row.sha256, row.pieces, directory) if row.pieces else bytes(row.bytes)
+    return StoredMessage(row.id, row.at, row.mailbox, row.host, row.user, row.sha256, 0, raw)
+
+
 def _sums(sizes: Iterable[int]) -> Iterator[int]:
     """For each size, how much the ones before it come to."""
     before = 0

@@ -140,3 +140,23 @@ DEFAULT_KEYS: Mapping[str, Mapping[str, ElementPath]] = {
     "997": _paths(group="AK102"),
     "999": _paths(group="AK102"),
 }
+
+# The key that names the business document itself: another one with the same value is most likely the same again. Sets
+# that speak of a document many times over its life (an order change, a status) have none.
+MAIN_KEYS: Mapping[str, str] = {
+    "210": "invoice",
+    "810": "invoice",
+    "812": "adjustment",
+    "820": "trace",
+    "834": "reference",
+    "835": "check",
+    "837": "reference",
+    "840": "quotation",
+    "850": "po",
+    "856": "shipment",
+    "861": "receipt",
+    "940": "order",
+    "943": "shipment",
+    "944": "receipt",
+    "945": "shipment",
+}

@@ -1,0 +1,92 @@
+"""Contradictions: does a partner's acknowledgment say something new, the same again, or the opposite of an earlier one?
+
+Both words are kept, the newest one counts, and a person is told: only the partner knows which one holds. A TA1 that
+refuses the interchange contradicts a 997 that accepts its groups, and the other way round; so does any acknowledgment
+that says the opposite of what a person was told on the telephone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select
+
+from gateway.errors import AcknowledgmentContradicting, AcknowledgmentTooLate, GatewayError
+from gateway.flow.acts import told
+from gateway.flow.context import Context
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.x12.model import Status
+
+
+def relation(recorder: Recorder, exchange: int, group: int | None, kind: str, status: Status) -> tuple[str, str]:
+    """Matched (the first word on it), duplicate or contradicting, with the earlier word that it speaks to.
+
+    Args:
+        recorder: the transaction, flushed.
+        exchange: ours, that it answers.
+        group: its functional group; None where it speaks of the interchange (TA1).
+        kind: TA1, 997 or 999.
+        status: what it says.
+    """
+    table = tables.acknowledgment
+    last = recorder.connection.execute(
+        select(table.c.status)
+        .where(
+            table.c.exchange == exchange,
+            table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
+            table.c.transaction_set.is_(None),
+        )
+        .order_by(table.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if last is not None:
+        return ("duplicate" if status == last else "contradicting"), last
+    opposite = _on_the_other_level(recorder, exchange, kind, status) or _by_hand(recorder, exchange, status)
+    return ("contradicting", opposite) if opposite else ("matched", "")
+
+
+def _on_the_other_level(recorder: Recorder, exchange: int, kind: str, status: Status) -> str:
+    """What contradicts it among the words on groups (for a TA1) or on the interchange (for a 997 or 999)."""
+    table = tables.acknowledgment
+    rejected = table.c.status == Status.REJECTED
+    if kind == "TA1" and status is Status.REJECTED:
+        opposite: tuple[ColumnElement[bool], ...] = (
+            table.c.functional_group.is_not(None),
+            table.c.transaction_set.is_(None),
+            ~rejected,
+        )
+    elif kind != "TA1" and status is not Status.REJECTED:
+        opposite = (table.c.functional_group.is_(None), table.c.kind == "TA1", rejected)
+    else:
+        return ""
+    found = select(table.c.status).where(table.c.exchange == exchange, *opposite).order_by(table.c.id.desc()).limit(1)
+    return recorder.connection.execute(found).scalar() or ""
+
+
+def _by_hand(recorder: Recorder, exchange: int, status: Status) -> str:
+    verdict = str((told(recorder, "acknowledged-by-hand", exchange=exchange) or {}).get("verdict", ""))
+    differs = (verdict == Status.REJECTED) != (status is Status.REJECTED)
+    return verdict if verdict and differs else ""
+
+
+def call_a_person(
+    context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], kind: str, earlier: str, now: Status
+) -> None:
+    """The partner contradicts itself: the exchange keeps why somebody must ask."""
+    words = {"before": earlier.replace("_", " "), "now": now.value.replace("_", " ")}
+    _tell(context, recorder, exchange, AcknowledgmentContradicting(partner=exchange.partner, kind=kind, **words))
+
+
+def after_all(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
+    """The partner speaks on what was superseded: if it took it, it may have the documents twice."""
+    recorder.change(tables.exchange, exchange.id, verdict=verdict, updated_at=recorder.now)
+    if verdict is not Status.REJECTED:
+        by = (told(recorder, "superseded", exchange=exchange.id) or {}).get("by", "?")
+        now = verdict.value.replace("_", " ")
+        _tell(context, recorder, exchange, AcknowledgmentTooLate(partner=exchange.partner, now=now, by=by))
+
+
+def _tell(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], fault: GatewayError) -> None:
+    recorder.change(tables.exchange, exchange.id, settled_at=None, **recorder.fault(fault))
+    context.reporter.trouble(fault, f"exchange {exchange.id}")

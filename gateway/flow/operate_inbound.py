@@ -1,0 +1,348 @@
+"""What a person does about what came: released, discarded, accepted, handed over again, replayed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, update
+
+from gateway.errors import GatewayError, NotFound
+from gateway.flow.acknowledge import acknowledge, answer
+from gateway.flow.acts import (
+    Act,
+    Found,
+    Reference,
+    acting,
+    before,
+    exchange_row,
+    inbound,
+    message_row,
+    not_now,
+    told,
+)
+from gateway.flow.case import Case
+from gateway.flow.context import Context
+from gateway.flow.duplicates import Known
+from gateway.flow.inbound import prepare
+from gateway.flow.record import GOOD, Entry
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.work import stored_message
+
+_QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
+_HELD = "document.repeated"  # a quarantined interchange that only a person's word lets through
+_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
+_AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
+
+
+# ---------------------------------------------------------------- quarantine
+
+
+def release(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Puts a quarantined message back; the next run processes it again.
+
+    For an exchange, the message that carried it is processed again: what was done before is not repeated. A document
+    that was held because it came before is accepted at once. A conflict (a used control number with other content)
+    cannot be released by processing it again: see ``accept``.
+
+    Raises:
+        NotFound, NotAllowedNow
+    """
+    named = Reference.parse(reference)
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        held = named.exchange is not None and exchange_row(recorder, named.exchange).fault_code == _HELD
+        if not held:
+            return _release(recorder, reference, named, reason)
+    assert named.exchange is not None
+    return accept(context, named.exchange, actor=actor, reason=reason, dry_run=dry_run)
+
+
+def _release(recorder: Recorder, reference: str, named: Reference, reason: str) -> Act:
+    if named.exchange is None:
+        row = message_row(recorder, named.message or 0)
+        what, message = "message", row.id
+        released = row.state != MessageState.DISCARDED and told(recorder, "released", message=row.id) is not None
+    else:
+        row = exchange_row(recorder, named.exchange)
+        what, message = "exchange", row.message
+        released = any(told(recorder, kind, exchange=row.id) is not None for kind in ("replaced", "accepted-by-hand"))
+    if row.state != MessageState.QUARANTINED or message is None:  # the word is the same for both
+        if released:
+            return before(reference, "it was released")
+        raise not_now(what, row, "only a quarantined one can be released")
+    if message_row(recorder, message).state == MessageState.STORED:
+        return before(reference, f"message m{message} waits to be processed again")
+    recorder.change(tables.message, message, state=MessageState.STORED, attempts=1)
+    recorder.event("released", message=message, reason=reason)
+    return Act(reference, f"message m{message} is processed again by the next batch (gateway night)")
+
+
+def discard(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Puts a quarantined message or exchange aside for good; its bytes are kept.
+
+    Raises:
+        NotFound, NotAllowedNow
+    """
+    named = Reference.parse(reference)
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        if named.exchange is not None:
+            return _discard_exchange(recorder, exchange_row(recorder, named.exchange), reason)
+        return _discard_message(recorder, message_row(recorder, named.message or 0), reason)
+
+
+def _discard_exchange(recorder: Recorder, exchange: Found, reason: str) -> Act:
+    number = int(exchange.id)
+    if exchange.state == ExchangeState.DISCARDED:
+        return before(number, "it was put aside")
+    if exchange.state not in _QUARANTINE:
+        raise not_now("exchange", exchange, "only a quarantined one can be discarded")
+    recorder.change(tables.exchange, number, state=ExchangeState.DISCARDED, updated_at=recorder.now)
+    recorder.event("discarded", exchange=number, partner=exchange.partner, reason=reason)
+    recorder.flush()
+    _discard_emptied_message(recorder, exchange.message, reason)
+    return Act(str(number), "discarded; its bytes are kept")
+
+
+def _discard_message(recorder: Recorder, message: Found, reason: str) -> Act:
+    x = tables.exchange
+    if message.state == MessageState.DISCARDED:
+        return before(f"m{message.id}", "it was put aside")
+    if message.state != MessageState.QUARANTINED:
+        raise not_now("message", message, "only a quarantined one can be discarded")
+    recorder.change(tables.message, message.id, state=MessageState.DISCARDED)
+    recorder.event("discarded", message=message.id, reason=reason)
+    recorder.connection.execute(
+        update(x)
+        .where(x.c.message == message.id, x.c.state == ExchangeState.QUARANTINED)
+        .values(state=ExchangeState.DISCARDED, updated_at=recorder.now)
+    )
+    return Act(f"m{message.id}", "discarded; its bytes are kept")
+
+
+def _discard_emptied_message(recorder: Recorder, message: int | None, reason: str) -> None:
+    """A quarantined message whose last quarantined exchange was discarded holds nothing any more to decide on."""
+    x, m = tables.exchange, tables.message
+    kept = select(x.c.id).where(x.c.message == message, x.c.state == ExchangeState.QUARANTINED)
+    state = recorder.connection.execute(select(m.c.state).where(m.c.id == message, ~kept.exists())).scalar()
+    if message is not None and state == MessageState.QUARANTINED:
+        recorder.change(m, message, state=MessageState.DISCARDED)
+        recorder.event("discarded", message=message, reason=reason)
+
+
+# ---------------------------------------------------------------- knowingly
+
+
+def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Takes what was refused for its number (TA1 025), or held because its document came before: knowingly.
+
+    Its documents are delivered under its number, and the partner is answered as by agreement. From then on both
+    interchanges are known: either one coming again is a duplicate.
+
+    Raises:
+        NotFound, NotAllowedNow: it was neither refused for its number nor held.
+        MessageFault: it cannot be taken with the profiles as they are now.
+    """
+    with context.ledger.reading() as connection:
+        x = tables.exchange
+        message = connection.execute(select(x.c.message).where(x.c.id == number, x.c.direction == "in")).scalar()
+        case = prepare(context, stored_message(connection, message, context.settings.home)) if message else None
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = inbound(recorder, number)
+        if exchange.state in _TAKEN and told(recorder, "accepted-by-hand", exchange=number) is not None:
+            return before(number, "it was accepted", number)
+        if exchange.state != ExchangeState.CONFLICT and not (
+            exchange.state == ExchangeState.QUARANTINED and exchange.fault_code == _HELD
+        ):
+            raise not_now("exchange", exchange, "only a used number or a held repetition can be accepted")
+        assert case is not None, "an inbound exchange has its message"
+        entry = _entry(case, exchange)
+        recorder.event("accepted-by-hand", exchange=number, partner=exchange.partner, was=exchange.state, reason=reason)
+        _take(context, recorder, entry, number)
+        answer(context, recorder, entry, number)
+    return Act(str(number), "accepted; the next batch delivers it (gateway night)", exchange=number)
+
+
+def _entry(case: Case, exchange: Found) -> Entry:
+    """The interchange of an exchange as it is judged now.
+
+    Raises:
+        MessageFault: why it cannot be taken.
+    """
+    found = next(
+        (Entry(case, payload, exchange.payload, each, exchange.sha256, ExchangeState.ACCEPTED)
+         for payload, each in case.interchanges if hashlib.sha256(each.raw).hexdigest() == exchange.sha256),
+        None,
+    )  # fmt: skip
+    fault = case.fault or (found.interchange.fault if found is not None else None)
+    if fault is not None:
+        raise fault
+    if found is None:
+        raise not_now("exchange", exchange, "its bytes are not found in its mail any more")
+    return found
+
+
+def _take(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
+    header = entry.interchange.report.header
+    assert header is not None, "what has no header is never refused for its number"
+    window = int(context.settings.duplicate_window.total_seconds() * 1000)
+    Known(recorder, [header], window).take_beside(header, number, entry.sha256)
+    recorder.change(
+        tables.exchange,
+        number,
+        state=ExchangeState.ACCEPTED,
+        updated_at=recorder.now,
+        settled_at=None,
+        fault_code="",
+        fault="",
+    )
+    table = tables.transaction_set
+    recorder.connection.execute(
+        update(table)
+        .where(table.c.exchange == number, table.c.status.in_(GOOD), table.c.agreement != "")
+        .values(delivery="due")
+    )
+
+
+def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Hands the documents of an exchange to the business again, under the same names and keys.
+
+    Raises:
+        NotFound, NotAllowedNow: nothing of it was delivered.
+    """
+    table = tables.transaction_set
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = inbound(recorder, number)
+        states = list(recorder.connection.execute(select(table.c.delivery).where(table.c.exchange == number)).scalars())
+        if "due" in states and told(recorder, "redelivered", exchange=number) is not None:
+            return before(number, "its documents wait to be handed over again", number)
+        if "delivered" not in states:
+            raise not_now("exchange", exchange, "none of its documents was delivered")
+        recorder.connection.execute(
+            update(table).where(table.c.exchange == number, table.c.delivery == "delivered").values(delivery="due")
+        )
+        recorder.change(tables.exchange, number, state=ExchangeState.ACCEPTED, updated_at=recorder.now)
+        recorder.event("redelivered", exchange=number, partner=exchange.partner, reason=reason)
+    sets = states.count("delivered")
+    documents = "1 document" if sets == 1 else f"{sets} documents"
+    return Act(str(number), f"{documents} to be handed over again by the next batch (gateway night)", exchange=number)
+
+
+# ---------------------------------------------------------------- replay
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of one interchange of a replayed mail: its new exchange, and the state it has."""
+
+    exchange: int
+    state: str
+    sha256: str
+    original: int | None  # what it is a duplicate of
+
+    def __str__(self) -> str:
+        of = f" of exchange {self.original}" if self.original is not None else ""
+        return f"exchange {self.exchange} is {self.state}{of}"
+
+
+def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Takes a received mail the whole way again, as if it had come now: with the profiles and the checks of now.
+
+    The duplicate check is on: an interchange that was taken before gets its acknowledgment again and is not delivered
+    again; one that was not (its sender was unknown, its key was missing …) is taken now.
+
+    Raises:
+        NotFound, NotAllowedNow: it is no letter, or waits to be processed.
+    """
+    with context.ledger.reading() as connection:
+        message = _message_of(connection, Reference.parse(reference))
+        stored = stored_message(connection, message, context.settings.home)
+    case = prepare(context, stored)
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        row = message_row(recorder, message)
+        if row.state not in _AT_REST or row.kind not in {"", "letter"}:
+            reason_not = "it waits to be processed" if row.state == MessageState.STORED else "only letters carry EDI"
+            raise not_now("message", row, reason_not)
+        recorder.event("replayed", message=message, partner=row.partner, reason=reason)
+        last = _last_exchange(recorder, message)
+        acknowledge(context, recorder, [case])
+        recorder.flush()
+        became = _became(recorder, message, last)
+        _replace_quarantined(recorder, message, last, became)
+        state = message_row(recorder, message).state
+    words = "; ".join(map(str, became)) or f"it carries no interchange, and is {state}"
+    return Act(reference, f"replayed: {words}", exchange=became[0].exchange if became else None)
+
+
+def replay_range(
+    context: Context, since: int, until: int, *, partner: str = "", actor: str, reason: str, dry_run: bool = False
+) -> Iterator[tuple[str, Act | GatewayError]]:
+    """Replays every letter that was received from ``since`` (included) until ``until`` (ms since 1970 UTC), one by one.
+
+    Yields each one's reference with what became of it, or the fault that kept it; the others go on. What a person
+    discarded stays as it is.
+    """
+    for number in replayable(context, since, until, partner):
+        reference = f"m{number}"
+        try:
+            yield reference, replay(context, reference, actor=actor, reason=reason, dry_run=dry_run)
+        except GatewayError as fault:
+            if not fault.permanent:
+                raise
+            yield reference, fault
+
+
+def replayable(context: Context, since: int, until: int, partner: str = "") -> list[int]:
+    """The letters that ``replay_range`` takes, oldest first."""
+    m = tables.message
+    wanted = select(m.c.id).where(
+        m.c.direction == "in",
+        m.c.kind.in_(["", "letter"]),
+        m.c.state.in_([MessageState.PROCESSED, MessageState.QUARANTINED]),
+        m.c.at >= since,
+        m.c.at < until,
+    )
+    if partner:
+        wanted = wanted.where(m.c.partner == partner)
+    with context.ledger.reading() as connection:
+        return list(connection.execute(wanted.order_by(m.c.id)).scalars())
+
+
+def _message_of(connection: Connection, named: Reference) -> int:
+    if named.message is not None:
+        return named.message
+    x = tables.exchange
+    found = connection.execute(select(x.c.message).where(x.c.id == named.exchange, x.c.direction == "in")).scalar()
+    if found is None:
+        raise NotFound(what="received exchange", key=named.exchange)
+    return int(found)
+
+
+def _last_exchange(recorder: Recorder, message: int) -> int:
+    x = tables.exchange
+    return recorder.connection.execute(select(func.max(x.c.id)).where(x.c.message == message)).scalar() or 0
+
+
+def _became(recorder: Recorder, message: int, last: int) -> list[Became]:
+    x = tables.exchange
+    rows = recorder.connection.execute(
+        select(x.c.id, x.c.state, x.c.sha256, x.c.duplicate_of)
+        .where(x.c.message == message, x.c.direction == "in", x.c.id > last)
+        .order_by(x.c.id)
+    )
+    return [Became(*row) for row in rows]
+
+
+def _replace_quarantined(recorder: Recorder, message: int, last: int, became: list[Became]) -> None:
+    """What waited in quarantine is replaced by what the same bytes became now."""
+    x = tables.exchange
+    by = {each.sha256: each.exchange for each in became}
+    waiting = select(x.c.id, x.c.sha256).where(
+        x.c.message == message, x.c.id <= last, x.c.state == ExchangeState.QUARANTINED
+    )
+    for row in recorder.connection.execute(waiting).all():
+        if row.sha256 in by:
+            recorder.change(x, row.id, state=ExchangeState.DISCARDED, updated_at=recorder.now)
+            recorder.event("replaced", exchange=row.id, message=message, by=by[row.sha256])

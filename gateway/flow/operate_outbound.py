@@ -1,0 +1,200 @@
+"""What a person does about what we send: sent again, numbered anew, resolved, cancelled, acknowledged by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import delete, update
+
+from gateway.flow import deadlines, envelope
+from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
+from gateway.flow.context import Context
+from gateway.flow.submit import outbounds
+from gateway.ledger import archive, tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
+from gateway.x12.model import Status
+
+_RESENDABLE = (
+    ExchangeState.SENT,
+    ExchangeState.OVERDUE,
+    ExchangeState.FAILED,
+    ExchangeState.BOUNCED,
+    ExchangeState.IN_DOUBT,
+    ExchangeState.COMPLETE,
+    ExchangeState.REFUSED,
+    ExchangeState.ACKNOWLEDGED,
+)
+_UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
+_CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
+_NEXT_BATCH = "the next batch sends it (gateway night)"
+
+
+def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Queues the same bytes with the same numbers and Message-ID again. While it waits, a repetition does nothing.
+
+    Raises:
+        NotFound, NotAllowedNow: it is inbound, waits for its first sending, or was cancelled.
+    """
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = outbound(recorder, number)
+        if exchange.state in _UNDER_WAY and told(recorder, "resent", exchange=number) is not None:
+            return before(number, "it is queued again already", number)
+        if exchange.state not in _RESENDABLE:
+            raise not_now("exchange", exchange, "it cannot be sent again from there")
+        envelope.queue_again(recorder, exchange.id, reason=reason)
+    return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
+
+
+def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Puts the documents of an exchange under new numbers and a new Message-ID, as new exchanges in its place.
+
+    The old one is superseded: what was awaited for it is awaited no more. A partner that has both has the documents
+    twice and cannot know it by their numbers, so this is for documents that the partner does not have.
+
+    Raises:
+        NotFound, NotAllowedNow: it is inbound, an acknowledgment, being sent right now, or was cancelled.
+        GatewayError: as ``submit``, where the agreement has no place for the documents any more.
+    """
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        old = outbound(recorder, number)
+        if old.state == ExchangeState.SUPERSEDED:
+            return _superseded_before(recorder, number)
+        if old.kind != "document":
+            raise not_now("exchange", old, "an acknowledgment keeps its number; send it again as it is")
+        if old.state not in {*_RESENDABLE, ExchangeState.READY}:
+            raise not_now("exchange", old, "it cannot be sent again from there")
+        data = archive.read(recorder.connection, [old.sha256])[old.sha256]
+        document = (told(recorder, "submitted", exchange=number) or {}).get("document", "")
+        new = []
+        for each in outbounds(context, old.partner, data, old.file_name or f"exchange {number}"):
+            prepared = replace(each, document=document, idempotency_key=None)
+            new.append(envelope.queue(context, recorder, prepared))
+        _supersede(recorder, old, new, reason)
+    by = ", ".join(map(str, new))
+    return Act(str(number), f"superseded by exchange {by}, under new numbers; {_NEXT_BATCH}", exchange=new[0])
+
+
+def _superseded_before(recorder: Recorder, number: int) -> Act:
+    by = str((told(recorder, "superseded", exchange=number) or {}).get("by", ""))
+    return before(number, f"it was superseded by exchange {by}", int(by.partition(",")[0]))
+
+
+def _supersede(recorder: Recorder, old: Found, new: list[int], reason: str) -> None:
+    _forget(recorder, old.id)
+    recorder.change(
+        tables.exchange, old.id, state=ExchangeState.SUPERSEDED, updated_at=recorder.now, settled_at=recorder.now
+    )
+    by = ", ".join(map(str, new))
+    recorder.event("superseded", exchange=old.id, partner=old.partner, by=by, was=old.state, reason=reason)
+    for each in new:
+        recorder.event(
+            "supersedes",
+            exchange=each,
+            partner=old.partner,
+            earlier=old.id,
+            number=old.control_number,
+            reason=reason,
+        )
+
+
+def _forget(recorder: Recorder, number: int) -> None:
+    """Nothing of it waits any more: neither for the wire nor for an answer."""
+    for table in (tables.outgoing, tables.expectation):
+        recorder.connection.execute(delete(table).where(table.c.exchange == number))
+
+
+def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Ends a doubt: the partner has it (``sent``), or it is sent again.
+
+    Raises:
+        NotFound, NotAllowedNow: it is not in doubt.
+    """
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = outbound(recorder, number)
+        if exchange.state != ExchangeState.IN_DOUBT:
+            was = told(recorder, "resolved", exchange=number)
+            # An acknowledgment resolves it too, and says the same as a person who says "sent".
+            if was is not None and was.get("sent", True) == sent:
+                return before(number, f"the doubt was resolved: {was.get('reason') or 'by a person'}", number)
+            raise not_now("exchange", exchange, "only one in doubt can be resolved")
+        recorder.event(
+            "resolved", exchange=number, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
+        )
+        if sent:
+            _take_as_sent(context, recorder, number)
+        else:
+            envelope.queue_again(recorder, number, reason=reason)
+    return Act(str(number), "taken as sent" if sent else f"queued again; {_NEXT_BATCH}", exchange=number)
+
+
+def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:
+    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == number))
+    awaited = deadlines.begin(context, recorder, [number])
+    recorder.change(
+        tables.exchange,
+        number,
+        state=ExchangeState.SENT if awaited else ExchangeState.COMPLETE,
+        handed_over_at=recorder.now,
+        updated_at=recorder.now,
+    )
+
+
+def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
+    """Takes an exchange off the wire before it was sent, or gives one up that failed. Its number stays used.
+
+    Raises:
+        NotFound, NotAllowedNow: the host has it already.
+    """
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = outbound(recorder, number)
+        if exchange.state == ExchangeState.CANCELLED:
+            return before(number, "it was cancelled")
+        if exchange.state not in _CANCELLABLE:
+            raise not_now("exchange", exchange, "it is too late to cancel it")
+        _forget(recorder, number)
+        recorder.change(tables.exchange, number, state=ExchangeState.CANCELLED, updated_at=recorder.now)
+        recorder.event("cancelled", exchange=number, partner=exchange.partner, reason=reason)
+    return Act(str(number), "cancelled; its number stays used")
+
+
+def acknowledge_by_hand(
+    context: Context, number: int, verdict: Status, *, actor: str, reason: str, dry_run: bool = False
+) -> Act:
+    """Takes a person's word for the partner's acknowledgment: it was accepted, or rejected, on the telephone.
+
+    Nothing is awaited for it any more. What the partner's own acknowledgment says later is kept beside it; one that
+    says the opposite is shown to a person.
+
+    Raises:
+        NotFound, NotAllowedNow: it is inbound, an acknowledgment, was never sent, or waits for the wire.
+    """
+    state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        exchange = outbound(recorder, number)
+        if exchange.state == state and exchange.verdict == verdict and not exchange.fault_code:
+            return before(number, f"it is {state} already")
+        if exchange.kind != "document" or exchange.state not in _RESENDABLE:
+            raise not_now("exchange", exchange, "only a document that was sent can be acknowledged")
+        _forget(recorder, number)
+        for table in (tables.functional_group, tables.transaction_set):
+            recorder.connection.execute(
+                update(table)
+                .where(table.c.exchange == number)
+                .values(acknowledged=verdict.value, acknowledged_at=recorder.now)
+            )
+        recorder.change(
+            tables.exchange,
+            number,
+            state=state,
+            verdict=verdict,
+            acknowledged_at=exchange.acknowledged_at or recorder.now,
+            updated_at=recorder.now,
+            settled_at=recorder.now,  # who acts knows of it
+            fault_code="",
+            fault="",
+        )
+        recorder.event(
+            "acknowledged-by-hand", exchange=number, partner=exchange.partner, verdict=verdict, reason=reason
+        )
+    return Act(str(number), f"taken as {verdict.value} on your word")
