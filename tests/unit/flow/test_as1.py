@@ -282,6 +282,28 @@ def test_a_receipt_that_should_go_elsewhere_is_not_given(pair):
     assert "receipt-not-given" in [row["kind"] for row in seller.rows("event")]
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (b"signed-receipt-micalg=required, md2", "failure: unsupported MIC-algorithms"),
+        (b"x-seal=required, gold", "failure: unsupported format"),
+        (b"signed-receipt-micalg=optional, md2", ""),
+    ],
+)
+def test_a_receipt_that_cannot_be_as_it_must_be_says_so_and_the_order_is_taken(pair, asked, said):
+    buyer, seller = pair
+    one_mail(
+        buyer,
+        seller,
+        {"receipt": "signed"},
+        {"receipt": "signed"},
+        lambda raw: raw.replace(b"signed-receipt-micalg=optional, sha-256", asked),
+    )
+    assert len(seller.delivered) == 1
+    (row,) = seller.rows("receipt")
+    assert (row["disposition"], row["modifier"]) == ("failed" if said else "processed", said)
+
+
 def test_who_agreed_on_no_receipts_gives_none(pair):
     buyer, seller = pair
     one_mail(buyer, seller, {"receipt": "signed"}, {})
