@@ -288,7 +288,7 @@ MAILS: dict[str, Mail] = {
     "winmail.dat": Mail(mixed(part(b"hi"), file(winmail(("orders.edi", EDI)), b"winmail.dat", b"application/ms-tnef")), repairs=("TNEF",)),
     "winmail.dat filled up with zeros": Mail(mixed(file(winmail(("orders.edi", EDI)) + b"\0" * 99, b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat with a zip in it": Mail(mixed(file(winmail(("a.zip", zipped(("a.edi", EDI)))), b"winmail.dat")), repairs=(ARCHIVE,)),
-    "winmail.dat with values of no size": Mail(mixed(file(countless(), b"winmail.dat")), "content.damaged"),
+    "winmail.dat with values of no size": Mail(mixed(file(countless(), b"winmail.dat")), "content.damaged", 0),
     "winmail.dat with EDI as its text": Mail(mixed(file(winmail(body=EDI), b"winmail.dat")), repairs=("TNEF",)),
     "winmail.dat of a meeting": Mail(mixed(file(winmail(body=b"Let us meet"), b"winmail.dat")), "content.missing", 0),
     "winmail.dat with a lying length": Mail(mixed(file(winmail(("a.edi", EDI), lie=70_000), b"winmail.dat")), "content.damaged", 0),
