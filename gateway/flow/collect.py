@@ -24,6 +24,7 @@ from datetime import timedelta
 from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge, unexpected
 from gateway.flow.context import Context
 from gateway.ledger import tables
+from gateway.ledger.leases import holding
 from gateway.ledger.mailboxes import (
     NotTaken,
     Sighted,
@@ -33,7 +34,7 @@ from gateway.ledger.mailboxes import (
     messages_of,
     note_not_taken,
 )
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
 from gateway.mail.model import Fetched, HeadReader, Listed, Mailbox, MailboxSession
 
@@ -51,6 +52,7 @@ class _Visit:
     session: MailboxSession
     keep_on_server: bool
     keep_for: timedelta | None
+    fences: tuple[Fence, ...] = ()
     listing: Sequence[Listed] = ()
     doubled: frozenset[str] = frozenset()  # UIDs that stand for several messages
     known: dict[str, list[Sighted]] = field(default_factory=dict)  # only where mail is left on the server
@@ -58,14 +60,21 @@ class _Visit:
     refused: list[tuple[Listed, GatewayError]] = field(default_factory=list)
 
 
-def collect(context: Context) -> None:
-    """Empties every mailbox into the ledger. A mailbox that fails is reported; the others go on."""
+def collect(context: Context, only: str | None = None) -> None:
+    """Empties every mailbox into the ledger, or the one of a name. One that fails is reported; the others go on."""
     settings = {box.name: box for box in context.settings.mailboxes}
     for mailbox in context.mailboxes:
+        if only is not None and mailbox.name != only:
+            continue
         box = settings.get(mailbox.name)
         kept, span = (box.keep_on_server, box.keep_for) if box is not None else (False, None)
         try:
-            collect_from(context, mailbox, keep_on_server=kept, keep_for=span)
+            with holding(context.leases, f"mailbox:{mailbox.name}") as lease:
+                if lease is None:
+                    context.reporter.happened("mailboxes left to another worker")
+                else:
+                    fences = () if context.leases.alone else (lease,)
+                    collect_from(context, mailbox, keep_on_server=kept, keep_for=span, fences=fences)
         except GatewayError as fault:
             context.reporter.trouble(fault, f"mailbox {mailbox.name}")
         except Exception as problem:  # noqa: BLE001 - one mailbox must not stop the night
@@ -73,7 +82,12 @@ def collect(context: Context) -> None:
 
 
 def collect_from(
-    context: Context, mailbox: Mailbox, *, keep_on_server: bool = False, keep_for: timedelta | None = None
+    context: Context,
+    mailbox: Mailbox,
+    *,
+    keep_on_server: bool = False,
+    keep_for: timedelta | None = None,
+    fences: tuple[Fence, ...] = (),
 ) -> int:
     """Collects one mailbox and returns how many new messages were stored.
 
@@ -82,13 +96,15 @@ def collect_from(
         mailbox: where from.
         keep_on_server: leave what was taken there.
         keep_for: how long; None is for ever.
+        fences: what must be ours whenever a group is committed.
 
     Raises:
+        LeaseLost: somebody else collects this mailbox now; what was committed before is safe.
         Unavailable: the mailbox or the database failed; what was committed before is safe.
     """
     stored = 0
     with mailbox.session() as session:
-        visit = _Visit(context, mailbox, session, keep_on_server, keep_for)
+        visit = _Visit(context, mailbox, session, keep_on_server, keep_for, fences)
         visit.listing = list(session.listing())
         visit.doubled = frozenset(uid for uid, n in Counter(each.uid for each in visit.listing).items() if n > 1)
         context.reporter.step(f"collect {mailbox.name}", len(visit.listing))
@@ -203,7 +219,7 @@ def _may_go(visit: _Visit, listed: Listed, name: str) -> bool:
 def _store(visit: _Visit, group: Sequence[Fetched], names: Sequence[str]) -> int:
     """One commit: the raw bytes, the message rows, the sightings."""
     mailbox, reporter = visit.mailbox, visit.context.reporter
-    with visit.context.ledger.transaction() as recorder:
+    with visit.context.ledger.transaction(None, *visit.fences) as recorder:
         seen = messages_of(recorder.connection, names)
         new = 0
         for fetched, name in zip(group, names, strict=True):
@@ -224,6 +240,8 @@ def _store(visit: _Visit, group: Sequence[Fetched], names: Sequence[str]) -> int
             )
             if _took_over(visit, fetched.listed.uid, name):
                 mark_deleted(recorder.connection, mailbox.name, [fetched.listed.uid])
+        if new:
+            recorder.wake("process")
     reporter.happened("collected", new)
     if len(group) > new:
         reporter.happened("seen before", len(group) - new)
@@ -283,5 +301,5 @@ def _forget(visit: _Visit) -> None:
     gone = [uid for uid in visit.known if uid not in listed]
     if not visit.deleted and not gone:
         return
-    with visit.context.ledger.transaction() as recorder:
+    with visit.context.ledger.transaction(None, *visit.fences) as recorder:
         mark_deleted(recorder.connection, visit.mailbox.name, [*visit.deleted, *gone])

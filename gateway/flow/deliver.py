@@ -15,9 +15,12 @@ from sqlalchemy import select
 from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
 from gateway.flow.context import Context
 from gateway.flow.handover import Deliverable, Handover
+from gateway.flow.patience import patiently
 from gateway.ledger import tables
+from gateway.ledger.leases import holding
+from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.ledger.work import DueExchange, DueSet, due_deliveries
+from gateway.ledger.work import DueExchange, DueSet, due_deliveries, partners_to_deliver
 from partners.model import Agreement, Delivery, Partner
 
 GROUP = 50  # exchanges a commit
@@ -33,20 +36,45 @@ class _Done:
     place: Handover
 
 
-def deliver(context: Context) -> None:
-    """Hands over everything that is due. A target that fails is reported, and tried again by the next run."""
+def deliver(context: Context, partner: str | None = None) -> None:
+    """Hands over what is due, or what is due of one partner. A target that fails is tried again by the next run."""
     context.reporter.step("deliver")
+    if context.leases.alone:
+        _deliver_due(context, partner, 0)
+        return
+    with context.ledger.reading() as connection:
+        partners = [partner] if partner is not None else partners_to_deliver(connection)
+    for each in partners:
+        _deliver_shared(context, each)
+
+
+def _deliver_shared(context: Context, partner: str) -> None:
+    """One partner's documents, while nobody else delivers them."""
     after = 0
-    while True:
+    while not context.stopping():
+        with holding(context.leases, f"partner:{partner}:deliver") as lease:
+            if lease is None:
+                return
+            after = _deliver_due(context, partner, after, lease)
+        # What was committed while the lease was ours, others have left to us: look again without it.
         with context.ledger.reading() as connection:
-            due = due_deliveries(connection, GROUP, GROUP_BYTES, after)
+            if not due_deliveries(connection, 1, 1, after, partner):
+                return
+
+
+def _deliver_due(context: Context, partner: str | None, after: int, *fences: Fence) -> int:
+    """Everything that is due after an exchange; returns the last one that was looked at."""
+    while not context.stopping():
+        with context.ledger.reading() as connection:
+            due = due_deliveries(connection, GROUP, GROUP_BYTES, after, partner)
         if not due:
-            return
-        _deliver_group(context, due)
+            break
+        _deliver_group(context, due, *fences)
         after = due[-1].id
+    return after
 
 
-def _deliver_group(context: Context, due: list[DueExchange]) -> None:
+def _deliver_group(context: Context, due: list[DueExchange], *fences: Fence) -> None:
     contents = context.ledger.contents([each.sha256 for each in due])
     places: _Places = {}
     done: dict[int, list[_Done]] = {}
@@ -60,7 +88,16 @@ def _deliver_group(context: Context, due: list[DueExchange]) -> None:
             failures[exchange.id] = fault
             context.reporter.trouble(fault, f"exchange {exchange.id}")
     _settle(context, places, done, failures)
-    _record(context, due, done, failures)
+
+    def record(unsure: bool) -> None:
+        def work(recorder: Recorder) -> None:
+            _record(recorder, due, _not_yet(recorder, done) if unsure else done, failures)
+
+        context.ledger.write(work, *fences)
+
+    patiently(context, record)
+    context.reporter.happened("documents delivered", sum(len(each) for each in done.values()))
+    context.reporter.advance(len(due))
 
 
 def _settle(context: Context, places: _Places, done: dict[int, list[_Done]], failures: dict[int, GatewayError]) -> None:
@@ -162,49 +199,56 @@ def _line_end(raw: bytes, at: int) -> bytes:
     return raw[at : at + 1] if raw[at : at + 1] in {b"\n", b"\r"} else b""
 
 
+def _not_yet(recorder: Recorder, done: dict[int, list[_Done]]) -> dict[int, list[_Done]]:
+    """What is not recorded by a commit whose answer was lost."""
+    table = tables.transaction_set
+    ids = [each.due.id for sets in done.values() for each in sets]
+    due = set(
+        recorder.connection.execute(select(table.c.id).where(table.c.id.in_(ids), table.c.delivery == "due")).scalars()
+    )
+    return {exchange: [each for each in sets if each.due.id in due] for exchange, sets in done.items()}
+
+
 def _record(
-    context: Context, due: list[DueExchange], done: dict[int, list[_Done]], failures: dict[int, GatewayError]
+    recorder: Recorder, due: list[DueExchange], done: dict[int, list[_Done]], failures: dict[int, GatewayError]
 ) -> None:
     table = tables.transaction_set
-    with context.ledger.transaction() as recorder:
-        for exchange in due:
-            for each in done[exchange.id]:
-                recorder.change(
-                    table, each.due.id, delivery="delivered", delivered_to=each.target, delivered_at=recorder.now
-                )
-                recorder.event(
-                    "delivered",
-                    exchange=exchange.id,
-                    partner=exchange.partner,
-                    set=each.due.set_id,
-                    control_number=each.due.control_number,
-                    target=each.target,
-                )
-            if exchange.id in failures:
-                fault = failures[exchange.id]
-                recorder.event(
-                    "delivery-failed",
-                    exchange=exchange.id,
-                    partner=exchange.partner,
-                    code=fault.code,
-                    reason=str(fault),
-                )
-                recorder.change(
-                    tables.exchange, exchange.id, updated_at=recorder.now, settled_at=None, **recorder.fault(fault)
-                )
-        recorder.flush()
-        touched = [exchange.id for exchange in due if done[exchange.id]]
-        waiting = select(table.c.exchange).where(table.c.exchange.in_(touched), table.c.delivery == "due").distinct()
-        incomplete = set(recorder.connection.execute(waiting).scalars())
-        for exchange in due:
-            if done[exchange.id] and exchange.id not in incomplete:
-                recorder.change(
-                    tables.exchange,
-                    exchange.id,
-                    state=ExchangeState.DELIVERED,
-                    updated_at=recorder.now,
-                    fault_code="",
-                    fault="",
-                )
-    context.reporter.happened("documents delivered", sum(len(each) for each in done.values()))
-    context.reporter.advance(len(due))
+    for exchange in due:
+        for each in done[exchange.id]:
+            recorder.change(
+                table, each.due.id, delivery="delivered", delivered_to=each.target, delivered_at=recorder.now
+            )
+            recorder.event(
+                "delivered",
+                exchange=exchange.id,
+                partner=exchange.partner,
+                set=each.due.set_id,
+                control_number=each.due.control_number,
+                target=each.target,
+            )
+        if exchange.id in failures:
+            fault = failures[exchange.id]
+            recorder.event(
+                "delivery-failed",
+                exchange=exchange.id,
+                partner=exchange.partner,
+                code=fault.code,
+                reason=str(fault),
+            )
+            recorder.change(
+                tables.exchange, exchange.id, updated_at=recorder.now, settled_at=None, **recorder.fault(fault)
+            )
+    recorder.flush()
+    touched = [exchange.id for exchange in due if done[exchange.id]]
+    waiting = select(table.c.exchange).where(table.c.exchange.in_(touched), table.c.delivery == "due").distinct()
+    incomplete = set(recorder.connection.execute(waiting).scalars())
+    for exchange in due:
+        if done[exchange.id] and exchange.id not in incomplete:
+            recorder.change(
+                tables.exchange,
+                exchange.id,
+                state=ExchangeState.DELIVERED,
+                updated_at=recorder.now,
+                fault_code="",
+                fault="",
+            )

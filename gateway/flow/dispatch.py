@@ -16,21 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
 from sqlalchemy import update
 
-from gateway.errors import ConfigurationFault, GatewayError, SmtpCrowded, SmtpInterrupted, TemporarilyRefused
+from gateway.errors import ConfigurationFault, GatewayError, LeaseLost, SmtpCrowded, SmtpInterrupted, TemporarilyRefused
 from gateway.flow import outcome
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, Sender, is_away, next_lane
+from gateway.flow.order import Order
 from gateway.flow.pace import Pace
+from gateway.flow.patience import patiently
+from gateway.flow.reporter import Held
+from gateway.flow.turf import INTERRUPTED, Turf
 from gateway.ledger import tables
+from gateway.ledger.leases import SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueMail, due_mails, interrupted_mails, taken_since
-from gateway.mail.model import TransportSession
+from gateway.mail.model import Transport, TransportSession
 from gateway.mail.verp import Tokens
 from gateway.settings import SmtpSettings
 
@@ -42,16 +50,28 @@ _MINUTE = 60_000  # ms
 def dispatch(context: Context) -> None:
     """Sends everything that is due. An SMTP host that is away is reported, once; its mails wait."""
     context.reporter.step("send")
-    settle_interrupted(context)
+    leases = context.leases
+    if not isinstance(leases, SharedLeases):
+        settle_interrupted(context)
     if context.transport is None or context.settings.smtp is None:
         _complain_without_transport(context)
         return
     smtp = context.settings.smtp
+    if not isinstance(leases, SharedLeases):
+        _send(context, smtp, context.transport, None)
+        return
+    # So many mails a minute are so many of all workers together.
+    with holding(leases, "smtp rate") if smtp.rate else nullcontext(True) as allowed:
+        if allowed:
+            _send(context, smtp, context.transport, Turf(context, leases))
+
+
+def _send(context: Context, smtp: SmtpSettings, transport: Transport, turf: Turf | None) -> None:
     with (
-        context.transport.sessions(smtp.connections) as sessions,
+        transport.sessions(smtp.connections) as sessions,
         ThreadPoolExecutor(smtp.connections, "smtp") as threads,
     ):
-        _Run(context, smtp, sessions, threads).run()
+        _Run(context, smtp, sessions, threads, turf).run()
 
 
 def _complain_without_transport(context: Context) -> None:
@@ -70,7 +90,7 @@ def settle_interrupted(context: Context) -> None:
         return
     with context.ledger.transaction() as recorder:
         for mail in interrupted:
-            outcome.doubt(context, recorder, mail, "the process ended while it was handing the mail over")
+            outcome.doubt(context, recorder, mail, INTERRUPTED)
 
 
 class _Run:
@@ -82,16 +102,19 @@ class _Run:
         smtp: SmtpSettings,
         sessions: Sequence[TransportSession],
         threads: ThreadPoolExecutor,
+        turf: Turf | None,
     ) -> None:
         self._context = context
+        self._turf = turf  # None: we send for everybody
         self._free = list(sessions)  # the last one is taken first: it is connected already
         self._threads = threads
         self._lanes: dict[Future[list[Attempt]], tuple[TransportSession, list[DueMail]]] = {}
-        self._sender = Sender(_tokens(context, smtp), smtp.verp)
+        self._sender = Sender(_tokens(context, smtp), smtp.verp, turf.is_fresh if turf else bool)
         self._pace = Pace(smtp.rate, _just_taken(context) if smtp.rate else 0)
         self._stop = Event()
         self._away = False
-        self._tried: set[int] = set()  # what was not taken is not asked for again in this run
+        self._order = Order(context.directory)
+        self._tried: set[int] = set()  # what was not taken, or waits for that, is not asked for again in this run
         self._rebuffs = 0
         self._waits = False  # whether something is due that the pace holds back
         self._done: list[Attempt] = []  # what is not in the ledger yet
@@ -100,25 +123,67 @@ class _Run:
         """Until nothing is due any more, or the host is away."""
         try:
             while True:
-                for lane in self._settle():
-                    self._begin(lane)
-                if not self._lanes and not self._waits:
+                self._begin(self._settle())
+                if not self._lanes and not self._waits and not self._goes_on():
                     return
                 self._done = self._finished()
         except BaseException:
             self._abandon()
             raise
+        finally:
+            if self._turf is not None:
+                self._turf.let_go(self._turf.partners)
+
+    def _goes_on(self) -> bool:
+        """Whether more is due that others have left to us, because its partner was ours until now."""
+        if self._turf is None or self._away or self._context.stopping():
+            return False
+        self._turf.let_go(self._turf.partners)
+        return self._turf.is_more_due(self._tried)
 
     def _settle(self) -> list[list[DueMail]]:
         """One commit: what came of the attempts, and the marks on what goes next."""
         attempts = self._done
         self._heed(attempts)
-        with self._context.ledger.transaction() as recorder:
-            if attempts:
-                outcome.record(self._context, recorder, attempts)
-            lanes = self._claim(recorder)
+        lanes = self._commit(attempts, claims=True)
         self._done = []
+        while not lanes and self._turf is not None and not self._away and self._free and self._turf.widen(self._tried):
+            lanes = self._commit([], claims=True)
         self._context.reporter.advance(len(attempts))
+        return lanes
+
+    def _commit(self, attempts: Sequence[Attempt], *, claims: bool) -> list[list[DueMail]]:
+        """Keeps what came of the attempts, once; where others are at work only for partners that are ours still."""
+        while True:
+            if self._turf is not None:
+                attempts = [each for each in attempts if self._turf.has(each.mail.partner)]
+            try:
+                return patiently(self._context, partial(self._write, attempts, claims))
+            except LeaseLost as fault:
+                if self._turf is None:
+                    raise
+                self._turf.lose(fault)
+
+    def _write(self, attempts: Sequence[Attempt], claims: bool, unsure: bool) -> list[list[DueMail]]:
+        held = Held(self._context.reporter)
+        context = replace(self._context, reporter=held)
+        partners = self._turf.partners if self._turf is not None else []
+
+        def work(recorder: Recorder) -> list[list[DueMail]]:
+            held.forget()
+            take_turns_over(recorder.connection, {each.mail.partner for each in attempts})
+            wanted = attempts
+            if unsure:
+                wanted = outcome.not_yet(recorder, attempts)
+                begun = {mail.exchange for _, lane in self._lanes.values() for mail in lane}
+                outcome.unmark(recorder, partners, begun | {each.mail.exchange for each in attempts})
+            if wanted:
+                outcome.record(context, recorder, wanted)
+            return self._claim(recorder) if claims else []
+
+        fences = self._turf.fences(partners) if self._turf is not None else []
+        lanes = self._context.ledger.write(work, *fences)
+        held.tell()
         return lanes
 
     def _heed(self, attempts: Sequence[Attempt]) -> None:
@@ -144,25 +209,39 @@ class _Run:
         lanes: list[list[DueMail]] = []
         busy = {mail.partner for _, lane in self._lanes.values() for mail in lane}
         self._waits = False
-        while len(lanes) < len(self._free) and not self._away:
-            due = due_mails(recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy)
+        only = None if self._turf is None else [each for each in self._turf.partners if self._turf.is_fresh(each)]
+        while len(lanes) < len(self._free) and not self._away and not self._context.stopping():
+            due = self._order.turn(
+                recorder.connection,
+                recorder.now,
+                self._tried,
+                lambda: due_mails(
+                    recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy, only
+                ),
+            )
             lane = next_lane(due, len(self._free) - len(lanes))
             room = self._pace.room(len(lane))
             self._waits = self._waits or room < len(lane)
             if not lane[:room]:
                 break
-            lane = lane[:room]
-            self._pace.take(room)
-            _mark(recorder, lane)
             busy.update(each.partner for each in lane)
-            lanes.append(lane)
+            lane = _mark(recorder, lane[:room])
+            self._pace.take(len(lane))
+            if lane:
+                lanes.append(lane)
         return lanes
 
-    def _begin(self, lane: list[DueMail]) -> None:
-        session = self._free.pop()
-        contents = self._context.ledger.contents([each.raw_sha256 for each in lane])
-        future = self._threads.submit(self._sender.hand_over, session, lane, contents, self._stop)
-        self._lanes[future] = session, lane
+    def _begin(self, lanes: list[list[DueMail]]) -> None:
+        names = [each.raw_sha256 for lane in lanes for each in lane]
+        try:
+            contents = patiently(self._context, lambda _: self._context.ledger.contents(names)) if names else {}
+        except GatewayError:
+            self._done += [Attempt(mail) for lane in lanes for mail in lane]  # none was begun
+            raise
+        for lane in lanes:
+            session = self._free.pop()
+            future = self._threads.submit(self._sender.hand_over, session, lane, contents, self._stop)
+            self._lanes[future] = session, lane
 
     def _finished(self) -> list[Attempt]:
         """Waits for lanes to end, or for the pace to let more go; what came of those that ended."""
@@ -187,8 +266,8 @@ class _Run:
         wait(self._lanes)
         ended = [future for future in self._lanes if future.exception() is None]
         attempts = [*self._done, *(each for future in ended for each in future.result())]
-        with self._context.ledger.transaction() as recorder:
-            outcome.record(self._context, recorder, attempts)
+        if attempts:
+            self._commit(attempts, claims=False)
 
 
 def _is_rebuff(fault: GatewayError) -> bool:
@@ -209,15 +288,21 @@ def _just_taken(context: Context) -> int:
         return taken_since(connection, context.clock() - _MINUTE)
 
 
-def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> None:
+def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> list[DueMail]:
+    """Marks mails as being sent, and returns those that are: of others it has become known meanwhile that they were."""
     table = tables.outgoing
-    recorder.connection.execute(
-        update(table)
-        .where(table.c.exchange.in_([each.exchange for each in lane]))
-        .values(state="sending", attempts=table.c.attempts + 1)
+    marked = set(
+        recorder.connection.execute(
+            update(table)
+            .where(table.c.exchange.in_([each.exchange for each in lane]), table.c.state == "ready")
+            .values(state="sending", attempts=table.c.attempts + 1)
+            .returning(table.c.exchange)
+        ).scalars()
     )
+    lane = [each for each in lane if each.exchange in marked]
     for each in lane:
         if not each.rest:
             recorder.change(tables.exchange, each.exchange, state=ExchangeState.SENDING, updated_at=recorder.now)
         only: dict[str, Any] = {"recipients": ", ".join(each.recipients)} if each.rest else {}
         recorder.event("sending", exchange=each.exchange, partner=each.partner, attempt=each.attempts + 1, **only)
+    return lane

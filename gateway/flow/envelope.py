@@ -90,6 +90,7 @@ def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
         envelope_sender=mail.sender,
         recipients=json.dumps([*mail.to, *mail.cc]),
     )
+    recorder.wake("dispatch")
     return exchange
 
 
@@ -119,6 +120,7 @@ def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
         envelope_sender=row.from_address,
         recipients=row.to_addresses,
     )
+    recorder.wake("dispatch")
     recorder.change(x, exchange, state=ExchangeState.READY, updated_at=recorder.now, settled_at=None)
     recorder.event("resent", exchange=exchange, partner=row.partner, reason=reason)
 

@@ -14,11 +14,19 @@ from functools import partial
 
 from sqlalchemy import update
 
-from gateway.errors import ConfigurationFault, DatabaseUnavailable, MessageFault, ProcessingFailed, Unavailable
+from gateway.errors import (
+    ConfigurationFault,
+    DatabaseUnavailable,
+    LeaseLost,
+    MessageFault,
+    ProcessingFailed,
+    Unavailable,
+)
 from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.patience import patiently
 from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
 from gateway.flow.secure import check_answer
@@ -26,6 +34,9 @@ from gateway.flow.strictness import inbound_policy
 from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
 from gateway.ledger import tables
+from gateway.ledger.claims import Claims, claiming, forsaken, give_back
+from gateway.ledger.leases import SharedLeases, holding, take_turns_over
+from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
@@ -37,6 +48,9 @@ GROUP_BYTES = 16_000_000
 def process(context: Context) -> None:
     """Processes every stored message, oldest first; a broken one never stops the others."""
     context.reporter.step("process")
+    if isinstance(context.leases, SharedLeases):
+        _process_shared(context, context.leases)
+        return
     _put_poison_aside(context)
     try_again(context)
     while True:
@@ -58,25 +72,94 @@ def process(context: Context) -> None:
 def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
     """One group: parsed outside of any transaction, recorded in one. If that fails, each message by itself."""
     _count_attempts(context, waiting)
-    cases = [prepare(context, each) for each in waiting]
-    held = Held(context.reporter)  # what a transaction that is undone would have told is not told
     try:
-        with context.ledger.transaction() as recorder:
-            acknowledge(replace(context, reporter=held), recorder, cases)
+        _record(context, waiting, [prepare(context, each) for each in waiting])
     except (Unavailable, ConfigurationFault):
         # Not the messages' fault: they wait, and nothing is held against them.
         with suppress(DatabaseUnavailable):
             _count_attempts(context, waiting, -1)
         raise
     except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
-        if len(cases) == 1:
+        if len(waiting) == 1:
             _quarantine(context, waiting[0].id, ProcessingFailed(reason=f"{type(problem).__name__}: {problem}"))
             return
         for each in waiting:
             process_group(context, [each])
-        return
-    held.tell()
-    context.reporter.advance(len(cases))
+
+
+def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[Case], *fences: Fence) -> None:
+    """One commit for all of it; what a transaction that is undone would have told is not told."""
+
+    def work(recorder: Recorder) -> Held:
+        held = Held(context.reporter)
+        take_turns_over(recorder.connection, _partners(cases))
+        acknowledge(replace(context, reporter=held), recorder, cases)
+        return held
+
+    context.ledger.write(work, *fences).tell()
+    context.reporter.advance(len(waiting))
+
+
+def _partners(cases: Sequence[Case]) -> set[str]:
+    found = {case.partner for case in cases} | {each.partner for case in cases for _, each in case.interchanges}
+    return {partner.key for partner in found if partner is not None}
+
+
+# ---------------------------------------------------------------- many workers
+
+
+def _process_shared(context: Context, leases: SharedLeases) -> None:
+    """The same where others process too: each takes messages that nobody has, and records them only while they are its.
+
+    After each group of fresh messages comes one that somebody has tried before: alone, for it is suspect.
+    """
+    with holding(leases, "poison") as lease:
+        if lease is not None:
+            _put_poison_aside(context)
+            try_again(context)
+    fresh = suspect = True
+    while (fresh or suspect) and not context.stopping():
+        fresh = _process_claimed(context, leases, suspect=False)
+        suspect = _process_claimed(context, leases, suspect=True)
+
+
+def _process_claimed(context: Context, leases: SharedLeases, *, suspect: bool) -> bool:
+    """Claims and processes one group; false where there is none."""
+    size, home = context.settings.batch_size, context.settings.home
+    with claiming(context.ledger, leases, size, GROUP_BYTES, POISON, home, suspect=suspect) as (claims, waiting):
+        if not waiting:
+            return False
+        try:
+            _record_claimed(context, claims, waiting, [prepare(context, each) for each in waiting])
+        except (Unavailable, ConfigurationFault):
+            with suppress(DatabaseUnavailable):
+                patiently(context, partial(_give_back, context, claims))
+            raise
+    return True
+
+
+def _record_claimed(context: Context, claims: Claims, waiting: Sequence[StoredMessage], cases: Sequence[Case]) -> None:
+    try:
+        # Done twice does no harm: the commit takes the claims away.
+        patiently(context, lambda _: _record(context, waiting, cases, claims))
+    except LeaseLost:
+        # Recorded already, by a commit whose answer was lost, or taken over by another worker.
+        context.reporter.happened("messages left to another worker", len(waiting))
+    except (Unavailable, ConfigurationFault):
+        raise
+    except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
+        if len(waiting) == 1:
+            fault = ProcessingFailed(reason=f"{type(problem).__name__}: {problem}")
+            _quarantine(context, waiting[0].id, fault, claims)
+            return
+        for message, case in zip(waiting, cases, strict=True):
+            # Prepared again, since what recording changed in a case is not undone.
+            _record_claimed(context, claims.only([message.id]), [message], [prepare(context, case.message)])
+
+
+def _give_back(context: Context, claims: Claims, _unsure: bool) -> None:
+    with context.ledger.transaction() as recorder:
+        give_back(recorder.connection, claims)
 
 
 def prepare(context: Context, message: StoredMessage) -> Case:
@@ -151,14 +234,15 @@ def _count_attempts(context: Context, waiting: Sequence[StoredMessage], by: int 
 
 def _put_poison_aside(context: Context) -> None:
     with context.ledger.reading() as connection:
-        poison = exhausted_messages(connection, POISON)
+        find = exhausted_messages if context.leases.alone else forsaken
+        poison = find(connection, POISON)
     for message in poison:
         fault = ProcessingFailed(reason=f"processing it ended the gateway {POISON} times")
         _quarantine(context, message, fault)
 
 
-def _quarantine(context: Context, message: int, fault: ProcessingFailed) -> None:
-    with context.ledger.transaction() as recorder:
+def _quarantine(context: Context, message: int, fault: ProcessingFailed, *fences: Fence) -> None:
+    with context.ledger.transaction(None, *fences) as recorder:
         recorder.change(tables.message, message, state=MessageState.QUARANTINED, **recorder.fault(fault))
         recorder.event("quarantined", message=message, code=fault.code, reason=str(fault))
     context.reporter.happened("messages quarantined")

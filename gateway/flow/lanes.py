@@ -6,7 +6,7 @@ One lane is one session with what it has in hand: one document, or some acknowle
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -67,6 +67,7 @@ class Sender:
 
     tokens: Tokens | None
     verp: bool
+    may_send: Callable[[str], bool] = bool  # by the partner's key: is it ours still?
 
     def outgoing(self, mail: DueMail, raw: bytes) -> OutgoingMail:
         """The mail with its envelope."""
@@ -83,7 +84,7 @@ class Sender:
         until = time.monotonic() + LONGEST
         attempts: list[Attempt] = []
         for mail in lane:
-            if stop.is_set() or (attempts and time.monotonic() > until):
+            if stop.is_set() or (attempts and time.monotonic() > until) or not self.may_send(mail.partner):
                 break
             try:
                 taken = session.send(self.outgoing(mail, contents[mail.raw_sha256]))

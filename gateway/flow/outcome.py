@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -21,7 +22,7 @@ from gateway.flow.lanes import Attempt, is_away
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.work import DueMail
+from gateway.ledger.work import DueMail, interrupted_mails
 from gateway.mail.model import Handover
 
 FIRST_PAUSE = 60_000  # ms
@@ -48,6 +49,26 @@ def record(context: Context, recorder: Recorder, attempts: Sequence[Attempt]) ->
             _later(context, recorder, each.mail, fault)
         else:
             _give_up(context, recorder, each.mail, fault)
+
+
+def not_yet(recorder: Recorder, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts whose outcome is not kept by a commit that got no answer: their mails are marked still."""
+    table = tables.outgoing
+    rows = recorder.connection.execute(
+        select(table.c.exchange, table.c.attempts)
+        .where(table.c.exchange.in_([each.mail.exchange for each in attempts]), table.c.state == "sending")
+        .order_by(table.c.exchange)
+        .with_for_update()
+    )
+    marked = {(row.exchange, row.attempts) for row in rows}
+    return [each for each in attempts if (each.mail.exchange, each.mail.attempts + 1) in marked]
+
+
+def unmark(recorder: Recorder, partners: Sequence[str], but: Collection[int]) -> None:
+    """Mails of partners that are ours, marked by a commit that got no answer: ``but`` for some, none was begun."""
+    for mail in (mail for partner in partners for mail in interrupted_mails(recorder.connection, partner)):
+        if mail.exchange not in but:
+            _back(recorder, replace(mail, attempts=mail.attempts - 1), "the database broke the connection before it")
 
 
 def is_blameless(fault: GatewayError) -> bool:

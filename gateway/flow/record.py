@@ -197,6 +197,8 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
                 segments=each.segments,
                 delivery="due" if due else "",
             )
+            if due:
+                recorder.wake("deliver", entry.partner)
     for place, keys in interchange.business_keys.items():
         for name, values in keys.items():
             for value in values:

@@ -76,6 +76,10 @@ class Held:
         """Keeps it."""
         self._heard.append(partial(self._reporter.trouble, fault, where))
 
+    def forget(self) -> None:
+        """The work was undone, and is done again."""
+        self._heard.clear()
+
     def tell(self) -> None:
         """Passes everything on, once."""
         for each in self._heard:

@@ -7,7 +7,7 @@ away: who finds them gone, or another's, is refused. A dead worker's claims end 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,24 +115,19 @@ def not_claimed() -> ColumnElement[bool]:
     return ~exists().where(claim.c.message == message.c.id, claim.c.until > database_now())
 
 
-def give_back(connection: Connection, claims: Claims, *, blameless: bool) -> None:
-    """Lets others have the messages at once. ``blameless``: the attempt does not count."""
+def give_back(connection: Connection, claims: Claims) -> None:
+    """Lets others have the messages at once; the attempt does not count, for it was not their fault."""
     mine = [(each, claims.holder, epoch) for each, epoch in claims.epochs.items()]
     row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
     given = connection.execute(update(claim).where(row.in_(mine)).values(until=0).returning(claim.c.message))
     back = list(given.scalars())
-    if blameless and back:
+    if back:
         connection.execute(update(message).where(message.c.id.in_(back)).values(attempts=message.c.attempts - 1))
 
 
-def forsaken(connection: Connection, attempts: int) -> Sequence[int]:
+def forsaken(connection: Connection, attempts: int) -> list[int]:
     """Messages whose processing ended a process ``attempts`` times, and that nobody tries now: poison."""
-    return (
-        connection.execute(
-            select(message.c.id)
-            .where(message.c.state == MessageState.STORED, message.c.attempts >= attempts, not_claimed())
-            .with_for_update(skip_locked=True, of=message)
-        )
-        .scalars()
-        .all()
+    left = select(message.c.id).where(
+        message.c.state == MessageState.STORED, message.c.attempts >= attempts, not_claimed()
     )
+    return list(connection.execute(left).scalars())

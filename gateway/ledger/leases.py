@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ class SharedLeases:
         self.term = term
         self.lock = threading.Lock()
         self._held: dict[str, Lease] = {}
+        self._until: dict[str, float] = {}  # of the monotonic clock
         self._claimed: dict[int, int] = {}
         self._pid = 0
         self._begin()
@@ -124,6 +126,7 @@ class SharedLeases:
             if name in self._held:
                 return None
             self._held[name] = Lease(name, holder, 0)  # no other thread of ours may try meanwhile
+        until = time.monotonic() + self.term / 1000
         try:
             with writing(self.engine) as connection:
                 epoch = connection.execute(_taking(name, holder, self.term)).scalar()
@@ -135,6 +138,7 @@ class SharedLeases:
                 del self._held[name]
                 return None
             taken = self._held[name] = Lease(name, holder, int(epoch))
+            self._until[name] = until
         self._keep_alive()
         return taken
 
@@ -179,6 +183,11 @@ class SharedLeases:
                 else:
                     self._claimed.pop(each, None)
 
+    def is_fresh(self, held: Lease) -> bool:
+        """Whether a lease of ours cannot have ended yet, by this machine's clock that never stands still."""
+        with self.lock:
+            return self._held.get(held.name) == held and time.monotonic() < self._until.get(held.name, 0.0)
+
     def renew(self) -> None:
         """Renews everything that we have; what others took meanwhile is lost.
 
@@ -187,12 +196,14 @@ class SharedLeases:
         """
         with self.lock:
             held, messages = {each for each in self._held.values() if each.epoch}, list(self._claimed)
+        until = time.monotonic() + self.term / 1000
         if held:
             with writing(self.engine) as connection:
                 kept = {
                     Lease(row.name, row.holder, row.epoch) for row in connection.execute(_renewing(held, self.term))
                 }
             with self.lock:
+                self._until |= dict.fromkeys((each.name for each in kept), until)
                 for each in held - kept:
                     if self._held.get(each.name) == each:
                         del self._held[each.name]
@@ -214,7 +225,7 @@ class SharedLeases:
         self._pid = os.getpid()
         self._holder = f"{socket.gethostname()} {self._pid} {secrets.token_hex(4)}"
         self.lock = threading.Lock()
-        self._held, self._claimed = {}, {}
+        self._held, self._claimed, self._until = {}, {}, {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
