@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Run batches for ever, on a schedule.",
     "send": "Submit documents for a partner.",
     "status": "What needs a person now.",
+    "alert": "Who is told of what needs a person: list, show, mute, close, test.",
     "ledger": "The record of every exchange: search, show, export.",
     "ack": "Acknowledgments: list, overdue.",
     "quarantine": "What could not be processed: list, show, release, discard.",

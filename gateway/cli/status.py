@@ -15,7 +15,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.app import open_app
     from gateway.flow import logins
     from gateway.flow.expiry import attention_for
+    from gateway.flow.needs import topic_of
     from gateway.flow.outbox import refused_documents
+    from gateway.ledger import alerts
     from gateway.ledger.attention import attention
     from gateway.ledger.work import counts, last_batch
 
@@ -27,10 +29,18 @@ def command(ctx: click.Context, as_json: bool) -> int:
         numbers = counts(connection)
         refused = [str(each) for each in refused_documents(app.settings.outbox)]
         batch = last_batch(connection)
+        known = {each.topic: each for each in alerts.standing(connection)}
+        rules = {each.name: each.target for each in app.settings.alerts}
+    raised = [known.get(topic_of(each)) for each in found]
+    others = [each for topic, each in known.items() if topic not in {topic_of(thing) for thing in found}]
     if as_json:
         print_document(
             {
-                "attention": [each.as_dict() for each in found],
+                "attention": [
+                    each.as_dict() | {"alert": None if one is None else one.as_dict()}
+                    for each, one in zip(found, raised, strict=True)
+                ],
+                "alerts": [each.as_dict() for each in others],
                 "refused_documents": refused,
                 "counts": numbers,
                 "last_batch": batch,

@@ -110,7 +110,7 @@ def _lines(report: Report, settings: Settings) -> Iterator[str]:
         yield f"This is a test of the alert rule {report.rule.name} of the EDI gateway of {settings.name} ({home})."
         yield "Nothing is wrong. What needs a person comes here as a mail like this one."
         return
-    yield f"From the EDI gateway of {settings.name} ({home}), {spoken(report.at).strip()}."
+    yield f"The EDI gateway of {settings.name} ({home}), {spoken(report.at).strip()}."
     yield from _part("Needs a person", report.new)
     yield from _part("Still needs a person", report.again)
     if report.over:

@@ -147,7 +147,8 @@ def alone(connection: Connection) -> None:
 
 def memory(connection: Connection, rule: str) -> Memory | None:
     """What the rule of that name remembers; None where it never had anything to tell."""
-    row = connection.execute(select(alert).where(alert.c.topic == f"rule/{rule}", alert.c.kind == RULE)).mappings().first()
+    wanted = select(alert).where(alert.c.topic == f"rule/{rule}", alert.c.kind == RULE)
+    row = connection.execute(wanted).mappings().first()
     return None if row is None else _memory(dict(row))
 
 
