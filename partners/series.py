@@ -7,7 +7,8 @@ the highest came or stands in a gap, whatever the order in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ TOO_MANY = 300  # open findings of one series: whatever it is, it is not consecu
 
 GAP, STEP_BACK, JUMP, IRREGULAR = "gap", "step back", "jump", "irregular"
 FIRST_SEEN, WRAPPED, DECLARED, STEPPED_BACK, JUMPED = "first seen", "wrapped", "declared", "stepped back", "jumped"
+NOT_CONSECUTIVE = "the numbers of this series do not follow each other"
 ARRIVED = "arrived"  # who closed a gap: its numbers themselves
 
 
@@ -38,8 +40,8 @@ class Epoch:
 class Irregularity:
     """A gap, or a place where the series went back or jumped: from ``first`` to ``last``.
 
-    ``id`` and ``raised`` are the keeper's: whether it is kept, and whether people were told. ``origin`` is the one
-    that it was a part of.
+    ``id``, ``at`` and ``raised`` are the keeper's: whether it is kept, since when, and whether people were told; a
+    part of a gap has them of the whole. ``why``: the reason for which it was closed otherwise than by what came.
     """
 
     kind: str
@@ -50,7 +52,8 @@ class Irregularity:
     raised: bool = False
     open: bool = True
     changed: bool = True
-    origin: Irregularity | None = None
+    at: int | None = None
+    why: str = ""
 
 
 class Series:
@@ -177,28 +180,50 @@ class Series:
             if parts:
                 gap.first, gap.last = parts[0]
             for first, last in parts[1:]:
-                self._note(GAP, gap.epoch, first, last, origin=gap)
+                self._note(GAP, gap.epoch, first, last, part_of=gap)
         return gap.epoch
 
     def _gap(self, epoch: Epoch, first: int, last: int) -> None:
         if first <= last:
             self._note(GAP, epoch.number, first, last)
 
-    def _note(self, kind: str, epoch: int, first: int, last: int, origin: Irregularity | None = None) -> None:
-        raised = origin is not None and origin.raised
-        self.irregularities.append(Irregularity(kind, epoch, first, last, raised=raised, origin=origin))
+    def _note(self, kind: str, epoch: int, first: int, last: int, part_of: Irregularity | None = None) -> None:
+        raised, at = (part_of.raised, part_of.at) if part_of is not None else (False, None)
+        self.irregularities.append(Irregularity(kind, epoch, first, last, raised=raised, at=at))
         if len(self.open) > TOO_MANY:
             self.give_up()
+
+    def explain(self, numbers: AbstractSet[int], why: str) -> None:
+        """Numbers that are missing for a reason: they leave their gaps, without having come."""
+        for gap in [each for each in self.open if each.kind == GAP]:
+            runs = list(_runs(gap.first, gap.last, numbers))
+            if len(runs) == 1 and not runs[0][2]:
+                continue
+            for place, (first, last, explained) in enumerate(runs):
+                part = gap if not place else Irregularity(GAP, gap.epoch, first, last, raised=gap.raised, at=gap.at)
+                part.first, part.last, part.open, part.changed = first, last, not explained, True
+                part.why = why if explained else ""
+                if place:
+                    self.irregularities.append(part)
 
     def give_up(self) -> Irregularity:
         """The series is not consecutive: one finding that says so instead of all the others."""
         found = self.open
         for each in found:
-            each.open, each.changed = False, True
+            each.open, each.changed, each.why = False, True, NOT_CONSECUTIVE
         lowest, highest = min(each.first for each in found), max(each.last for each in found)
         one = Irregularity(IRREGULAR, self.epochs[-1].number, lowest, highest)
         self.irregularities.append(one)
         return one
+
+
+def _runs(first: int, last: int, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, bool]]:
+    """The numbers from first to last as runs: of those that are among ``numbers``, and of the others."""
+    begin = first
+    for number in range(first, last + 1):
+        if number == last or ((number + 1) in numbers) is not (number in numbers):
+            yield begin, number, number in numbers
+            begin = number + 1
 
 
 def is_consecutive(numbers: Iterable[int]) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
 
-from gateway.errors import GatewayError, unexpected
-from gateway.flow import logins
+from gateway.errors import DiskFailed, GatewayError, unexpected
+from gateway.flow import checkpoint, logins
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.collect import collect
@@ -17,6 +17,7 @@ from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
 from gateway.flow.expiry import attention_for
+from gateway.flow.gaps import raise_gaps
 from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
@@ -32,8 +33,15 @@ def process_all(context: Context) -> None:
     if not worth_it(context):
         process(context)
         return
+    checkpoint.keep(context.settings.home, context.ledger)  # the second process sends too
     with Alongside(context):
         process(context)
+
+
+def send(context: Context) -> None:
+    """Sends what is due, once it stands beside the ledger how far its numbers have come."""
+    checkpoint.keep(context.settings.home, context.ledger)
+    dispatch(context)
 
 
 STEPS: tuple[tuple[str, Step], ...] = (
@@ -41,8 +49,9 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("process", process_all),  # unpack → identify → examine → acknowledge
     ("deliver", deliver),  # → the business
     ("submit", submit_outbox),  # the business's documents → numbers and envelope
-    ("dispatch", dispatch),  # → the SMTP host
+    ("dispatch", send),  # → the SMTP host
     ("reconcile", overdue),  # what should have come by now
+    ("numbers", raise_gaps),  # what is missing in partners' numbers
     ("alert", alert),  # who should know of what needs a person
 )
 
@@ -103,6 +112,8 @@ class Summary:
 def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> Summary:
     """Runs every step once, in order. A step that fails is reported; the steps after it still run.
 
+    Only a ledger whose disk fails ends the batch at once.
+
     Args:
         make_context: gives the context for a reporter (``App.context``).
         reporters: who else wants to hear of it.
@@ -117,6 +128,8 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
             context.reporter.trouble(fault, name)
         except Exception as problem:  # noqa: BLE001 - one step must not stop the others
             context.reporter.trouble(unexpected(f"the step {name}", problem), name)
+        if any(isinstance(fault, DiskFailed) for _, fault in tally.troubles):
+            break  # nothing is built upon a disk that failed: the next run begins with what is really there
     return _end(context, tally, batch, started_at)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
+from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 
@@ -47,7 +48,8 @@ _CHUNK = 500  # ids in one question
 class Attention:
     """One thing that needs a person; ``urgent``: it was told before, and still stands.
 
-    ``reference`` is what a command takes: ``m12`` for a message, ``34`` for an exchange, a mailbox's name.
+    ``reference`` is what a command takes: ``m12`` for a message, ``34`` for an exchange, a mailbox's name, ``g5`` for
+    a finding about numbers, ``e6`` for an expected file.
     ``reason`` may quote what a document holds; ``plain``, where there is one, says the same and quotes nothing.
     """
 
@@ -95,6 +97,8 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
         for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
     ]
     found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
+    found += [_of_gap(each) for each in raised_gaps(connection, limit)]
+    found += [_of_arrival(each) for each in missed_arrivals(connection, limit)]
     found += [_of_rule(row) for row in connection.execute(select(alert).where(alert.c.state == "failing"))]
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
 
@@ -205,6 +209,44 @@ def _of_not_taken(row: Row[Any]) -> Attention:
         _fault(row.fault) or row.fault_code,
         f"gateway mailbox test {row.mailbox}",
         side=_fault(row.fault, "side"),
+    )
+
+
+def _of_gap(gap: Gap) -> Attention:
+    state = "step back" if gap.kind == "step back" else "gap"
+    reason = f"Exchange {gap.exchange} showed it. {_GAP_ADVICE.get(gap.kind, 'Ask the partner what became of them.')}"
+    return Attention(
+        f"g{gap.id}",
+        state,
+        gap.raised_at or gap.at,
+        gap.partner,
+        f"from {gap.partner}: {gap.what}",
+        reason,
+        f"gateway partner numbers show {gap.partner}",
+        side="partner",
+        plain=reason,
+    )
+
+
+_GAP_ADVICE = {
+    "step back": "Ask the partner whether its numbers began anew.",
+    "jump": "Ask the partner whether its numbers began anew.",
+    "irregular": 'If the partner numbers like this, write numbers = "increasing" or "any" into its profile.',
+}
+
+
+def _of_arrival(arrival: Arrival) -> Attention:
+    reason = f"It was due {_moment(arrival.due_at)} and has not come."
+    return Attention(
+        f"e{arrival.id}",
+        "missed",
+        arrival.missed_at or arrival.due_at,
+        arrival.partner,
+        f"from {arrival.partner}: {arrival.rule}",
+        reason,
+        f"gateway partner expected show {arrival.partner}",
+        side="partner",
+        plain=reason,
     )
 
 

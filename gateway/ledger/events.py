@@ -74,6 +74,14 @@ EVENT_KINDS: Mapping[str, str] = {
     "bounce-notice": "the mail system reports[ on {recipient}][ status {status}][: {reason}]",
     "bounce-unmatched": "a bounce[ of {names}] that matches nothing that we sent[: {reason}]",
     "bounce-unproven": "a bounce[ of {recipient}] that does not carry our token, so nothing was changed[: {reason}]",
+    # what should have come
+    "number-missing": "{what}",
+    "number-arrived": "{level} number {number}, which was missing, came after all",
+    "number-explained": "{what}; explained by a person[: {reason}]",
+    "numbers-reset": "the {level} numbers of {theirs} begin anew at {first}[: {reason}]",
+    "expected-missed": "{rule} did not come; it was due at {due_at}",
+    "expected-late": "{rule} came late; it was due at {due_at}",
+    "expected-settled": "{rule}, due at {due_at}, was put to rest by a person[: {reason}]",
     # S/MIME and receipts
     "secured": "{words}[; its receipt is to state {mic}]",
     "receipt": "receipt of the partner: {disposition}[/{modifier}][, signed by {signed_by}]"
@@ -121,7 +129,7 @@ _ACTS = frozenset(
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
-        *("alert-muted", "alert-tested"),
+        *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),
     }
 )
 

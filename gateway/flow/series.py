@@ -1,0 +1,229 @@
+"""Series: every number that a partner used is remembered, and what is missing is found.
+
+Numbers are noted in the transaction that records their interchanges, with one question for the whole batch. A gap may
+close by itself for as long as the profile says; what is still missing then is raised, once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from gateway.flow.context import Context
+from gateway.flow.identify import identity
+from gateway.flow.record import Entry
+from gateway.ledger import archive, tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
+from partners.directory import Directory
+from partners.model import Numbering
+from partners.numbering import LAST
+from partners.series import ARRIVED, FIRST_SEEN, Epoch, Irregularity, Series
+
+INTERCHANGE = "interchange"
+GROUP = "group "  # and GS01
+_CAME = (ExchangeState.ACCEPTED, ExchangeState.REJECTED)
+
+Found = Row[*tuple[Any, ...]]
+Key = tuple[str, str, str, str]  # partner, theirs, ours, level
+_KEY = ("partner", "theirs", "ours", "level")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One control number that came."""
+
+    key: Key
+    number: int
+    exchange: int
+
+
+def record(context: Context, recorder: Recorder, came: Sequence[tuple[Entry, int]]) -> None:
+    """Notes the numbers of a batch of interchanges, each with its exchange, and what is missing between them.
+
+    Duplicates and conflicts use no number; an interchange that a TA1 refused did not either: it may come again.
+    Test interchanges are not counted.
+    """
+    numbers = [number for entry, exchange in came for number in _numbers(entry, exchange)]
+    if not numbers:
+        return
+    kept = _Kept(context.directory, recorder, numbers)
+    for each in numbers:
+        epoch = kept.series[each.key].see(each.number)
+        row = dict(zip(_KEY, each.key, strict=True))
+        recorder.add(
+            tables.received_number, at=recorder.now, **row, epoch=epoch, number=each.number, exchange=each.exchange
+        )
+        keep_irregularities(recorder, each.key, kept.series[each.key], each.exchange, each.number)
+    for key, series in kept.series.items():
+        _keep_epochs(recorder, key, series, kept.known_epochs)
+
+
+def _numbers(entry: Entry, exchange: int) -> Iterator[Number]:
+    report = entry.interchange.report
+    header = report.header
+    if entry.state not in _CAME or header is None or header.usage == "T" or report.ta1[0] == "R":
+        return
+    pair = (str(identity(header.sender)), str(identity(header.receiver)))
+    yield from _number((entry.partner, *pair, INTERCHANGE), header.control_number, exchange)
+    for group in report.groups:
+        key = (entry.partner, group.sender, group.receiver, f"{GROUP}{group.functional_id}")
+        yield from _number(key, group.control_number, exchange)
+
+
+def _number(key: Key, text: str, exchange: int) -> Iterator[Number]:
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit() and 1 <= int(digits[:20]) <= LAST:
+        yield Number(key, int(digits), exchange)
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The series that a batch is about, as the ledger has them; locked, where the database has several writers."""
+
+    directory: Directory
+    recorder: Recorder
+    numbers: Sequence[Number]
+    series: dict[Key, Series] = field(default_factory=dict)
+    known_epochs: set[tuple[Key, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        wanted = {each.key: each.number for each in reversed(self.numbers)}
+        partners = sorted({key[0] for key in wanted})
+        epochs = self._epochs(partners)
+        if new := {key: number for key, number in wanted.items() if key not in epochs}:
+            self._begin(new)
+            epochs = self._epochs(partners)
+        irregularities = self._irregularities(partners)
+        for key in wanted:
+            self.known_epochs |= {(key, row.epoch) for row in epochs[key]}
+            self.series[key] = series_of(self.directory, key, epochs[key], irregularities[key])
+
+    def _epochs(self, partners: Sequence[str]) -> dict[Key, list[Found]]:
+        table = tables.number_epoch
+        ordered = (*(table.c[name] for name in _KEY), table.c.epoch)
+        rows = select(table).where(table.c.partner.in_(partners)).order_by(*ordered).with_for_update()
+        return _by_key(self.recorder.connection.execute(rows))
+
+    def _begin(self, new: dict[Key, int]) -> None:
+        """A row for each series that was never seen, so that whoever else meets it now waits for us."""
+        table, recorder = tables.number_epoch, self.recorder
+        rows = [
+            dict(zip(_KEY, key, strict=True))
+            | {"epoch": 1, "at": recorder.now, "first": number, "reason": FIRST_SEEN, "actor": recorder.actor}
+            for key, number in sorted(new.items())
+        ]
+        recorder.connection.execute(archive.insert(recorder.connection, table).on_conflict_do_nothing(), rows)
+
+    def _irregularities(self, partners: Sequence[str]) -> dict[Key, list[Found]]:
+        table = tables.number_gap
+        by_hand = or_(table.c.closed_at.is_(None), table.c.closed_by != ARRIVED)
+        rows = select(table).where(table.c.partner.in_(partners), by_hand).order_by(table.c.id)
+        return _by_key(self.recorder.connection.execute(rows))
+
+
+def _by_key(rows: Iterable[Found]) -> defaultdict[Key, list[Found]]:
+    found: defaultdict[Key, list[Found]] = defaultdict(list)
+    for row in rows:
+        found[row.partner, row.theirs, row.ours, row.level].append(row)
+    return found
+
+
+def series_of(directory: Directory, key: Key, epochs: Iterable[Found], gaps: Iterable[Found]) -> Series:
+    """A series from its rows; an epoch without numbers that was not declared is about to get its first."""
+    return Series(
+        numbering_of(directory, key),
+        unique=key[3] == INTERCHANGE,
+        epochs=[
+            Epoch(row.epoch, row.reason, row.lowest, row.highest, changed=False)
+            for row in epochs
+            if row.lowest is not None
+        ],
+        irregularities=[
+            Irregularity(
+                row.kind,
+                row.epoch,
+                row.first,
+                row.last,
+                id=row.id,
+                raised=row.raised_at is not None,
+                open=row.closed_at is None,
+                changed=False,
+                at=row.at,
+            )
+            for row in gaps
+        ],
+    )
+
+
+def numbering_of(directory: Directory, key: Key) -> Numbering:
+    """How the partner numbers this series, as its profile says."""
+    if key[0] not in directory:
+        return Numbering.CONSECUTIVE
+    partner = directory.get(key[0])
+    return partner.numbers if key[3] == INTERCHANGE else partner.group_numbers
+
+
+def keep_irregularities(recorder: Recorder, key: Key, series: Series, exchange: int, arrived: int = 0) -> None:
+    """Writes what changed in a series, by the number that ``arrived`` or otherwise.
+
+    What was raised and came after all is told; what was not closes silently.
+    """
+    table = tables.number_gap
+    row = dict(zip(_KEY, key, strict=True))
+    for each in series.irregularities:
+        if not each.changed:
+            continue
+        each.changed = False
+        if each.id is None:
+            each.id = recorder.add(
+                table,
+                at=each.at or recorder.now,
+                **row,
+                epoch=each.epoch,
+                kind=each.kind,
+                first=each.first,
+                last=each.last,
+                exchange=exchange,
+                raised_at=recorder.now if each.raised else None,
+                **_closed(recorder, each),
+            )
+            continue
+        recorder.change(table, each.id, first=each.first, last=each.last, **_closed(recorder, each))
+        if each.raised and arrived:
+            recorder.event(
+                "number-arrived", exchange=exchange, partner=key[0], level=key[3], number=arrived, gap=each.id
+            )
+
+
+def _closed(recorder: Recorder, irregularity: Irregularity) -> dict[str, Any]:
+    """The columns that say how it was closed; none where it is open."""
+    if irregularity.open:
+        return {}
+    if irregularity.why:
+        return {"closed_at": recorder.now, "closed_by": recorder.actor, "reason": irregularity.why}
+    return {"closed_at": recorder.now, "closed_by": ARRIVED}
+
+
+def _keep_epochs(recorder: Recorder, key: Key, series: Series, known: set[tuple[Key, int]]) -> None:
+    table = tables.number_epoch
+    named = dict(zip(_KEY, key, strict=True))
+    for each in series.epochs:
+        if not each.changed:
+            continue
+        bounds = {"lowest": each.lowest, "highest": each.highest}
+        if (key, each.number) in known:
+            this = and_(*(table.c[name] == value for name, value in named.items()), table.c.epoch == each.number)
+            recorder.connection.execute(update(table).where(this).values(bounds))
+        else:
+            recorder.put(
+                table, **named, epoch=each.number, at=recorder.now, first=each.lowest, reason=each.reason,
+                actor=recorder.actor, **bounds,
+            )  # fmt: skip

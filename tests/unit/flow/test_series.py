@@ -1,0 +1,209 @@
+"""Numbers that partners left out: found in the night, silent while they may come, told once, explained by people."""
+
+import pytest
+from builders.stage import ACME, HOUR, OURS, WHEN, Stage, acknowledgment, orders
+
+from gateway.demo import documents
+from gateway.errors import NotAllowedNow, NotFound
+from gateway.flow import gaps
+from partners.numbering import LAST
+
+DAY = 24 * HOUR
+
+
+def night(stage: Stage, *numbers: int, after: int = DAY):
+    """A batch with orders of these numbers, some time after the last one."""
+    stage.now += after
+    for number in numbers:
+        stage.mail(orders(number))
+    return stage.run()
+
+
+def profile(**keys: str) -> str:
+    return "\n".join(f'{key} = "{value}"' for key, value in keys.items()) + "\n" + ACME
+
+
+def findings(stage: Stage) -> list[tuple[str, str, int, int]]:
+    """What is open: level, kind, first and last."""
+    rows = [row for row in stage.rows("number_gap") if row["closed_at"] is None]
+    return [(row["level"], row["kind"], row["first"], row["last"]) for row in rows]
+
+
+def told(stage: Stage) -> list[str]:
+    return [each.what for each in stage.run().attention if each.reference.startswith("g")]
+
+
+def test_every_number_is_kept_with_its_exchange(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 5, 6)
+    rows = stage.rows("received_number")
+    assert [(row["level"], row["number"], row["exchange"]) for row in rows] == [
+        ("interchange", 5, 1),
+        ("group PO", 5, 1),
+        ("interchange", 6, 3),
+        ("group PO", 6, 3),
+    ]
+    assert {(row["partner"], row["theirs"], row["ours"]) for row in rows} == {
+        ("acme", "ZZ:ACMERETAIL", OURS),
+        ("acme", "ACMERETAIL", "EXAMPLECO"),
+    }
+
+
+def test_a_missing_interchange_is_told_once_after_its_time_to_come(tmp_path):
+    stage = Stage(tmp_path)
+    assert not night(stage, 1, 2, 5).attention
+    assert findings(stage)[0] == ("interchange", "gap", 3, 4)
+    assert not night(stage, after=19 * HOUR).attention
+    (attention,) = night(stage, after=HOUR).attention
+    assert attention.what == "from acme: interchange numbers 3 to 4 of ZZ:ACMERETAIL did not come"
+    assert attention.next_command == "gateway partner numbers show acme"
+    night(stage)
+    assert stage.kinds().count("number-missing") == 1
+
+
+def test_what_comes_in_time_after_all_closes_its_gap_silently(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 4)
+    night(stage, 3, 2, after=12 * HOUR)
+    assert findings(stage) == []
+    assert night(stage).attention == ()
+    assert not {"number-missing", "number-arrived"} & set(stage.kinds())
+    assert {row["closed_by"] for row in stage.rows("number_gap")} == {"arrived"}
+
+
+def test_what_comes_late_leaves_the_rest_missing_and_is_told(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 6)
+    night(stage)
+    night(stage, 3)
+    assert [each for each in findings(stage) if each[0] == "interchange"] == [
+        ("interchange", "gap", 2, 2),
+        ("interchange", "gap", 4, 5),
+    ]
+    assert "number-arrived" in stage.kinds()
+    night(stage, 2, 4, 5)
+    assert findings(stage) == []
+    assert night(stage).attention == ()
+    assert stage.kinds().count("number-missing") == 1
+
+
+def test_duplicates_conflicts_and_test_interchanges_use_no_number(tmp_path):
+    stage = Stage(tmp_path, [profile().replace('"live"', '"testing"')])
+    night(stage, 1)
+    night(stage, 1)
+    stage.mail(orders(1, documents.order("PO-OTHER", WHEN)))
+    stage.mail(orders(7).replace(b"*P*:", b"*T*:"))
+    stage.run()
+    assert [row["number"] for row in stage.rows("received_number") if row["level"] == "interchange"] == [1]
+    assert sorted(stage.states("in")) == ["conflict", "delivered", "delivered", "duplicate"]
+
+
+def test_what_stands_in_quarantine_is_not_missing(tmp_path):
+    stage = Stage(tmp_path)
+    stage.mail(orders(2).replace(b"*P*:", b"*I*:"))
+    night(stage, 1, 3)
+    assert stage.states("in").count("quarantined") == 1
+    night(stage)
+    assert told(stage) == []
+    (gap,) = [row for row in stage.rows("number_gap") if row["level"] == "interchange"]
+    assert (gap["closed_by"], gap["reason"]) == ("gateway", "it is here, but was not accepted")
+
+
+def test_groups_that_are_counted_together_have_no_gaps(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1)
+    stage.mail(acknowledgment(2, 1))
+    night(stage, 3)
+    night(stage)
+    assert told(stage) == []
+
+
+@pytest.mark.parametrize("numbers", [(LAST - 1, LAST, 1, 2), (LAST - 1, 2, LAST, 1)])
+def test_after_the_last_number_comes_the_first(tmp_path, numbers):
+    stage = Stage(tmp_path)
+    night(stage, *numbers[:2])
+    night(stage, *numbers[2:], after=HOUR)
+    assert findings(stage) == []
+    epochs = [(row["level"], row["epoch"], row["reason"]) for row in stage.rows("number_epoch")]
+    assert ("interchange", 2, "wrapped") in epochs
+
+
+def test_a_step_back_is_told_and_a_person_says_why(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 70_000, 70_001)
+    night(stage, 1, 2, 3)
+    assert [(level, kind) for level, kind, _, _ in findings(stage)] == [
+        ("interchange", "step back"),
+        ("group PO", "step back"),
+    ]
+    night(stage)
+    said = told(stage)
+    assert said[-1] == "from acme: the interchange numbers of ZZ:ACMERETAIL went back from 70001 to 1"
+    gaps.close(stage.context(), 1, actor="anna", reason="new system")
+    assert told(stage) == []
+    assert {row["closed_by"] for row in stage.rows("number_gap")} == {"anna"}
+    with pytest.raises(NotAllowedNow):
+        gaps.close(stage.context(), 1, actor="anna", reason="again")
+    with pytest.raises(NotFound):
+        gaps.close(stage.context(), 99, actor="anna", reason="?")
+
+
+def test_a_declared_beginning_lets_used_numbers_come_again(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 2, 3)
+    stage.now += HOUR
+    for _ in range(2):
+        begun = gaps.reset(stage.context(), "acme", 1, groups=False, actor="anna", reason="new system")
+        assert len(begun) in {0, 1}
+    gaps.reset(stage.context(), "acme", 1, groups=True, actor="anna", reason="new system")
+    stage.now += HOUR
+    stage.mail(orders(1, documents.order("PO-100", WHEN)))
+    stage.mail(orders(3, documents.order("PO-102", WHEN)))
+    stage.mail(orders(2))
+    stage.run()
+    assert stage.states("in").count("conflict") == 0
+    assert stage.states("in").count("duplicate") == 1
+    assert findings(stage) == [("interchange", "gap", 2, 2), ("group PO", "gap", 2, 2)]
+    assert [row["epoch"] for row in stage.rows("received_number")][-4:] == [2, 2, 2, 2]
+    assert stage.kinds().count("numbers-reset") == 2
+
+
+def test_nothing_can_begin_anew_that_never_began(tmp_path):
+    with pytest.raises(NotFound):
+        gaps.reset(Stage(tmp_path).context(), "acme", 1, groups=False, actor="anna", reason="?")
+
+
+def test_numbers_that_do_not_follow_each_other_are_one_finding(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, *range(100, 1500, 70))
+    night(stage, *range(1500, 3000, 70))
+    said = told(stage)
+    assert said == ["from acme: the interchange numbers of ZZ:ACMERETAIL do not follow each other"]
+    for _ in range(3):
+        night(stage, *range(3000, 4000, 70))
+        assert told(stage) == said
+
+
+def test_the_profile_says_what_numbers_mean(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, *range(100, 1500, 70))
+    night(stage)
+    assert told(stage)
+    stage.profiles[0] = profile(numbers="increasing", group_numbers="any")
+    assert told(stage) == []
+    night(stage, 5_000, 90_000, 90_010, 7)
+    night(stage)
+    assert told(stage) == ["from acme: the interchange numbers of ZZ:ACMERETAIL went back from 90010 to 7"]
+
+
+def test_the_groups_of_a_missing_interchange_are_explained_with_it(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 3)
+    night(stage)
+    (attention,) = stage.run().attention
+    gaps.close(stage.context(), int(attention.reference[1:]), actor="anna", reason="never sent")
+    night(stage)
+    assert told(stage) == []
+    assert findings(stage) == []
+    night(stage, 2)  # it was sent after all
+    assert findings(stage) == []
