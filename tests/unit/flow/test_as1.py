@@ -387,6 +387,18 @@ def test_a_receipt_again_is_a_duplicate(pair):
     assert relations(buyer) == ["matched", "duplicate"]
 
 
+def test_a_second_receipt_that_says_otherwise_is_told_and_changes_nothing(pair):
+    buyer, _ = pair
+    receipt = sent_and_answered(pair, {"receipt": "unsigned"})
+    buyer.mailbox.deliver(receipt)
+    buyer.run()
+    buyer.mailbox.deliver(receipt.replace(b"; processed", b"; failed/failure: unsupported format"))
+    summary = buyer.run()
+    assert relations(buyer) == ["matched", "contradicting"]
+    assert [fault.code for _, fault in summary.troubles] == ["receipt.negative"]
+    assert buyer.states(direction="out") == ["sent"]
+
+
 def test_a_tampered_receipt_counts_for_nothing(pair):
     buyer, _ = pair
     receipt = sent_and_answered(pair)
