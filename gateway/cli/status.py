@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import click
 
+from gateway.cli.alert import told
 from gateway.cli.output import json_option, moment, print_document
+
+if TYPE_CHECKING:
+    from gateway.ledger.alerts import Alert
 
 
 @click.command("status")
@@ -15,7 +22,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.app import open_app
     from gateway.flow import logins
     from gateway.flow.expiry import attention_for
-    from gateway.flow.needs import topic_of
+    from gateway.flow.needs import MACHINE, MET, topic_of
     from gateway.flow.outbox import refused_documents
     from gateway.ledger import alerts
     from gateway.ledger.attention import attention
@@ -32,7 +39,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
         known = {each.topic: each for each in alerts.standing(connection)}
         rules = {each.name: each.target for each in app.settings.alerts}
     raised = [known.get(topic_of(each)) for each in found]
-    others = [each for topic, each in known.items() if topic not in {topic_of(thing) for thing in found}]
+    spoken_for = {topic_of(each) for each in found}
+    others = [each for each in known.values() if each.kind in MET | MACHINE and each.topic not in spoken_for]
+    others = [each for each in others if each.kind != "document refused"]  # they are listed by themselves
     if as_json:
         print_document(
             {
@@ -53,10 +62,17 @@ def command(ctx: click.Context, as_json: bool) -> int:
         ended = moment(batch["ended_at"]) if batch["ended_at"] else "it did not end: it was interrupted or still runs"
         click.echo(f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}")
     click.echo(f"{len(found)} need a person." if found else "Nothing needs a person.")
-    for each in found:
+    for each, one in zip(found, raised, strict=True):
         click.echo(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
         click.echo(f"          {each.reason}")
         click.echo(f"          → {each.next_command}")
+        _say_told(one, rules)
+    if others:
+        click.echo("Met by the last batch:")
+    for one in others:
+        click.echo(f"          {one.kind}: {one.subject}")
+        click.echo(f"          → {one.next_command}")
+        _say_told(one, rules)
     if refused:
         click.echo(f"{len(refused)} documents in the outbox could not be sent; beside each lies the reason:")
         for each_file in refused:
@@ -66,3 +82,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
         if number:
             click.echo(f"  {number:>6}  {name}")
     return 0
+
+
+def _say_told(one: Alert | None, rules: Mapping[str, str]) -> None:
+    words = told(one, rules)
+    if words:
+        click.echo(f"            {words}")

@@ -41,6 +41,7 @@ _LONGEST = 600  # characters of a sentence
 MET = frozenset(
     {"mailbox", "smtp", "login", "no access", "configuration", "defect", "document refused", "night", OTHER}
 )
+MACHINE = frozenset({"disk"})
 _KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
     ("defect", (Unexpected,)),
     ("no access", (TokenRefused, TokenUnavailable, NotAuthorized)),
@@ -106,11 +107,15 @@ def kind_of(thing: Attention) -> str:
     return kind if kind in KINDS else OTHER
 
 
+def topic_of(thing: Attention) -> str:
+    """Under which topic something that needs a person is one alert."""
+    return f"{kind_of(thing)}/{thing.partner}/{thing.reference}"
+
+
 def _of_attention(thing: Attention) -> Need:
-    kind = kind_of(thing)
     return Need(
-        kind=kind,
-        topic=f"{kind}/{thing.partner}/{thing.reference}",
+        kind=kind_of(thing),
+        topic=topic_of(thing),
         partner=thing.partner,
         subject=sentence(f"{thing.state.capitalize()}, {thing.what}: {thing.plain or thing.reason}"),
         next_command=thing.next_command,
