@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
+from gateway.flow import checkpoint
 from gateway.flow.context import Context
 from gateway.flow.handover import Handover, handover_for
 from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
 from gateway.jobs.lock import HomeLock
-from gateway.ledger.database import check, open_engine
+from gateway.ledger.database import check, open_engine, settle
 from gateway.ledger.keys import Keys
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets, derived_key
@@ -264,6 +265,7 @@ def open_app(
 
     Raises:
         HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable
+        LedgerBehind, CheckpointUnwritable: with ``lock`` and ``verify``
     """
     with ExitStack() as stack:
         settings = read_settings(home)
@@ -273,7 +275,13 @@ def open_app(
         stack.callback(app.close)
         if verify:
             check(app.engine)
+        if not (lock and verify):
+            yield app
+            return
+        settle(app.engine)
+        checkpoint.verify(home, app.ledger)
         yield app
+        checkpoint.keep(home, app.ledger)
 
 
 def login_name() -> str:

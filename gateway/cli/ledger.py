@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.ledger_restore import accept_restore
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ def _query(words: tuple[str, ...], criteria: dict[str, Any], **defaults: Any) ->
 
 @click.group("ledger")
 def command() -> None:
-    """The record of every exchange: search, show, export."""
+    """The record of every exchange: search, show, export; accept-restore after an older one was put back."""
+
+
+command.add_command(accept_restore)
 
 
 @command.command("search")

@@ -12,13 +12,14 @@ that ends with it::
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
+    │   ├── LedgerBehind, CheckpointUnreadable
     │   ├── NotAuthorized
     │   ├── WorkersNeedPostgres, JobsMissing
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
-    │   ├── DatabaseConflict
+    │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
@@ -60,9 +61,11 @@ from gateway.errors.access import (
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
 from gateway.errors.hosts import (
     AlertNotTold,
+    CheckpointUnwritable,
     DatabaseConflict,
     DatabaseUnavailable,
     DeliveryFailed,
+    DiskFailed,
     DnsUnavailable,
     HomeInUse,
     InsecureConnection,
@@ -147,11 +150,13 @@ from gateway.errors.security import (
 from gateway.errors.setup import (
     CertificateMissing,
     CertificateUnreadable,
+    CheckpointUnreadable,
     ConfigurationFault,
     GuidelineInvalid,
     HomeExists,
     HomeMissing,
     JobsMissing,
+    LedgerBehind,
     MigrationsBehind,
     NoAgreement,
     NotInstalled,
@@ -179,6 +184,8 @@ __all__ = [
     "CertificateMissing",
     "CertificateUnreadable",
     "CertificateUnusable",
+    "CheckpointUnreadable",
+    "CheckpointUnwritable",
     "CompressionBomb",
     "ConfigurationFault",
     "ContentDamaged",
@@ -187,6 +194,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DecompressionFailed",
     "DeliveryFailed",
+    "DiskFailed",
     "DnsUnavailable",
     "DocumentFault",
     "DocumentInvalid",
@@ -209,6 +217,7 @@ __all__ = [
     "KeyReused",
     "KeysUnreadable",
     "LeaseLost",
+    "LedgerBehind",
     "LoginRefused",
     "LoopDetected",
     "MailboxBusy",

@@ -77,6 +77,21 @@ class DatabaseUnavailable(Unavailable):
     side = Side.OURS
 
 
+class DiskFailed(DatabaseUnavailable):
+    """The disk under an SQLite ledger; the handle was dropped, for nobody knows what it really holds."""
+
+    code = "database.disk-failed"
+    sentence = "The disk under the ledger does not do what it is told: {reason}"
+    advice = "The run stopped there; what was recorded before is safe. Look at the disk, then `gateway doctor`."
+
+
+class CheckpointUnwritable(Unavailable):
+    code = "checkpoint.unwritable"
+    sentence = "{path} cannot be written, so nothing is sent: {reason}"
+    advice = "Make room, or correct the owner or mode of the directory; the next run goes on."
+    side = Side.OURS
+
+
 class DatabaseConflict(DatabaseUnavailable):
     code = "database.conflict"
     sentence = "Another transaction was in the way: {reason}"

@@ -106,6 +106,23 @@ class MigrationsBehind(ConfigurationFault):
     advice = "Run `gateway init --upgrade` (make a backup first)."
 
 
+class LedgerBehind(ConfigurationFault):
+    code = "ledger.behind"
+    sentence = "The ledger ends at {newest}; this home has seen {known}. An older ledger was put back, or another one."
+    advice = (
+        "Nothing was collected or sent. Put the newest ledger back; if this is the newest that there is, run"
+        " `gateway ledger accept-restore --reason WHY`, which jumps over numbers that partners have seen."
+    )
+
+
+class CheckpointUnreadable(ConfigurationFault):
+    code = "checkpoint.unreadable"
+    sentence = "{path} does not tell how far the ledger had come: {reason}"
+    advice = (
+        "Look whether the ledger is the newest that there is; then remove the file, and the next run makes another."
+    )
+
+
 class NotInstalled(ConfigurationFault):
     code = "package.not-installed"
     sentence = "{feature} needs the package {package}, which is not installed."

@@ -7,6 +7,7 @@ SQLite (one machine) and PostgreSQL (many workers) give the same answers. Every 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from gateway.errors import (
     ConfigurationFault,
     DatabaseConflict,
     DatabaseUnavailable,
+    DiskFailed,
     GatewayError,
     MigrationsBehind,
     NotInstalled,
@@ -31,6 +33,7 @@ from gateway.ledger.turns import turn
 BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it gives up
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads
 _MIGRATION_LOCK = 7_305_997  # PostgreSQL advisory lock: one process migrates, the others wait and find it done
+_DISK_FAILED = frozenset({10, 11, 26})  # SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB
 _SECRET_PARAMETERS = ("password", "sslpassword")
 
 # What SQLite says, and what it means to an operator. First match wins; the texts are those of sqlite3_errstr.
@@ -129,10 +132,33 @@ def guarded(engine: Engine) -> Iterator[None]:
     except (GatewayError, IntegrityError):
         raise
     except DBAPIError as problem:
+        if getattr(problem.orig, "sqlite_errorcode", 0) & 0xFF in _DISK_FAILED:
+            # After a failed sync the kernel calls its pages clean: what this handle believes may be nowhere.
+            engine.dispose()
+            raise DiskFailed(reason=_reason(problem), url=shown(engine.url)) from problem
         fault = DatabaseConflict if getattr(problem.orig, "sqlstate", None) in _CONFLICTS else DatabaseUnavailable
         raise fault(reason=_scrubbed(_reason(problem), engine.url), url=shown(engine.url)) from problem
     except (PoolTimeout, OSError) as problem:
         raise DatabaseUnavailable(reason=_scrubbed(str(problem), engine.url), url=shown(engine.url)) from problem
+
+
+def settle(engine: Engine) -> None:
+    """What a process that died left in SQLite's write-ahead log is written into the database, and synced, now.
+
+    The log may hold a commit whose sync failed: read back from memory it looks whole, and the disk never had it.
+    Nothing may be built upon it before the disk has it for good.
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    if engine.dialect.name != "sqlite" or not Path(f"{engine.url.database}-wal").exists():
+        return
+    with guarded(engine), engine.connect() as connection:
+        try:
+            # PASSIVE waits for no reader: what one still looks at is synced by a later one.
+            _driver(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as problem:
+            raise DBAPIError("PRAGMA wal_checkpoint", None, problem) from problem
 
 
 def shown(url: URL) -> str:

@@ -115,6 +115,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "authorized": "the gateway was allowed to use [oauth.{name}][: {how}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
+    "restore-accepted": "a ledger of {found} events was accepted, where {known} had been seen[: {reason}]",
+    "numbers-jumped": "the {level} numbers of {ours} to {theirs} go on at {after} instead of {before}[: {reason}]",
 }
 
 _ENUMERATED = ("verdict", "status", "relation")  # accepted_with_errors is for machines
@@ -127,6 +129,7 @@ _ACTS = frozenset(
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
+        *("restore-accepted", "numbers-jumped"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
         *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),

@@ -1,0 +1,186 @@
+"""Checkpoint: what this home last knew of its ledger, kept beside it, so that an older ledger put back is noticed.
+
+A ledger restored from a backup gives control numbers out again that partners have seen, and takes for new what it
+answered long ago. It cannot know that by itself. So a small file says how far the ledger had come: its newest event,
+and the next number of every series. It is written, durably, before anything is sent and when a command has ended;
+nothing is collected or sent with a ledger that is behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select, update
+
+from gateway.errors import CheckpointUnreadable, CheckpointUnwritable, LedgerBehind
+from gateway.ledger import tables
+from gateway.ledger.archive import insert
+from gateway.ledger.moments import spoken
+from gateway.ledger.recording import Ledger
+from partners.numbering import LAST
+
+FILE_NAME = ".checkpoint"
+AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a ledger had come. ``mark`` is the hash of event ``seq``: another history has another one."""
+
+    seq: int = 0
+    at: int = 0  # of that event, ms since 1970 UTC
+    mark: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)  # JSON list of partner, ours, theirs, level → next
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A series of control numbers that was moved ahead: ``before`` was the next one, ``after`` is it now."""
+
+    partner: str
+    ours: str
+    theirs: str
+    level: str
+    before: int
+    after: int
+
+
+def verify(home: Path, ledger: Ledger) -> None:
+    """Says nothing when the ledger is at the checkpoint of this home or further, or there is none yet.
+
+    Raises:
+        LedgerBehind: it is older, or has another history.
+        CheckpointUnreadable: the file is there and tells nothing.
+        DatabaseUnavailable: with the reason.
+    """
+    known = read(home)
+    if known is None or not known.seq:
+        return
+    with ledger.reading() as connection:
+        found = _marked(connection, known.seq)
+        if found.mark == known.mark:
+            return
+        newest = _newest(connection)
+        oldest = connection.execute(select(func.min(tables.event.c.seq))).scalar() or 0
+    if found.seq or oldest <= known.seq:  # else it was put away in order: history is kept for so long only
+        raise LedgerBehind(
+            newest=f"event {newest.seq} ({spoken(newest.at).strip()})" if newest.seq else "no event",
+            known=f"event {known.seq} ({spoken(known.at).strip()})",
+        )
+
+
+def keep(home: Path, ledger: Ledger) -> None:
+    """Writes down how far the ledger has come; durable when this returns.
+
+    Raises:
+        CheckpointUnwritable: with the reason.
+        DatabaseUnavailable: with the reason.
+    """
+    with ledger.reading() as connection:
+        newest = _newest(connection)
+        current = Checkpoint(newest.seq, newest.at, newest.mark, _numbers(connection))
+    with suppress(CheckpointUnreadable):
+        if read(home) == current:
+            return
+    try:
+        _write(home / FILE_NAME, json.dumps(asdict(current), sort_keys=True).encode())
+    except OSError as problem:
+        raise CheckpointUnwritable(path=home / FILE_NAME, reason=problem.strerror or problem) from problem
+
+
+def accept(home: Path, ledger: Ledger, *, actor: str, reason: str, ahead: int = AHEAD) -> tuple[Jump, ...]:
+    """Takes an older ledger as the newest there is: its numbers jump past all that may be in use.
+
+    The jump is counted from the highest next number that is known of a series, since numbers may have been taken
+    after the checkpoint was written.
+
+    Raises:
+        CheckpointUnreadable, CheckpointUnwritable, DatabaseUnavailable: with the reason.
+    """
+    known = read(home) or Checkpoint()
+    table = tables.control_number
+    with ledger.transaction(actor) as recorder:
+        connection = recorder.connection
+        numbers = _numbers(connection)
+        newest = _newest(connection)
+        jumps = []
+        for name in sorted(numbers.keys() | known.numbers.keys()):
+            before, last = numbers.get(name, 1), known.numbers.get(name, 1)
+            partner, ours, theirs, level = json.loads(name)
+            jump = Jump(partner, ours, theirs, level, before, _after(max(before, last), ahead))
+            key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
+            connection.execute(insert(connection, table).on_conflict_do_nothing(), key | {"next": 1})
+            same = (table.c[column] == value for column, value in key.items())
+            connection.execute(update(table).where(*same).values(next=jump.after))
+            recorder.event("numbers-jumped", partner=partner, ours=ours, theirs=theirs, level=level,
+                           before=before, after=jump.after, reason=reason)  # fmt: skip
+            jumps.append(jump)
+        recorder.event("restore-accepted", found=newest.seq, known=known.seq, reason=reason)
+    keep(home, ledger)
+    return tuple(jumps)
+
+
+def read(home: Path) -> Checkpoint | None:
+    """The checkpoint of a home; None where there is none yet.
+
+    Raises:
+        CheckpointUnreadable: the file is there and tells nothing.
+    """
+    file = home / FILE_NAME
+    try:
+        return Checkpoint(**json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as problem:
+        raise CheckpointUnreadable(path=file, reason=problem) from problem
+
+
+def _after(number: int, ahead: int) -> int:
+    """``number`` moved ahead, counted across the wrap at 999999999."""
+    return (number + ahead - 1) % LAST + 1
+
+
+def _numbers(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(select(tables.control_number))
+    return {json.dumps([row.partner, row.ours, row.theirs, row.level]): row.next for row in rows}
+
+
+def _newest(connection: Connection) -> Checkpoint:
+    seq = connection.execute(select(func.max(tables.event.c.seq))).scalar()
+    return _marked(connection, seq) if seq else Checkpoint()
+
+
+def _marked(connection: Connection, seq: int) -> Checkpoint:
+    """Event ``seq`` with its mark; empty where there is none of that number."""
+    e = tables.event
+    row = connection.execute(select(e.c.at, e.c.kind, e.c.partner, e.c.body).where(e.c.seq == seq)).one_or_none()
+    if row is None:
+        return Checkpoint()
+    return Checkpoint(seq, row.at, hashlib.sha256(json.dumps([seq, *row]).encode()).hexdigest())
+
+
+def _write(file: Path, data: bytes) -> None:
+    """The file whole and durable, or as it was before."""
+    temporary = file.with_name(f"{file.name}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(descriptor)
+        temporary.rename(file)
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
