@@ -12,6 +12,7 @@ from gateway.errors import DiskFailed, GatewayError, unexpected
 from gateway.flow import checkpoint, logins
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
+from gateway.flow.arrivals import expect
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
@@ -52,6 +53,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("dispatch", send),  # → the SMTP host
     ("reconcile", overdue),  # what should have come by now
     ("numbers", raise_gaps),  # what is missing in partners' numbers
+    ("expected", expect),  # files that should have come by an hour
     ("alert", alert),  # who should know of what needs a person
 )
 
