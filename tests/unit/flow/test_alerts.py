@@ -1,0 +1,550 @@
+"""Alerts: raised once, told at most once in an interval, closed by themselves; what fails to tell is tried again."""
+
+import email
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, invoice, orders
+
+from gateway.demo import documents
+from gateway.errors import (
+    AlertNotTold,
+    LoginRefused,
+    MailboxUnavailable,
+    NotAllowedNow,
+    OutcomeUnknown,
+    SmtpUnavailable,
+)
+from gateway.flow import alerts, operate, telling
+from gateway.flow.needs import kind_of
+from gateway.ledger import alerts as kept
+from gateway.ledger.attention import attention
+from gateway.settings import AlertSettings
+from gateway.settings.alerts import KINDS
+
+OPS = "ops@us.example"
+
+
+def rule(name="ops", **more):
+    return AlertSettings(name, **({"to": (OPS,)} | more))
+
+
+def with_rules(stage, *rules):
+    stage.settings = replace(stage.settings, alerts=rules)
+    return stage
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return with_rules(Stage(tmp_path), rule())
+
+
+def told(stage):
+    """The alert mails that were sent, parsed."""
+    return [each for each in stage.sent if each["X-Gateway-Alert"]]
+
+
+def text(mail):
+    """The body as its reader sees it, on one line."""
+    return " ".join(mail.get_payload(decode=True).decode().split())
+
+
+def open_alerts(stage):
+    with stage.ledger.reading() as connection:
+        return kept.standing(connection)
+
+
+def strange(stage, number=1):
+    """A mail of somebody whom we do not know."""
+    stage.mail(orders(number), sender="mallory@evil.example", subject=f"strange {number}")
+
+
+# ---------------------------------------------------------------- raising and closing
+
+
+def test_what_needs_a_person_is_one_alert_however_many_batches_see_it(stage):
+    strange(stage)
+    for _ in range(3):
+        stage.run()
+        stage.now += 2 * HOUR
+    (found,) = open_alerts(stage)
+    assert (found.kind, found.reference, found.count) == ("quarantined", "1", 1)
+    assert len(told(stage)) == 1
+
+
+def test_a_mail_says_what_is_wrong_on_whose_side_and_the_next_command(stage):
+    strange(stage)
+    stage.run()
+    (mail,) = told(stage)
+    assert mail["Subject"] == "[Example Co] 1 thing needs a person: 1 quarantined"
+    assert mail["To"] == OPS
+    assert mail["Auto-Submitted"] == "auto-generated"
+    said = text(mail)
+    assert "mallory@evil.example" in said
+    assert "on the side of: partner" in said
+    assert "next: gateway quarantine show 1" in said
+
+
+def test_an_alert_is_closed_by_itself_when_its_cause_is_gone(stage):
+    strange(stage)
+    stage.run()
+    operate.discard(stage.context(), "m1", actor="jo", reason="spam")
+    stage.run()
+    assert open_alerts(stage) == []
+    assert "alert-closed" in stage.kinds()
+    assert len(told(stage)) == 1  # by mail what is over is only told with what is new
+
+
+def test_what_comes_back_is_the_same_alert_raised_and_told_again(stage):
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    stage.run()
+    (first,) = open_alerts(stage)
+    stage.mailbox.faults.clear()
+    stage.now += 2 * HOUR
+    stage.run()
+    assert open_alerts(stage) == []
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    stage.now += 2 * HOUR
+    stage.run()
+    (again,) = open_alerts(stage)
+    assert (again.id, again.count) == (first.id, 2)
+    assert "alert-reopened" in stage.kinds()
+    assert len(told(stage)) == 2
+
+
+def test_a_mailbox_that_is_away_is_counted_and_its_test_is_the_next_command(stage):
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    stage.run()
+    stage.run()
+    (found,) = open_alerts(stage)
+    assert (found.kind, found.count, found.next_command) == ("mailbox", 2, "gateway mailbox test orders")
+
+
+def test_a_refused_login_is_of_its_own_kind(stage):
+    stage.mailbox.faults["session"] = LoginRefused(host="memory", user=US, reason="no")
+    stage.run()
+    assert [each.kind for each in open_alerts(stage)] == ["login"]
+
+
+def test_a_look_outside_of_a_batch_closes_nothing_that_only_a_batch_meets(stage):
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    stage.run()
+    alerts.raise_alerts(stage.context())
+    assert [each.kind for each in open_alerts(stage)] == ["mailbox"]
+
+
+def test_a_defect_is_an_alert(stage, monkeypatch):
+    def breaks(context):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway.flow.night.STEPS", (("collect", breaks), ("alert", alerts.alert)))
+    stage.run()
+    (found,) = open_alerts(stage)
+    assert (found.kind, found.side) == ("defect", "ours")
+
+
+def test_what_is_overdue_is_told_and_what_becomes_urgent_is_told_again(tmp_path):
+    stage = with_rules(Stage(tmp_path), rule(kinds=("overdue", "escalated")))
+    (stage.settings.outbox / "acme").mkdir(parents=True)
+    (stage.settings.outbox / "acme" / "invoice.edi").write_bytes(invoice())
+    stage.run()
+    assert told(stage) == []
+    stage.now += 30 * HOUR
+    stage.run()
+    assert "was due" in text(told(stage)[0])
+    assert "on the side of: partner" in text(told(stage)[0])
+    stage.now += 30 * HOUR
+    stage.run()
+    assert [each["Subject"].partition(": ")[2] for each in told(stage)] == ["1 overdue", "1 escalated"]
+
+
+def test_a_refused_document_of_the_outbox_is_told(stage):
+    place = stage.settings.outbox / "acme"
+    place.mkdir(parents=True)
+    (place / "bad.edi").write_bytes(b"nothing that is EDI")
+    stage.run()
+    (found,) = open_alerts(stage)
+    assert (found.kind, found.partner) == ("document refused", "acme")
+    stage.run()
+    assert [each.id for each in open_alerts(stage)] == [found.id]
+    for each in (place / ".refused").iterdir():
+        each.unlink()
+    stage.run()
+    assert open_alerts(stage) == []
+
+
+def test_a_batch_that_did_not_end_is_found_by_the_next_one_and_closed_by_the_one_after(stage, monkeypatch):
+    def dies(context):
+        raise SystemExit
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr("gateway.flow.night.STEPS", (("collect", dies),))
+        stage.run()
+    stage.run()
+    (found,) = open_alerts(stage)
+    assert found.kind == "night"
+    assert "did not end" in found.subject
+    stage.run()
+    assert open_alerts(stage) == []
+
+
+def test_a_batch_that_comes_late_is_told(stage):
+    stage.settings = replace(stage.settings, batch_expected=timedelta(hours=24))
+    stage.run()
+    stage.now += 23 * HOUR
+    stage.run()
+    assert open_alerts(stage) == []
+    stage.now += 50 * HOUR
+    stage.run()
+    (found,) = open_alerts(stage)
+    assert "No batch ran for 2 d 2 h" in found.subject
+
+
+def test_little_space_is_told(stage):
+    stage.settings = replace(stage.settings, low_disk=10**9)
+    stage.run()
+    assert {each.kind for each in open_alerts(stage)} == {"disk"}
+    assert "MB are left" in text(told(stage)[0])
+
+
+def test_every_state_that_needs_a_person_has_a_kind(stage):
+    strange(stage)
+    stage.run()
+    with stage.ledger.reading() as connection:
+        (thing,) = attention(connection)
+    for state in ("quarantined", "in doubt", "failed", "bounced", "unmatched", "conflict", "not taken", "ends soon"):
+        assert kind_of(replace(thing, state=state)) == state
+    assert kind_of(replace(thing, state="refused by the partner")) == "refused"
+    assert kind_of(replace(thing, state="sent, not to all")) == "not to all"
+    assert kind_of(replace(thing, state="something new")) == "other"
+    assert kind_of(replace(thing, state="overdue", urgent=True)) == "escalated"
+
+
+def test_nothing_that_documents_hold_is_told(stage):
+    bad = [each.replace("EA", "SECRETUNIT") for each in documents.order("PO-SECRET", WHEN)]
+    stage.mail(orders(1, bad))
+    stage.run()
+    (mail,) = told(stage)
+    assert "1 rejected" in mail["Subject"]
+    assert "SECRET" not in text(mail)
+    assert "first error is" in text(mail)
+
+
+# ---------------------------------------------------------------- grouping, intervals, quiet
+
+
+def test_what_happens_within_an_interval_is_told_together_at_its_end(stage):
+    strange(stage, 1)
+    stage.run()
+    for number in (2, 3):
+        stage.now += HOUR // 4
+        strange(stage, number)
+        stage.run()
+    assert len(told(stage)) == 1
+    stage.now += HOUR
+    stage.run()
+    assert [each["Subject"] for each in told(stage)][1:] == ["[Example Co] 2 things need a person: 2 quarantined"]
+
+
+def test_a_hundred_things_are_one_mail_that_lists_fifty(stage):
+    for number in range(1, 101):
+        strange(stage, number)
+    stage.run()
+    (mail,) = told(stage)
+    assert "and 50 more: 50 quarantined" in text(mail)
+
+
+def test_what_is_still_open_is_told_again_after_the_time_that_the_rule_says(tmp_path):
+    stage = with_rules(Stage(tmp_path), rule(repeat=timedelta(hours=24)))
+    strange(stage)
+    stage.run()
+    stage.now += 23 * HOUR
+    stage.run()
+    assert len(told(stage)) == 1
+    stage.now += 2 * HOUR
+    stage.run()
+    assert told(stage)[1]["Subject"] == "[Example Co] 1 thing still needs a person: 1 quarantined"
+
+
+def test_nothing_is_told_in_quiet_hours_and_everything_after_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    stage = with_rules(Stage(tmp_path), rule(quiet=(21 * 60, 6 * 60)))
+    strange(stage)
+    stage.run()  # at 22:00
+    stage.now += 5 * HOUR
+    stage.run()
+    assert told(stage) == []
+    stage.now += 4 * HOUR
+    stage.run()
+    assert len(told(stage)) == 1
+
+
+def test_what_came_and_went_before_it_could_be_told_is_told_as_over(stage):
+    strange(stage)
+    stage.run()
+    stage.mailbox.faults["session"] = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    stage.now += HOUR // 4
+    stage.run()
+    stage.mailbox.faults.clear()
+    stage.now += HOUR // 4
+    stage.run()
+    assert len(told(stage)) == 1
+    stage.now += HOUR
+    stage.run()
+    assert told(stage)[1]["Subject"] == "[Example Co] 1 thing over by itself: 1 mailbox"
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(told(stage)) == 2
+
+
+# ---------------------------------------------------------------- whom rules tell of
+
+
+def test_a_rule_tells_only_of_its_kinds_and_partners(tmp_path):
+    stage = with_rules(
+        Stage(tmp_path),
+        rule("sales", to=("sales@us.example",), kinds=("rejected",), partners=("acme",)),
+        rule("hosts", to=("it@us.example",), kinds=("mailbox", "smtp")),
+    )
+    stage.mail(orders(1, ["ST*850*0001", "BEG*00*SA*PO-1"]))
+    strange(stage, 2)
+    stage.run()
+    assert [each["To"] for each in told(stage)] == ["sales@us.example"]
+
+
+@pytest.mark.parametrize("including", [False, True])
+def test_partners_in_testing_are_quiet_unless_a_rule_includes_them(tmp_path, including):
+    profile = ACME.replace('status = "live"', 'status = "testing"')
+    stage = with_rules(Stage(tmp_path, [profile, GLOBEX]), rule(include_testing=including))
+    stage.mail(orders(1, ["ST*850*0001", "BEG*00*SA*PO-1"]))
+    stage.run()
+    assert [each.kind for each in open_alerts(stage)] != []
+    assert len(told(stage)) == including
+
+
+def test_a_muted_alert_is_told_no_more_and_closed_by_itself(tmp_path):
+    stage = with_rules(Stage(tmp_path), rule(repeat=timedelta(hours=2)))
+    strange(stage)
+    stage.run()
+    alerts.mute(stage.context(), 1, actor="jo", reason="known")
+    stage.now += 5 * HOUR
+    stage.run()
+    assert len(told(stage)) == 1
+    operate.discard(stage.context(), "m1", actor="jo", reason="spam")
+    stage.now += 5 * HOUR
+    stage.run()
+    assert open_alerts(stage) == []
+    assert len(told(stage)) == 1
+
+
+def test_an_alert_closed_by_hand_is_raised_again_while_its_cause_is_there(stage):
+    strange(stage)
+    stage.run()
+    alerts.close(stage.context(), 1, actor="jo", reason="looks done")
+    assert open_alerts(stage) == []
+    with pytest.raises(NotAllowedNow):
+        alerts.mute(stage.context(), 1, actor="jo", reason="twice")
+    stage.now += 2 * HOUR
+    stage.run()
+    assert [each.id for each in open_alerts(stage)] == [1]
+    assert len(told(stage)) == 2
+
+
+# ---------------------------------------------------------------- what fails
+
+
+def away(mail):
+    if b"X-Gateway-Alert" in mail.raw:
+        raise SmtpUnavailable(host="memory", reason="away")
+
+
+def test_a_rule_that_cannot_tell_is_tried_again_with_the_same_bytes_and_never_stops_the_batch(stage):
+    offered = []
+
+    def refuses(mail):
+        if b"X-Gateway-Alert" in mail.raw:
+            offered.append(mail.raw)
+            away(mail)
+
+    stage.transport.answer = refuses
+    strange(stage)
+    summary = stage.run()
+    assert summary.counts["alerts not told"] == 1
+    assert [type(fault) for _, fault in summary.troubles][-1] is AlertNotTold
+    stage.run()
+    assert len(offered) == 1  # not before its pause is over
+    stage.now += 2 * 60_000
+    stage.run()
+    assert offered[0] == offered[1]
+    with stage.ledger.reading() as connection:
+        failing = [each for each in attention(connection) if each.state == "not told"]
+    assert [each.next_command for each in failing] == ["gateway alert test ops"]
+    stage.transport.answer = None
+    stage.now += HOUR
+    stage.run()
+    assert [each.get_payload() for each in told(stage)][0] in offered[0].decode()
+    stage.run()
+    assert [each.kind for each in open_alerts(stage)] == ["quarantined"]
+
+
+def test_after_an_outage_what_happened_meanwhile_is_told_at_once(stage):
+    stage.transport.answer = away
+    strange(stage, 1)
+    stage.run()
+    strange(stage, 2)
+    stage.now += HOUR
+    stage.run()
+    stage.transport.answer = None
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(told(stage)) == 2
+    assert "strange 1" not in text(told(stage)[1])
+    assert "quarantine show 2" in text(told(stage)[1])
+
+
+def test_a_rule_that_fails_is_told_by_another_way_but_never_by_mail(tmp_path):
+    script = tmp_path / "tell.sh"
+    script.write_text('#!/bin/sh\ncat >> "$PWD/heard"\necho >> "$PWD/heard"\n')
+    script.chmod(0o755)
+    stage = with_rules(Stage(tmp_path), rule(), rule("other"), rule("pager", to=(), command=str(script)))
+    stage.transport.answer = away
+    strange(stage)
+    stage.run()
+    stage.now += 2 * HOUR
+    stage.run()
+    heard = [json.loads(line) for line in (tmp_path / "heard").read_text().splitlines()]
+    assert {each["kind"] for each in heard[-1]["alerts"]} == {"not told"}
+    stage.transport.answer = None
+    stage.now += 5 * HOUR
+    stage.run()
+    assert all("not told" not in text(each) for each in told(stage))
+
+
+def test_a_crash_between_telling_and_recording_is_told_again_and_said_so(stage, monkeypatch):
+    def dies(*_):
+        raise SystemExit
+
+    strange(stage)
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(telling, "_told", dies)
+        stage.run()
+    assert len(told(stage)) == 1
+    stage.now += HOUR
+    summary = stage.run()
+    first, second = told(stage)
+    assert first.as_bytes() == second.as_bytes()
+    assert "alert-doubt" in stage.kinds()
+    assert summary.counts["alerts told again"] == 1
+    stage.now += 2 * HOUR
+    stage.run()
+    assert [each["Subject"].partition(": ")[2] for each in told(stage)[2:]] == ["1 night"]  # over by itself
+
+
+def test_a_lost_reply_is_told_again_and_said_so(stage):
+    def loses(mail):
+        if b"X-Gateway-Alert" in mail.raw:
+            raise OutcomeUnknown(host="memory")
+
+    stage.transport.after_taking = loses
+    strange(stage)
+    stage.run()
+    stage.transport.after_taking = None
+    stage.now += HOUR
+    stage.run()
+    assert len({each["Message-ID"] for each in told(stage)}) == 1
+    assert "alert-doubt" in stage.kinds()
+
+
+def test_who_is_refused_is_shown_while_others_are_told(tmp_path):
+    stage = with_rules(Stage(tmp_path), rule(to=(OPS, "gone@us.example")))
+    stage.transport.refused["gone@us.example"] = "550 no such user"
+    strange(stage)
+    stage.run()
+    with stage.ledger.reading() as connection:
+        (failing,) = [each for each in attention(connection) if each.state == "not told"]
+    assert "gone@us.example" in failing.reason
+    assert len(told(stage)) == 1
+
+
+def test_nobody_is_told_where_all_are_refused(stage):
+    stage.transport.refused[OPS] = "550 no such user"
+    strange(stage)
+    summary = stage.run()
+    assert "550 no such user" in str(summary.troubles[-1][1])
+
+
+# ---------------------------------------------------------------- no loops
+
+
+def test_an_alert_that_comes_into_our_own_mailbox_raises_none(stage):
+    strange(stage)
+    stage.run()
+    stage.mailbox.deliver(stage.transport.sent[-1].raw)
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(open_alerts(stage)) == 1
+    assert len(told(stage)) == 1
+
+
+def bounce_of(stage, raw):
+    original = email.message_from_bytes(raw)
+    return (
+        f"From: MAILER-DAEMON@mx.example\r\nTo: {US}\r\nSubject: Undelivered\r\nMessage-ID: <b1@mx.example>\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nIt came back.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+        f"Final-Recipient: rfc822; {OPS}\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 nobody\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {original['Message-ID']}\r\n\r\n--b--\r\n"
+    ).encode()
+
+
+def test_a_returned_alert_is_shown_and_no_mail_tells_of_it(tmp_path):
+    stage = with_rules(Stage(tmp_path), rule(), rule("boss", to=("boss@us.example",)))
+    strange(stage)
+    stage.run()
+    (ours,) = [each for each in stage.transport.sent if b"X-Gateway-Alert: ops" in each.raw]
+    stage.mailbox.deliver(bounce_of(stage, ours.raw))
+    stage.now += 2 * HOUR
+    stage.run()
+    assert "alert-returned" in stage.kinds()
+    with stage.ledger.reading() as connection:
+        (failing,) = [each for each in attention(connection) if each.state == "not told"]
+    assert "550 nobody" in failing.reason
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(told(stage)) == 2
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_alert_mails_are_kept_with_their_bytes_and_their_state(stage):
+    strange(stage)
+    stage.run()
+    (row,) = [each for each in stage.rows("message") if each["kind"] == "alert"]
+    assert (row["direction"], row["state"]) == ("out", "sent")
+    assert stage.ledger.content(row["sha256"]) == stage.transport.sent[-1].raw
+
+
+def test_a_test_is_told_at_once_whatever_the_interval(stage):
+    strange(stage)
+    stage.run()
+    telling.test(stage.context(), stage.settings.alerts[0])
+    assert told(stage)[1]["Subject"] == "[Example Co] Test of the alert rule ops"
+    assert "alert-tested" in stage.kinds()
+
+
+def test_without_rules_alerts_are_raised_and_nobody_is_told(tmp_path):
+    stage = Stage(tmp_path)
+    strange(stage)
+    stage.run()
+    assert len(open_alerts(stage)) == 1
+    assert stage.sent == []
+
+
+def test_every_kind_is_explained_on_the_page_of_alerts():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    assert [kind for kind, meaning in KINDS.items() if f"| `{kind}` | {meaning} |" not in page] == []
