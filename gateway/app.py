@@ -8,14 +8,14 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.flow import checkpoint
 from gateway.flow.context import Context
@@ -23,9 +23,11 @@ from gateway.flow.handover import Handover, handover_for
 from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
 from gateway.jobs.lock import HomeLock
+from gateway.jobs.queue import defer, is_installed
 from gateway.ledger.database import check, open_engine, settle
 from gateway.ledger.keys import Keys
-from gateway.ledger.recording import Ledger
+from gateway.ledger.leases import ALONE, Leases, SharedLeases
+from gateway.ledger.recording import Ledger, Wake
 from gateway.ledger.secrets import Secrets, derived_key
 from gateway.mail.imap import ImapMailbox
 from gateway.mail.maildir import MaildirMailbox
@@ -59,6 +61,7 @@ class App:
     settings: Settings
     actor: str
     clock: Callable[[], int] = milliseconds
+    stopping: Callable[[], bool] = bool  # whether the work is to end soon
 
     @property
     def home(self) -> Path:
@@ -87,7 +90,15 @@ class App:
     @cached_property
     def ledger(self) -> Ledger:
         """What happened, for good."""
-        return Ledger(self.engine, self.clock, self.actor)
+        shared = self.engine.dialect.name == "postgresql"
+        return Ledger(self.engine, self.clock, self.actor, self._wake if shared else None)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who may work on what, where others share the ledger; on SQLite the home's lock says it for all."""
+        if self.engine.dialect.name != "postgresql":
+            return ALONE
+        return SharedLeases(self.engine, int(self.settings.worker.lease.total_seconds() * 1000))
 
     @cached_property
     def partners(self) -> PartnerStore:
@@ -159,6 +170,8 @@ class App:
             keys=Keyring.of(self.keys),
             txt=self.txt,
             secrets=self.secrets.get,
+            leases=self.leases,
+            stopping=self.stopping,
         )
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
@@ -167,8 +180,19 @@ class App:
 
     def close(self) -> None:
         """Lets go of the database."""
+        if isinstance(leases := self.__dict__.get("leases"), SharedLeases):
+            leases.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+    @cached_property
+    def _has_jobs(self) -> bool:
+        return is_installed(self.engine)
+
+    def _wake(self, connection: Connection, wakes: Iterable[Wake]) -> None:
+        """Puts jobs in for the workers, where there are any."""
+        if self._has_jobs:
+            defer(connection, wakes)
 
     def _handover(self, delivery: Delivery, partner: str) -> Handover:
         return handover_for(

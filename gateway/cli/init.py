@@ -83,11 +83,13 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
 
 def _upgrade(place: Path, *, as_json: bool) -> None:
     from gateway.app import open_app
+    from gateway.jobs.queue import install
     from gateway.ledger.database import newest, revision, upgrade
 
     with open_app(place, lock=True, verify=False) as app:
         before = revision(app.engine)
         upgrade(app.engine)
+        install(app.engine)
     if as_json:
         print_document({"home": str(place), "revision": newest(), "before": before})
     elif before == newest():

@@ -131,3 +131,9 @@ def forsaken(connection: Connection, attempts: int) -> list[int]:
         message.c.state == MessageState.STORED, message.c.attempts >= attempts, not_claimed()
     )
     return list(connection.execute(left).scalars())
+
+
+def is_any_free(connection: Connection) -> bool:
+    """Whether a stored message waits that nobody has."""
+    waiting = select(message.c.id).where(message.c.state == MessageState.STORED, not_claimed()).limit(1)
+    return connection.execute(waiting).first() is not None

@@ -10,6 +10,7 @@ from gateway.settings.model import (
     ProofSettings,
     Settings,
     SmtpSettings,
+    WorkerSettings,
 )
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
 from gateway.settings.template import template_settings
@@ -23,6 +24,7 @@ __all__ = [
     "ProofSettings",
     "Settings",
     "SmtpSettings",
+    "WorkerSettings",
     "parse_settings",
     "read_settings",
     "template_settings",

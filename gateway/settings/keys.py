@@ -174,6 +174,12 @@ ALERT = (
     _span("timeout", _SECOND, timedelta(minutes=10), "`30s`", "How long the command, or a step of the webhook's connection, may take."),  # noqa: E501
 )  # fmt: skip
 
+WORKER = (
+    _whole("concurrency", 1, 64, "`4`", "How many jobs one `gateway worker` does at once."),
+    _span("lease", _SECOND, timedelta(hours=1), "`1m`", "How long a worker's work stays its own without a sign of life. What a dead worker had in hand waits so long."),  # noqa: E501
+    _span("sweep", _SECOND, timedelta(hours=1), "`15s`", "How often the workers ask the ledger for what is due and has no job."),  # noqa: E501
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -182,5 +188,6 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "oauth": OAUTH,
     "limits": LIMITS,
     "proof": PROOF,
+    "worker": WORKER,
     "alert": ALERT,
 }

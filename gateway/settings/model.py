@@ -147,6 +147,15 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How `gateway worker` works, where many share a ledger on PostgreSQL."""
+
+    concurrency: int = 4  # jobs at once in one worker
+    lease: timedelta = timedelta(minutes=1)  # how long what a dead worker had in hand waits
+    sweep: timedelta = timedelta(seconds=15)  # how often the ledger is asked for what has no job
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -160,6 +169,7 @@ class Settings:
     oauth: tuple[OAuthSettings, ...] = ()
     limits: Limits = field(default_factory=Limits)
     proof: ProofSettings = field(default_factory=ProofSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

@@ -25,6 +25,7 @@ from gateway.settings.model import (
     ProofSettings,
     Settings,
     SmtpSettings,
+    WorkerSettings,
 )
 from gateway.settings.oauth import OAuthTableError, complete
 
@@ -94,6 +95,7 @@ class _Reader:
             oauth=tuple(self._oauth(name) for name in self._oauth_names()),
             limits=Limits(**self._table("limits")),
             proof=ProofSettings(**self._table("proof")),
+            worker=WorkerSettings(**self._table("worker")),
             alerts=self._alerts(),
             **gateway,
         )

@@ -14,6 +14,7 @@ from gateway.settings import (
     ProofSettings,
     Settings,
     SmtpSettings,
+    WorkerSettings,
     parse_settings,
 )
 from gateway.settings.keys import TABLES
@@ -27,10 +28,11 @@ VALUES = {
     "oauth": OAuthSettings,
     "limits": Limits,
     "proof": ProofSettings,
+    "worker": WorkerSettings,
     "alert": AlertSettings,
 }
 ELSEWHERE = {
-    "gateway": {"home", "database_url", "mailboxes", "smtp", "oauth", "limits", "proof", "alerts"},
+    "gateway": {"home", "database_url", "mailboxes", "smtp", "oauth", "limits", "proof", "worker", "alerts"},
     "mailbox": {"name"},
     "oauth": {"name"},
 }

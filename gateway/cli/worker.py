@@ -1,0 +1,149 @@
+"""``gateway worker``: one of many that share a ledger on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections import Counter
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.output import json_option
+
+if TYPE_CHECKING:
+    from gateway.app import App
+    from gateway.errors import GatewayError
+    from gateway.flow.work_units import Crew
+    from gateway.jobs.schedule import Pacer
+    from gateway.jobs.worker import Beat, Plan
+
+
+@click.command("worker")
+@json_option
+@click.option("--once", is_flag=True, help="Do everything that is due, and what follows from it, and end (for cron).")
+@click.option("--concurrency", type=click.IntRange(1, 64), help="How many jobs at once (default: gateway.toml).")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | None) -> int:
+    """Collect, process, deliver and send beside other workers, on any number of machines, until SIGTERM or SIGINT.
+
+    Each machine has a copy of the home (gateway.toml and secret.key); the ledger is on PostgreSQL, and decides who
+    does what. A worker may be killed at any moment: others take over when its lease has ended.
+
+    What is running when the signal comes is finished first. With --json every job tells what it did, one line each.
+    With --once the exit codes are those of `gateway night`.
+
+    Example: gateway --home /srv/edi worker --concurrency 8
+    """
+    from gateway.app import open_app
+    from gateway.errors import WorkersNeedPostgres
+    from gateway.jobs.queue import require
+    from gateway.jobs.schedule import Pacer
+    from gateway.ledger.database import shown
+
+    with open_app(ctx.obj["home"], actor="worker") as app, closing(Pacer()) as pacer, pacer.signals():
+        if app.engine.dialect.name != "postgresql":
+            raise WorkersNeedPostgres(url=shown(app.engine.url))
+        require(app.engine)
+        app.stopping = lambda: pacer.stopped
+        return _Worker(app, pacer, as_json=as_json).run(concurrency or app.settings.worker.concurrency, once=once)
+
+
+class _Worker:
+    """The plan of one worker, and what it says."""
+
+    def __init__(self, app: App, pacer: Pacer, *, as_json: bool) -> None:
+        self._app = app
+        self._pacer = pacer
+        self._as_json = as_json
+        self._started = app.now()
+        self._counts: Counter[str] = Counter()
+        self._troubles: list[tuple[str, GatewayError]] = []
+
+    def run(self, concurrency: int, *, once: bool) -> int:
+        from gateway.flow.work_units import Crew
+        from gateway.jobs import worker
+
+        crew = Crew(self._app.context, self._app.settings.interval.total_seconds())
+        self._say("started", {"concurrency": concurrency})
+        worker.run(self._plan(crew, concurrency), self._pacer, once=once)
+        self._say("ended", {"counts": dict(self._counts)})
+        return self._exit_code() if once else 0
+
+    def _plan(self, crew: Crew, concurrency: int) -> Plan:
+        from gateway.flow.work_units import UNITS
+        from gateway.jobs.queue import QUEUE
+        from gateway.jobs.worker import Plan
+
+        return Plan(
+            conninfo=self._app.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            work={name: partial(self._do, crew, name) for name in UNITS},
+            beats=self._beats(),
+            queues=(QUEUE, self._own_queue),
+            concurrency=concurrency,
+            stalled=self._app.settings.worker.lease.total_seconds(),
+            say=self._trouble,
+            pulse=self._pulse,
+        )
+
+    def _beats(self) -> list[Beat]:
+        from gateway.jobs.worker import Beat
+
+        settings = self._app.settings
+        interval = settings.interval.total_seconds()
+        return [
+            *(Beat("collect", box.name, interval) for box in settings.mailboxes),
+            Beat("submit", self._own_queue, min(interval, 60.0), self._own_queue),
+            Beat("sweep", "", settings.worker.sweep.total_seconds()),
+            Beat("housekeeping", "", min(interval, 60.0)),
+        ]
+
+    @property
+    def _own_queue(self) -> str:
+        """For what only this machine can do: its outbox is a directory of its own."""
+        return f"outbox {socket.gethostname()} {self._app.settings.outbox}"[-120:]
+
+    def _exit_code(self) -> int:
+        from gateway.flow.night import Summary
+
+        return Summary(0, self._started, self._app.now(), dict(self._counts), tuple(self._troubles)).exit_code
+
+    # ------------------------------------------------------------ telling
+
+    def _do(self, crew: Crew, name: str, about: str) -> None:
+        began = time.perf_counter()
+        tally = crew.do(name, about)
+        self._counts.update(tally.counts)
+        for where, fault in tally.troubles:
+            self._trouble(where, fault)
+        if tally.counts:
+            seconds = round(time.perf_counter() - began, 3)
+            self._say("job", {"job": name, "about": about, "seconds": seconds, "counts": dict(tally.counts)})
+
+    def _pulse(self) -> None:
+        """How much waits, and how much this worker did so far: a sign of life."""
+        from gateway.ledger.work import counts
+
+        with self._app.ledger.reading() as connection:
+            found = counts(connection)
+        waiting = {name: found[name] for name in ("messages stored", "deliveries due", "mails waiting")}
+        self._say("health", {"waiting": waiting, "counts": dict(self._counts)})
+
+    def _trouble(self, where: str, fault: GatewayError) -> None:
+        self._troubles = [*self._troubles[-99:], (where, fault)]
+        if self._as_json:
+            click.echo(json.dumps({"event": "trouble", "where": where, **fault.as_dict()}, ensure_ascii=False))
+        else:
+            click.echo(f"{where}: {fault} ({fault.code})", err=True)
+
+    def _say(self, event: str, body: dict[str, object]) -> None:
+        if self._as_json:
+            click.echo(json.dumps({"event": event, "at": self._app.now(), **body}, ensure_ascii=False))
+            return
+        numbers = body.get("waiting") or body.get("counts")
+        done = ", ".join(f"{number} {name}" for name, number in numbers.items()) if isinstance(numbers, dict) else ""
+        what = f"{body['job']} {body['about']}".strip() if event == "job" else f"worker {event}"
+        click.echo(f"{what}: {done}" if done else what, err=True)

@@ -1,0 +1,101 @@
+"""The steps of a night, cut into units that many workers share. What is due, and what is ours, the ledger decides.
+
+collect (one mailbox) → process → deliver (one partner), dispatch; the rest of the night's steps go together. A unit
+that finds somebody else at work leaves the work to them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from gateway.errors import GatewayError, unexpected
+from gateway.flow.collect import collect
+from gateway.flow.context import Context
+from gateway.flow.deliver import deliver
+from gateway.flow.dispatch import dispatch
+from gateway.flow.inbound import process
+from gateway.flow.night import STEPS
+from gateway.flow.outbox import submit_outbox
+from gateway.flow.reporter import Reporter, Tally
+from gateway.ledger.claims import is_any_free
+from gateway.ledger.leases import holding
+from gateway.ledger.work import partners_to_deliver, partners_to_mail
+
+_OWN = ("collect", "process", "deliver", "submit", "dispatch")  # units of their own; the other steps go together
+_RESTING = ("deliver", "dispatch")  # what is not tried again at once where a host was away
+
+Unit = Callable[[Context, str], None]
+
+
+def submit(context: Context, place: str) -> None:
+    """Submits what lies in this machine's outbox. ``place`` names it among those of all machines."""
+    with holding(context.leases, f"outbox:{place}") as lease:
+        if lease is not None:
+            submit_outbox(context)
+
+
+def sweep(context: Context, _: str = "") -> None:
+    """Wakes whoever is to do what is due: the ledger is the truth, and a job may be lost."""
+    with context.ledger.transaction() as recorder:
+        if is_any_free(recorder.connection):
+            recorder.wake("process")
+        for partner in partners_to_deliver(recorder.connection):
+            recorder.wake("deliver", partner)
+        if partners_to_mail(recorder.connection, recorder.now, 1):
+            recorder.wake("dispatch")
+
+
+def housekeeping(context: Context, _: str = "") -> None:
+    """The steps of the night that look at the whole ledger: what is overdue, what should have come, who is told."""
+    with holding(context.leases, "housekeeping") as lease:
+        if lease is None:
+            return
+        for name, step in STEPS:
+            if name not in _OWN:
+                attempt(context, name, step)
+
+
+def attempt(context: Context, name: str, step: Callable[[Context], None]) -> None:
+    """Does a step; what fails is reported."""
+    try:
+        step(context)
+    except GatewayError as fault:
+        context.reporter.trouble(fault, name)
+    except Exception as problem:  # noqa: BLE001 - one step must not stop the others
+        context.reporter.trouble(unexpected(f"the step {name}", problem), name)
+
+
+UNITS: Mapping[str, Unit] = {
+    "collect": collect,
+    "process": lambda context, _: process(context),
+    "deliver": deliver,
+    "submit": submit,
+    "dispatch": lambda context, _: dispatch(context),
+    "sweep": sweep,
+    "housekeeping": housekeeping,
+}
+
+
+class Crew:
+    """Does units, each with a context of its own, so that profiles are those of now.
+
+    Args:
+        make_context: gives the context for a reporter.
+        pause: seconds that a unit rests after a host or directory was away.
+    """
+
+    def __init__(self, make_context: Callable[[Reporter], Context], pause: float) -> None:
+        self._make_context = make_context
+        self._pause = pause
+        self._rests: dict[tuple[str, str], float] = {}
+
+    def do(self, name: str, about: str = "") -> Tally:
+        """Does one unit and returns what came of it."""
+        tally = Tally()
+        if self._rests.get((name, about), 0.0) > time.monotonic():
+            return tally
+        attempt(self._make_context(tally), name, lambda context: UNITS[name](context, about))
+        if name in _RESTING and any(fault.exit_code in {69, 78} for _, fault in tally.troubles):
+            self._rests[name, about] = time.monotonic() + self._pause
+        return tally
