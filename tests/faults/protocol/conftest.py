@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from faults.protocol.home import Home, mailbox, smtp
 from faults.protocol.hosts import Pop3Host, SmtpHost
 from faults.protocol.truth import violations
@@ -30,6 +31,7 @@ class Stand:
     def close(self):
         self.box.go_away()
         self.post.go_away()
+        self.home.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What partners mail: orders, acknowledgments, bounces. Written by hand, so that nothing of the product vouches for it."""
+"""What partners mail: orders, acknowledgments, bounces; written by hand, so that no product code vouches for it."""
 
 from __future__ import annotations
 
@@ -86,6 +86,22 @@ def auto_reply(original: bytes, sender: str = "edi@acme.example") -> bytes:
     made["In-Reply-To"], made["Auto-Submitted"] = str(parsed["Message-ID"]), "auto-replied"
     made.set_content("I am away.")
     return made.as_bytes(policy=email.policy.SMTP)
+
+
+def receipt(original: bytes, sender: str = "edi@acme.example") -> bytes:
+    """A receipt (RFC 8098) for a mail of ours, which even asks for one itself."""
+    parsed = email.message_from_bytes(original)
+    lines = (
+        f"From: {sender}", f"To: {US}", f"Message-ID: <{next(_ids)}@acme.example>", "Subject: Read",
+        f"Disposition-Notification-To: {sender}", "MIME-Version: 1.0",
+        'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"', "",
+        "--b", "Content-Type: text/plain", "", "It was read.", "",
+        "--b", "Content-Type: message/disposition-notification", "",
+        f"Final-Recipient: rfc822; {sender}", f"Original-Message-ID: {parsed['Message-ID']}",
+        "Disposition: automatic-action/MDN-sent-automatically; processed", "",
+        "--b--", "",
+    )  # fmt: skip
+    return "\r\n".join(lines).encode()
 
 
 # ---------------------------------------------------------------- reading what we sent

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from servers import certificates
+
 from faults.protocol.choice import some
 from faults.protocol.home import SHORT
 from faults.protocol.hosts import PASSWORD
 from faults.protocol.mails import mail, order_mail, orders
-from servers import certificates
 
 
 def fill(stand, count=3):

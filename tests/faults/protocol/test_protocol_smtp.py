@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from faults.protocol import mails
 from faults.protocol.choice import some
 from faults.protocol.home import DAY, HOUR, SHORT
@@ -410,14 +411,12 @@ def test_an_answer_too_many_is_not_the_next_mails_answer(stand):
 def test_a_host_away_for_three_days(stand, gone):
     """Nothing is given up and nothing overtakes: when it is back, everything goes, in order, once."""
     stand = stand()
-    number = 0
     if gone == "refuses connections":
         stand.post.go_away()
     else:
         stand.home.patience["smtp"] = SHORT
         stand.post.hook = at("CONNECT", lambda talk: talk.hang())
-    for _ in range(9):
-        number += 1
+    for number in range(1, 10):
         stand.home.submit(number)
         stand.box.put(mails.order_mail(number))
         summary = stand.home.night(later=8 * HOUR)

@@ -75,8 +75,10 @@ def _numbers(ledger: sqlite3.Connection) -> Iterator[str]:
         ("ISA13", "SELECT partner, receiver_id, control_number AS n FROM exchange WHERE direction = 'out'"),
         (
             "GS06",
-            "SELECT x.partner, x.receiver_id, g.control_number AS n FROM exchange x"
-            " JOIN functional_group g ON g.exchange = x.id WHERE x.direction = 'out'",
+            (
+                "SELECT x.partner, x.receiver_id, g.control_number AS n FROM exchange x"
+                " JOIN functional_group g ON g.exchange = x.id WHERE x.direction = 'out'"
+            ),
         ),
     ):
         used: dict[tuple[str, str], list[int]] = {}
