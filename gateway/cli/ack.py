@@ -1,10 +1,15 @@
-"""``gateway ack``: the acknowledgments that partners owe us."""
+"""``gateway ack``: the acknowledgments that partners owe us, and what they said."""
 
 from __future__ import annotations
 
 import click
 
+from gateway.cli.acting import act_options, each_act
 from gateway.cli.output import json_option, moment, print_rows
+
+RELATIONS = ("matched", "duplicate", "contradicting", "orphan", "forged")  # gateway.ledger.statements, without its cost
+_SAID = ("at", "partner", "relation", "kind", "status", "names", "exchange", "carrier")
+_WEEK = 7 * 86_400_000  # ms
 
 _COLUMNS = ("partner", "exchange", "types", "control_number", "awaiting", "handed_over", "due", "how_long")
 _partner = click.option("--partner", default="", help="Only those of this partner (its key).")
@@ -12,16 +17,94 @@ _partner = click.option("--partner", default="", help="Only those of this partne
 
 @click.group("ack")
 def command() -> None:
-    """The acknowledgments that partners owe us: list, overdue."""
+    """The acknowledgments that partners owe us, and what they said: list, overdue, settle."""
 
 
 @command.command("list")
 @_partner
+@click.option("--received", is_flag=True, help="What partners said instead: their TA1, 997 and 999, newest first.")
+@click.option(
+    "--relation",
+    multiple=True,
+    type=click.Choice(RELATIONS),
+    help="Of what they said only this: duplicate, contradicting (of an earlier one), orphan (of nothing that we sent), "
+    "forged (of another partner's). May be given several times.",
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True, help="At most so many said.")
 @json_option
 @click.pass_context
-def list_(ctx: click.Context, partner: str, as_json: bool) -> int:
+def list_(
+    ctx: click.Context, partner: str, received: bool, relation: tuple[str, ...], limit: int, as_json: bool
+) -> int:
     """Everything that is awaited: of whom, for which exchange, until when; the longest due first."""
-    return _print(ctx, partner, as_json=as_json, only_overdue=False, empty="No acknowledgment is awaited.")
+    if received or relation:
+        return _print_received(ctx, partner, relation or RELATIONS, limit, as_json=as_json)
+    code = _print(ctx, partner, as_json=as_json, only_overdue=False, empty="No acknowledgment is awaited.")
+    if not as_json:
+        _hint_at_odd(ctx)
+    return code
+
+
+def _print_received(ctx: click.Context, partner: str, relations: tuple[str, ...], limit: int, *, as_json: bool) -> int:
+    from gateway.app import open_app
+    from gateway.ledger.statements import statements
+
+    with open_app(ctx.obj["home"]) as app:
+        found = statements(app.engine, partner=partner, relations=relations, limit=limit)
+    rows = [each.as_dict() | ({} if as_json else {"at": moment(each.at)}) for each in found]
+    print_rows(rows, _SAID, as_json=as_json, empty="No such acknowledgment was received.")
+    return 0
+
+
+def _hint_at_odd(ctx: click.Context) -> None:
+    from gateway.app import open_app
+    from gateway.ledger.statements import odd_since
+
+    with open_app(ctx.obj["home"]) as app:
+        odd = odd_since(app.engine, app.now() - _WEEK)
+    if odd:
+        words = ", ".join(f"{number} {relation}" for relation, number in sorted(odd.items()))
+        click.echo(f"Of what partners said in the last 7 days: {words} (gateway ack list --relation …).", err=True)
+
+
+@command.command("settle")
+@click.argument("numbers", nargs=-1, required=True, type=int)
+@click.option("--accepted", "verdict", flag_value="accepted", help="The partner says that it accepted the documents.")
+@click.option("--rejected", "verdict", flag_value="rejected", help="The partner says that it rejected them.")
+@act_options
+@click.pass_context
+def settle(
+    ctx: click.Context,
+    numbers: tuple[int, ...],
+    verdict: str | None,
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Take a person's word for the acknowledgment of exchanges: nothing is awaited for them any more.
+
+    What the partner's own acknowledgment says later is kept beside it; the opposite is shown to a person.
+
+    Example: gateway ack settle 34 --accepted --why "Ms Berg on the telephone"
+    """
+    from gateway.errors import UsageFault
+    from gateway.flow import operate
+    from gateway.x12.model import Status
+
+    if verdict is None:
+        raise UsageFault(reason="say --accepted or --rejected")
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: operate.acknowledge_by_hand(
+            app.context(), each, Status(verdict), actor=app.actor, reason=reason, dry_run=dry_run
+        ),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
 
 
 @command.command("overdue")

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
 import click
 
+from gateway.cli.acting import act_options, each_act
+from gateway.cli.exchange_replay import command as replay
 from gateway.cli.ledger import show as ledger_show
 
-_reason = click.option("--reason", default="", help="Why; kept in the ledger with your name.")
+_NUMBERS = click.argument("numbers", nargs=-1, required=True, type=int)
 
 
 @click.group("exchange")
 def command() -> None:
-    """One exchange: show, proof, resend, resolve, cancel, settle. Every act is kept in the ledger with who and why."""
+    """One exchange: show it, prove it, and what a person does about it.
+
+    Every act is kept in the ledger with who and why. Doing one again is safe: it says that it was done before.
+    """
 
 
 command.add_command(ledger_show, "show")
+command.add_command(replay)
 
 
 @command.command("resend")
-@click.argument("numbers", nargs=-1, required=True, type=int)
-@_reason
+@_NUMBERS
+@click.option("--new-number", is_flag=True, help="Under new control numbers and a new Message-ID; see above.")
+@click.option("--yes", is_flag=True, help="With --new-number: do not ask.")
+@act_options
 @click.pass_context
-def resend(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
-    """Queue the same bytes with the same control numbers and Message-ID again."""
-    from gateway.app import open_app
+def resend(
+    ctx: click.Context,
+    numbers: tuple[int, ...],
+    new_number: bool,
+    yes: bool,
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Queue what we sent once more: the same bytes with the same control numbers and Message-ID.
+
+    A partner that has it already recognises its number. With --new-number the documents get a new envelope with new
+    numbers, and the old exchange is superseded: only for documents that the partner does not have and whose number
+    it will not take any more, for nothing tells it that they are the same.
+    """
+    from gateway.errors import UsageFault
     from gateway.flow import operate
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for number in numbers:
-            operate.resend(app.context(), number, actor=app.actor, reason=reason)
-            click.echo(f"exchange {number}: queued again; the next batch sends it (gateway night)")
-    return 0
+    if new_number and not yes and not dry_run:
+        if not sys.stdin.isatty():
+            raise UsageFault(reason="--new-number can give a partner its documents twice: say --yes if that is known")
+        click.confirm(
+            "The partner cannot know that these are the same documents. Send them anew?", abort=True, err=True
+        )
+    verb = operate.resend_anew if new_number else operate.resend
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: verb(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
 
 
 @command.command("proof")
@@ -72,50 +106,127 @@ def _write(files: dict[str, bytes], place: Path) -> None:
 
 @command.command("resolve")
 @click.argument("number", type=int)
-@click.option("--sent", "outcome", flag_value="sent", help="The partner has it: do not send it again.")
-@click.option("--resend", "outcome", flag_value="resend", help="The partner does not have it: send it again.")
-@_reason
+@click.argument("outcome", required=False, type=click.Choice(["sent", "resend"]))
+@click.option("--sent", "flag", flag_value="sent", help="The partner has it: do not send it again.")
+@click.option("--resend", "flag", flag_value="resend", help="The partner does not have it: send it again.")
+@act_options
 @click.pass_context
-def resolve(ctx: click.Context, number: int, outcome: str | None, reason: str) -> int:
-    """End the doubt about an exchange after asking the partner."""
-    from gateway.app import open_app
+def resolve(
+    ctx: click.Context,
+    number: int,
+    outcome: str | None,
+    flag: str | None,
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """End the doubt about an exchange after asking the partner: it was sent, or it is to be sent again."""
     from gateway.errors import UsageFault
     from gateway.flow import operate
 
-    if outcome is None:
-        raise UsageFault(reason="say --sent (the partner has it) or --resend (it does not)")
-    with open_app(ctx.obj["home"], lock=True) as app:
-        operate.resolve(app.context(), number, sent=outcome == "sent", actor=app.actor, reason=reason)
-        click.echo(f"exchange {number}: {'taken as sent' if outcome == 'sent' else 'queued again'}")
-    return 0
+    chosen = {each for each in (outcome, flag) if each}
+    if len(chosen) != 1:
+        raise UsageFault(reason="say sent (the partner has it) or resend (it does not)")
+    sent = chosen == {"sent"}
+    return each_act(
+        ctx.obj["home"],
+        [number],
+        lambda app, each: operate.resolve(
+            app.context(), each, sent=sent, actor=app.actor, reason=reason, dry_run=dry_run
+        ),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
 
 
 @command.command("cancel")
-@click.argument("number", type=int)
-@_reason
+@_NUMBERS
+@act_options
 @click.pass_context
-def cancel(ctx: click.Context, number: int, reason: str) -> int:
-    """Take an exchange off the wire before it was sent, or give up one that failed. Its number stays used."""
-    from gateway.app import open_app
+def cancel(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Take exchanges off the wire before they were sent, or give up what failed. Their numbers stay used."""
     from gateway.flow import operate
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        operate.cancel(app.context(), number, actor=app.actor, reason=reason)
-        click.echo(f"exchange {number}: cancelled")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: operate.cancel(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
 
 
 @command.command("settle")
-@click.argument("numbers", nargs=-1, required=True, type=int)
-@_reason
+@_NUMBERS
+@act_options
 @click.pass_context
-def settle(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
-    """Say that an exchange needs no attention any more (you called the partner, it arrived otherwise, …)."""
-    from gateway.app import open_app
+def settle(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Say that exchanges need no attention any more (you called the partner, it arrived otherwise, …)."""
     from gateway.flow import operate
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for number in numbers:
-            operate.settle(app.context(), number, actor=app.actor, reason=reason)
-            click.echo(f"exchange {number}: settled")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: operate.settle(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
+
+
+@command.command("accept")
+@_NUMBERS
+@act_options
+@click.pass_context
+def accept(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Take what was refused for its used number (TA1 025), or held because its document came before: knowingly.
+
+    Its documents are delivered under its number, and the partner gets the acknowledgment that its agreement asks for.
+    """
+    from gateway.flow import operate
+
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: operate.accept(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )
+
+
+@command.command("redeliver")
+@_NUMBERS
+@act_options
+@click.pass_context
+def redeliver(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Hand the documents of a received exchange to the business again, under the same names and keys.
+
+    For a business that lost them; one that keeps to the keys recognises what it has.
+    """
+    from gateway.flow import operate
+
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: operate.redeliver(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="exchange ",
+    )

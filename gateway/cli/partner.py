@@ -12,6 +12,8 @@ import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_certificate import command as certificate
+from gateway.cli.partner_start import command as start
+from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Identity, Partner, Status
 from partners.store import UNCHANGED, Applied, Profile, Revision
@@ -30,6 +32,7 @@ def command() -> None:
 
 
 command.add_command(certificate)
+command.add_command(start)
 
 
 @command.command(name="apply")
@@ -102,14 +105,15 @@ def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> N
         text = app.partners.text(key, revision)
         kept = {each.revision: each for each in app.partners.revisions(key)}
         certificates = app.partners.get(key).certificates
+        numbers = numbers_of(app, key)
     about = kept[revision or max(kept)]
     partner = replace(read_profile(text, f"revision {about.revision} of {key}"), certificates=certificates)
     if as_json:
-        print_document(as_document(partner) | {"revision": _about(about)})
+        print_document(as_document(partner) | {"revision": _about(about), "control_numbers": numbers})
         return
     origin = f" from {about.file}" if about.file else ""
     head = f"Revision {about.revision} of {max(kept)}, {moment(about.at)}, by {about.by}{origin}"
-    for line in in_words(partner, head):
+    for line in (*in_words(partner, head), *number_lines(numbers)):
         click.echo(line)
 
 
@@ -187,6 +191,7 @@ def _set_status(ctx: click.Context, key: str, status: Status, *, dry_run: bool, 
         changed = applied.change != UNCHANGED
         if changed and not dry_run:
             app.record("partner-status", partner=key, revision=applied.revision, before=before, status=status)
+        begins = status is not Status.SUSPENDED and any(each["next"] == 1 for each in numbers_of(app, key))
     if as_json:
         print_document({"key": key, "status": status, "before": before, "revision": applied.revision})
     elif not changed:
@@ -194,6 +199,9 @@ def _set_status(ctx: click.Context, key: str, status: Status, *, dry_run: bool, 
     else:
         would = "would be" if dry_run else "is now"
         click.echo(f"{key} {would} {status} (it was {before}); revision {applied.revision}.")
+        if begins:
+            hint = f"Our control numbers to it begin at 1; if it knows earlier ones: `gateway partner start {key} …`."
+            click.echo(hint, err=True)
 
 
 def read_files(files: Iterable[Path]) -> list[Profile]:

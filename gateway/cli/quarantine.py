@@ -6,10 +6,10 @@ import sys
 
 import click
 
+from gateway.cli.acting import act_options, each_act
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 _COLUMNS = ("reference", "at", "state", "partner", "what", "reason")
-_reason = click.option("--reason", required=True, help="Why; kept in the ledger with your name.")
 
 
 @click.group("quarantine")
@@ -78,37 +78,51 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         click.echo(f"{'what to do':>16}  {fault['advice']}")
     if found["state"] not in {"quarantined", "conflict"}:
         return 0
-    click.echo(f"{'next':>16}  gateway quarantine release {reference} --reason …  |  discard {reference} --reason …")
+    held = found.get("fault_code") in {"interchange.duplicate-number", "document.repeated"}
+    verb = f"exchange accept {reference}" if held else f"quarantine release {reference}"
+    click.echo(f"{'next':>16}  gateway {verb} --why …  |  gateway quarantine discard {reference} --why …")
     return 0
 
 
 @command.command("release")
 @click.argument("references", nargs=-1, required=True)
-@_reason
+@act_options
 @click.pass_context
-def release(ctx: click.Context, references: tuple[str, ...], reason: str) -> int:
-    """Put messages back; the next batch processes them again, with the profiles as they are then."""
-    from gateway.app import open_app
+def release(
+    ctx: click.Context, references: tuple[str, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Put messages back; the next batch processes them again, with the profiles as they are then.
+
+    A document that is held because it came before is accepted at once. Interchanges of the same mail that were
+    decided on already are not processed twice.
+    """
     from gateway.flow import operate
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for reference in references:
-            message = operate.release(app.context(), reference, actor=app.actor, reason=reason)
-            click.echo(f"{reference}: message m{message} is processed again by the next batch (gateway night)")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        references,
+        lambda app, each: operate.release(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 @command.command("discard")
 @click.argument("references", nargs=-1, required=True)
-@_reason
+@act_options
 @click.pass_context
-def discard(ctx: click.Context, references: tuple[str, ...], reason: str) -> int:
+def discard(
+    ctx: click.Context, references: tuple[str, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
     """Put something aside for good; its bytes are kept."""
-    from gateway.app import open_app
     from gateway.flow import operate
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for reference in references:
-            operate.discard(app.context(), reference, actor=app.actor, reason=reason)
-            click.echo(f"{reference}: discarded")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        references,
+        lambda app, each: operate.discard(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+    )

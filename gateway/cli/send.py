@@ -20,7 +20,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 @click.option(
     "--key", default="", help="Idempotency key: the same key again sends nothing twice (default: the content)."
 )
-@click.option("--again", is_flag=True, help="Send although the same content was submitted before.")
+@click.option(
+    "--again", is_flag=True, help="Send although the same content, or its invoice or order number, was sent before."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, number and queue nothing.")
 @click.option("--now", "at_once", is_flag=True, help="Hand the mails over now instead of with the next batch.")
 @json_option
@@ -55,9 +57,10 @@ def command(
         context = app.context(tally)
         for file in files:
             data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-            chosen = f"{partner}/again/{app.now()}/{file.name}" if again else key
             try:
-                done = submit(context, partner, data, name=file.name, key=chosen, actor=app.actor, dry_run=dry_run)
+                done = submit(
+                    context, partner, data, name=file.name, key=key, again=again, actor=app.actor, dry_run=dry_run
+                )
             except GatewayError as fault:
                 code = max(code, fault.exit_code)
                 _say_refused(fault, file.name, as_json=as_json)

@@ -1,0 +1,120 @@
+"""`gateway partner start`: our control numbers go on from where another system left off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.output import json_option, print_rows
+from gateway.errors import UsageFault
+
+if TYPE_CHECKING:
+    from gateway.app import App
+
+_COLUMNS = ("partner", "ours", "theirs", "level", "before", "next")
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command(name="start")
+@click.argument("key", required=False)
+@click.option("--interchange", metavar="N", help="The first ISA13 that we use.")
+@click.option("--group", metavar="N", help="The first GS06 that we use.")
+@click.option(
+    "--ours", default="", metavar="QUALIFIER:ID", help="Our identity, where we use several with this partner."
+)
+@click.option("--theirs", default="", metavar="QUALIFIER:ID", help="The partner's identity, where it has several.")
+@click.option(
+    "--file", type=_FILE, help="Many at once: CSV with the columns partner, interchange, group, ours, theirs."
+)
+@click.option("--last-used", is_flag=True, help="The numbers are the last ones that were used; ours begin after them.")
+@click.option("--force", is_flag=True, help="Also backwards, to numbers that may have been used. Needs --why.")
+@click.option("--why", "--reason", "reason", default="", help="Why; kept in the ledger with your name.")
+@click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
+@click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    key: str | None,
+    interchange: str | None,
+    group: str | None,
+    ours: str,
+    theirs: str,
+    file: Path | None,
+    last_used: bool,
+    force: bool,
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Set the control numbers with which we begin, or go on, for a partner: all of them, or none.
+
+    A partner that traded with us through another system, or a VAN, has seen our numbers; let ours begin after them.
+    A count never goes back without --force. After 999999999 comes 1. `gateway partner show` tells where it stands.
+
+    \b
+    Examples: gateway partner start acme --interchange 4712 --group 9001
+              gateway partner start --file van.csv --last-used --why "moved from the VAN"
+    """  # noqa: D301 - click wants a real \b
+    from gateway.app import open_app
+    from gateway.errors import ConfigurationFault
+    from gateway.flow import start_numbers as numbers
+
+    if (key is None) == (file is None):
+        raise UsageFault(reason="name one partner, or a CSV file with --file")
+    if file is not None:
+        starts = numbers.read_csv(_text(file), last_used=last_used)
+    else:
+        try:
+            starts = [numbers.start(key or "", interchange, group, ours, theirs, last_used=last_used)]
+        except ConfigurationFault as fault:
+            raise UsageFault(reason=str(fault)) from None
+    with open_app(ctx.obj["home"], lock=True, actor=by) as app:
+        done = numbers.start_numbers(
+            app.context(), starts, actor=app.actor, reason=reason, force=force, dry_run=dry_run
+        )
+    print_rows((each.as_dict() | {"dry_run": dry_run} for each in done), _COLUMNS, as_json=as_json)
+    if dry_run:
+        click.echo("Nothing was changed (--dry-run).", err=True)
+    elif not any(each.done for each in done):
+        click.echo("Done before: the counts stood there already; nothing was changed.", err=True)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageFault(reason=f"{file.name} is not UTF-8 text") from None
+
+
+def numbers_of(app: App, key: str) -> list[dict[str, object]]:
+    """Where our counts for a partner stand, for JSON; a count that was not begun stands at 1."""
+    from gateway.errors import ConfigurationFault
+    from gateway.flow.start_numbers import pairs
+    from gateway.ledger.counters import LEVELS, Counter, counters
+
+    context = app.context()
+    with app.ledger.reading() as connection:
+        known = {(each.ours, each.theirs, each.level): each for each in counters(connection, key)}
+    try:
+        expected = pairs(context, context.directory.get(key))
+    except ConfigurationFault:  # without an identity of ours nothing is numbered
+        expected = []
+    for ours, theirs in expected:
+        for level in LEVELS:
+            known.setdefault((ours, theirs, level), Counter(key, ours, theirs, level, 1))
+    return [each.as_dict() for each in known.values()]
+
+
+def number_lines(numbers: list[dict[str, object]]) -> Iterator[str]:
+    """The same in words."""
+    by_pair: dict[tuple[object, object], list[str]] = {}
+    for each in numbers:
+        by_pair.setdefault((each["ours"], each["theirs"]), []).append(f"{each['level']} {each['next']}")
+    yield ""
+    for (ours, theirs), counts in by_pair.items():
+        yield f"Our next control numbers from {ours} to {theirs}: {', '.join(counts)}"

@@ -1,0 +1,61 @@
+"""Our own control numbers: where each count stands, and how it is put elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, select
+
+from gateway.ledger import archive
+from gateway.ledger.tables import control_number
+
+LEVELS = ("interchange", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """The count of one identity pair and level (interchange: ISA13; group: GS06); ``next`` is the number it gives."""
+
+    partner: str
+    ours: str  # qualifier:id
+    theirs: str
+    level: str
+    next: int
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def counters(connection: Connection, partner: str = "") -> list[Counter]:
+    """Every count that was begun, of all partners or of one."""
+    table = control_number
+    columns = (table.c.partner, table.c.ours, table.c.theirs, table.c.level, table.c.next)
+    wanted = select(*columns).order_by(table.c.partner, table.c.ours, table.c.theirs, table.c.level.desc())
+    if partner:
+        wanted = wanted.where(table.c.partner == partner)
+    return [Counter(*row) for row in connection.execute(wanted)]
+
+
+def locked(connection: Connection, partner: str, ours: str, theirs: str, level: str) -> Counter:
+    """One count, begun at 1 if there is none yet; nobody else takes a number of it until the transaction ends."""
+    table = control_number
+    key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
+    connection.execute(archive.insert(connection, table).on_conflict_do_nothing(), key | {"next": 1})
+    wanted = select(table.c.next).where(*(table.c[name] == value for name, value in key.items()))
+    return Counter(**key, next=connection.execute(wanted.with_for_update()).scalar_one())
+
+
+def put(connection: Connection, counter: Counter) -> None:
+    """Sets a count that is locked."""
+    table = control_number
+    connection.execute(
+        table.update()
+        .where(
+            table.c.partner == counter.partner,
+            table.c.ours == counter.ours,
+            table.c.theirs == counter.theirs,
+            table.c.level == counter.level,
+        )
+        .values(next=counter.next)
+    )
