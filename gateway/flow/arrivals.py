@@ -1,18 +1,21 @@
 """Arrivals: files that partners send by an hour. The next one is opened ahead, and what does not come is raised, once.
 
-A file counts when it was collected. What comes after its hour closes it too, as late, until the next one opens; the
-first batch after a pause believes that what it collects came in time for what was due meanwhile.
+A file counts when it was collected. What comes after its hour closes it too, until the next one opens; it is late if
+it was raised before. The first look after a pause gives what was due meanwhile the benefit of the doubt: what is then
+collected, outside of the time of another file, stands for it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, or_, select
 
 from gateway.errors import NotAllowedNow, NotFound
+from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
 from gateway.flow.record import GOOD
 from gateway.ledger import tables
@@ -33,11 +36,10 @@ _Key = tuple[str, str, str]  # partner, agreement, rule
 
 @dataclass(slots=True)
 class _Watch:
-    """One rule of a partner, with its files of the last weeks, the oldest first. ``looked_at``: the batch before."""
+    """One rule of a partner, with its files of the last weeks, the oldest first."""
 
     partner: Partner
     expected: Expected
-    looked_at: int
     files: list[Arrival] = field(default_factory=list)
 
 
@@ -45,9 +47,8 @@ def expect(context: Context) -> None:
     """Finds what came of the files that are expected, raises what did not come, and opens the next ones."""
     with context.ledger.reading() as connection:
         known = _known(connection, context.clock() - _REMEMBERED)
-        looked_at = _looked_at(connection)
     watches = {
-        (partner.key, each.agreement, rule(each)): _Watch(partner, each, looked_at)
+        (partner.key, each.agreement, rule(each)): _Watch(partner, each)
         for partner in context.directory
         if partner.status in _ACTIVE
         for each in partner.expected
@@ -70,12 +71,6 @@ def _known(connection: Connection, since: int) -> defaultdict[_Key, list[Arrival
     for row in connection.execute(select(table).where(table.c.due_at > since).order_by(table.c.due_at, table.c.id)):
         found[row.partner, row.agreement, row.rule].append(Arrival(*row))
     return found
-
-
-def _looked_at(connection: Connection) -> int:
-    """When the last batch before this one began to collect."""
-    table = tables.batch
-    return connection.execute(select(func.max(table.c.started_at)).where(table.c.ended_at.is_not(None))).scalar() or 0
 
 
 # ---------------------------------------------------------------- opened ahead
@@ -122,8 +117,7 @@ def _judge(context: Context, recorder: Recorder, watch: _Watch) -> None:
     for place, each in enumerate(watch.files):
         if each.state not in {"expected", "missed"} or each.opens_at > recorder.now:
             continue
-        following = watch.files[place + 1].opens_at if place + 1 < len(watch.files) else recorder.now
-        came = _came(recorder.connection, watch, each, _until(each, following, watch.looked_at, recorder.now), used)
+        came = _came(recorder, watch, each, watch.files[place + 1 :], used)
         if came is not None:
             used.add(came[0])
             _arrived(context, recorder, each, *came)
@@ -135,26 +129,23 @@ def _judge(context: Context, recorder: Recorder, watch: _Watch) -> None:
             context.reporter.happened("expected files missed")
 
 
-def _until(file: Arrival, following: int, looked_at: int, now: int) -> int:
-    """What comes up to then is this file: until its hour, or, late, until the next one opens."""
-    if now <= file.due_at:
-        return file.due_at
-    return max(file.due_at, following if looked_at > file.due_at else now)
-
-
 def _came(
-    connection: Connection, watch: _Watch, file: Arrival, until: int, used: Sequence[int] | set[int]
+    recorder: Recorder, watch: _Watch, file: Arrival, others: Sequence[Arrival], used: AbstractSet[int | None]
 ) -> tuple[int, int] | None:
-    """The first accepted exchange that is the file, and when it was collected."""
+    """The first accepted exchange that is the file, and when it was collected. ``others`` are those due later."""
     x, t = tables.exchange, tables.transaction_set
     inside = select(t.c.id).where(t.c.exchange == x.c.id, t.c.status.in_([each.value for each in GOOD]))
     if watch.expected.sets != ("*",):
         inside = inside.where(t.c.set_id.in_(watch.expected.sets))
     if watch.expected.agreement:
         inside = inside.where(t.c.agreement == watch.expected.agreement)
-    row = connection.execute(
+    late = [x.c.at > file.due_at, *(~x.c.at.between(each.opens_at, each.due_at) for each in others)]
+    if file.missed_at is not None and others:
+        late.append(x.c.at < others[0].opens_at)
+    row = recorder.connection.execute(
         select(x.c.id, x.c.at)
-        .where(x.c.partner == file.partner, x.c.at.between(file.opens_at, until), x.c.id.not_in(sorted(used)))
+        .where(x.c.partner == file.partner, x.c.at.between(file.opens_at, recorder.now), x.c.id.not_in(used))
+        .where(or_(x.c.at <= file.due_at, and_(*late)))
         .where(x.c.direction == "in", x.c.kind == "document", x.c.state.in_(_TAKEN), inside.exists())
         .order_by(x.c.at, x.c.id)
         .limit(1)
@@ -172,25 +163,25 @@ def _arrived(context: Context, recorder: Recorder, file: Arrival, exchange: int,
         context.reporter.happened("expected files late")
 
 
-def settle(context: Context, number: int, *, actor: str, reason: str) -> Arrival:
+def settle(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person says that a file need not come any more.
 
     Raises:
         NotFound: there is no such expected file.
-        NotAllowedNow: it came, or was put to rest.
+        NotAllowedNow: it came.
     """
     table = tables.arrival
-    with context.ledger.transaction(actor) as recorder:
+    with acting(context, actor, dry_run=dry_run) as recorder:
         row = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
         if row is None:
             raise NotFound(what="expected file", key=number)
         file = Arrival(*row)
-        if file.state not in {"expected", "missed"}:
-            raise NotAllowedNow(
-                what="expected file", key=number, state=file.state, reason="nothing is awaited any more"
-            )
+        if file.state == "settled":
+            return before(f"e{number}", "it was put to rest")
+        if file.exchange is not None:
+            raise NotAllowedNow(what="expected file", key=f"e{number}", state=file.state, reason="there it is")
         recorder.change(table, number, settled_at=recorder.now)
         recorder.event(
             "expected-settled", partner=file.partner, rule=file.rule, due_at=file.due_at, expected=number, reason=reason
         )
-    return file
+    return Act(f"e{number}", f"{file.rule}: nobody waits for it any more")

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Row, and_, select, update
 
-from gateway.errors import NotAllowedNow, NotFound
+from gateway.errors import NotFound
+from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
 from gateway.flow.series import GROUP, INTERCHANGE, Key, keep_irregularities, numbering_of, series_of
 from gateway.ledger import tables
@@ -16,7 +17,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from partners.model import Numbering
 from partners.numbering import format_number
-from partners.series import DECLARED, GAP, IRREGULAR, STEP_BACK, Irregularity, Series, is_consecutive
+from partners.series import ARRIVED, DECLARED, GAP, IRREGULAR, STEP_BACK, Irregularity, Series, is_consecutive
 
 Found = Row[*tuple[Any, ...]]
 
@@ -183,20 +184,20 @@ def _spoken_for(recorder: Recorder, gap: Gap) -> bool:
 # ---------------------------------------------------------------- what a person says
 
 
-def close(context: Context, number: int, *, actor: str, reason: str) -> Gap:
+def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person says why numbers are missing; the groups of missing interchanges are explained with them.
 
     Raises:
         NotFound: there is no such finding.
-        NotAllowedNow: it is closed.
     """
     table = tables.number_gap
-    with context.ledger.transaction(actor) as recorder:
+    with acting(context, actor, dry_run=dry_run) as recorder:
         row = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
         if row is None:
             raise NotFound(what="finding about numbers", key=number)
         if row.closed_at is not None:
-            raise NotAllowedNow(what="finding", key=number, state="closed", reason=row.reason or row.closed_by)
+            said = "they came" if row.closed_by == ARRIVED else f"{row.closed_by} said why: {row.reason}"
+            return before(f"g{number}", said)
         _close(recorder, table.c.id == number, reason)
         if row.level == INTERCHANGE:
             silent = and_(table.c.exchange == row.exchange, table.c.level != INTERCHANGE, table.c.raised_at.is_(None))
@@ -209,7 +210,7 @@ def close(context: Context, number: int, *, actor: str, reason: str) -> Gap:
             what=Gap(*row).what,
             reason=reason,
         )
-    return Gap(*row)
+    return Act(f"g{number}", f"{Gap(*row).what}: explained")
 
 
 def _close(recorder: Recorder, which: Any, reason: str) -> None:
@@ -221,26 +222,33 @@ def _close(recorder: Recorder, which: Any, reason: str) -> None:
     )
 
 
-def reset(context: Context, partner: str, first: int, *, groups: bool, actor: str, reason: str) -> list[Key]:
+def reset(
+    context: Context, partner: str, first: int, *, groups: bool, actor: str, reason: str, dry_run: bool = False
+) -> list[Act]:
     """The partner told us that its numbers begin anew: at ``first``, of interchanges or of groups.
 
     Numbers that were used before may come again from now on. Safe to repeat: what was declared and has not begun is
-    not declared again. Returns the series that begin anew.
+    not declared again. One act for each series.
 
     Raises:
         NotFound: nothing of that partner came yet, so that there is nothing to begin anew.
     """
     table = tables.number_epoch
     levels = table.c.level.like(f"{GROUP}%") if groups else table.c.level == INTERCHANGE
-    with context.ledger.transaction(actor) as recorder:
+    with acting(context, actor, dry_run=dry_run) as recorder:
         wanted = select(table).where(table.c.partner == partner, levels).order_by(table.c.epoch).with_for_update()
         newest = {_key(row): row for row in recorder.connection.execute(wanted)}
         if not newest:
             raise NotFound(what="series of numbers of partner", key=partner)
-        begun = [key for key, row in newest.items() if not _declared_so(row, first)]
-        for key in begun:
-            _declare(recorder, key, newest[key].epoch + 1, first, reason)
-    return begun
+        acts = []
+        for key, row in newest.items():
+            whose = f"{key[3]} numbers of {key[1]} to {key[2]}"
+            if _declared_so(row, first):
+                acts.append(before(whose, f"they are to begin at {first}"))
+                continue
+            _declare(recorder, key, row.epoch + 1, first, reason)
+            acts.append(Act(whose, f"begin anew at {first}; numbers that were used before may come again"))
+    return acts
 
 
 def _declared_so(row: Found, first: int) -> bool:

@@ -76,6 +76,22 @@ def test_a_file_of_the_next_day_does_not_stand_for_the_missing_one(tmp_path):
     assert states(stage) == ["missed", "came"]
 
 
+def test_who_collects_once_a_night_misses_what_did_not_come(tmp_path):
+    stage = Stage(tmp_path, [profile(BY_TWO)])
+    at(stage, "11-01T22:00", 1, 2)
+    at(stage, "11-02T22:00")
+    at(stage, "11-03T22:00", 3, 4, 5)
+    at(stage, "11-04T22:00", 6)
+    assert states(stage) == ["came", "missed", "came", "came"]
+
+
+def test_what_came_needs_nobody_to_put_it_to_rest(tmp_path):
+    stage = Stage(tmp_path, [profile(BY_TWO)])
+    at(stage, "11-02T22:00", 1)
+    with pytest.raises(NotAllowedNow):
+        arrivals.settle(stage.context(), 1, actor="anna", reason="?")
+
+
 def test_nothing_is_expected_on_holidays_and_at_the_week_end(tmp_path):
     stage = Stage(tmp_path, [profile(BY_TWO)])
     for day in range(2, 17):
@@ -149,8 +165,7 @@ def test_a_person_puts_a_missing_file_to_rest(tmp_path):
     number = int(attention.reference[1:])
     arrivals.settle(stage.context(), number, actor="anna", reason="no orders today")
     assert not at(stage, "11-03T04:00").attention
-    with pytest.raises(NotAllowedNow):
-        arrivals.settle(stage.context(), number, actor="anna", reason="again")
+    assert not arrivals.settle(stage.context(), number, actor="anna", reason="again").done
     with pytest.raises(NotFound):
         arrivals.settle(stage.context(), 99, actor="anna", reason="?")
 
