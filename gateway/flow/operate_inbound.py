@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
 
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import GatewayError, NotAllowedNow, NotFound
 from gateway.flow.acknowledge import acknowledge, answer
 from gateway.flow.acts import (
     Act,
@@ -187,8 +187,12 @@ def _entry(case: Case, exchange: Found) -> Entry:
 def _take(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
     header = entry.interchange.report.header
     assert header is not None, "what has no header is never refused for its number"
-    window = int(context.settings.duplicate_window.total_seconds() * 1000)
-    Known(recorder, [header], window).take_beside(header, number, entry.sha256)
+    known = Known(recorder, [header], int(context.settings.duplicate_window.total_seconds() * 1000))
+    earlier = known.earlier(header, entry.sha256)
+    if earlier is not None and earlier.sha256 == entry.sha256:
+        reason = f"the same bytes were taken as exchange {earlier.id}; discard this one"
+        raise NotAllowedNow(what="exchange", key=number, state="held", reason=reason)
+    known.take_beside(header, number, entry.sha256)
     recorder.change(
         tables.exchange,
         number,
