@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.acting import act_options, each_act
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("id", "kind", "state", "partner", "since", "times", "told", "subject")
 _LIMIT = 1000  # closed alerts that --all goes back
-_reason = click.option("--reason", required=True, help="Why; kept in the ledger with your name.")
 
 
 @click.group("alert")
@@ -91,34 +91,44 @@ def show(ctx: click.Context, number: int, as_json: bool) -> int:
 
 @command.command("mute")
 @click.argument("numbers", nargs=-1, required=True, type=int)
-@_reason
+@act_options
 @click.pass_context
-def mute(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
+def mute(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
     """Tell nobody of it any more. It is closed by itself when its cause is gone, and told anew if that comes back."""
-    from gateway.app import open_app
     from gateway.flow import alerts
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for number in numbers:
-            alerts.mute(app.context(), number, actor=app.actor, reason=reason)
-            click.echo(f"{number}: muted")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: alerts.mute(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="alert ",
+    )
 
 
 @command.command("close")
 @click.argument("numbers", nargs=-1, required=True, type=int)
-@_reason
+@act_options
 @click.pass_context
-def close(ctx: click.Context, numbers: tuple[int, ...], reason: str) -> int:
+def close(
+    ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
+) -> int:
     """Close it by hand. If the next batch still finds its cause, it is raised and told again: then mute it."""
-    from gateway.app import open_app
     from gateway.flow import alerts
 
-    with open_app(ctx.obj["home"], lock=True) as app:
-        for number in numbers:
-            alerts.close(app.context(), number, actor=app.actor, reason=reason)
-            click.echo(f"{number}: closed")
-    return 0
+    return each_act(
+        ctx.obj["home"],
+        numbers,
+        lambda app, each: alerts.close(app.context(), each, actor=app.actor, reason=reason, dry_run=dry_run),
+        by=by,
+        dry_run=dry_run,
+        as_json=as_json,
+        what="alert ",
+    )
 
 
 @command.command("test")

@@ -120,7 +120,7 @@ def _lines(report: Report, settings: Settings) -> Iterator[str]:
         yield from _more(report.over)
     yield ""
     yield "Everything that is open: gateway status"
-    yield "To hear no more of one: gateway alert mute NUMBER --reason ..."
+    yield "To hear no more of one: gateway alert mute NUMBER --why ..."
     yield f"The rule {report.rule.name} tells at most once in {say_duration(report.rule.every)}."
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from gateway.errors import NotAllowedNow
+from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
 from gateway.flow.needs import MET, Need, needs
 from gateway.flow.telling import tell
@@ -38,47 +39,47 @@ def raise_alerts(context: Context) -> None:
     with context.ledger.transaction() as recorder:
         alerts.alone(recorder.connection)
         known = {each.topic: each for each in alerts.standing(recorder.connection)}
-        before = alerts.by_topic(recorder.connection, wanted.keys() - known.keys())
+        closed = alerts.by_topic(recorder.connection, wanted.keys() - known.keys())
         for topic, need in wanted.items():
             if topic in known:
                 _seen(recorder, known[topic], need, counts[topic])
-            elif topic in before:
-                _again(recorder, before[topic], need, counts[topic])
+            elif topic in closed:
+                _again(recorder, closed[topic], need, counts[topic])
             else:
                 _raise(recorder, need, counts[topic])
         if there.whole:
             _close_gone(context, recorder, [each for topic, each in known.items() if topic not in wanted])
 
 
-def mute(context: Context, number: int, *, actor: str, reason: str) -> None:
+def mute(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Nobody is told of this alert any more; it is closed by itself when its cause is gone.
 
     Raises:
-        NotFound, NotAllowedNow
+        NotFound, NotAllowedNow: it is closed.
     """
-    with context.ledger.transaction(actor) as recorder:
-        found = _standing(recorder, number)
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        found = alerts.one(recorder.connection, number)
         if found.state == alerts.MUTED:
-            return
+            return before(number, "muted")
+        if found.state == alerts.CLOSED:
+            raise NotAllowedNow(what="alert", key=number, state=found.state, reason="nobody is told of it anyway")
         recorder.change(tables.alert, number, state=alerts.MUTED)
         _event(recorder, "alert-muted", found, reason=reason)
+    return Act(str(number), "muted: nobody is told of it until its cause is gone and comes back")
 
 
-def close(context: Context, number: int, *, actor: str, reason: str) -> None:
+def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person closes an alert. If the next batch still finds its cause, it is raised again.
 
     Raises:
-        NotFound, NotAllowedNow
+        NotFound
     """
-    with context.ledger.transaction(actor) as recorder:
-        _close(recorder, _standing(recorder, number), reason, by_person=True)
-
-
-def _standing(recorder: Recorder, number: int) -> Alert:
-    found = alerts.one(recorder.connection, number)
-    if found.state == alerts.CLOSED:
-        raise NotAllowedNow(what="alert", key=number, state=found.state, reason="only what is open can be changed")
-    return found
+    with acting(context, actor, dry_run=dry_run) as recorder:
+        found = alerts.one(recorder.connection, number)
+        if found.state == alerts.CLOSED:
+            return before(number, "closed")
+        _close(recorder, found, reason, by_person=True)
+    return Act(str(number), "closed: if the next batch still finds its cause, it is raised again")
 
 
 # ---------------------------------------------------------------- what changes

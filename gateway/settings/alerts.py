@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,7 +110,19 @@ def complete(found: dict[str, Any], *, has_smtp: bool) -> AlertSettings:
             raise AlertTableError(key, "this key is for rules with a webhook")
     if "signature" in found and "secret" not in found:
         raise AlertTableError("secret", "the key is missing; it names the secret that signature uses")
+    _check_command(found.get("command"))
     return AlertSettings(**found)
+
+
+def _check_command(written: str | None) -> None:
+    if written is None:
+        return
+    try:
+        words = shlex.split(written)
+    except ValueError as problem:
+        raise AlertTableError("command", f"its words cannot be told apart: {problem}") from None
+    if not words or not words[0]:
+        raise AlertTableError("command", "it names no program")
 
 
 def _list(value: object, what: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -100,6 +101,7 @@ class Limits:
     decompression_ratio: int = 100
     archive_files: int = 200
     received: int = 50
+    processor_time: int = 300  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class AlertSettings:
         if self.webhook:
             parts = urlsplit(self.webhook)
             return f"webhook {parts.hostname}"
-        return f"command {self.command.split()[0]}"
+        return f"command {shlex.split(self.command)[0]}"
 
 
 @dataclass(frozen=True, slots=True)
