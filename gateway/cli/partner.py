@@ -12,6 +12,8 @@ import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_certificate import command as certificate
+from gateway.cli.partner_missing import expected as expected_files
+from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
@@ -33,6 +35,8 @@ def command() -> None:
 
 command.add_command(certificate)
 command.add_command(start)
+command.add_command(received_numbers)
+command.add_command(expected_files)
 
 
 @command.command(name="apply")
