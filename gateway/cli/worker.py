@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
@@ -75,11 +76,11 @@ class _Worker:
 
     def _plan(self, crew: Crew, concurrency: int) -> Plan:
         from gateway.flow.work_units import UNITS
-        from gateway.jobs.queue import QUEUE
+        from gateway.jobs.queue import QUEUE, conninfo
         from gateway.jobs.worker import Plan
 
         return Plan(
-            conninfo=self._app.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            conninfo=conninfo(self._app.engine),
             work={name: partial(self._do, crew, name) for name in UNITS},
             beats=self._beats(),
             queues=(QUEUE, self._own_queue),
@@ -104,7 +105,8 @@ class _Worker:
     @property
     def _own_queue(self) -> str:
         """For what only this machine can do: its outbox is a directory of its own."""
-        return f"outbox {socket.gethostname()} {self._app.settings.outbox}"[-120:]
+        place = f"{socket.gethostname()} {self._app.settings.outbox}"
+        return f"outbox {hashlib.sha256(place.encode()).hexdigest()[:24]}"  # a channel's name has 63 bytes
 
     def _exit_code(self) -> int:
         from gateway.flow.night import Summary

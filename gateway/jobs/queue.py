@@ -32,6 +32,15 @@ DO UPDATE SET priority = job.priority
 _NOTIFY = text(f"SELECT pg_notify('procrastinate_queue_v1#{QUEUE}', :said)")
 
 
+def conninfo(engine: Engine) -> str:
+    """How the driver reaches the database of an engine; it holds the password."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only there with the extra
+
+    _, parameters = engine.dialect.create_connect_args(engine.url)
+    # Text and numbers are libpq's; what else is there is meant for the driver.
+    return make_conninfo("", **{key: value for key, value in parameters.items() if isinstance(value, (str, int))})
+
+
 def defer(connection: Connection, wakes: Iterable[tuple[str, str]]) -> None:
     """Puts jobs in, within the caller's transaction; the same job waits once.
 

@@ -17,10 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import procrastinate
+import psycopg
+import psycopg_pool
 from procrastinate import exceptions
 from procrastinate.jobs import Job, Status
 
-from gateway.errors import GatewayError, unexpected
+from gateway.errors import DatabaseUnavailable, GatewayError, unexpected
 from gateway.jobs.queue import QUEUE, SCHEMA, lock, queueing_lock
 from gateway.jobs.schedule import Pacer
 
@@ -71,7 +73,8 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
     Raises:
         GatewayError: with ``once``, the queue cannot be used.
     """
-    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what it has to say, we say
+    for name in ("procrastinate", "psycopg.pool", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they have to say, we say
     pause = FIRST_PAUSE
     while not pacer.stopped:
         began = time.monotonic()
@@ -91,7 +94,13 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
 
 
 def _fault(problem: Exception) -> GatewayError:
-    return problem if isinstance(problem, GatewayError) else unexpected("the queue of jobs", problem)
+    if isinstance(problem, GatewayError):
+        return problem
+    away = (exceptions.ConnectorException, psycopg.Error, psycopg_pool.PoolTimeout, OSError)
+    if isinstance(problem, away):
+        cause = problem.__cause__ or problem
+        return DatabaseUnavailable(reason=" ".join(str(cause).split()) or type(cause).__name__)
+    return unexpected("the queue of jobs", problem)
 
 
 async def _engine(plan: Plan, pacer: Pacer, *, once: bool) -> None:
@@ -110,7 +119,7 @@ def _app(plan: Plan) -> procrastinate.App:
         kwargs={"options": f"-c search_path={SCHEMA}", "connect_timeout": 10},
         min_size=1,
         max_size=3,
-        timeout=30,
+        timeout=10,
     )
     app = procrastinate.App(connector=connector)
     for name, work in plan.work.items():
