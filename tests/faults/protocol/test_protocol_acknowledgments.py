@@ -85,6 +85,45 @@ def test_an_acknowledgment_before_our_own_commit(stand, monkeypatch, policy):
     assert [each for each in stand.violations() if "batches have no end" not in each] == []
 
 
+def test_a_bounce_before_our_own_commit(stand, monkeypatch):
+    """Killed between the host's 250 and our commit, and then it comes back: a person is asked, nothing is silent."""
+    stand = stand(on_doubt="hold")
+    stand.home.submit(1)
+
+    def die(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outcome, "record", die)
+        with pytest.raises(KilledError):
+            stand.home.night()
+    stand.box.put(mails.bounce(stand.post.taken[0].raw))
+    summary = stand.nights(2)
+    assert [each.state for each in summary.attention] in (["bounced"], ["in doubt"])
+    assert stand.home.count("bounced") == 1
+    assert len(stand.post.taken) == 1
+    assert [each for each in stand.violations() if "batches have no end" not in each] == []
+
+
+def test_an_acknowledgment_of_what_the_host_refused(stand):
+    """A host that takes a mail and says 554 all the same: the partner's 997 tells that it came."""
+    stand = stand()
+    stand.home.submit(1)
+
+    def take_and_refuse(talk, verb, _):
+        if verb == ".":
+            stand.post.take(talk)
+            talk.say("554 5.6.0 no")
+        return verb == "."
+
+    stand.post.hook = take_and_refuse
+    assert [each.state for each in stand.home.night().attention] == ["failed"]
+    summary = hears(stand, mails.functional(501, mails.value(stand.post.taken[0].raw, "GS", 6)))
+    assert stand.home.states("out") == ["acknowledged"]
+    assert summary.attention == ()
+    assert stand.violations() == []
+
+
 def test_an_acknowledgment_while_the_copy_waits(stand):
     """In doubt, to be sent again, and acknowledged before it is: nothing is sent any more."""
     stand = stand(on_doubt="resend")

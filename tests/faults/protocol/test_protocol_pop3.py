@@ -6,6 +6,7 @@ be uncertain stands in the trial's docstring; where nothing does, nothing is.
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -195,9 +196,78 @@ def test_a_host_that_hangs_at_each_verb(stand, verb):
     assert stand.violations(*expected) == []
 
 
-def test_a_mailbox_in_use_is_said_once_a_night_and_asks_for_nobody(stand):
-    """[IN-USE] (RFC 2449): one line a night, no person called, no login repeated, no mail touched."""
+ALERT = """
+[[alert]]
+name = "ops"
+command = "./tell"
+every = "1s"
+"""
+
+
+def told(stand):
+    """How often people were told anything."""
+    file = stand.home.directory / "told"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def telling(stand):
+    """A stand with a rule that tells of everything at once."""
+    made = stand(settings=ALERT)
+    script = made.home.directory / "tell"
+    script.write_text('#!/bin/sh\ncat > /dev/null\necho told >> "$(dirname "$0")/told"\n')
+    script.chmod(0o755)
+    return made
+
+
+@pytest.mark.parametrize("verb", ["RETR", "DELE"])
+def test_a_host_that_refuses_one_mail(stand, verb):
+    """What it does not give stays and is told of; what it does not delete comes again and is known."""
     stand = stand()
+    expected = fill(stand)
+    stand.box.hook = lambda talk, heard, argument: (heard, argument) == (verb, "2") and not talk.say("-ERR no")
+    summary = stand.home.night()
+    assert [each.state for each in summary.attention] == ["not taken"] * (verb == "RETR")
+    assert len(stand.box.box) == 1
+    assert stand.home.states("in").count("delivered") == 2 + (verb == "DELE")
+    summary = stand.nights(2)
+    assert (summary.troubles, summary.attention) == ((), ())
+    assert stand.violations(*expected) == []
+
+
+@pytest.mark.parametrize("verb", some(["RETR"], ["CONNECT", "UIDL"]))
+def test_a_host_that_drips(stand, verb):
+    """A byte now and then is never silence, and never an end: it does not hold the night for ever."""
+    stand = stand()
+    expected = fill(stand)
+
+    def drip(talk, heard, _):
+        while heard == verb:
+            talk.say(b"+")
+            time.sleep(SHORT / 10)
+        return False
+
+    stand.box.hook = drip
+    stand.home.patience["mailbox"] = SHORT
+    began = time.monotonic()
+    summary = stand.home.night()
+    assert time.monotonic() - began < 40 * SHORT
+    assert [fault.code for _, fault in summary.troubles] == ["mailbox.unavailable"]
+    assert stand.nights(2).troubles == ()
+    assert stand.violations(*expected) == []
+
+
+def test_different_mails_with_one_message_id(stand):
+    """A sender that counts badly: the interchanges are what counts, and each is delivered."""
+    stand = stand()
+    for number in (1, 2):
+        stand.box.put(mail(orders(number), message_id="<always@acme.example>"))
+    stand.nights(2)
+    assert stand.violations("PO-1", "PO-2") == []
+
+
+def test_a_mailbox_in_use_is_said_once_a_night_and_raises_no_storm(stand):
+    """[IN-USE] (RFC 2449): one line a night, one alert in all, no login repeated, no mail touched."""
+    stand = telling(stand)
     expected = fill(stand)
     stand.box.hook = lambda talk, verb, _: verb == "PASS" and not talk.say("-ERR [IN-USE] another session")
     for night in range(1, 6):
@@ -205,18 +275,22 @@ def test_a_mailbox_in_use_is_said_once_a_night_and_asks_for_nobody(stand):
         assert [fault.code for _, fault in summary.troubles] == ["mailbox.busy"]
         assert summary.attention == ()
         assert stand.box.connections == night
+    assert told(stand) == 1
     assert stand.nights(2).troubles == ()
     assert stand.violations(*expected) == []
 
 
-def test_a_refused_login_is_tried_once_a_night(stand):
+@pytest.mark.parametrize("offer", ["USER", "SASL PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256"])
+def test_a_refused_login_is_tried_once_a_night(stand, offer):
     """A host may lock an account after some wrong passwords: one attempt a night, one trouble, whatever it offers."""
     stand = stand(password="wrong")
+    stand.box.capabilities.append(offer)
+    stand.box.hook = lambda talk, verb, _: verb == "AUTH" and not talk.say("-ERR [AUTH] no")
     fill(stand)
     for night in range(1, 4):
         summary = stand.home.night()
         assert [fault.code for _, fault in summary.troubles] == ["mail.login-refused"]
-        assert sum(each.startswith("PASS") for each in stand.box.heard) == night
+        assert sum(each.startswith(("PASS", "AUTH")) for each in stand.box.heard) == night
     assert len(stand.box.box) == 3
     assert stand.violations(stays=3) == []
 
@@ -292,6 +366,25 @@ def test_a_mail_past_the_limit_stays_and_is_told_of(stand):
     del stand.box.box[huge]  # a person took it
     summary = stand.nights(1)
     assert (summary.troubles, summary.attention) == ((), ())
+
+
+def test_a_mail_that_is_larger_than_its_host_said(stand):
+    """A size that was a lie: the rest is read away, not kept, and the mail stays and is told of."""
+    stand = stand(settings="[limits]\nmessage_size = 20000\n")
+    stand.box.put(mail(orders(50), body="x" * 70 + ("\r\n" + "x" * 70) * 400))
+    expected = fill(stand)
+
+    def lie(talk, verb, _):
+        if verb == "LIST":
+            talk.say("+OK", *(f"{place} 1000" for place, _ in enumerate(talk.mails, 1)), ".")
+        return verb == "LIST"
+
+    for _ in range(3):
+        stand.box.hook = lie
+        summary = stand.home.night()
+        assert [fault.code for _, fault in summary.troubles] == ["mailbox.message-not-given"]
+        assert [each.state for each in summary.attention] == ["not taken"]
+    assert stand.violations(*expected, stays=1) == []
 
 
 @pytest.mark.faults

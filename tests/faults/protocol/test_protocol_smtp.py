@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from servers import certificates
 
 from faults.protocol import mails
 from faults.protocol.choice import some
@@ -115,14 +116,15 @@ def test_a_5xx_for_a_mail_is_final_and_calls_a_person(stand, verb, pipelining):
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "AUTH"])
 def test_a_5xx_before_any_mail_says_nothing_about_the_mails(stand, verb):
     """A host that takes nobody in has not refused a mail: all wait, one trouble a night, no attempt used up."""
-    stand = stand(smtp={"user": "us"})
+    stand = stand(smtp={"user": "us", "connections": 4})
     invoices(stand)
     stand.post.hook = lambda talk, heard, _: (
         heard in {verb, "HELO" if verb == "EHLO" else ""} and not talk.say("554 5.7.8 no")
     )
-    for _ in range(10):
+    for night in range(1, 11):
         summary = stand.home.night()
         assert len(summary.troubles) == 1
+        assert stand.post.connections == night  # many wrong passwords could lock the account
         assert stand.home.states("out") == ["ready"] * 4
     assert stand.nights(2).troubles == ()
     assert got(stand) == [1, 2, 3]
@@ -161,6 +163,42 @@ def test_a_host_that_refuses_the_sender_and_takes_the_rest_gets_no_empty_mail(st
     assert stand.post.taken == []
     stand.nights(2)
     assert stand.home.states("out") == ["sent"]
+    assert stand.violations() == []
+
+
+# ---------------------------------------------------------------- where the agreement asks for order
+
+IN_ORDER = "ordered = true\n"
+
+
+@pytest.mark.parametrize("verb", some(["RCPT", "."], ["MAIL", "DATA"]))
+@pytest.mark.parametrize("what", ["451 later", "421 closing", "cut"])
+def test_a_document_that_waits_holds_back_the_next_ones(stand, what, verb):
+    """Refused for now, or broken off: what was submitted later does not overtake, and others do not wait."""
+    stand = stand(more=IN_ORDER, on_doubt="resend")
+    invoices(stand)
+    stand.post.hook = at_once(verb, say(what) if what != "cut" else lambda talk: talk.reset())
+    stand.home.night()
+    stand.home.night(later=0)
+    assert got(stand, "globex") == [1]
+    stand.nights(3)
+    assert got(stand) == [1, 2, 3]
+    assert stand.violations() == []
+
+
+def test_a_document_in_doubt_holds_back_the_next_ones_until_somebody_knows(stand):
+    """Nobody knows whether the first one came; so the second cannot go, until a person or the partner tells."""
+    stand = stand(more=IN_ORDER, on_doubt="hold")
+    invoices(stand)
+    stand.post.hook = lose_reply(stand, taken=True)
+    stand.home.night()
+    stand.nights(2)
+    assert got(stand) == [1]
+    assert got(stand, "globex") == [1]
+    assert [each for each in stand.violations() if "mails wait" not in each] == []
+    stand.box.put(mails.mail(mails.functional(501, mails.value(stand.post.taken[0].raw, "GS", 6))))
+    stand.nights(2)
+    assert got(stand) == [1, 2, 3]
     assert stand.violations() == []
 
 
@@ -435,6 +473,26 @@ def test_a_host_away_for_three_days(stand, gone):
 def test_stripped_starttls_gets_no_password_and_no_mail(stand):
     """Who takes STARTTLS out of EHLO on the way learns neither the password nor what we send."""
     stand = stand(smtp={"security": "starttls", "user": "us"})
+    invoices(stand)
+    summary = stand.home.night()
+    assert [fault.code for _, fault in summary.troubles] == ["mail.insecure"]
+    assert not any(PASSWORD in each or each.startswith(("AUTH", "MAIL")) for each in stand.post.heard)
+    assert stand.home.states("out") == ["ready"] * 4
+
+
+def test_a_wrong_certificate_gets_no_password_and_no_mail(stand, tmp_path):
+    """A host that cannot prove its name is not our host."""
+    made = certificates.make(tmp_path / "tls", addresses=("127.0.0.9",))
+    stand = stand(smtp={"security": "starttls", "user": "us", "ca_file": str(made.ca_file)})
+    stand.post.extensions.append("STARTTLS")
+
+    def encrypt(talk, verb, _):
+        if verb == "STARTTLS":
+            talk.say("220 go")
+            talk.start_tls(made.context())
+        return verb == "STARTTLS"
+
+    stand.post.hook = encrypt
     invoices(stand)
     summary = stand.home.night()
     assert [fault.code for _, fault in summary.troubles] == ["mail.insecure"]
