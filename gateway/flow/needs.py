@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -55,6 +57,9 @@ _KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
 _SPOKEN_FOR = re.compile(r"exchange \d+|message m\d+|mailbox .*, message .*")  # what the ledger's own rows tell
 _STATES = {"refused by the partner": "refused", "receipt overdue": "overdue"}  # states with another name as a kind
 
+# Faults that say more than the state.
+_CODES = {"document.repeated": "repeated"}
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -101,8 +106,11 @@ def kind_of(thing: Attention) -> str:
     """The kind under which a rule names something that needs a person."""
     if thing.urgent:
         return "escalated"
-    if thing.state.endswith("not to all"):
-        return "not to all"
+    for kind in ("not to all", "contradicted"):
+        if thing.state.endswith(kind):
+            return kind
+    if thing.code in _CODES:
+        return _CODES[thing.code]
     kind = _STATES.get(thing.state, thing.state)
     return kind if kind in KINDS else OTHER
 
@@ -179,11 +187,12 @@ def _command(kind: str, where: str) -> str:
 
 def _disk(context: Context) -> Iterator[Need]:
     least = context.settings.low_disk * _MB
-    for place in {context.settings.home, context.settings.inbox}:
-        try:
-            free = shutil.disk_usage(place).free
-        except OSError:  # an inbox that is not there yet
-            continue
+    places: dict[int, Path] = {}
+    for place in (context.settings.home, context.settings.inbox):
+        with suppress(OSError):  # an inbox that is not there yet
+            places.setdefault(place.stat().st_dev, place)
+    for place in places.values():
+        free = shutil.disk_usage(place).free
         if free < least:
             said = f"Only {free // _MB:,} MB are left on the disk of {place}; without space no mail is taken."
             yield Need("disk", f"disk/{place}", "", sentence(said), f"df -h '{place}'", "ours", str(place))

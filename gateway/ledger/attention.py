@@ -66,6 +66,7 @@ class Attention:
     side: str = ""  # ours, partner, mail host; empty: unknown
     plain: str = ""
     usage: str = ""  # ISA15 of its interchange
+    code: str = ""  # of the fault that it has
 
     def as_dict(self) -> dict[str, object]:
         """For ``--json``."""
@@ -168,6 +169,7 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
         side=_fault(row.fault, "side") or _SIDE.get(state, ""),
         plain="" if row.fault else reason.plain,
         usage=row.usage,
+        code=row.fault_code,
     )
 
 

@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "not to all": "a mail that not all recipients got",
     "bounced": "a mail that came back",
     "refused": "a document that the partner rejected",
+    "contradicted": "an acknowledgment that says another thing than the one before",
     "overdue": "an acknowledgment that did not come in time",
     "escalated": "an acknowledgment that is overdue for long",
     "gap": "numbers of a partner that did not come",
