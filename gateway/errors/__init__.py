@@ -26,7 +26,7 @@ that ends with it::
     │   └── HomeInUse, LeaseLost
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
     │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
-    │   ├── LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
+    │   ├── MessageTooSlow, LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
     │   ├── SenderAmbiguous, SenderUnknown, SenderUnproven, SenderUndecided
     │   ├── IdentityUnknown, IdentityMismatch, ReceiverNotUs
     │   ├── PartnerNotActive, UnexpectedType, UsageMismatch
@@ -101,6 +101,7 @@ from gateway.errors.received import (
     MessageFault,
     MessageMalformed,
     MessageTooLarge,
+    MessageTooSlow,
     NotX12,
     PartnerNotActive,
     ProcessingFailed,
@@ -226,6 +227,7 @@ __all__ = [
     "MessageMalformed",
     "MessageNotGiven",
     "MessageTooLarge",
+    "MessageTooSlow",
     "MigrationsBehind",
     "NoAgreement",
     "NotAllowedNow",

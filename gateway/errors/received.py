@@ -39,6 +39,12 @@ class TooManyParts(MessageFault):
     advice = "Ask the partner to send fewer attachments in one mail, or raise limits.parts."
 
 
+class MessageTooSlow(MessageFault):
+    code = "message.too-slow"
+    sentence = "Opening and judging the message took more than {limit} s of processor time, and was stopped."
+    advice = "Look at the raw message. If it is honest and merely large, raise limits.processor_time and release it."
+
+
 class MessageMalformed(MessageFault):
     code = "message.malformed"
     sentence = "The message does not follow MIME: {reason}"

@@ -19,6 +19,7 @@ from gateway.errors import (
     DatabaseUnavailable,
     LeaseLost,
     MessageFault,
+    MessageTooSlow,
     ProcessingFailed,
     Unavailable,
 )
@@ -31,6 +32,7 @@ from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
 from gateway.flow.secure import check_answer
 from gateway.flow.strictness import inbound_policy
+from gateway.flow.time_limit import at_most
 from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
 from gateway.ledger import tables
@@ -166,17 +168,25 @@ def prepare(context: Context, message: StoredMessage) -> Case:
     """Everything about a message that can be known without writing: its payloads, sender, findings. Never raises."""
     case = Case(message)
     try:
-        unpack(case, context.limits, _our_address(context), partial(unwrap, context))
-        if case.letter is not None and case.letter.kind == "letter":
-            _judge(context, case)
-        elif case.letter is not None and case.letter.kind == "receipt":
-            _weigh(context, case)
+        with at_most(context.limits.processor_time):
+            _open_and_judge(context, case)
+    except MessageTooSlow as fault:
+        case.payloads = []
+        case.fault = fault
     except MessageFault as fault:
         case.fault = fault
     except Exception as problem:  # noqa: BLE001 - whatever a parser does, the batch goes on
         case.payloads = []
         case.fault = ProcessingFailed(reason=f"{type(problem).__name__}: {problem}")
     return case
+
+
+def _open_and_judge(context: Context, case: Case) -> None:
+    unpack(case, context.limits, _our_address(context), partial(unwrap, context))
+    if case.letter is not None and case.letter.kind == "letter":
+        _judge(context, case)
+    elif case.letter is not None and case.letter.kind == "receipt":
+        _weigh(context, case)
 
 
 def _weigh(context: Context, case: Case) -> None:

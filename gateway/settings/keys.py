@@ -147,6 +147,7 @@ LIMITS = (
     _whole("decompression_ratio", 1, 10_000, "`100`", "How many times larger the files may be than their archive; the first megabyte is always allowed."),  # noqa: E501
     _whole("archive_files", 1, 10_000, "`200`", "Files in one archive (zip, gzip, winmail.dat)."),
     _whole("received", 2, 1_000, "`50`", "`Received` fields of one message; with more, it runs in circles."),
+    _whole("processor_time", 1, 86_400, "`300`", "Seconds of processor time that opening and judging one message may take."),  # noqa: E501
 )  # fmt: skip
 
 PROOF = (

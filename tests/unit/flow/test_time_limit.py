@@ -1,0 +1,82 @@
+"""No message takes more processor time than it is given, wherever it is spent, and the others go on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from builders.stage import Stage, orders
+
+from gateway.errors import MessageTooSlow
+from gateway.flow import inbound
+from gateway.flow.time_limit import at_most
+
+
+def endless():
+    """What forgives everything, as parsers around foreign libraries do."""
+    while True:
+        try:
+            sum(range(10_000))
+        except Exception:  # noqa: BLE001
+            continue
+
+
+def in_a_thread(work):
+    """What ``work`` gives, or raises, in another thread than the main one."""
+    found = []
+
+    def run():
+        try:
+            found.append(work())
+        except BaseException as problem:  # noqa: BLE001
+            found.append(problem)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def limited(seconds, work):
+    with at_most(seconds):
+        return work()
+
+
+def test_what_takes_too_long_is_stopped():
+    with pytest.raises(MessageTooSlow, match="1 s"):
+        limited(1, endless)
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+
+
+def test_it_is_stopped_in_a_thread_too():
+    assert isinstance(in_a_thread(lambda: limited(1, endless)), MessageTooSlow)
+
+
+@pytest.mark.parametrize("run", [lambda work: work(), in_a_thread], ids=["main", "thread"])
+def test_waiting_costs_nothing_and_nothing_comes_after_the_end(run):
+    def work():
+        limited(1, lambda: time.sleep(1.5))
+        return sum(range(3_000_000))
+
+    assert run(work) == sum(range(3_000_000))
+
+
+def test_a_message_without_end_is_quarantined_and_the_others_go_on(tmp_path, monkeypatch):
+    stage = Stage(tmp_path)
+    stage.limits = replace(stage.limits, processor_time=1)
+    real = inbound.unpack
+
+    def unpack(case, *given):
+        if b"endless" in case.message.raw[:]:
+            endless()
+        real(case, *given)
+
+    monkeypatch.setattr(inbound, "unpack", unpack)
+    stage.mail(orders(1), subject="endless")
+    stage.mail(orders(2))
+    stage.run()
+    assert [row["fault_code"] for row in stage.rows("message") if row["direction"] == "in"] == ["message.too-slow", ""]
+    assert len(stage.delivered) == 1
