@@ -38,7 +38,7 @@ class _ShowsByDefault(click.Group):
 def numbers() -> None:
     """The control numbers that a partner used: what is missing, and what a person says about it.
 
-    `gateway partner numbers KEY` shows them. What is missing is told after the time that the profile gives it
+    The word show may be left out. What is missing is told after the time that the profile gives it
     (gap_grace), and closes by itself when it comes.
     """
 
@@ -154,7 +154,7 @@ def _number(reference: str, letter: str, what: str) -> int:
 def expected() -> None:
     """The files that a partner is expected to send by an hour: whether they came.
 
-    `gateway partner expected KEY` shows them. The profile's [[expected]] tables say which.
+    The word show may be left out. The profile's [[expected]] tables say which.
     """
 
 
