@@ -82,7 +82,9 @@ def test_numbers_are_gapless_per_partner_and_a_refused_document_uses_none(stage)
     send(stage, "INV-3")
     send(stage, "INV-4", "globex")
     stage.run()
-    assert [edi[0][13] for edi in stage.sent_edi] == ["000000001", "000000002", "000000001"]
+    sent = [(edi[0][8].strip(), edi[0][13]) for edi in stage.sent_edi]
+    numbers = {partner: [number for receiver, number in sent if receiver == partner] for partner, _ in sent}
+    assert numbers == {"ACMERETAIL": ["000000001", "000000002"], "0700000000001": ["000000001"]}
 
 
 def test_a_control_number_wraps_after_999999999(stage):
