@@ -44,7 +44,7 @@ _VALUES = (
 _FLAGS = (
     ("overdue", "What was not acknowledged in time."),
     ("unacknowledged", "What waits for an acknowledgment."),
-    ("duplicate", "Duplicates of earlier exchanges."),
+    ("duplicate", "Duplicates of earlier exchanges, or the same business document again."),
     ("attention", "What a person has to look at."),
 )
 

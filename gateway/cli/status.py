@@ -13,6 +13,8 @@ from gateway.cli.output import json_option, moment, print_document
 if TYPE_CHECKING:
     from gateway.ledger.alerts import Alert
 
+_WEEK = 7 * 86_400_000  # ms
+
 
 @click.command("status")
 @json_option
@@ -26,14 +28,14 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.flow.outbox import refused_documents
     from gateway.ledger import alerts
     from gateway.ledger.attention import attention
-    from gateway.ledger.work import counts, last_batch
+    from gateway.ledger.work import counts, last_batch, repeated_documents
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         found = attention(connection)
         found += logins.attention_for_tokens(app.access_tokens)
         found += logins.attention_for(app.settings.oauth, app.now())
         found += attention_for(app.partners.current(), app.keys.list(), app.now())
-        numbers = counts(connection)
+        numbers = counts(connection) | repeated_documents(connection, app.now() - _WEEK)
         refused = [str(each) for each in refused_documents(app.settings.outbox)]
         batch = last_batch(connection)
         known = {each.topic: each for each in alerts.standing(connection)}

@@ -89,7 +89,7 @@ class Conditions:
             (query.needs_attention, and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))),
             (query.unacknowledged, x.id.in_(waited)),
             (query.overdue, or_(x.state == ExchangeState.OVERDUE.value, x.id.in_(late))),
-            (query.duplicate, or_(x.state == ExchangeState.DUPLICATE.value, x.duplicate_of.is_not(None))),
+            (query.duplicate, _is_duplicate()),
         ]
         return [meaning if wanted else ~meaning for wanted, meaning in meanings if wanted is not None]
 
@@ -218,3 +218,9 @@ class Conditions:
             elements = func.jsonb_array_elements_text(column.cast(JSONB)).table_valued("value", name="listed")
         matching = self._text(elements.c.value, value, fold=True)
         return exists().select_from(elements).where(matching).correlate_except(elements)
+
+
+def _is_duplicate() -> Condition:
+    """The same bytes, number or business document as an earlier exchange."""
+    x = exchange.c
+    return or_(x.state == ExchangeState.DUPLICATE.value, x.duplicate_of.is_not(None), x.repeats.is_not(None))

@@ -348,6 +348,9 @@ def _related(connection: Connection, row: ExchangeRow) -> tuple[RelatedStory, ..
         ways.append(("duplicate of", x.id == row.duplicate_of))
     if row.answers is not None:
         ways.append(("answers", x.id == row.answers))
+    if row.repeats is not None:
+        ways.append(("same document as", x.id == row.repeats))
+    ways.append(("same document as the later", x.repeats == row.id))
     ways += [("repeated by", x.duplicate_of == row.id), ("answered by", x.answers == row.id)]
     if row.message is not None:
         ways.append(("came in the same mail as", and_(x.message == row.message, x.id != row.id)))

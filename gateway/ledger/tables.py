@@ -202,6 +202,13 @@ exchange = Table(
     Index("ix_exchange_state_at", "state", "at"),
 )
 
+Index(
+    "ix_exchange_repeats",
+    exchange.c.repeats,
+    sqlite_where=exchange.c.repeats.is_not(None),
+    postgresql_where=exchange.c.repeats.is_not(None),
+)
+
 # One inbound interchange once: sender, receiver, ISA13 and ISA09 (see flow.acknowledge).
 interchange_key = Table(
     "interchange_key",

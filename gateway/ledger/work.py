@@ -387,6 +387,12 @@ def counts(connection: Connection) -> dict[str, int]:
     return found
 
 
+def repeated_documents(connection: Connection, since: int) -> dict[str, int]:
+    """How many documents came or went since then (ms since 1970 UTC) that had come or gone under another number."""
+    found = select(func.count()).select_from(exchange).where(exchange.c.repeats.is_not(None), exchange.c.at >= since)
+    return {"documents of the last 7 days that repeat earlier ones": connection.execute(found).scalar_one()}
+
+
 def last_batch(connection: Connection) -> dict[str, int | None] | None:
     """The newest run of the night: id, started_at, ended_at, exit_code; None before the first."""
     row = connection.execute(select(batch).order_by(batch.c.id.desc()).limit(1)).one_or_none()

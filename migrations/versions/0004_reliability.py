@@ -42,6 +42,8 @@ def _columns() -> None:
     op.add_column("exchange", _moment("acknowledged_at", nullable=True))
     op.add_column("exchange", _moment("repeats", nullable=True))
     op.add_column("expectation", _moment("escalated_at", nullable=True))
+    repeats = sa.text("repeats IS NOT NULL")
+    op.create_index("ix_exchange_repeats", "exchange", ["repeats"], sqlite_where=repeats, postgresql_where=repeats)
     odd = sa.text("relation != 'matched'")
     op.create_index("ix_acknowledgment_odd", "acknowledgment", ["id"], sqlite_where=odd, postgresql_where=odd)
 
