@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
-from gateway.errors import NotAllowedNow
+from gateway.errors import GatewayError, NotAllowedNow
 from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
-from gateway.flow.needs import MET, Need, needs
+from gateway.flow.needs import MET, Need, met_by_unit, needs
 from gateway.flow.telling import tell
 from gateway.ledger import alerts, tables
 from gateway.ledger.alerts import Alert
 from gateway.ledger.recording import Recorder
+
+# Where a worker's unit meets its troubles, as it reports them.
+_PLACES = {"collect": "mailbox {}", "dispatch": "smtp"}
 
 
 def alert(context: Context) -> None:
@@ -29,13 +33,30 @@ def raise_alerts(context: Context) -> None:
     """Makes the alerts say what is: new ones are raised, what came back is raised again, what is gone is closed."""
     with context.ledger.reading() as connection:
         there = needs(context, connection)
+    in_batch = context.troubles is not None
+    _compare(context, there.found, lambda each: there.whole and (in_batch or each.kind not in MET))
+
+
+def met(context: Context, unit: str, about: str, troubles: Sequence[tuple[str, GatewayError]]) -> None:
+    """The same for what one unit of a worker met: collect of a mailbox, submit, deliver, dispatch."""
+    places = {unit, _PLACES.get(unit, unit).format(about)}
+    outbox = "outbox/" if unit == "submit" else None
+    found = met_by_unit(context, unit, troubles)
+    _compare(context, found, lambda each: each.kind in MET and (each.reference in places or _lies_in(each, outbox)))
+
+
+def _lies_in(each: Alert, directory: str | None) -> bool:
+    return directory is not None and each.reference.startswith(directory)
+
+
+def _compare(context: Context, found: Sequence[Need], may_close: Callable[[Alert], bool]) -> None:
+    """Of what is known and not found, what ``may_close`` says is gone."""
+    with context.ledger.reading() as connection:
         known = {each.topic: each for each in alerts.standing(connection)}
-    if not there.found and not known:
+    wanted = {each.topic: each for each in reversed(found)}
+    if not any(_is_news(known.get(each.topic), each) for each in found) and not _gone(known, wanted, may_close):
         return
-    wanted = {each.topic: each for each in reversed(there.found)}
-    if wanted.keys() == known.keys() and not any(_is_news(known[each.topic], each) for each in there.found):
-        return
-    counts = Counter(each.topic for each in there.found)
+    counts = Counter(each.topic for each in found)
     with context.ledger.transaction() as recorder:
         alerts.alone(recorder.connection)
         known = {each.topic: each for each in alerts.standing(recorder.connection)}
@@ -47,8 +68,16 @@ def raise_alerts(context: Context) -> None:
                 _again(recorder, closed[topic], need, counts[topic])
             else:
                 _raise(recorder, need, counts[topic])
-        if there.whole:
-            _close_gone(context, recorder, [each for topic, each in known.items() if topic not in wanted])
+        for each in _gone(known, wanted, may_close):
+            _close(recorder, each, "its cause is gone")
+
+
+def _gone(known: Mapping[str, Alert], wanted: Mapping[str, Need], may_close: Callable[[Alert], bool]) -> list[Alert]:
+    return [each for topic, each in known.items() if topic not in wanted and may_close(each)]
+
+
+def _is_news(found: Alert | None, need: Need) -> bool:
+    return found is None or need.again or need.subject != found.subject
 
 
 def mute(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -126,10 +155,6 @@ def _again(recorder: Recorder, found: Alert, need: Need, count: int) -> None:
     _event(recorder, "alert-reopened", found, subject=need.subject)
 
 
-def _is_news(found: Alert, need: Need) -> bool:
-    return need.again or need.subject != found.subject
-
-
 def _seen(recorder: Recorder, found: Alert, need: Need, count: int) -> None:
     """It is still there: counted where each batch meets it anew, and told in the words of now."""
     more = found.count + count if need.again else max(found.count, count)
@@ -145,12 +170,6 @@ def _words(need: Need) -> dict[str, str]:
         "reference": need.reference,
         "side": need.side,
     }
-
-
-def _close_gone(context: Context, recorder: Recorder, gone: list[Alert]) -> None:
-    for each in gone:
-        if context.troubles is not None or each.kind not in MET:
-            _close(recorder, each, "its cause is gone")
 
 
 def _close(recorder: Recorder, found: Alert, reason: str, *, by_person: bool = False) -> None:

@@ -102,6 +102,11 @@ def needs(context: Context, connection: Connection) -> Needs:
     return Needs(tuple(found), whole)
 
 
+def met_by_unit(context: Context, unit: str, troubles: Sequence[tuple[str, GatewayError]]) -> list[Need]:
+    """What one unit of a worker met that needs a person."""
+    return [*(_refused(context) if unit == "submit" else ()), *_of_troubles(troubles)]
+
+
 def kind_of(thing: Attention) -> str:
     """The kind under which a rule names something that needs a person."""
     if thing.urgent:
@@ -150,7 +155,7 @@ def _refused(context: Context) -> Iterator[Need]:
             subject=sentence(f"{file.name} in the outbox of {partner} could not be sent; beside it lies the reason."),
             next_command=f"cat 'outbox/{partner}/{FAILED_DIRECTORY}/{file.name}.why.txt'",
             side="ours",
-            reference=file.name,
+            reference=f"outbox/{partner}/{file.name}",
         )
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from gateway.errors import GatewayError, unexpected
+from gateway.flow.alerts import met
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
@@ -95,7 +96,9 @@ class Crew:
         tally = Tally()
         if self._rests.get((name, about), 0.0) > time.monotonic():
             return tally
-        attempt(self._make_context(tally), name, lambda context: UNITS[name](context, about))
+        context = self._make_context(tally)
+        attempt(context, name, lambda context: UNITS[name](context, about))
+        attempt(context, "alert", lambda context: met(context, name, about, tuple(tally.troubles)))
         if name in _RESTING and any(fault.exit_code in {69, 78} for _, fault in tally.troubles):
             self._rests[name, about] = time.monotonic() + self._pause
         return tally

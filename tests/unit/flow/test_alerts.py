@@ -552,3 +552,28 @@ def test_without_rules_alerts_are_raised_and_nobody_is_told(tmp_path):
 def test_every_kind_is_explained_on_the_page_of_alerts():
     page = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
     assert [kind for kind, meaning in KINDS.items() if f"| `{kind}` | {meaning} |" not in page] == []
+
+
+# ---------------------------------------------------------------- workers
+
+
+def test_what_a_unit_of_a_worker_met_is_raised_and_closed_by_the_same_unit(stage):
+    away = MailboxUnavailable(mailbox="orders", host="memory", reason="away")
+    other = MailboxUnavailable(mailbox="orders2", host="memory", reason="away")
+    alerts.met(stage.context(), "collect", "orders", [("mailbox orders", away)])
+    alerts.met(stage.context(), "collect", "orders2", [("mailbox orders2", other)])
+    assert sorted(each.reference for each in open_alerts(stage)) == ["mailbox orders", "mailbox orders2"]
+    alerts.met(stage.context(), "dispatch", "", [])
+    alerts.met(stage.context(), "collect", "orders", [])
+    assert [each.reference for each in open_alerts(stage)] == ["mailbox orders2"]
+
+
+def test_a_refused_document_is_closed_by_the_unit_that_submits(stage):
+    place = stage.settings.outbox / "acme" / ".refused"
+    place.mkdir(parents=True)
+    (place / "bad.edi").write_bytes(b"")
+    alerts.met(stage.context(), "submit", "here", [])
+    assert [each.kind for each in open_alerts(stage)] == ["document refused"]
+    (place / "bad.edi").unlink()
+    alerts.met(stage.context(), "submit", "here", [])
+    assert open_alerts(stage) == []
