@@ -1,0 +1,82 @@
+"""What a person does by hand, repeated documents and start values, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+from builders.stage import ACME, GLOBEX, WHEN, Stage, acknowledgment, invoice, orders, ta1
+
+from gateway.demo import documents
+from gateway.errors import NotAllowedNow, TemporarilyRefused
+from gateway.flow import operate
+from gateway.flow.start_numbers import Start, start_numbers
+from gateway.flow.submit import submit
+from gateway.ledger.statements import odd_since, statements
+from gateway.ledger.work import repeated_documents
+from gateway.x12.model import Status
+
+pytestmark = pytest.mark.integration
+
+PROFILE = ACME.replace('name = "invoices"', 'name = "invoices"\nordered = true')
+BY = {"actor": "anna", "reason": "trial"}
+
+
+@pytest.fixture
+def stage(ledger_engine, tmp_path):
+    return Stage(tmp_path, [PROFILE, GLOBEX], engine=ledger_engine)
+
+
+def test_verbs_of_an_operator_on_what_we_sent(stage):
+    start_numbers(stage.context(), [Start("acme", 4712, 9001)], actor="anna")
+    with pytest.raises(NotAllowedNow):
+        start_numbers(stage.context(), [Start("acme", 4711)], actor="anna")
+    first, second = (submit(stage.context(), "acme", invoice(f"INV-{n}")).exchanges[0] for n in (1, 2))
+    left = [TemporarilyRefused(host="memory", reply="451 later")]
+
+    def answer(mail):
+        if left:
+            raise left.pop()
+
+    stage.transport.answer = answer
+    stage.run()
+    assert stage.sent == []  # the second waits for the first
+    stage.now += 3_600_000
+    stage.run()
+    assert [edi[0][13] for edi in stage.sent_edi] == ["000004712", "000004713"]
+    anew = operate.resend_anew(stage.context(), first, **BY)
+    assert not operate.resend_anew(stage.context(), first, **BY).done
+    stage.run()
+    assert stage.sent_edi[2][0][13] == "000004714"
+    operate.acknowledge_by_hand(stage.context(), second, Status.ACCEPTED, **BY)
+    stage.mail(ta1(1, 4714, "R", "009"))
+    stage.mail(acknowledgment(2, 9003))
+    (attention,) = stage.run().attention
+    assert (attention.reference, attention.state) == (str(anew.exchange), "acknowledged, contradicted")
+    assert [each.relation for each in statements(stage.engine)] == ["contradicting", "matched"]
+    assert [each.kind for each in statements(stage.engine, relations=("contradicting",), partner="acme")] == ["997"]
+    assert odd_since(stage.engine, 0) == {"contradicting": 1}
+
+
+def test_verbs_of_an_operator_on_what_came(stage):
+    stage.mail(orders(1, documents.order("PO-1", WHEN)))
+    stage.run()
+    stage.mail(orders(2, documents.order("PO-1", WHEN)))  # the same order under a new number
+    stage.mail(orders(1, documents.order("PO-2", WHEN)))  # a used number
+    stage.run()
+    states = {row["id"]: (row["state"], row["repeats"]) for row in stage.rows("exchange") if row["direction"] == "in"}
+    one, two, conflict = states
+    assert list(states.values()) == [("delivered", None), ("delivered", one), ("conflict", None)]
+    with stage.ledger.reading() as connection:
+        assert list(repeated_documents(connection, 0).values()) == [1]
+    operate.accept(stage.context(), conflict, **BY)
+    operate.redeliver(stage.context(), two, **BY)
+    assert f"duplicate of exchange {one}" in operate.replay(stage.context(), str(one), dry_run=True, **BY).sentence
+    rows = len(stage.rows("event"))
+    assert f"duplicate of exchange {one}" in operate.replay(stage.context(), str(one), **BY).sentence
+    assert len(stage.rows("event")) > rows
+    stage.run()
+    assert stage.states("in") == ["delivered", "delivered", "delivered", "duplicate"]
+
+
+def test_the_same_content_is_submitted_once(stage):
+    assert not submit(stage.context(), "acme", invoice()).repeated
+    assert submit(stage.context(), "acme", invoice()).repeated

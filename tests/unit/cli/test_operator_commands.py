@@ -1,0 +1,232 @@
+"""The verbs of an operator on the command line: why and who, dry runs, JSON, repetitions, exit codes."""
+
+import json
+import os
+import sys
+
+import pytest
+from builders.stage import OURS, WHEN, invoice
+from builders.stage import orders as orders_from_acme
+
+from gateway.app import open_app
+from gateway.cli.main import main
+from gateway.demo import documents
+from gateway.flow.collect import collect
+from gateway.flow.inbound import process
+from gateway.mail.memory import MemoryMailbox
+
+PROFILE = """
+key = "acme"
+name = "ACME Retail"
+status = "live"
+addresses = ["edi@acme.example"]
+identities = ["ZZ:ACMERETAIL"]
+[[agreement]]
+name = "orders"
+direction = "in"
+sets = ["850"]
+[[agreement]]
+name = "invoices"
+direction = "out"
+sets = ["810"]
+versions = ["004010"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    """Standard input is no terminal and empty, wherever the tests run; no secret comes from outside."""
+    monkeypatch.setattr(sys, "stdin", open(os.devnull, encoding="utf-8"))  # noqa: SIM115, PTH123 - closed below
+    for name in [each for each in os.environ if each.startswith(("GATEWAY_", "CREDENTIALS_DIRECTORY"))]:
+        monkeypatch.delenv(name)
+    yield
+    sys.stdin.close()
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def call(*words, wanted=0):
+        with pytest.raises(SystemExit) as caught:
+            main(["--home", str(tmp_path / "home"), *words])
+        out, err = capsys.readouterr()
+        assert caught.value.code == wanted, out + err
+        return out, err
+
+    return call
+
+
+@pytest.fixture
+def home(tmp_path, run):
+    run("init", "--name", "Ours", "--domain", "us.example", "--identity", OURS)
+    place = tmp_path / "home"
+    (tmp_path / "acme.toml").write_text(PROFILE, encoding="utf-8")
+    (tmp_path / "inv.edi").write_bytes(invoice())
+    settings = place / "gateway.toml"
+    text = settings.read_text(encoding="utf-8")
+    if "\n[smtp]" not in text:
+        text += '\n[smtp]\nhost = "localhost"\nsender = "edi@us.example"\nsecurity = "none"\n'
+    settings.write_text(text, encoding="utf-8")
+    run("partner", "apply", str(tmp_path / "acme.toml"))
+    return place
+
+
+def receive(home, *interchanges):
+    """Mail comes in and is processed, without a host."""
+    from dataclasses import replace
+
+    box = MemoryMailbox("orders", user="edi@us.example")
+    for number, data in enumerate(interchanges):
+        head = "From: edi@acme.example\r\nTo: edi@us.example\r\nSubject: EDI\r\nContent-Type: application/edi-x12\r\n"
+        box.deliver(f"{head}Message-ID: <{id(data)}-{number}@acme.example>\r\n\r\n".encode() + data)
+    with open_app(home) as app:
+        context = replace(app.context(), mailboxes=(box,))
+        collect(context)
+        process(context)
+
+
+def put_state(home, number, state):
+    from gateway.ledger import tables
+
+    with open_app(home) as app, app.ledger.transaction() as recorder:
+        recorder.change(tables.exchange, number, state=state)
+
+
+def test_every_verb_wants_to_know_why(run, home):
+    for words in (
+        ("exchange", "resend", "1"),
+        ("exchange", "resolve", "1", "sent"),
+        ("exchange", "cancel", "1"),
+        ("exchange", "settle", "1"),
+        ("exchange", "accept", "1"),
+        ("exchange", "redeliver", "1"),
+        ("exchange", "replay", "1"),
+        ("quarantine", "release", "m1"),
+        ("quarantine", "discard", "m1"),
+        ("ack", "settle", "1", "--accepted"),
+    ):
+        assert "--why" in run(*words, wanted=2)[1]
+
+
+def test_cancelling_twice_says_so_and_the_ledger_knows_who(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    out, _ = run("exchange", "cancel", "1", "--why", "wrong price", "--by", "anna", "--dry-run", "--json")
+    assert json.loads(out) == {
+        "reference": "1",
+        "sentence": "cancelled; its number stays used",
+        "done": True,
+        "exchange": None,
+        "dry_run": True,
+    }
+    assert "exchange 1: cancelled" in run("exchange", "cancel", "1", "--why", "wrong price", "--by", "anna")[0]
+    assert "done before" in run("exchange", "cancel", "1", "--why", "wrong price")[0]
+    shown = run("exchange", "show", "1")[0]
+    assert "wrong price" in shown
+    assert "(by anna)" in shown
+
+
+def test_one_that_fails_does_not_stop_the_others(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    out, err = run("exchange", "cancel", "99", "1", "--why", "x", wanted=2)
+    assert "exchange 1: cancelled" in out
+    assert "There is no exchange 99" in err
+    out, _ = run("exchange", "cancel", "99", "--why", "x", "--json", wanted=2)
+    assert json.loads(out)["error"]["code"] == "not-found"
+
+
+def test_a_new_number_is_asked_for_knowingly(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    assert "--yes" in run("exchange", "resend", "1", "--new-number", "--why", "lost", wanted=2)[1]
+    out, _ = run("exchange", "resend", "1", "--new-number", "--yes", "--why", "lost")
+    assert "superseded by exchange 2" in out
+    assert "done before" in run("exchange", "resend", "1", "--new-number", "--yes", "--why", "lost")[0]
+    assert "superseded" in run("exchange", "show", "1")[0]
+    assert "made from exchange 1" in run("exchange", "show", "2")[0]
+
+
+def test_a_doubt_is_resolved_by_a_word_or_an_option(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    put_state(home, 1, "in doubt")
+    run("exchange", "resolve", "1", "--why", "called", wanted=2)
+    run("exchange", "resolve", "1", "sent", "--resend", "--why", "called", wanted=2)
+    assert "taken as sent" in run("exchange", "resolve", "1", "sent", "--why", "called")[0]
+    assert "done before" in run("exchange", "resolve", "1", "--sent", "--why", "called")[0]
+
+
+def test_an_acknowledgment_is_put_right_by_hand(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    put_state(home, 1, "sent")
+    run("ack", "settle", "1", "--why", "called", wanted=2)
+    assert "taken as accepted" in run("ack", "settle", "1", "--accepted", "--why", "Ms Berg said so")[0]
+    assert "Ms Berg said so" in run("exchange", "show", "1")[0]
+    assert run("ack", "list", "--json")[0] == ""
+
+
+def test_the_odd_ones_of_what_partners_said_are_listed(run, home):
+    ack = ["ST*997*0001", "AK1*IN*77", "AK9*A*1*1*1"]
+    receive(home, documents.interchange("ZZ:ACMERETAIL", OURS, 1, WHEN, [("FA", "004010", [ack])]))
+    _, err = run("ack", "list")
+    assert "1 orphan" in err
+    (line,) = run("ack", "list", "--relation", "orphan", "--json")[0].splitlines()
+    said = json.loads(line)
+    assert (said["partner"], said["names"], said["exchange"]) == ("acme", "IN 77", None)
+    assert run("ack", "list", "--relation", "forged", "--json")[0] == ""
+    assert "orphan" in run("ack", "list", "--received")[0]
+
+
+def test_mail_is_replayed_by_reference_and_by_time(run, home):
+    receive(home, orders_from_acme(1), orders_from_acme(2))
+    out, _ = run("exchange", "replay", "1", "--why", "trial", "--dry-run")
+    assert "duplicate of exchange 1" in out
+    out, err = run("exchange", "replay", "--from", "1h", "--partner", "acme", "--why", "restore", "--json")
+    assert [json.loads(line)["reference"] for line in out.splitlines()] == ["m1", "m2"]
+    assert "2 mails to replay" in err
+    run("exchange", "replay", "--from", "1h", "--limit", "1", "--why", "x", wanted=2)
+    run("exchange", "replay", "--from", "whenever", "--why", "x", wanted=2)
+    run("exchange", "replay", "1", "--from", "1h", "--why", "x", wanted=2)
+    run("exchange", "replay", "--from", "1h", "--partner", "nobody", "--why", "x", wanted=2)
+
+
+def test_quarantine_shows_which_verb_fits(run, home):
+    receive(home, orders_from_acme(1))
+    receive(home, orders_from_acme(1, documents.order("PO-OTHER", WHEN)))
+    with open_app(home) as app, app.ledger.reading() as connection:
+        from gateway.ledger.attention import attention
+
+        (conflict,) = [each.reference for each in attention(connection) if each.state == "conflict"]
+    assert f"gateway exchange accept {conflict} --why" in run("quarantine", "show", conflict)[0]
+    assert "accepted" in run("exchange", "accept", conflict, "--why", "their counter was reset")[0]
+    assert "done before" in run("exchange", "accept", conflict, "--why", "their counter was reset")[0]
+
+
+def test_the_same_file_is_submitted_once_and_again_when_meant(run, home, tmp_path):
+    file = str(tmp_path / "inv.edi")
+    run("send", "acme", file)
+    assert "was submitted before as exchange 1" in run("send", "acme", file)[0]
+    assert "queued as exchange 2" in run("send", "acme", file, "--again")[0]
+    assert "same document as" in run("exchange", "show", "2")[0]
+    assert "repeat earlier ones" in run("status")[0]
+
+
+def test_start_values_are_set_and_shown(run, home, tmp_path):
+    assert "interchange 1, group 1" in run("partner", "show", "acme")[0]
+    out, _ = run("partner", "start", "acme", "--interchange", "4712", "--group", "9001", "--json")
+    assert [(json.loads(line)["level"], json.loads(line)["next"]) for line in out.splitlines()] == [
+        ("interchange", 4712),
+        ("group", 9001),
+    ]
+    assert "Done before" in run("partner", "start", "acme", "--interchange", "4712")[1]
+    assert "interchange 4712, group 9001" in run("partner", "show", "acme")[0]
+    assert json.loads(run("partner", "show", "acme", "--json")[0])["control_numbers"][0]["next"] == 4712
+    run("partner", "start", "acme", "--interchange", "10", wanted=2)
+    run("partner", "start", "acme", "--interchange", "10", "--force", wanted=2)
+    run("partner", "start", "acme", "--interchange", "x", wanted=2)
+    run("partner", "start", wanted=2)
+    (tmp_path / "van.csv").write_text("partner,interchange,group\nacme,5000,10000\n", encoding="utf-8")
+    run("partner", "start", "--file", str(tmp_path / "van.csv"), "--last-used", "--why", "moved")
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    assert "000005001" in run("exchange", "show", "1")[0]
+
+
+def test_who_is_activated_hears_where_the_numbers_begin(run, home):
+    run("partner", "suspend", "acme")
+    assert "gateway partner start acme" in run("partner", "activate", "acme")[1]
