@@ -314,3 +314,4 @@ class SmtpHost(Host):
         if not self.hook(talk, ".", ""):
             self.take(talk)
             talk.say("250 2.0.0 Ok: queued as ABC123")
+        talk.sender, talk.recipients = None, []

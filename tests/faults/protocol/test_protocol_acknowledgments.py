@@ -7,11 +7,11 @@ so that two gateways that face each other fall silent.
 from __future__ import annotations
 
 import pytest
-from builders.pair import Gateway, order
+from builders.pair import order
 
 from faults.protocol import mails
-from faults.protocol.home import DAY, HOUR, mailbox, smtp
-from faults.protocol.hosts import PASSWORD, Pop3Host, SmtpHost
+from faults.protocol.conftest import ALL_IN, OUT, silence
+from faults.protocol.home import DAY
 from gateway.flow import outcome
 
 
@@ -302,53 +302,6 @@ def test_a_receipt_is_not_answered_even_where_it_asks_for_one(stand):
 
 
 # ---------------------------------------------------------------- face to face
-
-
-OUT = '[[agreement]]\nname = "out"\ndirection = "out"\nsets = ["850"]\nversions = ["004010"]\n'
-ALL_IN = '[[agreement]]\nname = "in"\ndirection = "in"\nsets = ["*"]\nacknowledgment.ta1 = "always"\n'
-RECEIPTS = '[agreement.security]\nreceipt = "unsigned"\n'
-
-
-@pytest.fixture
-def facing(tmp_path):
-    """Two gateways whose mail hosts carry to each other; ``facing(doubles=True)``: each mail arrives twice."""
-    hosts = []
-
-    def make(*, doubles=False, receipts=False):
-        boxes, posts = [Pop3Host(), Pop3Host()], [SmtpHost(), SmtpHost()]
-        hosts.extend([*boxes, *posts])
-        pair = []
-        for name, box, post in zip(("buyer", "seller"), boxes, posts, strict=True):
-            text = mailbox(box.port) + smtp(post.port).replace("edi@us.example", f"edi@{name}.example")
-            made = Gateway(tmp_path, name, f"edi@{name}.example", kind="ec", hosts=text)
-            made.app.secrets.set("mailbox.orders", PASSWORD, "tester", 1)
-            pair.append(made)
-        for one, other, post, box in ((*pair, posts[0], boxes[1]), (*reversed(pair), posts[1], boxes[0])):
-            security = RECEIPTS if receipts else ""
-            one.knows(other, ALL_IN + security + OUT + security)
-            post.reply = lambda taken, box=box: [
-                box.put(b"X-Copy: %d\r\n" % copy + taken.raw) for copy in range(1 + doubles)
-            ]
-        return *pair, posts, boxes
-
-    yield make
-    for each in hosts:
-        each.go_away()
-
-
-def silence(buyer, seller, posts, boxes):
-    """Nights in turns until two rounds move nothing; how many mails went."""
-    quiet = 0
-    for _ in range(12):
-        before = sum(len(each.taken) for each in posts)
-        for each in (buyer, seller):
-            each.run()
-            each.now += HOUR
-        quiet = quiet + 1 if sum(len(each.taken) for each in posts) == before else 0
-        if quiet == 2:
-            assert not any(each.box for each in boxes)
-            return before
-    raise AssertionError("they do not fall silent")
 
 
 @pytest.mark.parametrize(

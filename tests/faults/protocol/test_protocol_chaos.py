@@ -8,14 +8,17 @@ from __future__ import annotations
 import random
 
 import pytest
+from builders.pair import order
 
 from faults import checker
 from faults.protocol import mails
 from faults.protocol.choice import some
+from faults.protocol.conftest import silence
+from faults.protocol.home import HOUR
 from faults.protocol.hosts import Pop3Talk, SmtpTalk
 
 NIGHTS = 8
-TROUBLE = 0.06  # at each command
+TROUBLE = 0.08  # at each command
 
 
 class Chaos:
@@ -95,3 +98,40 @@ def test_some_weeks_of_trouble(stand, seed):
     assert stand.violations(*(f"PO-{number}" for number in chaos.orders)) == []
     assert set(stand.home.states("out")) <= {"sent", "acknowledged", "overdue"}
     assert len(stand.home.states("out")) == chaos.invoices
+
+
+def cuts(host, chance):
+    """Ends connections at any command; an SMTP host has often taken the mail by then."""
+
+    def spoil(talk, verb, _):
+        if chance.random() >= TROUBLE:
+            return False
+        if verb == "." and chance.random() < 0.7:
+            host.take(talk)
+        return talk.reset()
+
+    return spoil
+
+
+@pytest.mark.parametrize("seed", some(range(1), range(1, 20)))
+def test_two_gateways_between_bad_hosts_fall_silent(facing, seed):
+    """Copies, lost replies and cuts on all four sides: each order arrives once, and then no mail moves any more."""
+    chance = random.Random(seed)
+    buyer, seller, posts, boxes = facing(doubles=True, receipts=bool(seed % 2))
+
+    for number in range(1, 5):
+        buyer.submit("seller", f"{number}.edi", order(number))
+        seller.submit("buyer", f"{number}.edi", order(10 + number))
+        for host in (*posts, *boxes):
+            host.hook = cuts(host, chance)
+        for each in (buyer, seller):
+            each.run()
+            each.now += HOUR
+    for host in (*posts, *boxes):
+        host.behave()
+    silence(buyer, seller, posts, boxes)
+    for each in (buyer, seller):
+        assert each.states(direction="out", kind="document") == ["acknowledged"] * 4
+        assert len(each.delivered) == 4
+        each.app.close()
+    assert "FA" not in [mails.value(taken.raw, "AK1", 1) for host in posts for taken in host.taken]
