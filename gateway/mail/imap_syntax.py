@@ -14,7 +14,9 @@ from gateway.mail.wire import ConnectionLostError, readable
 _TOKEN = re.compile(
     rb' *(?:(?P<mark>[()])|"(?P<quoted>(?:[^"\\]|\\.)*)"|~?\{\d+\+?\}$|(?P<atom>(?:[^\x00-\x20()"\[\]{]|\[[^\]]*\])+))'
 )
-_FLAT = re.compile(rb'([^\x00-\x20()"{}\[\]]+) (\([^\x00-\x1f()"{}\[\]]*\)|[^\x00-\x20()"{}\[\]]+)')
+_FLAT = re.compile(  # only where a word begins: else a long one is read again from each of its characters
+    rb'(?<![^ (])([^\x00-\x20()"{}\[\]]++) (\([^\x00-\x1f()"{}\[\]]*+\)|[^\x00-\x20()"{}\[\]]++)'
+)
 _BODY = re.compile(rb"\(UID (\d+) BODY\[\] \{\d+\}")
 _ESCAPED = re.compile(rb"\\(.)")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import time
 
 import pytest
 
@@ -66,6 +68,16 @@ def test_the_quick_way_and_the_thorough_way_read_the_same():
             quick += 1
             assert found == imap_syntax._named(values(pieces)), text
     assert quick > 100
+
+
+@pytest.mark.parametrize("unit", [b"\\", b"a", b"a (", b"a (b", b"(a", b"a  ", b'"', b"["])
+def test_a_long_answer_that_is_none_costs_no_more_than_its_length(unit):
+    """A megabyte; a reader that began again at each character would need hours."""
+    text = (b"(" + unit * 1_000_000)[:1_000_000] + b")"
+    before = time.process_time()
+    with contextlib.suppress(ConnectionLostError):
+        pairs([text])
+    assert time.process_time() - before < 10
 
 
 def test_random_bytes_are_values_or_an_end_and_nothing_else():
