@@ -9,6 +9,7 @@ from gateway.cli.output import json_option, moment, print_rows
 
 RELATIONS = ("matched", "duplicate", "contradicting", "orphan", "forged")  # gateway.ledger.statements, without its cost
 _SAID = ("at", "partner", "relation", "kind", "status", "names", "exchange", "carrier")
+_ANSWERED = ("partner", "exchange", "types", "control_number", "handed_over_at", "due_at", "acknowledged_at", "how")
 _WEEK = 7 * 86_400_000  # ms
 
 _COLUMNS = ("partner", "exchange", "types", "control_number", "awaiting", "handed_over", "due", "how_long")
@@ -22,6 +23,7 @@ def command() -> None:
 
 @command.command("list")
 @_partner
+@click.option("--answered", is_flag=True, help="What came instead: on time or late, the newest exchange first.")
 @click.option("--received", is_flag=True, help="What partners said instead: their TA1, 997 and 999, newest first.")
 @click.option(
     "--relation",
@@ -30,19 +32,44 @@ def command() -> None:
     help="Of what they said only this: duplicate, contradicting (of an earlier one), orphan (of nothing that we sent), "
     "forged (of another partner's). May be given several times.",
 )
-@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True, help="At most so many said.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True, help="At most so many came.")
 @json_option
 @click.pass_context
 def list_(
-    ctx: click.Context, partner: str, received: bool, relation: tuple[str, ...], limit: int, as_json: bool
+    ctx: click.Context,
+    partner: str,
+    answered: bool,
+    received: bool,
+    relation: tuple[str, ...],
+    limit: int,
+    as_json: bool,
 ) -> int:
     """Everything that is awaited: of whom, for which exchange, until when; the longest due first."""
+    if answered:
+        return _print_answered(ctx, partner, limit, as_json=as_json)
     if received or relation:
         return _print_received(ctx, partner, relation or RELATIONS, limit, as_json=as_json)
     code = _print(ctx, partner, as_json=as_json, only_overdue=False, empty="No acknowledgment is awaited.")
     if not as_json:
         _hint_at_odd(ctx)
     return code
+
+
+def _print_answered(ctx: click.Context, partner: str, limit: int, *, as_json: bool) -> int:
+    from gateway.app import open_app
+    from gateway.ledger.answered import answered
+
+    with open_app(ctx.obj["home"]) as app:
+        found = answered(app.engine, partner=partner, limit=limit)
+    times = ("handed_over_at", "due_at", "acknowledged_at")
+    rows = [
+        each.as_dict() | ({} if as_json else {name: moment(getattr(each, name)) for name in times}) for each in found
+    ]
+    print_rows(rows, _ANSWERED, as_json=as_json, empty="Nothing was acknowledged yet.")
+    if found and not as_json:
+        late = sum(1 for each in found if each.late_by)
+        click.echo(f"{len(found)} answered: {len(found) - late} on time, {late} late.", err=True)
+    return 0
 
 
 def _print_received(ctx: click.Context, partner: str, relations: tuple[str, ...], limit: int, *, as_json: bool) -> int:

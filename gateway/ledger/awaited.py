@@ -17,7 +17,8 @@ from gateway.ledger.tables import exchange, expectation
 class Awaited:
     """One acknowledgment (TA1, 997, 999 or any functional one) of one exchange; ``left`` is negative when overdue.
 
-    ``due_at`` and ``left`` (ms) are None while the exchange is not handed over: the time does not run yet.
+    ``due_at`` and ``left`` (ms) are None while the exchange is not handed over: the time does not run yet. ``urgent``:
+    it was called overdue before, and its time has passed again.
     """
 
     partner: str
@@ -29,6 +30,7 @@ class Awaited:
     handed_over_at: int | None
     due_at: int | None
     left: int | None
+    urgent: bool = False
 
     @property
     def overdue(self) -> bool:
@@ -40,7 +42,9 @@ class Awaited:
         """``in 3 h 5 min``, ``2 d 1 h late``, or that the time does not run yet."""
         if self.left is None:
             return "not handed over yet"
-        return f"{duration(self.left)} late" if self.overdue else f"in {duration(self.left)}"
+        if not self.overdue:
+            return f"in {duration(self.left)}"
+        return f"{duration(self.left)} late{', urgent' * self.urgent}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, ``left`` in milliseconds."""
@@ -57,7 +61,7 @@ def awaited(engine: Engine, *, partner: str = "", only_overdue: bool = False, no
     moment = int(time.time() * 1000) if now is None else now
     e, x = expectation.c, exchange.c
     columns = (e.partner, e.exchange, e.kind, x.types, x.control_number, x.state, x.handed_over_at, e.due_at)
-    statement = select(*columns).join(exchange, x.id == e.exchange)
+    statement = select(*columns, e.escalated_at).join(exchange, x.id == e.exchange)
     if partner:
         statement = statement.where(e.partner == partner)
     if only_overdue:
@@ -66,4 +70,7 @@ def awaited(engine: Engine, *, partner: str = "", only_overdue: bool = False, no
     statement = statement.order_by(e.due_at.is_(None), e.due_at, e.exchange, e.kind)
     with reading(engine) as connection:
         rows = connection.execute(statement).all()
-    return [Awaited(*row, left=None if row.due_at is None else row.due_at - moment) for row in rows]
+    return [
+        Awaited(*row[:-1], left=None if row.due_at is None else row.due_at - moment, urgent=row[-1] is not None)
+        for row in rows
+    ]

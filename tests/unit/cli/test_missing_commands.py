@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from builders.stage import ACME, HOUR, Stage, orders
+from builders.stage import ACME, HOUR, Stage, acknowledgment, invoice, orders
 
 from gateway.cli.main import main
+from gateway.flow.submit import submit
 from gateway.ledger.database import open_engine
 
 INIT = ("init", "--name", "Example Co", "--domain", "us.example", "--identity", "ZZ:EXAMPLECO")
@@ -90,6 +91,29 @@ def test_expected_files_are_shown_and_put_to_rest(home, run):
     assert "done before" in run("partner", "expected", "settle", f"e{missed}", "--why", "no orders")[0]
     rows = [json.loads(line) for line in run("partner", "expected", "acme", "--json")[0].splitlines()]
     assert [each["state"] for each in rows] == ["expected", "settled", "came"]
+
+
+def test_acknowledgments_are_told_as_urgent_and_then_as_late_or_on_time(tmp_path, run):
+    run(*INIT)
+    engine = open_engine(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    stage = Stage(tmp_path / "home", [ACME], engine=engine)
+    for number in (1, 2):
+        submit(stage.context(), "acme", invoice(f"INV-{number}"))
+    stage.run()
+    stage.mail(acknowledgment(1, 1))
+    for _ in range(3):
+        stage.now += 25 * HOUR
+        stage.run()
+    (awaited,) = [json.loads(line) for line in run("ack", "overdue", "--json")[0].splitlines()]
+    assert (awaited["exchange"], awaited["urgent"]) == (2, True)
+    assert "late, urgent" in run("ack", "list")[0]
+    stage.mail(acknowledgment(2, 2))
+    stage.run()
+    engine.dispose()
+    came = [json.loads(line) for line in run("ack", "list", "--answered", "--json")[0].splitlines()]
+    assert [(each["exchange"], each["how"]) for each in came] == [(2, "2 d 3 h late"), (1, "1 h late")]
+    assert "2 answered: 0 on time, 2 late." in run("ack", "list", "--answered")[1]
+    assert run("ack", "list", "--answered", "--partner", "nobody")[1] == "Nothing was acknowledged yet.\n"
 
 
 def test_a_partner_that_is_not_there_is_said(home, run):
