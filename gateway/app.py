@@ -9,7 +9,7 @@ import getpass
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
+from gateway.errors import CheckpointUnwritable, DatabaseUnavailable, GatewayError, LedgerBehind, MigrationsBehind
 from gateway.flow import checkpoint
 from gateway.flow.context import Context
 from gateway.flow.handover import Handover, handover_for
 from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
+from gateway.flow.unrecorded import tell_without_ledger
 from gateway.jobs.lock import HomeLock
 from gateway.jobs.queue import defer, is_installed
 from gateway.ledger.database import check, open_engine, settle
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from gateway.mail.oauth import TokenSource
 
 KEY_FILE = "secret.key"
+# What keeps every batch from its ledger, so that no alert can be raised in it.
+_WITHOUT_LEDGER = (DatabaseUnavailable, MigrationsBehind, LedgerBehind, CheckpointUnwritable)
 
 
 def milliseconds() -> int:
@@ -306,6 +310,22 @@ def open_app(
         checkpoint.verify(home, app.ledger)
         yield app
         checkpoint.keep(home, app.ledger)
+
+
+@contextmanager
+def telling_without_ledger(home: Path) -> Iterator[None]:
+    """Where the database of a batch cannot be used, the rules that want to know are told without it.
+
+    Raises:
+        DatabaseUnavailable, MigrationsBehind, LedgerBehind, CheckpointUnwritable: as it came.
+    """
+    try:
+        yield
+    except _WITHOUT_LEDGER as fault:
+        # What cannot be told either changes nothing of the fault that is told on the screen and in the log.
+        with suppress(GatewayError), closing(App(read_settings(home), login_name())) as app:
+            tell_without_ledger(app.settings, fault, app.transport, app.secrets.get, app.now())
+        raise
 
 
 def login_name() -> str:

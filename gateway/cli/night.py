@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import closing
+
 import click
 
 from gateway.cli.output import json_option, moment, print_document
@@ -19,14 +22,23 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     or the SMTP host was away (the rest was done, the next run goes on); 75: another batch is running; 78: the
     configuration is wrong; 1: a defect, the rest was done.
 
+    On SIGTERM no more is begun; what is begun is finished within seconds, and the next run goes on.
+
     Example (cron): 0 2 * * *  gateway --home /srv/edi night --quiet
     """
-    from gateway.app import open_app
+    from gateway.app import open_app, telling_without_ledger
     from gateway.cli.reporting import ConsoleReporter
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
+    from gateway.jobs.schedule import Pacer
 
-    with open_app(ctx.obj["home"], lock=True, actor="night") as app:
+    with (
+        closing(Pacer()) as pacer,
+        pacer.signals(signal.SIGTERM),
+        telling_without_ledger(ctx.obj["home"]),
+        open_app(ctx.obj["home"], lock=True, actor="night") as app,
+    ):
+        app.stopping = lambda: pacer.stopped
         with ConsoleReporter(quiet=quiet or as_json) as reporter:
             summary = night(app.context, reporter)
         if as_json:

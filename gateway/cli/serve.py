@@ -83,7 +83,7 @@ def _say(name: str, fault: GatewayError) -> None:
 
 def _batch(home: Path) -> None:
     """One batch; what fails is said, and the service goes on with the next."""
-    from gateway.app import open_app
+    from gateway.app import open_app, telling_without_ledger
     from gateway.cli.main import say_fault
     from gateway.cli.reporting import ConsoleReporter
     from gateway.errors import GatewayError, unexpected
@@ -91,7 +91,11 @@ def _batch(home: Path) -> None:
     from gateway.flow.night import night
 
     try:
-        with open_app(home, lock=True, actor="serve") as app, ConsoleReporter() as reporter:
+        with (
+            telling_without_ledger(home),
+            open_app(home, lock=True, actor="serve") as app,
+            ConsoleReporter() as reporter,
+        ):
             summary = night(app.context, reporter)
             if app.settings.metrics_file is not None:
                 write_metrics(app.settings.metrics_file, summary, app.ledger)

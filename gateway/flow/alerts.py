@@ -14,6 +14,7 @@ from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
 from gateway.flow.needs import MET, Need, met_by_unit, needs
 from gateway.flow.telling import tell
+from gateway.flow.unrecorded import record_told
 from gateway.ledger import alerts, tables
 from gateway.ledger.alerts import Alert
 from gateway.ledger.recording import Recorder
@@ -25,6 +26,7 @@ _PLACES = {"collect": "mailbox {}", "dispatch": "smtp"}
 def alert(context: Context) -> None:
     """The last step of a batch: alerts are raised and closed, and the rules tell what is new."""
     context.reporter.step("alert")
+    record_told(context)
     raise_alerts(context)
     tell(context)
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import (
     ConfigurationFault,
+    DatabaseUnavailable,
     DeliveryFailed,
     DocumentFault,
     GatewayError,
@@ -41,13 +42,14 @@ _LONGEST = 600  # characters of a sentence
 
 # Kinds of things that only a batch can meet; a look at the ledger alone says nothing about them.
 MET = frozenset(
-    {"mailbox", "smtp", "login", "no access", "configuration", "defect", "document refused", "night", OTHER}
+    {"mailbox", "smtp", "login", "no access", "configuration", "database", "defect", "document refused", "night", OTHER}
 )
 MACHINE = frozenset({"disk"})
 _KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
     ("defect", (Unexpected,)),
     ("no access", (TokenRefused, TokenUnavailable, NotAuthorized)),
     ("login", (LoginRefused, InsecureConnection)),
+    ("database", (DatabaseUnavailable,)),
     ("smtp", (SmtpUnavailable,)),
     ("mailbox", (MailboxUnavailable, MailboxBusy)),
     ("not delivered", (DeliveryFailed,)),

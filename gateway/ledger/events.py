@@ -101,6 +101,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "alert-not-told": "rule {rule} could not tell {target}[: {reason}][; next attempt at {next_at}]",
     "alert-doubt": "whether rule {rule} told {target} is not known, because the process ended meanwhile: told again",
     "alert-returned": "the mail of rule {rule} to {target} came back[: {reason}]",
+    "alert-told-without-ledger": "rule {rule} told that the database could not be used, at {told_at}",
     "alert-tested": "rule {rule} told {target} as a test",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
@@ -120,7 +121,7 @@ EVENT_KINDS: Mapping[str, str] = {
 }
 
 _ENUMERATED = ("verdict", "status", "relation")  # accepted_with_errors is for machines
-_MOMENTS = ("due_at", "next_at")  # fields of bodies that are ledger times
+_MOMENTS = ("due_at", "next_at", "told_at")  # fields of bodies that are ledger times
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 # What people do; of all other steps it does not matter under whose login the batch ran.

@@ -43,6 +43,7 @@ KINDS: Mapping[str, str] = {
     "ends soon": "a certificate, key or client secret that ends soon",
     "ended": "a certificate, key or client secret that has ended",
     "configuration": "settings or profiles that do not work",
+    "database": "the ledger's database cannot be used, so that no batch runs",
     "night": "a batch that did not end, or did not run for long",
     "disk": "little space left",
     "defect": "a defect of the gateway",

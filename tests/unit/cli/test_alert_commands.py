@@ -108,3 +108,27 @@ def test_a_test_that_reaches_nobody_says_why(home, run, tmp_path):
 def test_a_home_without_rules_lists_nothing(run, tmp_path):
     run(*INIT)
     assert "No alert is open." in run("alert", "list")[1]
+
+
+def test_a_database_that_cannot_be_used_is_told_without_it_once_in_the_interval_and_recorded_later(home, run, tmp_path):
+    from gateway.settings import read_settings
+
+    database = tmp_path / read_settings(home).database_url.removeprefix("sqlite:///")
+    kept = database.read_bytes()
+    for each in database.parent.glob(f"{database.name}*"):
+        each.unlink()
+    database.write_bytes(b"this is no database" * 1000)
+    for _ in range(2):
+        run("night", "--quiet", wanted=69)
+    (said,) = heard(tmp_path)
+    assert [each["kind"] for each in said["alerts"]] == ["database"]
+    assert "No batch runs meanwhile" in said["alerts"][0]["subject"]
+    database.write_bytes(kept)
+    run("night", "--quiet", wanted=65)
+    assert not (home / ".told-without-ledger.json").exists()
+    from gateway.app import open_app
+    from gateway.ledger.tables import event
+
+    with open_app(home) as app, app.ledger.reading() as connection:
+        kinds = [row.kind for row in connection.execute(event.select())]
+    assert "alert-told-without-ledger" in kinds
