@@ -9,7 +9,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench fuzz reference lock clean
+.PHONY: help demo test check lint format bench fuzz faults reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -41,6 +41,10 @@ bench: $(STAMP)/dev$(MARK) ## measure what benchmarks/ measures
 fuzz: $(STAMP)/dev$(MARK) ## damage X12 and mails at random; FUZZ=20 seconds each by default
 	$(BIN)/python tests/fuzz/x12_fuzz.py --seconds $(or $(FUZZ),20)
 	$(BIN)/python tests/fuzz/mail_fuzz.py --seconds $(or $(FUZZ),20)
+
+faults: $(STAMP)/dev$(MARK) ## kill, starve and cut off the gateway at every point (half an hour and more; FAULTS="cuts --seed 7")
+	@tools/debian_packages.sh
+	cd tests && ../$(BIN)/python -m faults.suite $(FAULTS)
 
 reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code
 	$(BIN)/python tools/generate_reference.py

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the integration tests start (Dovecot, Postfix, Exim, PostgreSQL; OpenSSL and Bouncy Castle as the other
-# party of S/MIME) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started:
+# party of S/MIME; strace, a C compiler and ext4 for the fault suite) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started:
 # the tests start their own. Debian allows one mail server, so that Exim's program is unpacked beside Postfix.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -21,6 +21,9 @@ dovecot_here || missing="$missing dovecot-pop3d dovecot-imapd dovecot-lmtpd"
 command -v postfix >/dev/null 2>&1 || missing="$missing postfix"
 postgres_here || missing="$missing postgresql"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
 command -v javac >/dev/null 2>&1 || missing="$missing default-jdk-headless"
 [ -e /usr/share/java/bcmail.jar ] || missing="$missing libbcmail-java"
 exim=/usr/local/lib/exim4-beside/exim4

@@ -99,6 +99,8 @@ class Alongside:
         self, kind: type[BaseException] | None, problem: BaseException | None, traceback: TracebackType | None
     ) -> None:
         os.close(self._stop)
+        if self._context.stopping():
+            os.kill(self._pid, signal.SIGTERM)  # it is asked as we were: to finish what is begun
         with os.fdopen(self._reports, "rb") as pipe:
             said = pipe.read()
         _, status = os.waitpid(self._pid, 0)
@@ -118,7 +120,8 @@ class Alongside:
 
     def _child(self, stop: int, reports: int) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; its end closes the pipe
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # else it only says that no more is to be begun
         self._context.ledger.engine.dispose(close=False)  # the parent's connections are the parent's
         notes = _Notes()
         context = replace(self._context, reporter=notes)

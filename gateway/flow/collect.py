@@ -115,6 +115,8 @@ def collect_from(
         for group in _groups(session, wanted, context.settings.batch_size):
             stored += _take(visit, group)
             context.reporter.advance(len(group))
+            if context.stopping():
+                break  # what was taken may go; the rest stays for the next run
         _note_left_out(visit)
         session.commit()
         _forget(visit)

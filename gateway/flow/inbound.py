@@ -55,7 +55,7 @@ def process(context: Context) -> None:
         return
     _put_poison_aside(context)
     try_again(context)
-    while True:
+    while not context.stopping():
         with context.ledger.reading() as connection:
             waiting = stored_messages(
                 connection, context.settings.batch_size, GROUP_BYTES, POISON, context.settings.home

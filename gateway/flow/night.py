@@ -114,7 +114,7 @@ class Summary:
 def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> Summary:
     """Runs every step once, in order. A step that fails is reported; the steps after it still run.
 
-    Only a ledger whose disk fails ends the batch at once.
+    Only a ledger whose disk fails ends the batch at once; asked to stop, it begins no further step.
 
     Args:
         make_context: gives the context for a reporter (``App.context``).
@@ -124,6 +124,8 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
     context = replace(make_context(Chorus(tally, *reporters)), troubles=tally.troubles)
     batch, started_at = _begin(context)
     for name, step in STEPS:
+        if context.stopping():
+            break
         try:
             step(context)
         except GatewayError as fault:

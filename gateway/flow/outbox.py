@@ -26,6 +26,8 @@ def submit_outbox(context: Context) -> None:
         if not place.is_dir():
             continue
         for file in sorted(each for each in place.iterdir() if _is_document(each)):
+            if context.stopping():
+                return
             try:
                 _submit_file(context, place.name, file)
             except OSError as problem:

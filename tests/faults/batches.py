@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from faults.home import DRIVER, Options, environment
@@ -32,10 +33,8 @@ class Batch:
 
     def signal(self, number: int) -> None:
         """Sends a signal to this process, and to none that it forked."""
-        try:
+        with suppress(ProcessLookupError):  # it was faster
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass  # it was faster
 
     def end(self, seconds: float) -> tuple[int, str]:
         """Its exit code, and what it said; one that takes longer is killed.
@@ -52,10 +51,8 @@ class Batch:
 
     def kill(self) -> None:
         """Ends it and all that it forked."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.wait(10)
 
 

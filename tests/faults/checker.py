@@ -146,7 +146,7 @@ def _copies(connection: sqlite3.Connection, name: str, row: sqlite3.Row, copies:
     announced = 1 + kinds["in-doubt"] + kinds["resent"]
     if len(copies) > announced:
         yield f"S: {name} was mailed {len(copies)} times, and {announced} are told of"
-    in_doubt = row["state"] == "in-doubt"
+    in_doubt = row["state"] == "in doubt"
     if not copies and not in_doubt:
         yield f"L: {name} ({row['state']}) never reached its partner"
     if kinds["sent"] > len(copies):

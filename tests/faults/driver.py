@@ -44,9 +44,13 @@ def serve() -> None:
         pid = os.fork()
         if not pid:
             _batch(wanted)
-        print(json.dumps({"pid": pid}), flush=True)
+        _say({"pid": pid})
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), flush=True)
+        _say({"status": os.waitstatus_to_exitcode(status)})
+
+
+def _say(what: dict) -> None:
+    os.write(1, json.dumps(what).encode() + b"\n")
 
 
 def _batch(wanted: dict) -> None:

@@ -14,26 +14,42 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug. ``breaks``: the letter that the checker must find. ``by``: what finds it, "kill" or "cut"."""
+    """One bug. ``breaks``: the letter that the checker must find. ``by``: what finds it, "kill" or "cut".
+
+    ``near``: the calls at which a kill shows it; ``order``: of all these calls of a batch, which to try, best first.
+    """
 
     breaks: str
     by: str
     arrange: Callable[[], None]
+    near: tuple[str, ...] = ()
+    order: Callable[[list[str]], list[int]] = lambda calls: list(range(1, len(calls) + 1))
+
+
+def _backwards(calls: list[str]) -> list[int]:
+    return list(range(len(calls), 0, -1))
+
+
+def _end_of_the_mailbox(calls: list[str]) -> list[int]:
+    """The last answers of the mailbox, before the SMTP host is called."""
+    second = [at for at, each in enumerate(calls) if each.startswith("connect")][1]
+    return list(range(second, 0, -1))
 
 
 def _delete_before_commit() -> None:
     """The mails are deleted from their server before they are in the ledger."""
-    from gateway.flow import collect
+    from gateway.mail.pop3 import Pop3Session
 
-    store = collect._take
+    fetch, delete, commit = Pop3Session.fetch, Pop3Session.delete, Pop3Session.commit
 
-    def take(visit: Any, group: Any) -> int:
-        visit.session.delete([each.listed for each in group])
-        visit.session.commit()
-        visit.session.commit = lambda: None
-        return store(visit, group)
+    def fetch_and_delete(self: Any, wanted: Any) -> Any:
+        found = list(fetch(self, wanted))
+        delete(self, [each.listed for each in found])
+        commit(self)
+        yield from found
 
-    collect._take = take
+    Pop3Session.fetch = fetch_and_delete
+    Pop3Session.delete = Pop3Session.commit = _nothing
 
 
 def _number_apart() -> None:
@@ -63,8 +79,16 @@ def _mark_late() -> None:
         recorder.flush()
         record(context, recorder, attempts)
 
-    dispatch._mark = lambda recorder, lane: None
+    dispatch._mark = _its_lane
     outcome.record = record_all
+
+
+def _its_lane(_recorder: Any, lane: Any) -> Any:
+    return list(lane)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Done by nobody."""
 
 
 def _sent_before_data() -> None:
@@ -82,41 +106,37 @@ def _sent_before_data() -> None:
         return lanes
 
     dispatch._Run._claim = claim_as_sent
-    outcome.record = lambda context, recorder, attempts: None
+    outcome.record = _nothing
 
 
 def _no_interchange_key() -> None:
     """Nobody remembers which interchanges were here."""
     from gateway.flow.duplicates import Known
 
-    Known.earlier = lambda self, header, sha256: None
-    Known.take = lambda self, *args, **more: None
+    Known.earlier = Known.take = _nothing
 
 
 def _delivered_before_handover() -> None:
     """A document is called delivered before it is handed over."""
     from gateway.flow import deliver
+    from gateway.flow.handover import DirectoryHandover, file_name
 
-    hand_over, settle, record = deliver._hand_over, deliver._settle, deliver._record
+    group, hand_over, settle = deliver._deliver_group, DirectoryHandover.deliver, DirectoryHandover.settle
+    promised: list[Any] = []
 
-    class Later:
-        waiting: list[Any] = []
+    def promise(self: Any, item: Any) -> str:
+        promised.append((self, item))
+        return str(self.path / file_name(item.name, item.key))
 
-    def promise(context: Any, places: Any, exchange: Any, raw: bytes) -> Any:
-        Later.waiting.append((places, exchange, raw))
-        for due in exchange.sets:
-            item = deliver._deliverable(exchange, (due,), raw)
-            yield deliver._Done(due, str(context.settings.inbox / exchange.partner / item.name), None)
+    def record_first(*args: Any) -> None:
+        group(*args)
+        for place, item in promised:
+            hand_over(place, item)
+            settle(place)
+        promised.clear()
 
-    def record_first(context: Any, due: Any, done: Any, failures: Any) -> None:
-        record(context, due, done, failures)
-        for places, exchange, raw in Later.waiting:
-            failed = dict(done)
-            list(hand_over(context, places, exchange, raw))
-            settle(context, places, failed, failures)
-        Later.waiting.clear()
-
-    deliver._hand_over, deliver._record = promise, record_first
+    DirectoryHandover.deliver, DirectoryHandover.settle = promise, _nothing
+    deliver._deliver_group = record_first
 
 
 def _synchronous_normal() -> None:
@@ -149,11 +169,11 @@ def _directories_not_synced() -> None:
 
 
 MUTANTS = {
-    "delete before commit": Mutant("L", "kill", _delete_before_commit),
-    "number in its own transaction": Mutant("C", "kill", _number_apart),
-    "sending marked late": Mutant("S", "kill", _mark_late),
-    "sent before data": Mutant("L", "kill", _sent_before_data),
-    "delivered before hand-over": Mutant("L", "kill", _delivered_before_handover),
+    "delete before commit": Mutant("L", "kill", _delete_before_commit, ("recv", "connect"), _end_of_the_mailbox),
+    "number in its own transaction": Mutant("C", "kill", _number_apart, ("fdatasync",)),
+    "sending marked late": Mutant("S", "kill", _mark_late, ("recv",), _backwards),
+    "sent before data": Mutant("L", "kill", _sent_before_data, ("send",), _backwards),
+    "delivered before hand-over": Mutant("L", "kill", _delivered_before_handover, ("mkdir",)),
     "no interchange key": Mutant("D", "kill", _no_interchange_key),
     "synchronous normal": Mutant("L", "cut", _synchronous_normal),
     "files not synced": Mutant("L", "cut", _files_not_synced),

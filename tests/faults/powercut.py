@@ -16,14 +16,16 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
+
+from servers.need import absent, program
 
 from faults import checker
 from faults.home import Options
 from faults.trial import Bench, Verdict
-from servers.need import absent, program
 
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2  # linux/fs/ext4: EXT4_IOC_SHUTDOWN, EXT4_GOING_FLAGS_NOLOGFLUSH
 _BATCH = 0.45  # seconds that a batch takes, about
@@ -37,7 +39,7 @@ class Disks:
         self.mounts = [place / "disk-ledger", place / "disk-inbox"]
         self._size, self._options = size, options
 
-    def __enter__(self) -> Disks:
+    def __enter__(self) -> Self:
         make = program("mkfs.ext4")
         try:
             for image, mount in zip(self._images, self.mounts, strict=True):
@@ -84,11 +86,11 @@ class Disks:
                 os.close(descriptor)
 
     @contextmanager
-    def bench(self, options: Options) -> Iterator[Bench]:
+    def bench(self, options: Options, make: Callable[[Options, Path], Bench] | None = None) -> Iterator[Bench]:
         """A bench whose home and inbox lie on the disks."""
         place = self.mounts[0].parent / "bench"
         place.mkdir()
-        with Bench(place, options) as bench:
+        with make(options, place) if make else Bench(place, options) as bench:
             bench.home = self.mounts[0] / "home"
             yield bench
 
@@ -138,10 +140,8 @@ def cut_trial(bench: Bench, disks: Disks, chance: random.Random) -> Verdict:
 
 
 def _cut(bench: Bench, disks: Disks, batch) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(batch.pid, signal.SIGSTOP)  # nobody computes on while the disks go
-    except ProcessLookupError:
-        pass
     disks.cut()
     batch.kill()
     bench.world.hang_up()

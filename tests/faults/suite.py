@@ -1,10 +1,10 @@
 """The whole suite by hand: ``python -m faults.suite`` (``make faults``). A seed makes a run again; numbers at the end.
 
-    kills     kill -9 at every call of a batch that writes, syncs, renames, sends or receives; also in recoveries
-    compound  two to four kills one after the other, at calls that matter
-    failures  EIO, ENOSPC and EFBIG at every sync and write, once or for ever
-    cuts      the power is cut at random moments (ext4 on loop devices; needs root)
-    mutants   after how many runs each seeded bug is found
+kills     kill -9 at every call of a batch that writes, syncs, renames, sends or receives; also in recoveries
+compound  two to four kills one after the other, at calls that matter
+failures  EIO, ENOSPC and EFBIG at every sync and write, once or for ever
+cuts      the power is cut at random moments (ext4 on loop devices; needs root)
+mutants   after how many runs each seeded bug is found
 """
 
 from __future__ import annotations
@@ -46,13 +46,18 @@ class Tally:
         self.copies += verdict.copies
         self.held += verdict.held
         if verdict.violations:
-            print(f"VIOLATION {self.name}: {verdict.name}: {'; '.join(verdict.violations)}", flush=True)
+            _say(f"VIOLATION {self.name}: {verdict.name}: {'; '.join(verdict.violations)}")
 
     def __str__(self) -> str:
         return (
             f"{self.name}: {self.trials} trials, {self.disturbed} disturbed, {self.violations} with violations,"
             f" {self.copies} announced copies, {self.held} held in doubt"
         )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def injected(way: str, options: Options, seed: int, trials: int) -> Tally:
@@ -62,7 +67,7 @@ def injected(way: str, options: Options, seed: int, trials: int) -> Tally:
     with tempfile.TemporaryDirectory() as place, Bench(Path(place), options) as bench:
         for injections in itertools.islice(WAYS[way](bench, seed), trials):
             tally.count(bench.injected(*injections))
-    print(f"{tally}, {time.monotonic() - begun:.0f} s", flush=True)
+    _say(f"{tally}, {time.monotonic() - begun:.0f} s")
     return tally
 
 
@@ -72,24 +77,25 @@ def cuts(mutant: str, seed: int, trials: int, *, until_found: bool = False) -> T
 
     tally, begun = Tally(f"cuts{f' with {mutant}' if mutant else ''}, seed {seed}"), time.monotonic()
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as place, Disks(Path(place)) as disks, disks.bench(Options(mutant=mutant)) as bench:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Disks(Path(place)) as disks,
+        disks.bench(Options(mutant=mutant)) as bench,
+    ):
         for _ in range(trials):
             tally.count(cut_trial(bench, disks, chance))
             if until_found and tally.violations:
                 break
-    print(f"{tally}, {time.monotonic() - begun:.0f} s", flush=True)
+    _say(f"{tally}, {time.monotonic() - begun:.0f} s")
     return tally
 
 
 def mutants(seed: int, trials: int) -> Iterator[Tally]:
     """Every seeded bug, until it is found or the trials are used up; found is what is wanted."""
     for name, mutant in MUTANTS.items():
-        if mutant.by == "cut":
-            tally = cuts(name, seed, trials, until_found=True)
-        else:
-            tally = _hunt(name, seed, trials)
+        tally = cuts(name, seed, trials, until_found=True) if mutant.by == "cut" else _hunt(name, seed, trials)
         told = f"found after {tally.trials} trials" if tally.violations else f"NOT FOUND in {tally.trials} trials"
-        print(f"mutant {name}: {told}", flush=True)
+        _say(f"mutant {name}: {told}")
         tally.violations = not tally.violations
         yield tally
 
@@ -121,12 +127,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randint(1, 10**6))
     parser.add_argument("--trials", type=int, default=10**9, help="at most so many of each kind")
     wanted = parser.parse_args()
-    print(f"seed {wanted.seed}", flush=True)
+    _say(f"seed {wanted.seed}")
     tallies: list[Tally] = []
     for part in wanted.parts:
         tallies += _part(part, wanted.seed, wanted.trials)
     bad = sum(each.violations for each in tallies)
-    print(f"\n{sum(each.trials for each in tallies)} trials, seed {wanted.seed}: {bad} violations")
+    _say(f"\n{sum(each.trials for each in tallies)} trials, seed {wanted.seed}: {bad} violations")
     return int(bad > 0)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from faults import checker
 from faults.batches import Batch, Forks, start_command
@@ -36,23 +37,27 @@ class Bench:
 
     place: Path
     options: Options = field(default_factory=Options)
+    world: World | None = None  # shared with other benches, or our own
+    template: Path | None = None  # a home that mails through ``world``; made here where there is none
     home: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World()
+        self._own = self.world is None
+        self.world = self.world or World()
         self.injector = Injector(self.place)
-        self.template = make_template(self.place / "template", self.world, self.options)
+        self.template = self.template or make_template(self.place / "template", self.world, self.options)
         self.home = self.place / "home"
         self._said = self.place / "said"
         self._forks = Forks(self.options, self.injector.library, self._said)
         self.found: list[str] = []
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._forks.close()
-        self.world.__exit__()
+        if self._own:
+            self.world.__exit__()
 
     # ------------------------------------------------------------ batches
 

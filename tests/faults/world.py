@@ -11,7 +11,9 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 PASSWORD = "not a secret"  # of a server that listens on loopback and dies with the test
 
@@ -46,7 +48,7 @@ class World:
         self.pop3_port = self._listen(_Pop3)
         self.smtp_port = self._listen(_Smtp)
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,10 +74,8 @@ class World:
     def hang_up(self) -> None:
         """Ends all connections: what a host notices when the machine on the other side loses power."""
         for each in list(self._open):
-            try:
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     # ------------------------------------------------------------ what servers do
 
