@@ -5,6 +5,7 @@ smtplib sending of the same 997s over one connection. Needs Dovecot; the SMTP si
 where it is installed, else the embedded host in a process of its own.
 
     python benchmarks/night.py [--mails 1000] [--quick] [--json] [--database URL]
+    python benchmarks/night.py --workers 2    # the same by workers on PostgreSQL, which is started for it
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from servers import dovecot, need  # noqa: E402
+from servers import dovecot, need, postgres  # noqa: E402
 
 from gateway.app import KEY_FILE, open_app  # noqa: E402
 from gateway.demo.documents import interchange, order  # noqa: E402
 from gateway.flow.night import STEPS, night  # noqa: E402
 from gateway.flow.reporter import Tally  # noqa: E402
+from gateway.jobs.queue import install  # noqa: E402
 from gateway.ledger.database import open_engine, upgrade  # noqa: E402
 from gateway.ledger.secrets import make_key  # noqa: E402
 from partners.profile import read_profile  # noqa: E402
@@ -151,8 +153,14 @@ class Steps(Tally):
         self.began.append((name, time.perf_counter()))
 
 
-def measure(number: int, database: str) -> dict[str, object]:
+def measure(number: int, database: str, workers: int = 0) -> dict[str, object]:
     """One run: the floor and the night over the same mails."""
+    if workers and not database:
+        # As a server is set up that shall lose nothing; more memory than the smallest.
+        with postgres.running(("listen_addresses=127.0.0.1", "shared_buffers=128MB", "max_wal_size=2GB")) as server:
+            os.environ["GATEWAY_SECRET_DATABASE"] = server.password
+            url = server.fresh_database().replace(server.password.replace(" ", "%20"), "{password}")
+            return measure(number, url, workers)
     home = Path(tempfile.mkdtemp(prefix="night"))
     try:
         with dovecot.running() as server, smtp_sink() as sink:
@@ -163,7 +171,8 @@ def measure(number: int, database: str) -> dict[str, object]:
             (home / "floor").mkdir()
             bare = floor(server.host, server.pop3_port, account.name, account.password, sink, number, home / "floor")
             prepare(home, database or f"sqlite:///{home / 'ledger.db'}", server.pop3_port, account, sink)
-            return run(home, number, sum(map(len, written)), bare)
+            size = sum(map(len, written))
+            return run_workers(home, number, size, bare, workers) if workers else run(home, number, size, bare)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -172,8 +181,9 @@ def prepare(home: Path, url: str, pop3: int, account: dovecot.Account, sink: int
     """A home for the run."""
     (home / "gateway.toml").write_text(SETTINGS.format(url=url, pop3=pop3, user=account.name, smtp=sink))
     make_key(home / KEY_FILE)
-    engine = open_engine(url)
+    engine = open_engine(url.replace("{password}", os.environ.get("GATEWAY_SECRET_DATABASE", "").replace(" ", "%20")))
     upgrade(engine)
+    install(engine)
     engine.dispose()
     with open_app(home) as app:
         app.secrets.set("mailbox.orders", account.password, by="bench", at=app.now())
@@ -204,6 +214,57 @@ def run(home: Path, number: int, size: int, bare: float) -> dict[str, object]:
     }
 
 
+def run_workers(home: Path, number: int, size: int, bare: float, workers: int) -> dict[str, object]:
+    """The same by workers, from the first one's readiness until the last mail is sent and recorded."""
+    command = [sys.executable, "-m", "gateway", "--home", str(home), "worker", "--json"]
+    with open_app(home) as app, (home / "workers.log").open("wb") as log:
+        processes = [subprocess.Popen(command, stdout=log, stderr=log) for _ in range(workers)]
+        try:
+            while b'"started"' not in (home / "workers.log").read_bytes():
+                time.sleep(0.005)
+            start = time.perf_counter()
+            while (done := _done(app)) < number:
+                assert all(each.poll() is None for each in processes), (home / "workers.log").read_text()
+                time.sleep(0.02)
+            wall = time.perf_counter() - start
+        finally:
+            for each in processes:
+                each.terminate()
+            for each in processes:
+                each.wait()
+    assert done == number
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "mails": number,
+        "workers": workers,
+        "mean_size": size // number,
+        "messages_per_second": round(number / wall, 1),
+        "cpu_ms_per_message": round(_worker_cpu(home) * 1000 / number, 2),
+        "floor_messages_per_second": round(number / bare, 1),
+        "ratio_to_floor": round(bare / wall, 2),
+        "peak_rss_mb": usage.ru_maxrss // 1024,
+    }
+
+
+def _done(app: object) -> int:
+    """How many acknowledgments are sent of orders that are delivered."""
+    from sqlalchemy import func, select
+
+    from gateway.ledger.tables import exchange
+
+    states = ("delivered", "complete")
+    with app.ledger.reading() as connection:  # type: ignore[attr-defined]
+        counted = select(exchange.c.state, func.count()).where(exchange.c.state.in_(states)).group_by(exchange.c.state)
+        found = dict(connection.execute(counted).all())
+    return min(found.get(each, 0) for each in states)
+
+
+def _worker_cpu(home: Path) -> float:
+    """CPU seconds that the workers say they took, start-up included; the database's own are not in it."""
+    lines = [json.loads(line) for line in (home / "workers.log").read_text().splitlines() if line.startswith("{")]
+    return sum(line["cpu_seconds"] for line in lines if line["event"] == "ended")
+
+
 def _cpu() -> float:
     """CPU seconds so far, those of the second process included once it has ended."""
     both = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
@@ -218,11 +279,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--database", default="", help="a PostgreSQL url (default: SQLite)")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=0, help="so many workers on PostgreSQL instead of one process")
     words = parser.parse_args()
     if words.sink:
         sink(words.sink)
         return
-    found = measure(300 if words.quick else words.mails, words.database)
+    found = measure(300 if words.quick else words.mails, words.database, words.workers)
     if words.json:
         print(json.dumps(found))
         return

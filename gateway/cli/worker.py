@@ -71,7 +71,7 @@ class _Worker:
         crew = Crew(self._app.context, self._app.settings.interval.total_seconds())
         self._say("started", {"concurrency": concurrency})
         worker.run(self._plan(crew, concurrency), self._pacer, once=once)
-        self._say("ended", {"counts": dict(self._counts)})
+        self._say("ended", {"cpu_seconds": round(time.process_time(), 2), "counts": dict(self._counts)})
         return self._exit_code() if once else 0
 
     def _plan(self, crew: Crew, concurrency: int) -> Plan:

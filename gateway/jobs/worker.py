@@ -220,7 +220,7 @@ async def _rhythm(app: procrastinate.App, plan: Plan) -> None:
 
 
 async def _put_in(app: procrastinate.App, beat: Beat, moment: int) -> None:
-    job = _deferrer(app, beat).job.evolve(task_kwargs={"about": beat.about})
+    job = _deferrer(app, beat).job.evolve(task_kwargs={"about": beat.about, "timestamp": moment})
     with contextlib.suppress(exceptions.AlreadyEnqueued):
         await app.job_manager.defer_periodic_job(job=job, periodic_id=beat.about or beat.name, defer_timestamp=moment)
 

@@ -11,9 +11,12 @@ from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Update
+from sqlalchemy import Connection, Insert, Table, Update
+from sqlalchemy.exc import DBAPIError
 
 Row = dict[str, Any]
+
+_WORTH_A_COPY = 8  # rows; a COPY is four messages to the server
 
 _compiled: dict[tuple[str, Hashable], tuple[str, Callable[[Row], Any] | None]] = {}
 
@@ -29,6 +32,33 @@ def write(connection: Connection, shape: Hashable, make: Callable[[], Insert | U
     """
     sql, values = _statement(connection, shape, make, rows[0])
     connection.exec_driver_sql(sql, [values(row) for row in rows] if values else list(rows))
+
+
+def append(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts rows that cannot be there yet.
+
+    On PostgreSQL they go by COPY, which costs a third of as many INSERTs.
+
+    Args:
+        connection: within a transaction.
+        table: where to.
+        rows: at least one, with equal keys; text, whole numbers and None only, as for ``write``.
+    """
+    if connection.dialect.name != "postgresql" or len(rows) < _WORTH_A_COPY:
+        write(connection, table.name, table.insert, rows)
+        return
+    names = list(rows[0])
+    quoted = ", ".join(connection.dialect.identifier_preparer.quote(each) for each in names)
+    values = itemgetter(*names)
+    statement = f"COPY {table.name} ({quoted}) FROM STDIN"
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(values(row))
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(statement, None, problem, errors, dialect=connection.dialect) from problem
 
 
 def _statement(

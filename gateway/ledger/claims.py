@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, select, tuple_, update
@@ -78,7 +78,7 @@ def claiming(
     try:
         with ledger.reading() as connection:
             waiting = read_messages(connection, list(claims.epochs), directory)
-        yield claims, waiting
+        yield claims, [replace(each, attempts=each.attempts - 1) for each in waiting]  # those before this one
     finally:
         leases.let_go(claims.epochs)
 

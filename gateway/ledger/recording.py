@@ -205,7 +205,7 @@ class Recorder:
             if table in _MAY_EXIST:
                 bulk.write(self.connection, table.name, partial(self._offer, table), _without_repeats(table, rows))
             else:
-                bulk.write(self.connection, table.name, table.insert, rows)
+                bulk.append(self.connection, table, rows)
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -34,6 +36,10 @@ class Postgres:
 
     port: int
     password: str = "not a secret"  # nobody but this machine's tests can reach it
+    server: str = ""  # the program
+    directory: Path = Path()
+    settings: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str = "postgres") -> str:
@@ -49,14 +55,29 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
+    def start(self) -> None:
+        """Starts the server, and returns when it answers."""
+        run = [self.server, "-D", str(self.directory / "data"), "-p", str(self.port), "-k", str(self.directory)]
+        run += [word for setting in self.settings for word in ("-c", setting)]
+        with (self.directory / "log").open("ab") as out:
+            command = need.as_user(SERVER_USER, run)
+            self.process = subprocess.Popen(command, cwd=self.directory, stdout=out, stderr=out)
+        _wait(self, self.process, self.directory / "log")
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for the whole run."""
+    def stop(self) -> None:
+        """Ends the server as `pg_ctl stop -m immediate` does: it recovers from its log at the next start."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(timeout=30)
+
+
+@contextmanager
+def running(settings: tuple[str, ...] = SETTINGS) -> Iterator[Postgres]:
+    """A fresh cluster that runs while the block does."""
     initdb, server = need.program("initdb"), need.program("postgres")
     # A short directory: a Unix socket's path has at most 107 bytes.
     directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    started = Postgres(port=need.free_port())
+    started = Postgres(need.free_port(), server=server, directory=directory, settings=settings)
     data, password_file = directory / "data", directory / "password"
     password_file.write_text(started.password)
     if os.geteuid() == 0:
@@ -66,18 +87,20 @@ def postgres() -> Iterator[Postgres]:
     make += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     made = subprocess.run(need.as_user(SERVER_USER, make), cwd=directory, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    run = [server, "-D", str(data), "-p", str(started.port), "-k", str(directory)]
-    run += [word for setting in SETTINGS for word in ("-c", setting)]
-    log = directory / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(need.as_user(SERVER_USER, run), cwd=directory, stdout=out, stderr=out)
     try:
-        _wait(started, process, log)
+        started.start()
         yield started
     finally:
-        process.send_signal(3)  # SIGQUIT: nothing here is worth a checkpoint
-        process.wait(timeout=30)
+        if started.process is not None:
+            started.stop()  # nothing here is worth a checkpoint
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole run."""
+    with running() as server:
+        yield server
 
 
 def _wait(started: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:
