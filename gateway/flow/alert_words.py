@@ -61,7 +61,7 @@ def mail(report: Report, settings: Settings) -> tuple[Draft, bytes]:
         message_id=message_id(settings.domain, f"alert {report.key} {report.at}"),
         body="\n".join(_wrapped(_lines(report, settings))),
         date=report.at / 1000,
-        headers=((HEADER, report.rule.name), ("Precedence", "list")),
+        headers=((HEADER, report.rule.name), ("Precedence", "list"), ("X-Auto-Response-Suppress", "All")),
     )
     return draft, compose(draft)
 

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -30,11 +30,11 @@ from gateway.errors import (
 from gateway.flow import expiry, logins
 from gateway.flow.context import Context
 from gateway.flow.outbox import FAILED_DIRECTORY, refused_documents
-from gateway.ledger.alerts import last_batches
+from gateway.ledger.alerts import last_batches, replies
 from gateway.ledger.attention import Attention, attention
 from gateway.ledger.events import one_line
 from gateway.ledger.moments import duration, spoken
-from gateway.settings.alerts import KINDS, OTHER
+from gateway.settings.alerts import KINDS, OTHER, REPLY
 
 LIMIT = 20_000  # things that are looked at; with more of them nothing counts as gone
 _MB = 1_000_000
@@ -96,7 +96,8 @@ def needs(context: Context, connection: Connection) -> Needs:
     whole = len(listed) < LIMIT
     listed += logins.attention_for(context.settings.oauth, context.clock())
     listed += expiry.attention_for(context.directory, context.keys.keys, context.clock())
-    found = [_of_attention(each) for each in listed]
+    answers = replies(connection)
+    found = [_as_reply(need) if need.message in answers else need for need in map(_of_attention, listed)]
     found += _refused(context)
     found += _of_troubles(context.troubles or ())
     found += _disk(context)
@@ -139,6 +140,11 @@ def _of_attention(thing: Attention) -> Need:
         exchange=thing.exchange,
         message=thing.message,
     )
+
+
+def _as_reply(need: Need) -> Need:
+    """Somebody answered a mail of an alert: were that told by mail again, two machines might never fall silent."""
+    return replace(need, kind=REPLY, topic=f"{REPLY}/{need.reference}")
 
 
 def sentence(text: str) -> str:

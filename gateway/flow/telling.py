@@ -22,7 +22,7 @@ from gateway.ledger.alerts import CLOSED, FAILING, IDLE, TELLING, TOLD, Alert, M
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import MessageState
 from gateway.settings import AlertSettings
-from gateway.settings.alerts import EVERYTHING, NOT_TOLD
+from gateway.settings.alerts import EVERYTHING, NOT_TOLD, REPLY
 from partners.model import Status
 
 FIRST_PAUSE = 60_000  # ms after a failure; doubled each time
@@ -269,6 +269,8 @@ def _fits(context: Context, rule: AlertSettings, each: Alert) -> bool:
     if EVERYTHING not in rule.partners and each.partner not in rule.partners:
         return False
     if each.kind == NOT_TOLD and (each.reference == rule.name or (rule.to and _tells_by_mail(context, each.reference))):
+        return False
+    if each.kind == REPLY and rule.to:
         return False
     return rule.include_testing or not (each.usage == _TEST or _is_testing(context, each.partner))
 

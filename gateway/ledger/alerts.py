@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, text
 from gateway.errors import NotFound
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
+from gateway.ledger.states import MessageState
 from gateway.ledger.tables import alert, batch, event, exchange, message
 
 RULE = "rule"  # the kind of a row that is a rule's memory
@@ -200,6 +201,14 @@ def rule_of_mail(connection: Connection, message_id: str) -> tuple[str, int] | N
         .limit(1)
     ).first()
     return None if row is None else (str(json.loads(row.body)["rule"]), row.message)
+
+
+def replies(connection: Connection) -> set[int]:
+    """Quarantined mails that answer a mail of an alert."""
+    told = message.alias("told")
+    wanted = select(message.c.id).join(told, told.c.message_id == message.c.in_reply_to)
+    quarantined = and_(message.c.state == MessageState.QUARANTINED, message.c.in_reply_to != "")
+    return set(connection.execute(wanted.where(quarantined, told.c.kind == "alert")).scalars())
 
 
 def last_batches(connection: Connection) -> list[Row[Any]]:

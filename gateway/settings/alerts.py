@@ -13,6 +13,7 @@ from gateway.settings.values import address, name, text
 EVERYTHING = "*"
 OTHER = "other"
 NOT_TOLD = "not told"
+REPLY = "reply"
 
 # What a rule may name. A kind is the state of the thing where it has one.
 KINDS: Mapping[str, str] = {
@@ -47,6 +48,7 @@ KINDS: Mapping[str, str] = {
     "night": "a batch that did not end, or did not run for long",
     "disk": "little space left",
     "defect": "a defect of the gateway",
+    REPLY: "somebody, or a machine, answered a mail of an alert; no mail tells of it",
     NOT_TOLD: "a rule of these whose mail, webhook or command does not work",
     OTHER: "everything else",
 }

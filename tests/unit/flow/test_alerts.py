@@ -522,6 +522,18 @@ def test_a_returned_alert_is_shown_and_no_mail_tells_of_it(tmp_path):
     assert len(told(stage)) == 2
 
 
+def test_an_answer_to_an_alert_is_told_by_no_mail(stage):
+    strange(stage)
+    stage.run()
+    (mail,) = told(stage)
+    for _ in range(3):
+        stage.mail(sender=OPS, subject="Out of office", **{"In-Reply-To": mail["Message-ID"]})
+        stage.now += 2 * HOUR
+        stage.run()
+    assert [each.kind for each in open_alerts(stage)] == ["reply"] * 3 + ["quarantined"]
+    assert len(told(stage)) == 1
+
+
 # ---------------------------------------------------------------- rows
 
 
