@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, or_, select, update
 
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.flow.record import Entry
 from gateway.ledger import archive, tables
+from gateway.ledger.events import one_line
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from partners.directory import Directory
@@ -78,7 +79,8 @@ def _numbers(entry: Entry, exchange: int) -> Iterator[Number]:
 def _number(key: Key, text: str, exchange: int) -> Iterator[Number]:
     digits = text.strip()
     if digits.isascii() and digits.isdigit() and 1 <= int(digits[:20]) <= LAST:
-        yield Number(key, int(digits), exchange)
+        partner, theirs, ours, level = (one_line(each) for each in key)  # no database must stumble over what they wrote
+        yield Number((partner, theirs, ours, level), int(digits), exchange)
 
 
 # ---------------------------------------------------------------- what is kept
@@ -96,21 +98,27 @@ class _Kept:
 
     def __post_init__(self) -> None:
         wanted = {each.key: each.number for each in reversed(self.numbers)}
-        partners = sorted({key[0] for key in wanted})
-        epochs = self._epochs(partners)
+        epochs = self._epochs()
         if new := {key: number for key, number in wanted.items() if key not in epochs}:
             self._begin(new)
-            epochs = self._epochs(partners)
-        irregularities = self._irregularities(partners)
+            epochs = self._epochs()
+        irregularities = self._irregularities()
         for key in wanted:
             self.known_epochs |= {(key, row.epoch) for row in epochs[key]}
             self.series[key] = series_of(self.directory, key, epochs[key], irregularities[key])
 
-    def _epochs(self, partners: Sequence[str]) -> dict[Key, list[Found]]:
+    def _epochs(self) -> dict[Key, list[Found]]:
         table = tables.number_epoch
         ordered = (*(table.c[name] for name in _KEY), table.c.epoch)
-        rows = select(table).where(table.c.partner.in_(partners)).order_by(*ordered).with_for_update()
+        rows = select(table).where(*self._wanted(table)).order_by(*ordered).with_for_update()
         return _by_key(self.recorder.connection.execute(rows))
+
+    def _wanted(self, table: Table) -> list[ColumnElement[bool]]:
+        """The rows of the partners of this batch, by the names that stand in it."""
+        return [
+            table.c[name].in_(sorted({each.key[place] for each in self.numbers}))
+            for place, name in enumerate(("partner", "theirs"))
+        ]
 
     def _begin(self, new: dict[Key, int]) -> None:
         """A row for each series that was never seen, so that whoever else meets it now waits for us."""
@@ -122,10 +130,10 @@ class _Kept:
         ]
         recorder.connection.execute(archive.insert(recorder.connection, table).on_conflict_do_nothing(), rows)
 
-    def _irregularities(self, partners: Sequence[str]) -> dict[Key, list[Found]]:
+    def _irregularities(self) -> dict[Key, list[Found]]:
         table = tables.number_gap
         by_hand = or_(table.c.closed_at.is_(None), table.c.closed_by != ARRIVED)
-        rows = select(table).where(table.c.partner.in_(partners), by_hand).order_by(table.c.id)
+        rows = select(table).where(*self._wanted(table), by_hand).order_by(table.c.id)
         return _by_key(self.recorder.connection.execute(rows))
 
 

@@ -72,6 +72,18 @@ def test_numbers_that_mean_nothing_become_one_finding_on_both_databases(ledger_e
     assert told.what.endswith("do not follow each other")
 
 
+def test_names_that_no_database_can_hold_stop_nothing(ledger_engine, tmp_path):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    for number in (1, 3):
+        raw = orders(number).replace(b"GS*PO*ACMERETAIL", b"GS*PO*AC\x00E\xff")
+        message = b"From: edi@acme.example\r\nTo: edi@us.example\r\nMessage-ID: <%d@x>\r\n\r\n" % number
+        stage.mailbox.deliver(message + raw)
+        stage.mail(orders(number + 10))
+    summary = stage.run()
+    assert "messages quarantined" not in summary.counts
+    assert {row["theirs"] for row in stage.rows("received_number")} == {"ZZ:ACMERETAIL", "ACMERETAIL", "AC E\xff"}
+
+
 def test_expected_files_on_both_databases(ledger_engine, tmp_path):
     stage = Stage(tmp_path, [PROFILE], engine=ledger_engine)
     stage.run()
