@@ -14,6 +14,8 @@ from typing import Protocol
 from sqlalchemy import Engine, func, select
 
 from gateway.errors import GatewayError
+from gateway.flow.check_alerts import check_alerts
+from gateway.flow.check_ledger import check_newest, check_whole
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
@@ -23,6 +25,7 @@ from gateway.flow.keyring import Keyring
 from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
+from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets, read_key
 from gateway.mail.model import Mailbox, Transport
 from gateway.settings import Settings
@@ -46,6 +49,11 @@ class Opened(Protocol):
     @property
     def engine(self) -> Engine:
         """The database."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened."""
         ...
 
     @property
@@ -84,10 +92,11 @@ class Opened(Protocol):
         ...
 
 
-def examine(app: Opened, key_file: Path, *, online: bool) -> Iterator[Check]:
+def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -> Iterator[Check]:
     """All checks of an opened home, each as soon as it is known.
 
-    Without a usable database, what is kept in it is not looked at. ``online=False`` leaves hosts alone.
+    Without a usable database, what is kept in it is not looked at. ``online=False`` leaves hosts alone;
+    ``whole=True`` reads the whole ledger.
     """
     home = app.settings.home
     yield from _guarded("home", partial(check_home, home))
@@ -102,6 +111,9 @@ def examine(app: Opened, key_file: Path, *, online: bool) -> Iterator[Check]:
         yield Check("the rest", None, "Secrets, partners and hosts were not checked: they need the database.")
         return
     yield from _guarded("ledger", lambda: check_newest_event(app.engine, time.time_ns() // 1_000_000))
+    yield from _guarded("checkpoint", lambda: check_newest(home, app.ledger))
+    if whole:
+        yield from _guarded("whole", lambda: check_whole(app.engine))
     yield from _guarded("secrets", lambda: check_secrets(app.settings, app.secrets))
     yield from _guarded("oauth", lambda: check_client_secrets(app.settings.oauth, datetime.now(UTC).date()))
     yield from _guarded("tls", lambda: check_tls(app.settings))
@@ -235,6 +247,7 @@ def _wanted_secrets(settings: Settings) -> list[str]:
     if settings.smtp is not None and settings.smtp.user and not settings.smtp.oauth:
         names.append(settings.smtp.secret or "smtp")
     names += [each.secret for each in settings.oauth if each.secret]
+    names += [each.secret for each in settings.alerts if each.secret]
     return sorted(set(names))
 
 
@@ -249,6 +262,7 @@ def _check_partners(app: Opened) -> Iterator[Check]:
     yield from check_overlaps(partners, settings.identities)
     yield from check_proof(partners, settings.proof)
     yield from check_outbox(partners, settings.outbox)
+    yield from check_alerts(settings, partners)
     yield from _guarded("deliveries", lambda: check_deliveries(partners, settings.home, app.secrets))
     yield from _guarded("certificates", lambda: _check_security(app.keys, partners))
 
