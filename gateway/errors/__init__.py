@@ -44,7 +44,7 @@ that ends with it::
     │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused, SubmittedBefore
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
-    │   ├── Refused                   65
+    │   ├── Refused, GivenUp          65
     │   └── OutcomeUnknown            75  the reply to the final dot was lost: in doubt
     └── UsageFault                    2   a command was asked for something that is not there
         └── NotFound, NotAllowedNow, QueryInvalid
@@ -67,6 +67,7 @@ from gateway.errors.hosts import (
     DeliveryFailed,
     DiskFailed,
     DnsUnavailable,
+    GivenUp,
     HomeInUse,
     InsecureConnection,
     LeaseLost,
@@ -205,6 +206,7 @@ __all__ = [
     "DocumentUnreadable",
     "DuplicateNumber",
     "GatewayError",
+    "GivenUp",
     "GuidelineInvalid",
     "HeadersTooLarge",
     "HomeExists",

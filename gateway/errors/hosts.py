@@ -152,6 +152,13 @@ class TemporarilyRefused(SendingFault):
     exit_code = 75
 
 
+class GivenUp(SendingFault):
+    code = "sending.given-up"
+    sentence = "Given up after {attempts} attempts. The last one: {reason}"
+    advice = "Ask the mail host for the cause, then `gateway exchange resend`."
+    exit_code = 65
+
+
 class Refused(SendingFault):
     code = "sending.refused"
     sentence = "{host} refuses {recipient} for good: {reply}"

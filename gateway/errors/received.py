@@ -162,7 +162,9 @@ class DuplicateNumber(MessageFault):
         "{partner} used interchange control number {control_number} before, on {earlier}, for other content "
         "(exchange {exchange})."
     )
-    advice = "A TA1 025 was sent. Ask the partner for a new number, or `gateway exchange accept` if the content is right."
+    advice = (
+        "A TA1 025 was sent. Ask the partner for a new number, or `gateway exchange accept` if the content is right."
+    )
 
 
 class AcknowledgmentUnmatched(MessageFault):

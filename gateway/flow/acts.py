@@ -17,6 +17,7 @@ from sqlalchemy import Row, select
 from gateway.errors import NotAllowedNow, NotFound
 from gateway.flow.context import Context
 from gateway.ledger import tables
+from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
 
 Found = Row[*tuple[Any, ...]]
@@ -83,12 +84,14 @@ def before(reference: object, sentence: str, exchange: int | None = None) -> Act
 
 
 def exchange_row(recorder: Recorder, number: int) -> Found:
-    """The exchange of that number, with PostgreSQL locked against other acts.
+    """The exchange of that number; until the act is committed, nobody else decides about its partner.
 
     Raises:
         NotFound
     """
     table = tables.exchange
+    partner = recorder.connection.execute(select(table.c.partner).where(table.c.id == number)).scalar()
+    take_turns_over(recorder.connection, [partner] if partner else [])
     found = recorder.connection.execute(select(table).where(table.c.id == number).with_for_update()).one_or_none()
     if found is None:
         raise NotFound(what="exchange", key=number)

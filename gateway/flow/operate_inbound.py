@@ -28,6 +28,7 @@ from gateway.flow.duplicates import Known
 from gateway.flow.inbound import prepare
 from gateway.flow.record import GOOD, Entry
 from gateway.ledger import tables
+from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
@@ -265,6 +266,7 @@ def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run
         stored = stored_message(connection, message, context.settings.home)
     case = prepare(context, stored)
     with acting(context, actor, dry_run=dry_run) as recorder:
+        take_turns_over(recorder.connection, {each.partner.key for _, each in case.interchanges if each.partner})
         row = message_row(recorder, message)
         if row.state not in _AT_REST or row.kind not in {"", "letter"}:
             reason_not = "it waits to be processed" if row.state == MessageState.STORED else "only letters carry EDI"

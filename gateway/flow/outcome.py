@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from gateway.errors import GatewayError, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
+from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
 from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, is_away
@@ -165,7 +165,7 @@ def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayEr
     """Nothing was taken: the same bytes again after a pause that grows; at the end a person is called."""
     attempts = mail.attempts + 1
     if attempts >= context.settings.attempts:
-        _give_up(context, recorder, mail, fault)
+        _give_up(context, recorder, mail, GivenUp(attempts=attempts, reason=str(fault)))
         return
     next_at = recorder.now + _pause(attempts)
     _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts)

@@ -69,9 +69,11 @@ class Repeats:
         self, connection: Connection, direction: str, documents: Iterable[tuple[str, Document]], since: int
     ) -> None:
         self._known: dict[tuple[str, Document], int] = {}
-        wanted = sorted({document.value for _, document in documents})
+        found = {document for _, document in documents}
+        names = sorted({MAIN_KEYS[each.set_id] for each in found})
+        wanted = sorted({each.value for each in found})
         for at in range(0, len(wanted), _CHUNK):
-            self._ask(connection, direction, wanted[at : at + _CHUNK], since)
+            self._ask(connection, direction, names, wanted[at : at + _CHUNK], since)
 
     @classmethod
     def inbound(cls, context: Context, recorder: Recorder, cases: Iterable[InterchangeCase]) -> Repeats:
@@ -136,7 +138,9 @@ class Repeats:
                 earlier=each.earlier,
             )
 
-    def _ask(self, connection: Connection, direction: str, values: Sequence[str], since: int) -> None:
+    def _ask(
+        self, connection: Connection, direction: str, names: Sequence[str], values: Sequence[str], since: int
+    ) -> None:
         b, s, x = tables.business_key, tables.transaction_set, tables.exchange
         rows = connection.execute(
             select(b.c.value, b.c.name, s.c.set_id, x.c.partner, x.c.usage, func.min(x.c.id).label("first"))
@@ -144,7 +148,7 @@ class Repeats:
             .join(x, x.c.id == b.c.exchange)
             .where(
                 b.c.value.in_(values),
-                b.c.name.in_(sorted(set(MAIN_KEYS.values()))),
+                b.c.name.in_(names),
                 x.c.direction == direction,
                 x.c.at >= since,
                 x.c.state.not_in(_NEVER_COUNTED),

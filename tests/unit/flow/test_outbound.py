@@ -171,10 +171,13 @@ def test_a_4xx_is_tried_again_later_with_the_same_bytes_and_given_up_in_the_end(
     assert len(seen) == 1  # not before its pause is over
     for _ in range(20):
         stage.now += 12 * HOUR
-        stage.run()
+        summary = stage.run()
     assert len(seen) == stage.settings.attempts
     assert len(set(seen)) == 1
     assert stage.states("out") == ["failed"]
+    (attention,) = summary.attention
+    assert attention.reason == "Given up after 8 attempts. The last one: memory refuses for now: 451 later"
+    assert attention.next_command == "gateway exchange resend 1 --why …"
 
 
 def test_a_5xx_is_final_and_a_person_is_called(stage):
