@@ -81,10 +81,18 @@ class Home:
     """One home. Each night opens it anew: what is not in the ledger is not remembered.
 
     Only the connections to the database outlive a night, with the statements that they know: it saves half the time.
+    ``engine`` is another, migrated database than the home's own.
     """
 
     def __init__(
-        self, directory: Path, settings: str, *, on_doubt: str = "hold", password: str = PASSWORD, more: str = ""
+        self,
+        directory: Path,
+        settings: str,
+        *,
+        on_doubt: str = "hold",
+        password: str = PASSWORD,
+        more: str = "",
+        engine: Engine | None = None,
     ) -> None:
         self.directory = directory
         self.now = int(WHEN.timestamp() * 1000)
@@ -92,8 +100,9 @@ class Home:
         for each in ("inbox", "outbox", "partners"):
             (directory / each).mkdir()
         make_key(directory / KEY_FILE)
-        shutil.copy(_empty_ledger(), directory / "ledger.db")
-        self._engine: Engine | None = None
+        if engine is None:
+            shutil.copy(_empty_ledger(), directory / "ledger.db")
+        self._engine = engine
         self._settings = parse_settings((_GATEWAY + settings).encode(), home=directory)
         with self.app() as app:
             app.secrets.set("mailbox.orders", password, "tester", 1)
