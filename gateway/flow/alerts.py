@@ -70,8 +70,10 @@ def _compare(context: Context, found: Sequence[Need], may_close: Callable[[Alert
                 _again(recorder, closed[topic], need, counts[topic])
             else:
                 _raise(recorder, need, counts[topic])
+        kinds = {(each.partner, each.reference): each.kind for each in found}
         for each in _gone(known, wanted, may_close):
-            _close(recorder, each, "its cause is gone")
+            now = kinds.get((each.partner, each.reference))
+            _close(recorder, each, f"it is {now} now" if now else "its cause is gone", quiet=now is not None)
 
 
 def _gone(known: Mapping[str, Alert], wanted: Mapping[str, Need], may_close: Callable[[Alert], bool]) -> list[Alert]:
@@ -109,7 +111,7 @@ def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bo
         found = alerts.one(recorder.connection, number)
         if found.state == alerts.CLOSED:
             return before(number, "closed")
-        _close(recorder, found, reason, by_person=True)
+        _close(recorder, found, reason, quiet=True)
     return Act(str(number), "closed: if the next batch still finds its cause, it is raised again")
 
 
@@ -174,15 +176,14 @@ def _words(need: Need) -> dict[str, str]:
     }
 
 
-def _close(recorder: Recorder, found: Alert, reason: str, *, by_person: bool = False) -> None:
-    """``next_at`` marks what rules may still tell of; nobody needs to hear what a person closed or muted."""
-    quiet = by_person or found.state == alerts.MUTED
+def _close(recorder: Recorder, found: Alert, reason: str, *, quiet: bool) -> None:
+    """``next_at`` marks what rules may still tell of; ``quiet``: nobody needs to hear that it is over."""
     recorder.change(
         tables.alert,
         found.id,
         state=alerts.CLOSED,
         closed_at=recorder.now,
-        next_at=None if quiet else recorder.now,
+        next_at=None if quiet or found.state == alerts.MUTED else recorder.now,
     )
     _event(recorder, "alert-closed", found, reason=reason)
 

@@ -221,7 +221,7 @@ def _batches(context: Context, connection: Connection) -> Iterator[Need]:
     this, before = batches
     if before.ended_at is None:
         said = f"Batch {before.id}, begun {spoken(before.started_at)}, did not end: it was interrupted."
-        yield _night(f"{before.id}", said)
+        yield _night(f"batch {before.id}", said)
     longest = context.settings.batch_expected
     silence = this.started_at - before.started_at
     if longest is not None and silence > longest.total_seconds() * 1000:

@@ -34,8 +34,7 @@ _TEST = "T"  # ISA15
 
 def tell(context: Context) -> None:
     """Every rule tells what it has to tell. One that fails does not stop the others, and never the batch."""
-    if not context.settings.alerts:
-        return
+    _forget(context)
     for rule in context.settings.alerts:
         try:
             while _tell_by(context, rule):
@@ -44,6 +43,17 @@ def tell(context: Context) -> None:
             context.reporter.trouble(fault, f"alert rule {rule.name}")
         except Exception as problem:  # noqa: BLE001 - whatever a rule meets, the others are told
             context.reporter.trouble(unexpected(f"the alert rule {rule.name}", problem), f"alert rule {rule.name}")
+
+
+def _forget(context: Context) -> None:
+    """A rule that is no longer in gateway.toml fails no more."""
+    rules = [each.name for each in context.settings.alerts]
+    with context.ledger.reading() as connection:
+        left = alerts.forgotten(connection, rules)
+    if left:
+        with context.ledger.transaction() as recorder:
+            for each in left:
+                alerts.remember(recorder, each, state=IDLE, pending=None, attempts=0, trouble="")
 
 
 def test(context: Context, rule: AlertSettings) -> Answer:

@@ -171,6 +171,13 @@ def new_memory(recorder: Recorder, rule: str) -> Memory:
     return Memory(number, recorder.now, IDLE, recorder.now, 0, 0, None, "", None, None)
 
 
+def forgotten(connection: Connection, rules: Iterable[str]) -> list[Memory]:
+    """What rules that are no more were about to tell, or could not tell. ``rules``: those that there are."""
+    unfinished = alert.c.state.in_((TELLING, FAILING))
+    wanted = select(alert).where(unfinished, alert.c.kind == RULE, alert.c.reference.not_in(list(rules)))
+    return [_memory(dict(row)) for row in connection.execute(wanted).mappings()]
+
+
 def remember(recorder: Recorder, known: Memory, **changes: Any) -> Memory:
     """Keeps what changed in a rule's memory, and gives it as it is now."""
     now = replace(known, **changes)

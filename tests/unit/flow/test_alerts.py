@@ -159,6 +159,7 @@ def test_what_is_overdue_is_told_and_what_becomes_urgent_is_told_again(tmp_path)
     stage.now += 30 * HOUR
     stage.run()
     assert [each["Subject"].partition(": ")[2] for each in told(stage)] == ["1 overdue", "1 escalated"]
+    assert "Over by itself" not in text(told(stage)[1])
 
 
 def test_a_refused_document_of_the_outbox_is_told(stage):
@@ -477,6 +478,15 @@ def test_nobody_is_told_where_all_are_refused(stage):
     strange(stage)
     summary = stage.run()
     assert "550 no such user" in str(summary.troubles[-1][1])
+
+
+def test_a_rule_that_is_taken_out_of_the_settings_fails_no_more(stage):
+    stage.transport.refused[OPS] = "550 no such user"
+    strange(stage)
+    stage.run()
+    with_rules(stage)
+    stage.run()
+    assert [each.state for each in stage.run().attention] == ["quarantined"]
 
 
 # ---------------------------------------------------------------- no loops
