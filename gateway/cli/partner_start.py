@@ -97,11 +97,11 @@ def numbers_of(app: App, key: str) -> list[dict[str, object]]:
     from gateway.flow.start_numbers import pairs
     from gateway.ledger.counters import LEVELS, Counter, counters
 
-    context = app.context()
+    directory = app.directory()
     with app.ledger.reading() as connection:
         known = {(each.ours, each.theirs, each.level): each for each in counters(connection, key)}
     try:
-        expected = pairs(context, context.directory.get(key))
+        expected = pairs(directory, directory.get(key))
     except ConfigurationFault:  # without an identity of ours nothing is numbered
         expected = []
     for ours, theirs in expected:

@@ -15,6 +15,7 @@ from gateway.flow.acts import acting
 from gateway.flow.context import Context
 from gateway.ledger import counters
 from gateway.ledger.recording import Recorder
+from partners.directory import Directory
 from partners.model import Direction, Identity, Partner
 from partners.numbering import check_start, next_number
 
@@ -138,9 +139,9 @@ def start_numbers(
         ]
 
 
-def pairs(context: Context, partner: Partner) -> list[tuple[str, str]]:
+def pairs(directory: Directory, partner: Partner) -> list[tuple[str, str]]:
     """The identity pairs (ours, theirs) under which documents go to a partner, the usual one first."""
-    default = (context.directory.our_default, partner.identities[0])
+    default = (directory.our_default, partner.identities[0])
     used = [
         (each.envelope.our_identity or default[0], each.envelope.partner_identity or default[1])
         for each in partner.agreements
@@ -155,7 +156,7 @@ def _pair(context: Context, wanted: Start) -> tuple[str, str]:
         raise UsageFault(reason=f"{wanted.ours} is not among our identities in gateway.toml.")
     if wanted.theirs and Identity.parse(wanted.theirs) not in partner.identities:
         raise UsageFault(reason=f"{wanted.theirs} is not an identity of {partner.key}.")
-    known = pairs(context, partner)
+    known = pairs(context.directory, partner)
     fitting = [each for each in known if wanted.ours in {"", each[0]} and wanted.theirs in {"", each[1]}]
     if wanted.ours and wanted.theirs:
         return wanted.ours, wanted.theirs

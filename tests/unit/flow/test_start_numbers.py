@@ -89,8 +89,8 @@ def test_a_count_that_starts_at_the_last_number_wraps(stage):
 
 def test_where_several_identity_pairs_are_used_the_right_one_must_be_named(tmp_path):
     stage = Stage(tmp_path, [TWO_PAIRS, GLOBEX])
-    context = stage.context()
-    assert pairs(context, context.directory.get("acme")) == [
+    directory = stage.context().directory
+    assert pairs(directory, directory.get("acme")) == [
         ("ZZ:EXAMPLECO", "ZZ:ACMERETAIL"),
         ("ZZ:EXAMPLECO", "01:123456789"),
     ]

@@ -13,6 +13,9 @@ from sqlalchemy import create_engine, event
 
 from gateway.cli.partner import command
 from gateway.errors import NotAllowedNow, ProfileInvalid, ProfileOverlap, UnknownPartner, UsageFault
+from gateway.ledger.tables import control_number
+from partners.directory import Directory
+from partners.model import Identity
 from partners.store import PartnerStore
 from partners.tables import metadata
 
@@ -29,6 +32,10 @@ class Home:
         self.settings = types.SimpleNamespace(identities=(("ZZ", "OURCO"),), partners_directory=directory)
         self.actor = "ann"
         self.recorded = []
+        self.ledger = types.SimpleNamespace(reading=engine.connect)
+
+    def directory(self):
+        return Directory(self.partners.current(), [Identity.parse("ZZ:OURCO")])
 
     def now(self):
         return 1_700_000_000_000
@@ -43,6 +50,7 @@ def home(tmp_path, monkeypatch):
     event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     metadata.create_all(engine)
+    control_number.create(engine)
     home = Home(engine, SAMPLES)
 
     @contextmanager
@@ -186,6 +194,7 @@ def test_show_tells_of_an_earlier_revision(run):
     run("activate", "fable")
     assert "is a draft" in run("show", "fable", "--revision", "1").stdout
     document = json.loads(run("show", "fable", "--json").stdout)
+    assert {(each["theirs"], each["next"]) for each in document["control_numbers"]} == {("ZZ:FABLEFOODS", 1)}
     assert (document["status"], document["revision"]["revision"]) == ("live", 2)
     assert document["identities"] == ["ZZ:FABLEFOODS"]
     assert document["agreements"][0]["acknowledgment"]["within"] == 86400
