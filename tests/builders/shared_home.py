@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import email
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-
-from builders.stage import ACME, GLOBEX, WHEN
 
 from sqlalchemy import make_url
 
+from builders.stage import ACME, GLOBEX, WHEN
 from gateway.app import KEY_FILE, open_app
 from gateway.demo.documents import bare, interchange, invoice, order
 from gateway.jobs.queue import install
@@ -45,6 +46,13 @@ concurrency = 3
 lease = "{lease}"
 sweep = "1s"
 """
+_LOADED = [
+    "gateway.cli.worker",
+    "gateway.app",
+    "gateway.flow.work_units",
+    "gateway.jobs.worker",
+    "sqlalchemy.dialects.postgresql.psycopg",
+]
 SENDERS = {"acme": ("ZZ:ACMERETAIL", "edi@acme.example"), "globex": ("14:0700000000001", "edi@globex.example")}
 PROFILES = (ACME.replace('name = "invoices"', 'name = "invoices"\non_doubt = "resend"'), GLOBEX)
 
@@ -58,7 +66,7 @@ class SharedHome:
         self.put: Counter[int] = Counter()
         for folder in ("new", "cur", "tmp"):
             (path / "Maildir" / folder).mkdir(parents=True)
-        self.port = make_url(url).port
+        self.url = url  # the database itself, whatever gateway.toml says
         self.write_settings(url, lease, batch)
         make_key(path / KEY_FILE)
         engine = open_engine(url)
@@ -74,7 +82,9 @@ class SharedHome:
         parsed = make_url(url)
         os.environ["GATEWAY_SECRET_DATABASE"] = str(parsed.password)
         plain = f"postgresql://{parsed.username}:{{password}}@127.0.0.1:{parsed.port}/{parsed.database}"
-        text = SETTINGS.replace("{url}", plain).format(password="{password}", port=self.host.smtp_port, lease=lease, batch=batch)
+        text = SETTINGS.replace("{url}", plain).format(
+            password="{password}", port=self.host.smtp_port, lease=lease, batch=batch
+        )
         (self.path / "gateway.toml").write_text(text)
 
     def order(self, number: int, partner: str = "acme", *, again: bool = False) -> None:
@@ -124,3 +134,28 @@ class SharedHome:
     def said(self) -> str:
         """What the workers said."""
         return (self.path / "workers.log").read_text(errors="replace")
+
+
+def be_worker(path: str, *words: str) -> None:
+    """What a process of ``Nursery`` does: it is `gateway worker`."""
+    from gateway.cli import main
+
+    log = os.open(f"{path}/workers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    main(["--home", path, "worker", *words])
+
+
+class Nursery:
+    """Starts workers within milliseconds: they are forks of a process that has everything loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["builders.shared_home", *_LOADED])
+
+    def worker(self, *words: str) -> ForkServerProcess:
+        """A worker in a process of its own."""
+        process = self._context.Process(target=be_worker, args=(str(self.path), *words), daemon=True)
+        process.start()
+        return process

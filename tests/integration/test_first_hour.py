@@ -160,7 +160,7 @@ def test_bad_input_is_told_in_words_with_the_right_exit_code(place):
     operator.run("send", "birch", str(SAMPLES), code=2)
     operator.run("ledger", "show", "4711", code=2)
     operator.run("ledger", "search", "colour=red", code=2)
-    operator.run("exchange", "resend", "1", code=2)
+    operator.run("exchange", "resend", "1", "--why", "trial", code=2)
     (operator.home / "gateway.toml").write_text("[gateway]\nnmae = 'x'\n")
     operator.run("night", code=78)
 
