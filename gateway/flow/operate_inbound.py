@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 
 from gateway.errors import GatewayError, NotAllowedNow, NotFound
+from gateway.flow import series
 from gateway.flow.acknowledge import acknowledge, answer
 from gateway.flow.acts import (
     Act,
@@ -162,6 +163,8 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         entry = _entry(case, exchange)
         recorder.event("accepted-by-hand", exchange=number, partner=exchange.partner, was=exchange.state, reason=reason)
         _take(context, recorder, entry, number)
+        if exchange.state == ExchangeState.QUARANTINED:  # a used number was noted when it was used first
+            series.record(context, recorder, [(entry, number)])
         answer(context, recorder, entry, number)
     return Act(str(number), "accepted; the next batch delivers it (gateway night)", exchange=number)
 

@@ -92,6 +92,7 @@ def test_a_held_repetition_is_not_delivered_nor_answered_until_a_person_accepts_
     assert holding.states("in") == ["delivered", "delivered"]
     assert (len(holding.delivered), len(holding.sent)) == (2, 2)
     assert holding.run().attention == ()
+    assert [row["number"] for row in holding.rows("received_number") if row["level"] == "interchange"] == [1, 2]
     assert not operate.release(holding.context(), "3", actor="anna", reason="again").done
 
 
