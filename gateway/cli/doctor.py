@@ -19,9 +19,10 @@ _COLOURS = {True: "green", None: "yellow", False: "red"}
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Leave mailboxes and the SMTP host alone.")
+@click.option("--ledger", "whole", is_flag=True, help="Read the whole ledger too: every page, all kept bytes (slow).")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, offline: bool, as_json: bool) -> int:
+def command(ctx: click.Context, offline: bool, whole: bool, as_json: bool) -> int:
     """Checks settings, database, secrets, partners, mailboxes and SMTP, and says what to do.
 
     \b
@@ -30,7 +31,7 @@ def command(ctx: click.Context, offline: bool, as_json: bool) -> int:
     from gateway.flow.checks import exit_code
 
     made: list[Check] = []
-    for check in _checks(ctx.obj["home"], online=not offline):
+    for check in _checks(ctx.obj["home"], online=not offline, whole=whole):
         made.append(check)
         if not as_json:
             _say(check)
@@ -42,7 +43,7 @@ def command(ctx: click.Context, offline: bool, as_json: bool) -> int:
     return code
 
 
-def _checks(home: Path, *, online: bool) -> Iterator[Check]:
+def _checks(home: Path, *, online: bool, whole: bool) -> Iterator[Check]:
     from gateway.app import KEY_FILE, open_app
     from gateway.errors import GatewayError
     from gateway.flow.check_result import failed
@@ -50,7 +51,7 @@ def _checks(home: Path, *, online: bool) -> Iterator[Check]:
 
     try:
         with open_app(home, verify=False) as app:
-            yield from examine(app, home / KEY_FILE, online=online)
+            yield from examine(app, home / KEY_FILE, online=online, whole=whole)
     except GatewayError as fault:
         yield failed("settings", fault)
 

@@ -24,7 +24,15 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gateway.errors import ConfigurationFault, GatewayError, LeaseLost, SmtpCrowded, SmtpInterrupted, TemporarilyRefused
+from gateway.errors import (
+    ConfigurationFault,
+    DiskFailed,
+    GatewayError,
+    LeaseLost,
+    SmtpCrowded,
+    SmtpInterrupted,
+    TemporarilyRefused,
+)
 from gateway.flow import outcome
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, Sender, is_away, next_lane
@@ -127,6 +135,11 @@ class _Run:
                 if not self._lanes and not self._waits and not self._goes_on():
                     return
                 self._done = self._finished()
+        except DiskFailed:
+            # Whether the last commit is there, nobody knows: it is not made again. The next run looks what there is.
+            self._stop.set()
+            wait(self._lanes)
+            raise
         except BaseException:
             self._abandon()
             raise
@@ -215,9 +228,7 @@ class _Run:
                 recorder.connection,
                 recorder.now,
                 self._tried,
-                lambda: due_mails(
-                    recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy, only
-                ),
+                lambda: due_mails(recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy, only),
             )
             lane = next_lane(due, len(self._free) - len(lanes))
             room = self._pace.room(len(lane))

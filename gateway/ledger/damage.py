@@ -1,0 +1,69 @@
+"""Damage: what the disk did to the ledger, found by reading all of it. The seal is for what people do to it.
+
+Every page of an SQLite file is looked at, every reference followed, and all kept bytes are hashed again: their name is
+their SHA-256, so that one flipped bit has another name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Engine, select, text
+
+from gateway.ledger import archive, tables
+from gateway.ledger.database import reading
+
+_AT_ONCE = 50  # pieces of content in memory
+
+
+def damage(engine: Engine) -> Iterator[str]:
+    """What is damaged, a sentence each; nothing where all is whole. Reads everything: minutes for a big ledger.
+
+    Raises:
+        DatabaseUnavailable: so much is damaged that it cannot be read on.
+    """
+    with reading(engine) as connection:
+        if engine.dialect.name == "sqlite":
+            yield from _pages(connection)
+        yield from _contents(connection)
+
+
+def _pages(connection: Connection) -> Iterator[str]:
+    for (said,) in connection.execute(text("PRAGMA integrity_check")):
+        if said != "ok":
+            yield f"The database file: {said}"
+    for row in connection.execute(text("PRAGMA foreign_key_check")):
+        yield f"A row of {row[0]} points to a row of {row[2]} that is not there."
+
+
+def _contents(connection: Connection) -> Iterator[str]:
+    c = tables.content
+    after = ""
+    while True:
+        wanted = select(c.c.sha256, c.c.size).where(c.c.sha256 > after).order_by(c.c.sha256).limit(_AT_ONCE)
+        rows = connection.execute(wanted).all()
+        if not rows:
+            return
+        for row in rows:
+            if not _is_whole(connection, row.sha256, row.size):
+                yield f"The kept bytes {row.sha256} are not what they were{_owners(connection, row.sha256)}."
+        after = rows[-1].sha256
+
+
+def _is_whole(connection: Connection, name: str, size: int) -> bool:
+    hashed, length = hashlib.sha256(), 0
+    for piece in archive.pieces_of(connection, name):
+        hashed.update(piece)
+        length += len(piece)
+    return hashed.hexdigest() == name and length == size
+
+
+def _owners(connection: Connection, name: str) -> str:
+    """Whose bytes they are, for people."""
+    found = [
+        f"{word}{number}"
+        for word, table in (("mail m", tables.message), ("exchange ", tables.exchange))
+        for number in connection.execute(select(table.c.id).where(table.c.sha256 == name).limit(5)).scalars()
+    ]
+    return f" ({', '.join(found)})" if found else ""
