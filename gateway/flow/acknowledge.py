@@ -121,7 +121,7 @@ def _act(context: Context, recorder: Recorder, known: Known, repeats: Repeats, e
         case ExchangeState.DUPLICATE:
             _answer_again(context, recorder, entry, exchange)
         case ExchangeState.CONFLICT:
-            answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
+            _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
         case _:
             pass  # quarantined: strangers and doubtful interchanges get no answer
 
@@ -162,17 +162,22 @@ def _word(entry: Entry) -> str:
 
 
 def _settle(context: Context, recorder: Recorder, known: Known, entry: Entry, exchange: int) -> None:
-    """A new interchange takes its key; what it acknowledges is matched, what it carries is answered."""
+    """A new interchange takes its key, and is taken."""
     header = entry.interchange.report.header
     assert header is not None
     refused = entry.interchange.report.ta1[0] == "R"
     known.take(header, exchange, entry.sha256, entry.case.message.id, refused=refused)
     known.came.append((entry, exchange))
+    take(context, recorder, entry, exchange)
+
+
+def take(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+    """An interchange whose number is its own: what it acknowledges is matched, what it carries is answered."""
     accepted = entry.state is ExchangeState.ACCEPTED
     # What we refuse to read as an interchange says nothing about ours either.
     matched = accepted and reconcile.acknowledged(context, recorder, entry.interchange, exchange)
     if not entry.interchange.only_acknowledges:
-        answer(context, recorder, entry, exchange)
+        _answer(context, recorder, entry, exchange)
     if accepted:
         _conclude(recorder, entry, exchange, matched=matched)
 
@@ -190,7 +195,7 @@ def _conclude(recorder: Recorder, entry: Entry, exchange: int, *, matched: bool)
         recorder.change(tables.exchange, exchange, state=ExchangeState.REJECTED)
 
 
-def answer(
+def _answer(
     context: Context, recorder: Recorder, entry: Entry, exchange: int, note: tuple[str, str] | None = None
 ) -> None:
     """Queues the acknowledgment interchange that the agreements ask for: TA1, 997, 999 in one mail."""

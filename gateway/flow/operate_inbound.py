@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from gateway.errors import GatewayError, NotAllowedNow, NotFound
 from gateway.flow import series
-from gateway.flow.acknowledge import acknowledge, answer
+from gateway.flow.acknowledge import acknowledge, take
 from gateway.flow.acts import (
     Act,
     Found,
@@ -33,10 +33,10 @@ from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
+from gateway.x12.model import Status
 
 _QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
 _HELD = "document.repeated"  # a quarantined interchange that only a person's word lets through
-_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
 _AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
 
 
@@ -153,7 +153,7 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         case = prepare(context, stored_message(connection, message, context.settings.home)) if message else None
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = inbound(recorder, number)
-        if exchange.state in _TAKEN and told(recorder, "accepted-by-hand", exchange=number) is not None:
+        if exchange.state not in _QUARANTINE and told(recorder, "accepted-by-hand", exchange=number) is not None:
             return before(number, "it was accepted", number)
         if exchange.state != ExchangeState.CONFLICT and not (
             exchange.state == ExchangeState.QUARANTINED and exchange.fault_code == _HELD
@@ -162,33 +162,39 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         assert case is not None, "an inbound exchange has its message"
         entry = _entry(case, exchange)
         recorder.event("accepted-by-hand", exchange=number, partner=exchange.partner, was=exchange.state, reason=reason)
-        _take(context, recorder, entry, number)
+        _put_in_its_place(context, recorder, entry, number)
         if exchange.state == ExchangeState.QUARANTINED:  # a used number was noted when it was used first
             series.record(context, recorder, [(entry, number)])
-        answer(context, recorder, entry, number)
-    return Act(str(number), "accepted; the next batch delivers it (gateway night)", exchange=number)
+        take(context, recorder, entry, number)
+    return Act(str(number), "accepted; the next batch delivers what it holds (gateway night)", exchange=number)
 
 
 def _entry(case: Case, exchange: Found) -> Entry:
-    """The interchange of an exchange as it is judged now.
+    """The interchange of an exchange, as it is judged now.
 
     Raises:
         MessageFault: why it cannot be taken.
     """
     found = next(
-        (Entry(case, payload, exchange.payload, each, exchange.sha256, ExchangeState.ACCEPTED)
-         for payload, each in case.interchanges if hashlib.sha256(each.raw).hexdigest() == exchange.sha256),
+        (
+            (payload, each)
+            for payload, each in case.interchanges
+            if hashlib.sha256(each.raw).hexdigest() == exchange.sha256
+        ),
         None,
-    )  # fmt: skip
-    fault = case.fault or (found.interchange.fault if found is not None else None)
+    )
+    fault = case.fault or (found[1].fault if found is not None else None)
     if fault is not None:
         raise fault
     if found is None:
         raise not_now("exchange", exchange, "its bytes are not found in its mail any more")
-    return found
+    payload, interchange = found
+    rejected = interchange.report.status is Status.REJECTED
+    state = ExchangeState.REJECTED if rejected else ExchangeState.ACCEPTED
+    return Entry(case, payload, exchange.payload, interchange, exchange.sha256, state)
 
 
-def _take(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
+def _put_in_its_place(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
     header = entry.interchange.report.header
     assert header is not None, "what has no header is never refused for its number"
     known = Known(recorder, [header], int(context.settings.duplicate_window.total_seconds() * 1000))
@@ -200,7 +206,7 @@ def _take(context: Context, recorder: Recorder, entry: Entry, number: int) -> No
     recorder.change(
         tables.exchange,
         number,
-        state=ExchangeState.ACCEPTED,
+        state=entry.state,
         updated_at=recorder.now,
         settled_at=None,
         fault_code="",

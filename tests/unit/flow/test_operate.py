@@ -245,6 +245,23 @@ def test_an_accepted_number_is_known_also_where_its_date_was_another(stage):
     assert stage.states("in") == ["delivered", "delivered", "duplicate"]
 
 
+def test_an_acknowledgment_under_a_used_number_counts_when_it_is_accepted(stage):
+    """A partner that resets its counter uses numbers again, for its 997s too."""
+    stage.mail(orders(7))
+    stage.run()
+    exchange = sent(stage)
+    stage.mail(acknowledgment(7, 2))
+    stage.run()
+    (conflict,) = [row["id"] for row in stage.rows("exchange") if row["state"] == "conflict"]
+    mails = len(stage.sent)
+    act(stage, "accept", conflict)
+    states = {row["id"]: row["state"] for row in stage.rows("exchange")}
+    assert (states[exchange], states[conflict]) == ("acknowledged", "reconciled")
+    assert not act(stage, "accept", conflict).done
+    stage.run()
+    assert len(stage.sent) == mails  # an acknowledgment is never acknowledged
+
+
 def test_only_what_was_refused_for_its_number_or_held_can_be_accepted(stage):
     delivered(stage)
     with pytest.raises(NotAllowedNow):
