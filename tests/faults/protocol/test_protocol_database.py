@@ -1,7 +1,8 @@
 """The connection to PostgreSQL ends between COMMIT and its answer: nobody knows whether it was done, and nothing is
 done twice for that.
 
-Announced: a mail that was marked as being sent, or whose outcome was not kept, is in doubt, and goes again.
+Announced: a mail that was marked as being sent, or whose outcome was not kept, is in doubt, and goes again; a lease
+that may have been taken ends by itself, and until then its mailbox, message or partner waits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from faults.protocol.home import Home, mailbox, smtp
 from faults.protocol.hosts import Pop3Host, SmtpHost
 from faults.protocol.truth import violations
 from gateway.errors import DatabaseUnavailable
+from gateway.ledger import tables
 from gateway.ledger.database import open_engine
 
 pytestmark = pytest.mark.integration
@@ -47,6 +49,13 @@ def made(tmp_path, postgres, migrated_template):
             each.__exit__()
 
 
+def _a_minute_passes(engine):
+    """Leases and claims end, by the database's clock."""
+    with engine.begin() as connection:
+        for table in (tables.lease, tables.claim):
+            connection.execute(table.update().values(until=0))
+
+
 @pytest.mark.parametrize("arrives", [True, False], ids=["done", "not done"])
 @pytest.mark.parametrize("cuts", some([20, 40], sorted({*range(1, COMMITS)} - {20, 40})))
 def test_the_connection_ends_at_a_commit(made, tmp_path, cuts, arrives):
@@ -60,6 +69,7 @@ def test_the_connection_ends_at_a_commit(made, tmp_path, cuts, arrives):
         home.night()
     assert proxy.commits >= cuts
     home.now += 3_600_000
+    _a_minute_passes(direct)
     summaries = [home.night() for _ in range(3)]
     assert summaries[-1].troubles == ()
     copy_to_sqlite(direct, tmp_path / "ledger.db")
