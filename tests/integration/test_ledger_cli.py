@@ -46,7 +46,7 @@ def run(tmp_path, monkeypatch):
     @contextmanager
     def open_app(home):
         assert home == tmp_path
-        yield SimpleNamespace(engine=engine)
+        yield SimpleNamespace(engine=engine, now=lambda: 0)
 
     monkeypatch.setattr(gateway.app, "open_app", open_app)
 
