@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TypeVar
 
 from gateway.errors import MessageFault
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
@@ -14,7 +16,11 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.x12.model import Finding, InterchangeReport, Status
 
+T = TypeVar("T")
+
 GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
+_FEW = 100  # groups, sets and findings that are kept of a message that is quarantined as a whole
+_TYPES = 100  # that are named with an exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,8 @@ def record_exchange(recorder: Recorder, entry: Entry) -> int:
         file_name=entry.payload.file_name,
         host=entry.case.message.host,
         user=entry.case.message.user,
-        types=" ".join(dict.fromkeys(types)),
-        versions=" ".join(dict.fromkeys(group.version for group in report.groups)),
+        types=" ".join(islice(dict.fromkeys(types), _TYPES)),
+        versions=" ".join(islice(dict.fromkeys(group.version for group in report.groups), _TYPES)),
         sha256=entry.sha256,
         size=len(interchange.raw),
         segments=report.segments,
@@ -119,7 +125,7 @@ def record_exchange(recorder: Recorder, entry: Entry) -> int:
         **_header_facts(report),
     )
     sets = _record_sets(recorder, entry, exchange)
-    _record_findings(recorder, report, exchange, sets)
+    _record_findings(recorder, entry, exchange, sets)
     return exchange
 
 
@@ -164,7 +170,7 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
     rows = _Rows({}, {})
     interchange = entry.interchange
     base = interchange.report.start
-    for g, group in enumerate(interchange.report.groups):
+    for g, group in enumerate(_bounded(entry, interchange.report.groups)):
         rows.groups[g] = recorder.add(
             tables.functional_group,
             exchange=exchange,
@@ -178,7 +184,7 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
             start=group.start - base,
             status=group.status,
         )
-        for s, each in enumerate(group.sets):
+        for s, each in enumerate(_bounded(entry, group.sets, len(rows.sets))):
             agreement = interchange.agreements.get((g, s))
             due = entry.state is ExchangeState.ACCEPTED and agreement is not None and each.status in GOOD
             rows.sets[g, s] = recorder.add(
@@ -208,8 +214,18 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
     return rows
 
 
-def _record_findings(recorder: Recorder, report: InterchangeReport, exchange: int, rows: _Rows) -> None:
-    for finding, group, place in all_findings(report):
+def _bounded(entry: Entry, found: Iterable[T], before: int = 0) -> Iterator[T]:
+    """All of it; of what nobody vouches for only the first few, ``before`` counted: a stranger shall not fill the disk.
+
+    A few kB of gzip hold 40,000 sets with three findings each. Once it is released, all of it is examined and kept.
+    """
+    return islice(found, max(0, _FEW - before) if entry.case.fault is not None else None)
+
+
+def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Rows) -> None:
+    for finding, group, place in _bounded(entry, all_findings(entry.interchange.report)):
+        if not (group is None or group in rows.groups) or not (place is None or place in rows.sets):
+            continue
         recorder.add(
             tables.finding,
             exchange=exchange,

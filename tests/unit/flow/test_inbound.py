@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from dataclasses import replace
@@ -602,3 +603,20 @@ def test_mail_waits_unblamed_while_the_configuration_is_incomplete(stage):
     assert stage.run().exit_code == 0
     assert len(stage.delivered) == 1
     assert len(stage.sent) == 1
+
+
+def test_a_stranger_does_not_fill_the_ledger_with_what_a_small_mail_unpacks_to(stage):
+    """Two kB of gzip hold 5,000 sets of nothing; released, they are all examined and recorded."""
+    whole = orders(1).replace(b"\r\n", b"")
+    end = whole.index(b"GE*")
+    stage.mail(gzip.compress(whole[:end] + b"ST*850*0002~SE*2*0002~" * 5_000 + whole[end:]), sender="edi@who.example")
+    stage.run()
+    (exchange,) = stage.rows("exchange")
+    assert (exchange["state"], exchange["fault_code"], exchange["types"]) == ("quarantined", "sender.unknown", "850")
+    assert exchange["findings"] > 5_000
+    assert len(stage.rows("transaction_set")) == 100
+    assert len(stage.rows("finding")) <= 100
+    stage.profiles[0] = ACME.replace("edi2@acme.example", "edi@who.example")
+    operate.release(stage.context(), "m1", actor="tester", reason="it is theirs")
+    stage.run()
+    assert len(stage.rows("transaction_set")) > 5_000
