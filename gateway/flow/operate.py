@@ -7,8 +7,9 @@ nothing. With ``dry_run`` everything is done and then undone.
 from __future__ import annotations
 
 from gateway.flow.acts import Act, Reference
-from gateway.flow.operate_inbound import accept, discard, redeliver, release, replay, replay_range, replayable
+from gateway.flow.operate_inbound import accept, discard, redeliver, release
 from gateway.flow.operate_outbound import acknowledge_by_hand, cancel, resend, resend_anew, resolve
+from gateway.flow.replay import replay, replay_range, replayable
 from gateway.flow.settle import settle
 
 __all__ = [

@@ -1,16 +1,14 @@
-"""What a person does about what came: released, discarded, accepted, handed over again, replayed."""
+"""What a person does about what came: released, discarded, accepted, handed over again."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import select, update
 
-from gateway.errors import GatewayError, NotAllowedNow, NotFound
+from gateway.errors import NotAllowedNow
 from gateway.flow import series
-from gateway.flow.acknowledge import acknowledge, take
+from gateway.flow.acknowledge import take
 from gateway.flow.acts import (
     Act,
     Found,
@@ -29,7 +27,6 @@ from gateway.flow.duplicates import Known
 from gateway.flow.inbound import prepare
 from gateway.flow.record import GOOD, Entry
 from gateway.ledger import tables
-from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
@@ -37,7 +34,6 @@ from gateway.x12.model import Status
 
 _QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
 _HELD = "document.repeated"  # a quarantined interchange that only a person's word lets through
-_AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
 
 
 # ---------------------------------------------------------------- quarantine
@@ -242,122 +238,3 @@ def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run
     sets = states.count("delivered")
     documents = "1 document" if sets == 1 else f"{sets} documents"
     return Act(str(number), f"{documents} to be handed over again by the next batch (gateway night)", exchange=number)
-
-
-# ---------------------------------------------------------------- replay
-
-
-@dataclass(frozen=True, slots=True)
-class Became:
-    """What became of one interchange of a replayed mail: its new exchange, and the state it has."""
-
-    exchange: int
-    state: str
-    sha256: str
-    original: int | None  # what it is a duplicate of
-
-    def __str__(self) -> str:
-        of = f" of exchange {self.original}" if self.original is not None else ""
-        return f"exchange {self.exchange} is {self.state}{of}"
-
-
-def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
-    """Takes a received mail the whole way again, as if it had come now: with the profiles and the checks of now.
-
-    The duplicate check is on: an interchange that was taken before gets its acknowledgment again and is not delivered
-    again; one that was not (its sender was unknown, its key was missing …) is taken now.
-
-    Raises:
-        NotFound, NotAllowedNow: it is no letter, or waits to be processed.
-    """
-    with context.ledger.reading() as connection:
-        message = _message_of(connection, Reference.parse(reference))
-        stored = stored_message(connection, message, context.settings.home)
-    case = prepare(context, stored)
-    with acting(context, actor, dry_run=dry_run) as recorder:
-        take_turns_over(recorder.connection, {each.partner.key for _, each in case.interchanges if each.partner})
-        row = message_row(recorder, message)
-        if row.state not in _AT_REST or row.kind not in {"", "letter"}:
-            reason_not = "it waits to be processed" if row.state == MessageState.STORED else "only letters carry EDI"
-            raise not_now("message", row, reason_not)
-        recorder.event("replayed", message=message, partner=row.partner, reason=reason)
-        last = _last_exchange(recorder, message)
-        acknowledge(context, recorder, [case])
-        recorder.flush()
-        became = _became(recorder, message, last)
-        _replace_quarantined(recorder, message, last, became)
-        state = message_row(recorder, message).state
-    words = "; ".join(map(str, became)) or f"it carries no interchange, and is {state}"
-    return Act(reference, f"replayed: {words}", exchange=became[0].exchange if became else None)
-
-
-def replay_range(
-    context: Context, since: int, until: int, *, partner: str = "", actor: str, reason: str, dry_run: bool = False
-) -> Iterator[tuple[str, Act | GatewayError]]:
-    """Replays every letter that was received from ``since`` (included) until ``until`` (ms since 1970 UTC), one by one.
-
-    Yields each one's reference with what became of it, or the fault that kept it; the others go on. What a person
-    discarded stays as it is.
-    """
-    for number in replayable(context, since, until, partner):
-        reference = f"m{number}"
-        try:
-            yield reference, replay(context, reference, actor=actor, reason=reason, dry_run=dry_run)
-        except GatewayError as fault:
-            if not fault.permanent:
-                raise
-            yield reference, fault
-
-
-def replayable(context: Context, since: int, until: int, partner: str = "") -> list[int]:
-    """The letters that ``replay_range`` takes, oldest first."""
-    m = tables.message
-    wanted = select(m.c.id).where(
-        m.c.direction == "in",
-        m.c.kind.in_(["", "letter"]),
-        m.c.state.in_([MessageState.PROCESSED, MessageState.QUARANTINED]),
-        m.c.at >= since,
-        m.c.at < until,
-    )
-    if partner:
-        wanted = wanted.where(m.c.partner == partner)
-    with context.ledger.reading() as connection:
-        return list(connection.execute(wanted.order_by(m.c.id)).scalars())
-
-
-def _message_of(connection: Connection, named: Reference) -> int:
-    if named.message is not None:
-        return named.message
-    x = tables.exchange
-    found = connection.execute(select(x.c.message).where(x.c.id == named.exchange, x.c.direction == "in")).scalar()
-    if found is None:
-        raise NotFound(what="received exchange", key=named.exchange)
-    return int(found)
-
-
-def _last_exchange(recorder: Recorder, message: int) -> int:
-    x = tables.exchange
-    return recorder.connection.execute(select(func.max(x.c.id)).where(x.c.message == message)).scalar() or 0
-
-
-def _became(recorder: Recorder, message: int, last: int) -> list[Became]:
-    x = tables.exchange
-    rows = recorder.connection.execute(
-        select(x.c.id, x.c.state, x.c.sha256, x.c.duplicate_of)
-        .where(x.c.message == message, x.c.direction == "in", x.c.id > last)
-        .order_by(x.c.id)
-    )
-    return [Became(*row) for row in rows]
-
-
-def _replace_quarantined(recorder: Recorder, message: int, last: int, became: list[Became]) -> None:
-    """What waited in quarantine is replaced by what the same bytes became now."""
-    x = tables.exchange
-    by = {each.sha256: each.exchange for each in became}
-    waiting = select(x.c.id, x.c.sha256).where(
-        x.c.message == message, x.c.id <= last, x.c.state == ExchangeState.QUARANTINED
-    )
-    for row in recorder.connection.execute(waiting).all():
-        if row.sha256 in by:
-            recorder.change(x, row.id, state=ExchangeState.DISCARDED, updated_at=recorder.now)
-            recorder.event("replaced", exchange=row.id, message=message, by=by[row.sha256])
