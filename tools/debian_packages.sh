@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the integration tests start (Dovecot, Postfix, Exim, PostgreSQL; OpenSSL and Bouncy Castle as the other
-# party of S/MIME; strace, a C compiler and ext4 for the fault suite) where root and apt-get are at hand; elsewhere says which tests will be skipped. No service is started:
-# the tests start their own. Debian allows one mail server, so that Exim's program is unpacked beside Postfix.
+# party of S/MIME; strace, a C compiler and ext4 for the fault suite) where root and apt-get are at hand; elsewhere says
+# which tests will be skipped. No service is started: the tests start their own. Debian allows one mail server, so that
+# Exim's program is unpacked beside Postfix.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 

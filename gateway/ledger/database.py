@@ -45,7 +45,7 @@ _SQLITE_REASONS = (
     ("readonly database", "it is read-only for this user"),
     ("unable to open database file", "the file cannot be opened: look at the path and its permissions"),
     ("file is not a database", "the file is not an SQLite database"),
-    ("malformed", "the file is damaged (database disk image is malformed)"),
+    ("malformed", "the file is damaged"),
     ("no such table", "it was never migrated: a table is missing"),
     ("no such column", "it is at an older revision: a column is missing"),
 )

@@ -13,6 +13,7 @@ import json
 import os
 import pkgutil
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def _batch(wanted: dict) -> None:
         gateway(wanted["arguments"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
+    except BaseException:  # noqa: BLE001 - what the command would have died of is to be seen
+        traceback.print_exc()
     finally:
         os._exit(code)
 
