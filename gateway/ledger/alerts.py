@@ -133,13 +133,6 @@ def numbered(connection: Connection, numbers: Iterable[int]) -> list[Alert]:
     return found
 
 
-def last_told(connection: Connection) -> dict[str, tuple[int, int | None]]:
-    """Each rule that was ever used: how often it told, and when last."""
-    wanted = select(alert.c.reference, alert.c["count"].label("times"), alert.c.told_at)
-    rows = connection.execute(wanted.where(alert.c.kind == RULE, alert.c.topic.like("rule/%")))
-    return {row.reference: (row.times, row.told_at) for row in rows}
-
-
 def alone(connection: Connection) -> None:
     """From here to the end of the transaction no other process compares or tells; SQLite has that anyway."""
     if connection.dialect.name == "postgresql":

@@ -32,7 +32,8 @@ def test_a_rule_has_sensible_defaults():
 
 def test_all_keys_are_read():
     (rule,) = rules(
-        '[[alert]]\nname = "pager"\nkinds = ["in doubt", "overdue"]\npartners = ["acme"]\nevery = "5m"\nrepeat = "24h"\n'
+        '[[alert]]\nname = "pager"\nkinds = ["in doubt", "overdue"]\npartners = ["acme"]\n'
+        'every = "5m"\nrepeat = "24h"\n'
         'webhook = "https://alerts.example.com/edi?k=1"\nsecret = "pager"\nsignature = "hmac"\nquiet = "22:00-06:30"\n'
         'include_testing = true\ntimeout = "5s"'
     )
