@@ -185,6 +185,8 @@ class _Run:
         def work(recorder: Recorder) -> list[list[DueMail]]:
             held.forget()
             take_turns_over(recorder.connection, {each.mail.partner for each in attempts})
+            for fence in self._turf.fences(partners) if self._turf is not None else ():
+                fence.hold(recorder.connection)
             wanted = attempts
             if unsure:
                 wanted = outcome.not_yet(recorder, attempts)
@@ -194,8 +196,7 @@ class _Run:
                 outcome.record(context, recorder, wanted)
             return self._claim(recorder) if claims else []
 
-        fences = self._turf.fences(partners) if self._turf is not None else []
-        lanes = self._context.ledger.write(work, *fences)
+        lanes = self._context.ledger.write(work)
         held.tell()
         return lanes
 

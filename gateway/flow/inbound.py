@@ -36,7 +36,7 @@ from gateway.flow.time_limit import at_most
 from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
 from gateway.ledger import tables
-from gateway.ledger.claims import Claims, claiming, forsaken, give_back
+from gateway.ledger.claims import Claims, Forsaken, claiming, forsaken, give_back
 from gateway.ledger.leases import SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
@@ -95,10 +95,12 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
     def work(recorder: Recorder) -> Held:
         held = Held(context.reporter)
         take_turns_over(recorder.connection, _partners(cases))
+        for fence in fences:  # now: while we waited for our turn, it kept nobody waiting
+            fence.hold(recorder.connection)
         acknowledge(replace(context, reporter=held), recorder, cases)
         return held
 
-    context.ledger.write(work, *fences).tell()
+    context.ledger.write(work).tell()
     context.reporter.advance(len(waiting))
 
 
@@ -248,7 +250,7 @@ def _put_poison_aside(context: Context) -> None:
         poison = find(connection, POISON)
     for message in poison:
         fault = ProcessingFailed(reason=f"processing it ended the gateway {POISON} times")
-        _quarantine(context, message, fault)
+        _quarantine(context, message, fault, *(() if context.leases.alone else (Forsaken(message),)))
 
 
 def _quarantine(context: Context, message: int, fault: ProcessingFailed, *fences: Fence) -> None:

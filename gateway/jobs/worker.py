@@ -28,7 +28,7 @@ from gateway.jobs.schedule import Pacer
 
 PULSE = 60.0  # seconds
 POLL = 1.0  # seconds until the queue is asked although nobody called
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds before the engine begins again
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 20.0  # seconds before the engine begins again
 _ROUNDS = 10_000  # of draining the queue; each does at least one job
 
 Work = Callable[[str], None]
@@ -87,8 +87,8 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
             plan.say("queue", fault)
         if once:
             return
-        if time.monotonic() - began > LONGEST_PAUSE:
-            pause = FIRST_PAUSE
+        if time.monotonic() - began > 2 * pause:
+            pause = FIRST_PAUSE  # it worked for a while: what ended it may be over at once
         pacer.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         pause = min(2 * pause, LONGEST_PAUSE)
 

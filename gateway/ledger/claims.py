@@ -36,10 +36,10 @@ class Claims:
         Raises:
             LeaseLost: some are not ours any more; the transaction must be undone.
         """
+        _lock(connection, self.epochs)
         mine = [(each, self.holder, epoch) for each, epoch in self.epochs.items()]
         row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
-        locked = select(claim.c.message).where(row.in_(mine)).order_by(claim.c.message).with_for_update()
-        done = connection.execute(delete(claim).where(claim.c.message.in_(locked)).returning(claim.c.message))
+        done = connection.execute(delete(claim).where(row.in_(mine)).returning(claim.c.message))
         if lost := self.epochs.keys() - set(done.scalars()):
             names = ", ".join(f"m{each}" for each in sorted(lost)[:5])
             raise LeaseLost(name=f"message {names}", reason="another worker took it over")
@@ -47,6 +47,24 @@ class Claims:
     def only(self, messages: Iterable[int]) -> Claims:
         """The claims of some of them."""
         return Claims(self.holder, {each: self.epochs[each] for each in messages})
+
+
+@dataclass(frozen=True, slots=True)
+class Forsaken:
+    """A message whose holder gave no sign of life. Its claim ends: should that one wake up, its commit is refused."""
+
+    message: int
+
+    def hold(self, connection: Connection) -> None:
+        """Ends the claim in this transaction.
+
+        Raises:
+            LeaseLost: somebody has the message after all.
+        """
+        _lock(connection, [self.message])
+        ended = delete(claim).where(claim.c.message == self.message, claim.c.until <= database_now())
+        if connection.execute(ended.returning(claim.c.message)).first() is None:
+            raise LeaseLost(name=f"message m{self.message}", reason="a worker has it")
 
 
 @contextmanager
@@ -110,6 +128,12 @@ def _take(connection: Connection, leases: SharedLeases, limit: int, size: int, w
     return Claims(leases.holder, dict(sorted(epochs.items())))
 
 
+def _lock(connection: Connection, messages: Iterable[int]) -> None:
+    """Messages first, then their claims, as whoever claims does: nobody waits in a circle."""
+    wanted = select(message.c.id).where(message.c.id.in_(list(messages))).order_by(message.c.id)
+    connection.execute(wanted.with_for_update()).all()
+
+
 def not_claimed() -> ColumnElement[bool]:
     """Whether nobody processes a message now."""
     return ~exists().where(claim.c.message == message.c.id, claim.c.until > database_now())
@@ -117,6 +141,7 @@ def not_claimed() -> ColumnElement[bool]:
 
 def give_back(connection: Connection, claims: Claims) -> None:
     """Lets others have the messages at once; the attempt does not count, for it was not their fault."""
+    _lock(connection, claims.epochs)
     mine = [(each, claims.holder, epoch) for each, epoch in claims.epochs.items()]
     row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
     given = connection.execute(update(claim).where(row.in_(mine)).values(until=0).returning(claim.c.message))

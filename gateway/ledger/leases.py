@@ -196,24 +196,30 @@ class SharedLeases:
         """
         with self.lock:
             held, messages = {each for each in self._held.values() if each.epoch}, list(self._claimed)
-        until = time.monotonic() + self.term / 1000
-        if held:
-            with writing(self.engine) as connection:
-                kept = {
-                    Lease(row.name, row.holder, row.epoch) for row in connection.execute(_renewing(held, self.term))
-                }
-            with self.lock:
-                self._until |= dict.fromkeys((each.name for each in kept), until)
-                for each in held - kept:
-                    if self._held.get(each.name) == each:
-                        del self._held[each.name]
         if messages:
             with writing(self.engine) as connection:
                 connection.execute(_renewing_claims(messages, self.holder, self.term))
+        if held:
+            self._renew(held)
+
+    def _renew(self, held: set[Lease]) -> None:
+        until = time.monotonic() + self.term / 1000
+        with writing(self.engine) as connection:
+            renewed = {row.name for row in connection.execute(_renewing(held, self.term))}
+            # What a commit of ours holds just now was not renewed, and is ours all the same.
+            now = connection.execute(select(lease).where(lease.c.name.in_([each.name for each in held])))
+            ours = {Lease(row.name, row.holder, row.epoch) for row in now}
+        with self.lock:
+            self._until |= dict.fromkeys(renewed, until)
+            for each in held - ours:
+                if self._held.get(each.name) == each:
+                    del self._held[each.name]
 
     def close(self) -> None:
         """Ends the thread and gives everything back."""
         self._stop.set()
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(5)
         self.release(*list(self._held.values()))
 
     # ------------------------------------------------------------ the thread
@@ -281,16 +287,15 @@ def _taking(name: str, holder: str, term: int) -> ReturningInsert[int]:
     ).returning(lease.c.epoch)
 
 
-def _renewing(held: Iterable[Lease], term: int) -> ReturningUpdate[str, str, int]:
-    longer = _locked(held).values(until=database_now() + term)
-    return longer.returning(lease.c.name, lease.c.holder, lease.c.epoch)
+def _renewing(held: Iterable[Lease], term: int) -> ReturningUpdate[str]:
+    return _locked(held, skip=True).values(until=database_now() + term).returning(lease.c.name)
 
 
-def _locked(held: Iterable[Lease]) -> Update:
-    """UPDATE of the rows that are as we know them, locked in one order for all."""
+def _locked(held: Iterable[Lease], *, skip: bool = False) -> Update:
+    """UPDATE of the rows that are as we know them, locked in one order for all. ``skip``: not those in use."""
     row = tuple_(lease.c.name, lease.c.holder, lease.c.epoch)
     known = [(each.name, each.holder, each.epoch) for each in held]
-    mine = select(lease.c.name).where(row.in_(known)).order_by(lease.c.name).with_for_update()
+    mine = select(lease.c.name).where(row.in_(known)).order_by(lease.c.name).with_for_update(skip_locked=skip)
     return update(lease).where(lease.c.name.in_(mine))
 
 

@@ -14,7 +14,7 @@ class UnsureProxy(Proxy):
 
     def __init__(self, target: int, *, one_in: int, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._one_in = one_in
+        self.one_in = one_in  # 0: none any more
         self.lost = 0
         super().__init__(target)
 
@@ -41,7 +41,7 @@ class UnsureProxy(Proxy):
 
             def recv(_, size: int) -> bytes:  # noqa: N805 - self is the proxy
                 data = client.recv(size)
-                if b"COMMIT\0" in data and self._chance.randrange(self._one_in) == 0:
+                if self.one_in and b"COMMIT\0" in data and self._chance.randrange(self.one_in) == 0:
                     self.lost += 1
                     deaf.set()
                 return data
