@@ -111,13 +111,15 @@ def give(context: Context, recorder: Recorder, case: Case, given: Given) -> None
 def _owed(context: Context, case: Case) -> _Owed | None:
     """What the mail is owed; None where it asks for nothing, or nobody may know of it."""
     partner = _asker(context, case)
-    if partner is None or case.letter is None or not is_message_id(case.letter.message_id):
+    if partner is None or case.letter is None:
         return None
     security = _agreed(case, partner)
     request = request_in(case.message.raw, context.limits) if security is not None else None
     smtp = context.settings.smtp
     if security is None or request is None or smtp is None:
         return None
+    if not is_message_id(case.letter.message_id):
+        raise MessageFault(reason="it has no Message-ID that a receipt could name")
     known = {each.lower() for each in partner.addresses}
     to = next((each for each in request.to if each.lower() in known), "")
     if not to:

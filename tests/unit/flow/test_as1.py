@@ -3,6 +3,7 @@
 import email
 import itertools
 import json
+import re
 
 import pytest
 from builders.certificates import make
@@ -277,6 +278,16 @@ def test_a_receipt_that_should_go_elsewhere_is_not_given(pair):
         {"receipt": "unsigned"},
         lambda raw: raw.replace(b"Disposition-Notification-To: edi@buyer.example", elsewhere),
     )
+    assert len(seller.delivered) == 1
+    assert seller.rows("receipt") == []
+    assert "receipt-not-given" in [row["kind"] for row in seller.rows("event")]
+
+
+def test_that_a_mail_without_a_name_gets_no_receipt_is_told(pair):
+    buyer, seller = pair
+    unnamed = re.compile(rb"Message-ID: <[^>]*>")
+    asked = {"receipt": "unsigned"}
+    one_mail(buyer, seller, asked, asked, lambda raw: unnamed.sub(b"Message-ID: <\xc3\xa9@x>", raw))
     assert len(seller.delivered) == 1
     assert seller.rows("receipt") == []
     assert "receipt-not-given" in [row["kind"] for row in seller.rows("event")]
