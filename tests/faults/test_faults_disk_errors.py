@@ -16,7 +16,7 @@ SEED = 3
 
 
 def test_the_disk_fails_at_any_write_or_sync(bench):
-    for injections in itertools.islice(failures(bench, SEED), 10):
+    for injections in itertools.islice(failures(bench, SEED), 6):
         verdict = bench.injected(*injections)
         assert verdict.violations == (), verdict
         assert verdict.disturbed

@@ -36,7 +36,7 @@ def test_the_traffic_of_a_trial_is_what_it_should_be(bench):
 @pytest.mark.parametrize("on_doubt", ["resend", "hold"])
 def test_killed_at_any_call(make_bench, on_doubt):
     with make_bench(Options(on_doubt)) as bench:
-        for injections in itertools.islice(kills(bench, SEED), 6):
+        for injections in itertools.islice(kills(bench, SEED), 5):
             verdict = bench.injected(*injections)
             assert verdict.violations == (), verdict
             assert verdict.disturbed
@@ -50,7 +50,7 @@ def test_killed_again_while_it_recovers(bench):
 
 def test_killed_while_a_second_process_delivers_and_sends(make_bench):
     with make_bench(Options(alongside=True)) as bench:
-        for injections in itertools.islice(kills(bench, SEED), 4):
+        for injections in itertools.islice(kills(bench, SEED), 3):
             verdict = bench.injected(*injections)
             assert verdict.violations == (), verdict
 
@@ -103,7 +103,7 @@ def test_asked_to_stop_it_ends_in_order_within_seconds(make_bench, alongside):
     """SIGTERM, at the calls of the mail hosts, where it would hurt most: nothing is left in doubt, and it says 0."""
     chance = random.Random(SEED)
     with make_bench(Options("hold", alongside=alongside)) as bench:
-        for at in chance.sample(range(1, 45), 4):
+        for at in chance.sample(range(1, 45), 2):
             running = []
 
             def look(_protocol, _command, at=at, running=running, seen=itertools.count(1)):  # noqa: B008
