@@ -1,3 +1,10 @@
 """Fixtures for everybody: the real servers, each started when a test first asks for it."""
 
-pytest_plugins = ("servers.dovecot", "servers.postfix", "servers.exim", "servers.postgres", "servers.tokens", "servers.logins")
+pytest_plugins = (
+    "servers.dovecot",
+    "servers.postfix",
+    "servers.exim",
+    "servers.postgres",
+    "servers.tokens",
+    "servers.logins",
+)
