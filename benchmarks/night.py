@@ -225,7 +225,7 @@ def run_workers(home: Path, number: int, size: int, bare: float, workers: int) -
             start = time.perf_counter()
             while (done := _done(app)) < number:
                 assert all(each.poll() is None for each in processes), (home / "workers.log").read_text()
-                time.sleep(0.02)
+                time.sleep(0.1)
             wall = time.perf_counter() - start
         finally:
             for each in processes:

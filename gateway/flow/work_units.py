@@ -6,6 +6,7 @@ that finds somebody else at work leaves the work to them.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -24,6 +25,7 @@ from gateway.ledger.leases import holding
 from gateway.ledger.work import partners_to_deliver, partners_to_mail
 
 _OWN = ("collect", "process", "deliver", "submit", "dispatch")  # units of their own; the other steps go together
+_SINGLE = ("process", "dispatch")  # one of each is enough for a process: more would share its one interpreter
 _RESTING = ("deliver", "dispatch")  # what is not tried again at once where a host was away
 
 Unit = Callable[[Context, str], None]
@@ -90,15 +92,48 @@ class Crew:
         self._make_context = make_context
         self._pause = pause
         self._rests: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
 
     def do(self, name: str, about: str = "") -> Tally:
-        """Does one unit and returns what came of it."""
+        """Does one unit and returns what came of it. What this process does already is only done once more after it."""
         tally = Tally()
-        if self._rests.get((name, about), 0.0) > time.monotonic():
+        if name not in _SINGLE:
+            self._do(name, about, tally)
             return tally
+        goes_on = self._enter(name)
+        while goes_on:
+            try:
+                self._do(name, about, tally)
+            finally:
+                goes_on = self._leave(name)
+        return tally
+
+    def _enter(self, name: str) -> bool:
+        with self._lock:
+            if name in self._busy:
+                self._again.add(name)
+                return False
+            self._busy.add(name)
+            return True
+
+    def _leave(self, name: str) -> bool:
+        """Whether somebody wanted it meanwhile: what they saw may have come too late for us to see."""
+        with self._lock:
+            if name in self._again:
+                self._again.discard(name)
+                return True
+            self._busy.discard(name)
+            return False
+
+    def _do(self, name: str, about: str, tally: Tally) -> None:
+        if self._rests.get((name, about), 0.0) > time.monotonic():
+            return
+        before = len(tally.troubles)
         context = self._make_context(tally)
         attempt(context, name, lambda context: UNITS[name](context, about))
-        attempt(context, "alert", lambda context: met(context, name, about, tuple(tally.troubles)))
-        if name in _RESTING and any(fault.exit_code in {69, 78} for _, fault in tally.troubles):
+        troubles = tally.troubles[before:]
+        attempt(context, "alert", lambda context: met(context, name, about, tuple(troubles)))
+        if name in _RESTING and any(fault.exit_code in {69, 78} for _, fault in troubles):
             self._rests[name, about] = time.monotonic() + self._pause
-        return tally
