@@ -107,8 +107,11 @@ class SharedHome:
     def worker(self, *words: str) -> subprocess.Popen[bytes]:
         """A worker in a process of its own; what it says goes to a file beside the home."""
         with (self.path / "workers.log").open("ab") as log:
-            command = [sys.executable, "-m", "gateway", "--home", str(self.path), "worker", *words]
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            return subprocess.Popen(self.command("worker", *words), stdout=log, stderr=log)
+
+    def command(self, *words: str) -> list[str]:
+        """The gateway's command line for this home."""
+        return [sys.executable, "-m", "gateway", "--home", str(self.path), *words]
 
     # ------------------------------------------------------------ what came out
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import pytest
 from builders.shared_home import SENDERS, SharedHome
 from sqlalchemy import select
 
 from gateway.app import open_app
-from gateway.ledger import tables
+from gateway.flow.collect import collect
+from gateway.flow.inbound import process
+from gateway.ledger import database, tables
 from gateway.mail.host import MailHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -23,6 +29,13 @@ def shared(postgres, migrated_template, tmp_path):
 def rows(home, table):
     with open_app(home.path) as app, app.ledger.reading() as connection:
         return connection.execute(select(table).order_by(*table.primary_key.columns)).all()
+
+
+def wait_for(condition, otherwise, home):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, f"{otherwise}: {home.said()}"
+        time.sleep(0.1)
 
 
 def check(home, *, exactly_once=True):
@@ -55,3 +68,72 @@ def test_two_workers_do_what_one_process_does_each_thing_once(shared):
     repeated = len([row for row in rows(shared, tables.event) if row.kind == "resent"])
     check(shared, exactly_once=not repeated)
     assert sum(map(len, shared.sent.values())) == 125 + repeated
+
+
+def test_a_worker_that_is_asked_to_end_ends_in_order(shared):
+    for number in range(1, 31):
+        shared.order(number)
+    worker = shared.worker("--json")
+    wait_for(lambda: rows(shared, tables.event), "nothing was collected", shared)
+    worker.terminate()
+    assert worker.wait(30) == 0, shared.said()
+    assert '"event": "ended"' in shared.said()
+    with open_app(shared.path) as app, app.ledger.reading() as connection:
+        assert not connection.execute(select(tables.lease).where(tables.lease.c.until > 0)).all()
+    assert shared.worker("--once").wait(60) == 0, shared.said()
+    check(shared)
+
+
+def test_a_lost_job_costs_no_work(shared):
+    """The ledger is the truth: whatever the queue forgot, the sweep finds."""
+    for number in range(1, 11):
+        shared.order(number)
+    with open_app(shared.path) as app:
+        context = app.context()
+        collect(context)
+        process(context)
+        with database.writing(app.engine) as connection:
+            names = connection.exec_driver_sql("DELETE FROM gateway_jobs.procrastinate_jobs RETURNING task_name")
+            assert sorted(set(names.scalars())) == ["deliver", "dispatch", "process"]
+    worker = shared.worker()
+    try:
+        wait_for(lambda: len(shared.sent) == 10 and len(shared.delivered) == 10, "the sweep found nothing", shared)
+    finally:
+        worker.terminate()
+        assert worker.wait(30) == 0
+    check(shared)
+
+
+def test_a_night_works_beside_workers(shared):
+    for number in range(1, 61):
+        shared.order(number)
+    worker = shared.worker()
+    nights = [subprocess.run(shared.command("night", "--quiet"), check=False).returncode for _ in range(2)]
+    wait_for(lambda: len(shared.sent) == 60 and len(shared.delivered) == 60, "something is left", shared)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert nights == [0, 0]
+    check(shared)
+
+
+def test_on_sqlite_a_worker_is_refused(tmp_path):
+    (tmp_path / "gateway.toml").write_text(
+        '[gateway]\nname = "Us"\ndomain = "us.example"\nidentities = ["ZZ:US"]\n', encoding="utf-8"
+    )
+    engine = database.open_engine(f"sqlite:///{tmp_path}/ledger.db")
+    database.upgrade(engine)
+    engine.dispose()
+    command = [sys.executable, "-m", "gateway", "--home", str(tmp_path), "worker"]
+    refused = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert refused.returncode == 78
+    assert "workers.need-postgres" in refused.stderr
+
+
+def test_without_its_tables_a_worker_says_how_to_make_them(shared):
+    with open_app(shared.path) as app, database.writing(app.engine) as connection:
+        connection.exec_driver_sql("DROP SCHEMA gateway_jobs CASCADE")
+    refused = subprocess.run(shared.command("worker"), check=False, capture_output=True, text=True)
+    assert refused.returncode == 78
+    assert "gateway init --upgrade" in refused.stderr
+    assert subprocess.run(shared.command("init", "--upgrade"), check=False, capture_output=True).returncode == 0
+    assert shared.worker("--once").wait(60) == 0, shared.said()
