@@ -45,6 +45,7 @@ fuzz: $(STAMP)/dev$(MARK) ## damage X12 and mails at random; FUZZ=20 seconds eac
 faults: $(STAMP)/dev$(MARK) ## kill, starve and cut off the gateway at every point (half an hour and more; FAULTS="cuts --seed 7")
 	@tools/debian_packages.sh
 	$(if $(FAULTS),,$(BIN)/python -m pytest tests/faults -m faults -n $(JOBS) -q)
+	$(if $(FAULTS),,WORKERS_CHAOS=60 $(BIN)/python -m pytest tests/integration/test_workers_chaos.py -q)
 	cd tests && ../$(BIN)/python -m faults.suite $(FAULTS)
 
 reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code

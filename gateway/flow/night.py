@@ -25,6 +25,7 @@ from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, Reporter, Tally
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
+from gateway.ledger.leases import take_turns_over
 
 Step = Callable[[Context], None]
 
@@ -140,6 +141,7 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
 def _begin(context: Context) -> tuple[int, int]:
     table = tables.batch
     with context.ledger.transaction() as recorder:
+        take_turns_over(recorder.connection, ["a batch"])  # on PostgreSQL another machine may begin one too
         highest = recorder.connection.execute(select(func.max(table.c.id))).scalar() or 0
         recorder.connection.execute(table.insert().values(id=highest + 1, started_at=recorder.now))
         return highest + 1, recorder.now
