@@ -13,6 +13,7 @@ from gateway.flow.check_result import Check, failed
 from gateway.ledger import tables
 from gateway.ledger.database import open_engine, upgrade, writing
 from gateway.ledger.keys import Keys
+from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.mail.host import MailHost
 from gateway.mail.memory import MemoryTransport
@@ -56,6 +57,7 @@ def app(settings, engine):
         engine=engine,
         secrets=secrets,
         keys=Keys(engine, settings.home / "secret.key"),
+        ledger=Ledger(engine, lambda: 0),
         partners=PartnerStore(engine),
         mailboxes=[],
         transport=None,
