@@ -260,9 +260,10 @@ def _done(app: object) -> int:
 
 
 def _worker_cpu(home: Path) -> float:
-    """CPU seconds that the workers say they took, start-up included; the database's own are not in it."""
+    """CPU seconds that the workers say they took once they had started; the database's own are not in it."""
     lines = [json.loads(line) for line in (home / "workers.log").read_text().splitlines() if line.startswith("{")]
-    return sum(line["cpu_seconds"] for line in lines if line["event"] == "ended")
+    sign = {"started": -1, "ended": 1}
+    return sum(sign[line["event"]] * line["cpu_seconds"] for line in lines if line["event"] in sign)
 
 
 def _cpu() -> float:

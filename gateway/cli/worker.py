@@ -69,7 +69,7 @@ class _Worker:
         from gateway.jobs import worker
 
         crew = Crew(self._app.context, self._app.settings.interval.total_seconds())
-        self._say("started", {"concurrency": concurrency})
+        self._say("started", {"concurrency": concurrency, "cpu_seconds": round(time.process_time(), 2)})
         worker.run(self._plan(crew, concurrency), self._pacer, once=once)
         self._say("ended", {"cpu_seconds": round(time.process_time(), 2), "counts": dict(self._counts)})
         return self._exit_code() if once else 0
