@@ -23,6 +23,7 @@ from datetime import timedelta
 
 from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge, unexpected
 from gateway.flow.context import Context
+from gateway.flow.login_pause import check_login
 from gateway.ledger import tables
 from gateway.ledger.leases import holding
 from gateway.ledger.mailboxes import (
@@ -73,6 +74,7 @@ def collect(context: Context, only: str | None = None) -> None:
                 if lease is None:
                     context.reporter.happened("mailboxes left to another worker")
                 else:
+                    check_login(context, mailbox)
                     fences = () if context.leases.alone else (lease,)
                     collect_from(context, mailbox, keep_on_server=kept, keep_for=span, fences=fences)
         except GatewayError as fault:

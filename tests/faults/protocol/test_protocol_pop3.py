@@ -295,7 +295,6 @@ def test_a_refused_login_is_tried_once_a_night(stand, offer):
     assert stand.violations(stays=3) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a refused password is offered again by every batch, however often one runs")
 def test_a_refused_password_is_offered_ever_more_seldom(stand):
     """With a batch every five minutes, a wrong password must not be tried 288 times a day: accounts get locked."""
     stand = stand(password="wrong")
