@@ -174,7 +174,7 @@ def _sent(count: int, began: float, cpu: float) -> Sent:
 
 def measure(*, quick: bool) -> Figures:
     """Rates, CPU and how many times bare smtplib: one figure each, by sink and line."""
-    many, few, rounds = (400, 15, 1) if quick else (2_000, 60, 3)
+    many, few, rounds = (250, 10, 1) if quick else (2_000, 60, 3)
     batch = mails(many)
     kinds = ["aiosmtpd", *(["smtp_sink"] if shutil.which("smtp-sink", path=":".join(need.PLACES)) else [])]
     figures: Figures = {"mails": many, "bytes_a_mail": len(batch[0].raw)}
@@ -206,7 +206,7 @@ def _line(name: str, port: int, batch: Sequence[OutgoingMail], few: int, rounds:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="400 mails, one round")
+    parser.add_argument("--quick", action="store_true", help="250 mails, one round")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--line", nargs=3, help=argparse.SUPPRESS)
