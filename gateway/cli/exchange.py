@@ -10,7 +10,7 @@ import click
 
 from gateway.cli.acting import act_options, each_act
 from gateway.cli.exchange_replay import command as replay
-from gateway.cli.ledger import show as ledger_show
+from gateway.cli.ledger_show import show as ledger_show
 
 _NUMBERS = click.argument("numbers", nargs=-1, required=True, type=int)
 
