@@ -67,6 +67,7 @@ class Known:
             # The earlier one's number is free (see ``earlier``): it goes to this one.
             self._recorder.flush()
             self._recorder.connection.execute(table.update().where(table.c.key == key).values(exchange=exchange))
+            self._recorder.touch(table, [exchange, *(each.id for each in known if each.key == key)])
             known[:] = [each for each in known if each.key != key]
         else:
             self._recorder.put(table, key=key, exchange=exchange)

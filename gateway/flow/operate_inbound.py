@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from gateway.errors import NotAllowedNow
 from gateway.flow import series
@@ -112,10 +112,12 @@ def _discard_message(recorder: Recorder, message: Found, reason: str) -> Act:
         raise not_now("message", message, "only a quarantined one can be discarded")
     recorder.change(tables.message, message.id, state=MessageState.DISCARDED)
     recorder.event("discarded", message=message.id, reason=reason)
-    recorder.connection.execute(
-        update(x)
-        .where(x.c.message == message.id, x.c.state == ExchangeState.QUARANTINED)
-        .values(state=ExchangeState.DISCARDED, updated_at=recorder.now)
+    recorder.change_where(
+        x,
+        x.c.message == message.id,
+        x.c.state == ExchangeState.QUARANTINED,
+        state=ExchangeState.DISCARDED,
+        updated_at=recorder.now,
     )
     return Act(f"m{message.id}", "discarded; its bytes are kept")
 
@@ -209,11 +211,8 @@ def _put_in_its_place(context: Context, recorder: Recorder, entry: Entry, number
         fault="",
     )
     table = tables.transaction_set
-    recorder.connection.execute(
-        update(table)
-        .where(table.c.exchange == number, table.c.status.in_(GOOD), table.c.agreement != "")
-        .values(delivery="due")
-    )
+    good = (table.c.exchange == number, table.c.status.in_(GOOD), table.c.agreement != "")
+    recorder.change_where(table, *good, delivery="due")
 
 
 def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -230,9 +229,7 @@ def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run
             return before(number, "its documents wait to be handed over again", number)
         if "delivered" not in states:
             raise not_now("exchange", exchange, "none of its documents was delivered")
-        recorder.connection.execute(
-            update(table).where(table.c.exchange == number, table.c.delivery == "delivered").values(delivery="due")
-        )
+        recorder.change_where(table, table.c.exchange == number, table.c.delivery == "delivered", delivery="due")
         recorder.change(tables.exchange, number, state=ExchangeState.ACCEPTED, updated_at=recorder.now)
         recorder.event("redelivered", exchange=number, partner=exchange.partner, reason=reason)
     sets = states.count("delivered")

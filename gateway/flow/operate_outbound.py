@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from gateway.flow import deadlines, envelope
 from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
@@ -178,10 +178,8 @@ def acknowledge_by_hand(
             raise not_now("exchange", exchange, "only a document that was sent can be acknowledged")
         _forget(recorder, number)
         for table in (tables.functional_group, tables.transaction_set):
-            recorder.connection.execute(
-                update(table)
-                .where(table.c.exchange == number)
-                .values(acknowledged=verdict.value, acknowledged_at=recorder.now)
+            recorder.change_where(
+                table, table.c.exchange == number, acknowledged=verdict.value, acknowledged_at=recorder.now
             )
         recorder.change(
             tables.exchange,

@@ -8,6 +8,7 @@ SQLite (one machine) and PostgreSQL (many workers) give the same answers. Every 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -194,6 +195,8 @@ def upgrade(engine: Engine, wanted: str = "head") -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
+    from gateway.ledger import tree  # noqa: PLC0415 - knows all tables, which this module need not
+
     config = Config()
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -201,6 +204,8 @@ def upgrade(engine: Engine, wanted: str = "head") -> None:
     with guarded(engine), _migrating(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, wanted)
+        if wanted in {"head", newest()}:
+            tree.adopt(connection, int(time.time() * 1000))
 
 
 def revision(engine: Engine) -> str | None:

@@ -103,6 +103,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "alert-returned": "the mail of rule {rule} to {target} came back[: {reason}]",
     "alert-told-without-ledger": "rule {rule} told that the database could not be used, at {told_at}",
     "alert-tested": "rule {rule} told {target} as a test",
+    # the ledger itself
+    "recorded": "digests of the rows that this transaction wrote",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",

@@ -16,13 +16,28 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, Update, bindparam, case, func, literal_column, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    Update,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import DatabaseConflict, GatewayError
-from gateway.ledger import archive, bulk, tables
+from gateway.ledger import archive, bulk, prints, tables, tree
 from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
+from gateway.ledger.prints import Prints
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
@@ -31,6 +46,7 @@ Waker = Callable[[Connection, Iterable[Wake]], None]
 T = TypeVar("T")
 
 _TRIES = 8  # of a transaction that others are in the way of
+_AT_ONCE = 2_000  # rows that are removed with one statement
 
 _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 
@@ -55,7 +71,6 @@ _ORDER: tuple[Table, ...] = (
     tables.number_gap,
     tables.arrival,
     tables.alert,
-    tables.event,
 )
 _MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written once, offered often
 
@@ -89,6 +104,8 @@ class Recorder:
         self._numbers: dict[tuple[str, str, str, str], int] = {}
         self._taken: set[tuple[str, str, str, str]] = set()
         self.wakes: set[Wake] = set()
+        self._prints = Prints()
+        self._events: list[Row] = []
 
     def wake(self, job: str, partner: str = "") -> None:
         """Something is due from this commit on: whoever waits for such work (many workers) shall look at once."""
@@ -138,6 +155,32 @@ class Recorder:
         self._changes.setdefault(key, []).append(
             {f"new_{name}": value for name, value in values.items()} | {"the_id": row_id}
         )
+        self._prints.touched(table.name, (row_id,))
+
+    def change_where(self, table: Table, *which: ColumnElement[bool], **values: Any) -> list[int]:
+        """Changes all rows of a table with an ``id`` that meet the conditions, at once; returns their ids."""
+        self.flush()
+        changed = update(table).where(*which).values(_storable(values)).returning(table.c.id)
+        ids = list(self.connection.execute(changed).scalars())
+        self._prints.touched(table.name, ids)
+        return ids
+
+    def touch(self, table: Table, owners: Iterable[int]) -> None:
+        """Rows of an audited table were changed by a statement of the caller's own (see ``prints``).
+
+        Args:
+            table: which one.
+            owners: their ids; of tables that are digested by owner, the owners' ids.
+        """
+        self._prints.touched(table.name, owners)
+
+    def remove(self, table: Table, owners: Sequence[int]) -> None:
+        """Removes rows in order, and records that they are gone: of tables that are digested by owner, all of each."""
+        self.flush()
+        column = table.c[prints.AUDITED[table.name].owner]
+        for start in range(0, len(owners), _AT_ONCE):
+            self.connection.execute(delete(table).where(column.in_(owners[start : start + _AT_ONCE])))
+        self._prints.touched(table.name, owners)
 
     def event(
         self,
@@ -149,10 +192,13 @@ class Recorder:
         partner: str = "",
         **body: Any,
     ) -> None:
-        """Appends what happened to the history. ``body`` must be JSON; sentences are made when it is read."""
-        self._rows["event"].append(
+        """Appends what happened to the history. ``body`` must be JSON; sentences are made when it is read.
+
+        Events are written, in their order, when the transaction ends.
+        """
+        self._events.append(
             {
-                "seq": self._take_id(tables.event),
+                "seq": 0,
                 "at": self.now,
                 "kind": kind,
                 "exchange": exchange,
@@ -160,6 +206,7 @@ class Recorder:
                 "partner": partner,
                 "actor": self.actor,
                 "body": _clean(_as_json(body)),
+                "rows": None,
             }
         )
 
@@ -197,19 +244,31 @@ class Recorder:
     # ------------------------------------------------------------ writing
 
     def flush(self) -> None:
-        """Writes what is buffered; the transaction goes on."""
+        """Writes what is buffered but the events; the transaction goes on."""
         for table in _ORDER:
             rows = self._rows[table.name]
             if not rows:
                 continue
             if table in _MAY_EXIST:
-                bulk.write(self.connection, table.name, partial(self._offer, table), _without_repeats(table, rows))
+                rows = _without_repeats(table, rows)
+                bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:
                 bulk.append(self.connection, table, rows)
+            self._prints.wrote(table.name, rows)
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()
         self._write_numbers()
+
+    def finish(self) -> None:
+        """Writes the rest and makes what happened part of the tree; the last act, for others wait from here on."""
+        self.flush()
+        written = self._prints.entry(self.connection)
+        if written is not None:
+            self._events.append(tree.recorded(self.now, *written))
+        if self._events:
+            tree.append(self.connection, self._events)
+        self._events = []
 
     def _write_changes(self) -> None:
         for (name, columns), rows in self._changes.items():
@@ -347,6 +406,7 @@ class Ledger:
             recorder.flush()
             if recorder.wakes and self.waker is not None:
                 self.waker(connection, recorder.wakes)
+            recorder.finish()
 
     def write(self, work: Callable[[Recorder], T], *fences: Fence) -> T:
         """Does ``work`` in one transaction, and the whole of it again where another one was in the way."""

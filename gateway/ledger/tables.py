@@ -24,6 +24,7 @@ from sqlalchemy import (
 from gateway.ledger.columns import Id, metadata
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
+from gateway.ledger.tree_tables import event_leaf, retention_permit, seal, tree_head, tree_node
 from gateway.ledger.watch_tables import alert, arrival, claim, lease, number_epoch, number_gap, received_number
 
 __all__ = [
@@ -31,11 +32,16 @@ __all__ = [
     "alert",
     "arrival",
     "claim",
+    "event_leaf",
     "lease",
     "metadata",
     "number_epoch",
     "number_gap",
     "received_number",
+    "retention_permit",
+    "seal",
+    "tree_head",
+    "tree_node",
 ]  # defined elsewhere
 
 # Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them (see archive).
@@ -391,7 +397,7 @@ control_number = Table(
     Column("next", BigInteger, nullable=False),
 )
 
-# Everything that happened, append-only, in order.
+# Everything that happened, append-only, in order of the commits; each one a leaf of the tree (see tree).
 event = Table(
     "event",
     metadata,
@@ -403,6 +409,7 @@ event = Table(
     _text("partner"),
     _text("actor"),  # who: gateway, or a person
     Column("body", Text, nullable=False, default="{}", server_default="{}"),  # JSON
+    Column("rows", LargeBinary, nullable=True),  # of kind "recorded": digests of rows (see prints)
 )
 
 # One run of `gateway night`.

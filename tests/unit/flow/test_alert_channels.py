@@ -136,7 +136,7 @@ def test_neither_path_nor_secret_of_a_webhook_is_told_or_kept(tmp_path, hook):
     stage = stage_with(tmp_path, webhook=url(hook), secret="pager")
     hook.answer = 500
     summary = stage.run()
-    kept = json.dumps([stage.rows("alert"), stage.rows("event")]) + repr(summary.as_dict())
+    kept = json.dumps([stage.rows("alert"), stage.rows("event")], default=repr) + repr(summary.as_dict())
     assert "hidden" not in kept
     assert SECRET not in kept
 

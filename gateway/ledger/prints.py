@@ -1,0 +1,222 @@
+"""Digests of rows: what makes a change of any row show, although rows of the ledger do change.
+
+Each transaction ends with an event of kind ``recorded`` that holds a digest of every audited row which it inserted or
+changed, as the row was when the transaction ended; a row that was removed in order has the digest of zeros. The
+current row must agree with its latest digest, and events cannot be changed (see ``tree``).
+
+A digest is made of the values that differ from the column's default, by name, so that a column which a later
+version adds leaves it as it is. Rows without a number of their own are digested together, for their owner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from gateway.ledger import tables
+
+Row = Mapping[str, Any]
+Digest = bytes
+
+LENGTH = 16  # bytes of a digest
+GONE = bytes(LENGTH)
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_AT_ONCE = 2_000  # rows that are read again with one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A table whose rows are digested: ``owner`` is the column by which rows belong together, ``id`` one by one."""
+
+    table: Table
+    owner: str
+    columns: tuple[str, ...]  # in the order of their names
+    blank: tuple[Any, ...]  # their defaults
+
+    def encoded(self, values: Iterable[Any]) -> str:
+        """A row as text, from its values in the order of ``columns``."""
+        told = zip(self.columns, values, self.blank, strict=True)
+        return _as_json({name: value for name, value, blank in told if value != blank})
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each row has a digest of its own."""
+        return self.owner == "id"
+
+    def digest(self, owner: int, rows: Sequence[str]) -> Digest:
+        """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
+        if not rows:
+            return GONE
+        text = "\n".join(rows if len(rows) == 1 else sorted(rows))
+        return hashlib.sha256(f"{self.table.name}\0{owner}\0{text}".encode()).digest()[:LENGTH]
+
+
+def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) -> Audited:
+    columns = sorted(each.name for each in table.columns if each.name not in without)
+    return Audited(table, owner, tuple(columns), tuple(_default(table, each) for each in columns))
+
+
+def _default(table: Table, column: str) -> Any:
+    default = table.c[column].default
+    return default.arg if isinstance(default, ScalarElementColumnDefault) else None
+
+
+# How often a message was tried is work, not history.
+AUDITED: Mapping[str, Audited] = {
+    each.table.name: each
+    for each in (
+        _audited(tables.message, without=("attempts",)),
+        _audited(tables.payload),
+        _audited(tables.exchange),
+        _audited(tables.interchange_key, "exchange"),
+        _audited(tables.functional_group),
+        _audited(tables.transaction_set),
+        _audited(tables.business_key, "exchange"),
+        _audited(tables.finding, "exchange"),
+        _audited(tables.acknowledgment),
+        _audited(tables.receipt),
+        _audited(tables.received_number, "exchange"),
+    )
+}
+
+
+class Prints:
+    """The digests of what one transaction writes.
+
+    What was inserted is digested from the values that were inserted; what changed later is read again at the end.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, Digest]] = {name: {} for name in AUDITED}
+        self._again: dict[str, set[int]] = defaultdict(set)
+
+    def wrote(self, name: str, rows: Sequence[Row]) -> None:
+        """Rows were inserted; to be called once for each table and flush, exchanges before what belongs to them."""
+        audited = AUDITED.get(name)
+        if audited is None:
+            return
+        known, columns, encoded = self._known[name], audited.columns, audited.encoded
+        if audited.one_by_one:
+            for row in rows:
+                number = row["id"]
+                known[number] = audited.digest(number, (encoded([row[column] for column in columns]),))
+            return
+        together: dict[int, list[str]] = defaultdict(list)
+        for row in rows:
+            together[row[audited.owner]].append(encoded([row[column] for column in columns]))
+        new = self._known["exchange"]
+        for owner, texts in together.items():
+            if owner in new and owner not in known:
+                known[owner] = audited.digest(owner, texts)
+            else:  # it may have rows from before
+                self._again[name].add(owner)
+
+    def touched(self, name: str, owners: Iterable[int]) -> None:
+        """Rows changed, or went: they are read again when the transaction ends."""
+        if name in AUDITED:
+            self._again[name].update(owners)
+
+    def entry(self, connection: Connection) -> tuple[str, bytes] | None:
+        """Body and digests of the event ``recorded``; None where nothing that is audited was written."""
+        for name, owners in self._again.items():
+            self._known[name] |= read(connection, AUDITED[name], sorted(owners))
+        self._again.clear()
+        told: dict[str, list[list[int]]] = {}
+        digests: list[bytes] = []
+        for name, known in self._known.items():
+            if known:
+                order = sorted(known)
+                told[name] = list(_ranges(order))
+                digests += [known[owner] for owner in order]
+        return (_as_json({"rows": told}), b"".join(digests)) if told else None
+
+
+def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """What an event ``recorded`` says: table, the first owner of a run, and the digests of the run.
+
+    Raises:
+        ValueError: it says nothing that can be read.
+    """
+    at = 0
+    try:
+        for name, ranges in body["rows"].items():
+            for first, count in ranges:
+                yield name, first, digests[at : at + count * LENGTH]
+                at += count * LENGTH
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("it does not say which rows it speaks of") from None
+    if at != len(digests):
+        raise ValueError(f"it speaks of {at // LENGTH} rows and has {len(digests) // LENGTH} digests")
+
+
+def read(connection: Connection, audited: Audited, owners: Sequence[int]) -> dict[int, Digest]:
+    """The digests of what the rows of these owners are now; ``GONE`` where there are none."""
+    found = dict.fromkeys(owners, GONE)
+    for start in range(0, len(owners), _AT_ONCE):
+        some = owners[start : start + _AT_ONCE]
+        found.update(
+            _digests(connection, audited, _owner(audited).in_(bindparam("owners", expanding=True)), owners=some)
+        )
+    return found
+
+
+def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
+    """The digests of what is there now for owners from ``first`` to ``last``, in their order."""
+    column = _owner(audited)
+    yield from _digests(
+        connection, audited, column.between(bindparam("first"), bindparam("last")), first=first, last=last
+    )
+
+
+def _owner(audited: Audited) -> ColumnElement[int]:
+    return audited.table.c[audited.owner]
+
+
+def _digests(
+    connection: Connection, audited: Audited, which: ColumnElement[bool], **values: Any
+) -> Iterator[tuple[int, Digest]]:
+    """In the order of the owners."""
+    owner = _owner(audited)
+    wanted = select(owner, *(audited.table.c[name] for name in audited.columns)).where(which).order_by(owner)
+    rows = connection.execute(wanted, values)
+    encoded, digest = audited.encoded, audited.digest
+    if audited.one_by_one:
+        for row in rows:
+            yield row[0], digest(row[0], (encoded(row[1:]),))
+        return
+    for number, texts in _together(rows, encoded):
+        yield number, digest(number, texts)
+
+
+def _together(rows: Iterable[Any], encoded: Callable[[Sequence[Any]], str]) -> Iterator[tuple[int, list[str]]]:
+    current: int | None = None
+    texts: list[str] = []
+    for row in rows:
+        if row[0] != current:
+            if current is not None:
+                yield current, texts
+            current, texts = row[0], []
+        texts.append(encoded(row[1:]))
+    if current is not None:
+        yield current, texts
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers in ascending order as runs: [first, how many]."""
+    first, count = numbers[0], 0
+    for number in numbers:
+        if number == first + count:
+            count += 1
+            continue
+        yield [first, count]
+        first, count = number, 1
+    yield [first, count]

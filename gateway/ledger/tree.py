@@ -1,0 +1,336 @@
+"""The Merkle tree over all events (RFC 6962): what was written once cannot be changed unseen.
+
+Events get their numbers when their transaction ends, in the order of the commits, and become leaves of the tree in
+the same transaction. Whoever appends holds the head of the tree until the commit, so the last thing that a
+transaction does is to append.
+
+Kept are the roots of complete subtrees of 256 leaves (tiles), 65,536 leaves and so on, and of each leaf four bytes, to
+name the one that is wrong. A leaf itself is made again from its event whenever it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from gateway.ledger import bulk, prints, tables
+from gateway.ledger.merkle import Frontier, root_of
+
+TILE = 256  # leaves
+LEVEL = 8  # of a tile; 16, 24 … are kept too
+CHECK = 4  # bytes that are kept of each leaf
+_ADOPTED_AT_ONCE = 1_000  # rows that one event speaks of when a ledger from before the tree is taken in
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# The columns that a leaf is made of, in this order; then the digests of rows, where there are any.
+LEAF = ("seq", "at", "kind", "exchange", "message", "partner", "actor", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The tree as it stands: how many leaves, its root, and the newest event in it."""
+
+    size: int
+    root: bytes
+    seq: int
+
+
+def leaf(event: Any) -> bytes:
+    """The leaf hash of an event from its row: SHA-256(0x00 ‖ JSON list of its columns [‖ LF ‖ digests of rows])."""
+    rows = event["rows"]
+    data = _as_json([event[name] for name in LEAF]).encode()
+    if rows is not None:
+        data += b"\n" + bytes(rows)
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
+    """Writes events, in their order, and makes them leaves of the tree. To be the last act of a transaction.
+
+    Args:
+        connection: within a writing transaction.
+        events: rows of ``event`` whose ``seq`` is given here.
+    """
+    head = _locked(connection)
+    for seq, event in enumerate(events, head.next_seq):
+        event["seq"] = seq
+    bulk.append(connection, tables.event, events)
+    _grow(connection, head, [leaf(event) for event in events], [event["seq"] for event in events])
+
+
+def head_of(connection: Connection) -> Head:
+    """The tree as this transaction sees it."""
+    row = connection.execute(select(tables.tree_head)).one()
+    return Head(row.size, Frontier(row.size, bytes(row.frontier)).root(), row.next_seq - 1)
+
+
+def _locked(connection: Connection) -> Row[Any]:
+    return connection.execute(select(tables.tree_head).with_for_update()).one()
+
+
+def _grow(connection: Connection, head: Row[Any], leaves: Sequence[bytes], seqs: Sequence[int]) -> None:
+    """Leaves are added to the tree; ``seqs`` are the numbers of their events."""
+    frontier = Frontier(head.size, bytes(head.frontier))
+    checks = bytes(head.checks) + b"".join(each[:CHECK] for each in leaves)
+    started = head.size - head.size % TILE  # the first leaf of the tile that was not complete
+
+    def first_seq(index: int) -> int:
+        """The event that is the first leaf of a tile."""
+        return int(head.first_seq) if index < head.size else seqs[index - head.size]
+
+    nodes = []
+    for level, position, root in frontier.append_all(leaves, LEVEL):
+        node = {"level": level, "position": position, "hash": root, "first_seq": 0, "checks": b""}
+        if level == LEVEL:
+            first = position * TILE
+            at = (first - started) * CHECK
+            node |= {"first_seq": first_seq(first), "checks": checks[at : at + TILE * CHECK]}
+        nodes.append(node)
+    if nodes:
+        bulk.write(connection, "tree_node", tables.tree_node.insert, nodes)
+    left = frontier.size % TILE
+    moved = {
+        "size": frontier.size,
+        "next_seq": seqs[-1] + 1,
+        "frontier": frontier.packed(),
+        "checks": checks[len(checks) - left * CHECK :],
+        "first_seq": first_seq(frontier.size - left) if left else seqs[-1] + 1,
+    }
+    bulk.write(connection, "tree_head", tables.tree_head.update, [moved])
+
+
+# ---------------------------------------------------------------- reading
+
+
+class Nodes:
+    """The subtrees of the tree as they are kept, for proofs and roots; leaves are made again from their events.
+
+    Args:
+        connection: within a transaction.
+        size: leaves of the tree.
+    """
+
+    def __init__(self, connection: Connection, size: int) -> None:
+        self._connection = connection
+        self._size = size
+        self._kept: dict[tuple[int, int], bytes] = {}
+        self._leaves: dict[int, list[bytes]] = {}
+
+    def subtree(self, level: int, position: int) -> bytes:
+        """The root of a complete subtree (see ``merkle.Subtree``).
+
+        Raises:
+            LookupError: the ledger does not have it.
+        """
+        if level < LEVEL:
+            first = position << level
+            leaves = self._tile(first // TILE)[first % TILE :][: 1 << level]
+            if len(leaves) < 1 << level:
+                raise LookupError(f"leaves {first} to {first + (1 << level) - 1} are not all there")
+            return root_of(1 << level, _complete(leaves))
+        if level % LEVEL == 0:
+            return self._node(level, position)
+        below = level - level % LEVEL
+        count = 1 << (level - below)
+        first = position << (level - below)
+        self._load(below, first, count)
+        return root_of(count, _complete([self._node(below, first + each) for each in range(count)]))
+
+    def root(self, size: int) -> bytes:
+        """The root of the first ``size`` leaves.
+
+        Raises:
+            LookupError: as ``subtree``.
+        """
+        return root_of(size, self.subtree)
+
+    def seq_of(self, index: int) -> int:
+        """The number of the event that is leaf ``index``.
+
+        Raises:
+            LookupError: it is not there.
+        """
+        first = _first_of(self._connection, index // TILE)
+        found = [seq for seq, _ in tile_leaves(self._connection, first, TILE)]
+        if index % TILE >= len(found):
+            raise LookupError(f"leaf {index} is not there")
+        return found[index % TILE]
+
+    def index_of(self, seq: int) -> int:
+        """The leaf that an event is.
+
+        Raises:
+            LookupError: it is none.
+        """
+        n = tables.tree_node.c
+        row = self._connection.execute(
+            select(n.position, n.first_seq)
+            .where(n.level == LEVEL, n.first_seq <= seq)
+            .order_by(n.position.desc())
+            .limit(1)
+        ).one_or_none()
+        position, first = (row.position, row.first_seq) if row else (0, _first_of(self._connection, 0))
+        for number in (position, position + 1):  # the last complete tile, or the one that is not complete
+            first = first if number == position else _first_of(self._connection, number)
+            for offset, (each, _) in enumerate(tile_leaves(self._connection, first, TILE)):
+                if each == seq:
+                    return int(number * TILE + offset)
+        raise LookupError(f"event {seq} is not in the tree")
+
+    def _tile(self, number: int) -> list[bytes]:
+        if number not in self._leaves:
+            wanted = min(TILE, self._size - number * TILE)
+            first = _first_of(self._connection, number)
+            self._leaves[number] = [found for _, found in tile_leaves(self._connection, first, wanted)]
+        return self._leaves[number]
+
+    def _node(self, level: int, position: int) -> bytes:
+        if (level, position) not in self._kept:
+            self._load(level, position, 1)
+        if (level, position) not in self._kept:
+            raise LookupError(f"the subtree at level {level}, position {position} is not there")
+        return self._kept[level, position]
+
+    def _load(self, level: int, first: int, count: int) -> None:
+        n = tables.tree_node.c
+        wanted = select(n.position, n.hash).where(n.level == level, n.position.between(first, first + count - 1))
+        for row in self._connection.execute(wanted):
+            self._kept[level, row.position] = bytes(row.hash)
+
+
+def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
+    """The subtrees over these leaves, whose number is a power of two."""
+
+    def subtree(level: int, position: int) -> bytes:
+        frontier = Frontier()
+        for each in leaves[position << level :][: 1 << level]:
+            frontier.append(each)
+        return frontier.root()
+
+    return subtree
+
+
+def _first_of(connection: Connection, tile: int) -> int:
+    """The first event of a tile."""
+    n = tables.tree_node.c
+    found = connection.execute(select(n.first_seq).where(n.level == LEVEL, n.position == tile)).scalar()
+    return int(found if found is not None else connection.execute(select(tables.tree_head.c.first_seq)).scalar_one())
+
+
+def tile_leaves(connection: Connection, first: int, count: int) -> list[tuple[int, bytes]]:
+    """The numbers and leaf hashes of ``count`` events from number ``first`` on, those put away in order included."""
+    e, kept = tables.event.c, tables.event_leaf.c
+    rows = connection.execute(select(tables.event).where(e.seq >= first).order_by(e.seq).limit(count)).mappings()
+    away = connection.execute(select(kept.seq, kept.leaf).where(kept.seq >= first).order_by(kept.seq).limit(count))
+    found = [(row["seq"], leaf(row)) for row in rows] + [(row.seq, bytes(row.leaf)) for row in away]
+    return sorted(found)[:count]
+
+
+# ---------------------------------------------------------------- putting away
+
+
+@contextmanager
+def permit(connection: Connection, reason: str) -> Iterator[None]:
+    """Within the block, events and raw bytes may be removed; the permit goes with the block, and so with the commit."""
+    table = tables.retention_permit
+    connection.execute(insert(table).values(id=1, reason=reason))
+    yield
+    connection.execute(delete(table))
+
+
+def forget_events(connection: Connection, seqs: Iterable[int]) -> int:
+    """Removes events and keeps their leaves, so that the tree still adds up. Within ``permit``.
+
+    Returns:
+        How many there were.
+    """
+    e = tables.event
+    wanted = sorted(set(seqs))
+    count = 0
+    for start in range(0, len(wanted), TILE):
+        some = wanted[start : start + TILE]
+        rows = connection.execute(select(e).where(e.c.seq.in_(some))).mappings().all()
+        if rows:
+            connection.execute(insert(tables.event_leaf), [{"seq": row["seq"], "leaf": leaf(row)} for row in rows])
+            connection.execute(delete(e).where(e.c.seq.in_([row["seq"] for row in rows])))
+        count += len(rows)
+    return count
+
+
+def recall_events(connection: Connection, events: Sequence[Any]) -> list[int]:
+    """Puts events back in the place of their leaves. Within ``permit``.
+
+    Args:
+        connection: within a writing transaction.
+        events: rows of ``event`` as they were.
+
+    Returns:
+        The numbers of those that are not what was put away; they stay away.
+    """
+    kept = tables.event_leaf
+    refused = []
+    for event in events:
+        found = connection.execute(select(kept.c.leaf).where(kept.c.seq == event["seq"])).scalar()
+        if found is None or bytes(found) != leaf(event):
+            refused.append(event["seq"])
+            continue
+        connection.execute(delete(kept).where(kept.c.seq == event["seq"]))
+        connection.execute(insert(tables.event).values({name: event[name] for name in (*LEAF, "rows")}))
+    return refused
+
+
+# ---------------------------------------------------------------- ledgers from before the tree
+
+
+def adopt(connection: Connection, now: int) -> None:
+    """Takes what was written before there was a tree into it, once: all events, and digests of all rows as they are."""
+    head = _locked(connection)
+    if head.adopted:
+        return
+    e = tables.event.c
+    after = 0
+    while (
+        rows := connection.execute(select(tables.event).where(e.seq > after).order_by(e.seq).limit(10_000))
+        .mappings()
+        .all()
+    ):
+        after = rows[-1]["seq"]
+        _grow(connection, _locked(connection), [leaf(row) for row in rows], [row["seq"] for row in rows])
+    for event in _adopted(connection, now):
+        append(connection, [event])
+    connection.execute(update(tables.tree_head).values(adopted=1))
+
+
+def _adopted(connection: Connection, now: int) -> Iterator[dict[str, Any]]:
+    """Events that hold the digests of the rows that are there."""
+    for name, audited in prints.AUDITED.items():
+        owner = audited.table.c[audited.owner]
+        highest = connection.execute(select(func.max(owner))).scalar() or 0
+        for first in range(1, highest + 1, _ADOPTED_AT_ONCE):
+            last = min(highest, first + _ADOPTED_AT_ONCE - 1)
+            found = dict(prints.scan(connection, audited, first, last))
+            told = [found.get(each, prints.GONE) for each in range(first, last + 1)]
+            if found:
+                body = _as_json({"rows": {name: [[first, len(told)]]}})
+                yield recorded(now, body, b"".join(told))
+
+
+def recorded(now: int, body: str, digests: bytes) -> dict[str, Any]:
+    """The event that says which rows a transaction wrote (see ``prints``); its number is still to be given."""
+    return {
+        "seq": 0,
+        "at": now,
+        "kind": "recorded",
+        "exchange": None,
+        "message": None,
+        "partner": "",
+        "actor": "",
+        "body": body,
+        "rows": digests,
+    }
