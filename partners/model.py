@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
 
+from gateway.settings.model import Kept
 from partners.calendar import Calendar
 
 
@@ -225,6 +226,13 @@ class Security:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """How what is kept lies at rest. ``encrypt``: raw bytes, and values in findings, by the partner's own keys."""
+
+    encrypt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """A partner's certificate as kept. ``not_before`` and ``not_after`` are ms since 1970 UTC."""
 
@@ -263,6 +271,7 @@ class Agreement:
     guideline: str = ""
     ordered: bool = False
     on_repeat: str = "flag"
+    retention: Kept = field(default_factory=Kept)
 
     def covers(self, set_id: str, version: str) -> bool:
         """Whether this agreement is about transaction set ``set_id`` in ``version`` (GS08 or ST03)."""
@@ -309,6 +318,8 @@ class Partner:
     gap_grace: timedelta = timedelta(hours=20)  # for missing numbers to come after all
     calendar: Calendar = field(default_factory=Calendar)
     expected: tuple[Expected, ...] = ()
+    retention: Kept = field(default_factory=Kept)
+    storage: Storage = field(default_factory=Storage)
 
     def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
         """The first agreement of that direction that covers the set, exact sets before ``*``."""

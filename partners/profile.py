@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.errors import ProfileInvalid
 from gateway.settings.lines import KeyPath, key_lines, line_of
+from gateway.settings.model import Kept
 from partners.calendar import Calendar
 from partners.model import (
     AcknowledgmentPolicy,
@@ -28,8 +29,19 @@ from partners.model import (
     Security,
     Separators,
     Status,
+    Storage,
 )
-from partners.profile_keys import AGREEMENT, CALENDAR, EXPECTED, PARTNER, REQUIRED, SECTIONS, SEPARATORS, Reader
+from partners.profile_keys import (
+    AGREEMENT,
+    CALENDAR,
+    EXPECTED,
+    PARTNER,
+    REQUIRED,
+    SECTIONS,
+    SEPARATORS,
+    STORAGE,
+    Reader,
+)
 from partners.profile_rules import agreement_problems, partner_problems
 from partners.profile_values import WrongItemError, show
 from partners.profile_writer import guidelines_table, write_profile
@@ -139,16 +151,18 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def partner(self) -> Partner | None:
-        own = self.take(self.table, (), PARTNER, also=(*SECTIONS, "agreement", "calendar", "expected"))
+        own = self.take(self.table, (), PARTNER, also=(*SECTIONS, "agreement", "calendar", "expected", "storage"))
         self.require(own, (), REQUIRED["partner"])
         shared = self.sections(self.table, ())
         agreements = self.agreements(shared)
         calendar = self.take(self.subtable(self.table, ("calendar",)), ("calendar",), CALENDAR)
+        storage = self.take(self.subtable(self.table, ("storage",)), ("storage",), STORAGE)
         expected = self.expected()
         if self.problems:
             return None
         own = {"name": own["key"], "status": Status.DRAFT, **own}
         own |= {"calendar": Calendar(**calendar), "expected": tuple(Expected(**each) for each in expected)}
+        own |= {"retention": Kept(**shared["retention"]), "storage": Storage(**storage)}
         partner = Partner(agreements=tuple(agreements), **own)
         for path, reason in partner_problems(partner):
             self.wrong(path, reason)
@@ -183,6 +197,7 @@ class _Reading:
             delivery=replace(Delivery(), **sections["delivery"]),
             mail=replace(MailSettings(), **sections["mail"]),
             security=replace(Security(), **sections["security"]),
+            retention=Kept(**sections["retention"]),
             **own,
         )
 

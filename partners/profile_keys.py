@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
+from gateway.settings.retention import kept
 from partners import profile_times as times
 from partners import profile_values as values
 from partners.model import AckDetail, Counted, Direction, Evidence, FunctionalAck, Numbering, Status, TA1Policy
@@ -88,6 +89,13 @@ SECURITY: Mapping[str, Reader] = {
     "key": values.read_own_key,
     "receipt_counted": _member(Counted),
 }
+RETENTION: Mapping[str, Reader] = {
+    "ledger": kept,
+    "payload": kept,
+}
+STORAGE: Mapping[str, Reader] = {
+    "encrypt": values.read_flag,
+}
 AGREEMENT: Mapping[str, Reader] = {
     "name": values.read_line,
     "direction": _member(Direction),
@@ -137,6 +145,7 @@ SECTIONS: Mapping[str, Mapping[str, Reader]] = {
     "delivery": DELIVERY,
     "mail": MAIL,
     "security": SECURITY,
+    "retention": RETENTION,
 }
 
 # What cannot be left out, each with an example.
@@ -162,5 +171,6 @@ def all_keys() -> list[str]:
     found = [*PARTNER, *(f"agreement.{key}" for key in AGREEMENT)]
     for section, keys in SECTIONS.items():
         found += [f"{section}.{key}" for key in keys]
+    found += [f"storage.{key}" for key in STORAGE]
     found += [f"calendar.{key}" for key in CALENDAR] + [f"expected.{key}" for key in EXPECTED]
     return [*found, *(f"envelope.separators.{key}" for key in SEPARATORS)]

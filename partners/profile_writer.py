@@ -10,6 +10,8 @@ from typing import Any
 
 import tomli_w
 
+from gateway.settings.model import Kept
+from gateway.settings.retention import say_kept
 from partners.calendar import Calendar, Holiday
 from partners.model import (
     AcknowledgmentPolicy,
@@ -22,11 +24,12 @@ from partners.model import (
     Partner,
     Security,
     Separators,
+    Storage,
 )
 from partners.profile_times import WORKING, clock_text, holiday_text
 from partners.profile_values import duration_text, line_ending_text, separator_text
 
-Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators | Calendar
+Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators | Calendar | Storage
 
 _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
     timedelta: duration_text,
@@ -39,7 +42,8 @@ _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
 def write_profile(partner: Partner) -> str:
     """The profile text that ``read_profile`` reads as the same partner.
 
-    Durations are written in whole seconds. Partner-wide tables are not made up: each agreement stands alone.
+    Durations are written in whole seconds. Partner-wide tables are not made up, but for what is the partner's own
+    (calendar, retention, storage): each agreement stands alone.
     """
     document: dict[str, Any] = {"key": partner.key, "name": partner.name, "status": partner.status.value}
     document["addresses"] = list(partner.addresses)
@@ -48,9 +52,13 @@ def write_profile(partner: Partner) -> str:
         value = getattr(partner, key)
         if value != Partner.__dataclass_fields__[key].default:
             document[key] = plain(value)
-    if calendar := _changed(partner.calendar, Calendar()):
-        document["calendar"] = calendar
-    document["agreement"] = [_agreement(each) for each in partner.agreements]
+    tables = {
+        "calendar": _changed(partner.calendar, Calendar()),
+        "retention": _kept(partner.retention, Kept()),
+        "storage": _changed(partner.storage, Storage()),
+    }
+    document |= {name: table for name, table in tables.items() if table}
+    document["agreement"] = [_agreement(each, partner.retention) for each in partner.agreements]
     if partner.expected:
         document["expected"] = [_expected(each) for each in partner.expected]
     if partner.guidelines:
@@ -75,7 +83,12 @@ def plain(value: object) -> object:
     return as_text(value) if as_text else value
 
 
-def _agreement(agreement: Agreement) -> dict[str, Any]:
+def _kept(kept: Kept, default: Kept) -> dict[str, Any]:
+    spans = {"ledger": (kept.ledger, default.ledger), "payload": (kept.payload, default.payload)}
+    return {name: say_kept(span) for name, (span, usual) in spans.items() if span is not None and span != usual}
+
+
+def _agreement(agreement: Agreement, retention: Kept) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": agreement.name,
         "direction": agreement.direction.value,
@@ -91,6 +104,7 @@ def _agreement(agreement: Agreement) -> dict[str, Any]:
         "delivery": _changed(agreement.delivery, Delivery()),
         "mail": _changed(agreement.mail, MailSettings(), leave=("headers",)),
         "security": _changed(agreement.security, Security()),
+        "retention": _kept(agreement.retention, retention),
     }
     if separators := _separators(agreement.envelope.separators):
         sections["envelope"]["separators"] = separators

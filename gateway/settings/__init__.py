@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gateway.settings.model import (
     AlertSettings,
+    Kept,
     Limits,
     MailboxSettings,
     OAuthSettings,
     ProofSettings,
+    RetentionSettings,
     Settings,
     SmtpSettings,
     WorkerSettings,
@@ -18,10 +20,12 @@ from gateway.settings.template import template_settings
 __all__ = [
     "FILE_NAME",
     "AlertSettings",
+    "Kept",
     "Limits",
     "MailboxSettings",
     "OAuthSettings",
     "ProofSettings",
+    "RetentionSettings",
     "Settings",
     "SmtpSettings",
     "WorkerSettings",

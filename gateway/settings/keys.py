@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gateway.settings import alerts, values
+from gateway.settings import alerts, retention, values
 from gateway.settings.values import Reader
 
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
@@ -181,6 +181,16 @@ WORKER = (
     _span("sweep", _SECOND, timedelta(hours=1), "`15s`", "How often the workers ask the ledger for what is due and has no job."),  # noqa: E501
 )  # fmt: skip
 
+_KEPT = "time span, 1d to 100y (a year `y` is 366 days)"
+
+RETENTION = (
+    Key("ledger", retention.kept, _KEPT, "`10y`", "How long exchanges and mails are kept, with all that was recorded of them; at least as long as `duplicate_window`."),  # noqa: E501
+    Key("payload", retention.kept, _KEPT, "`10y`", "How long their raw bytes are kept."),
+    Key("types", retention.types, "table of tables", "none", 'What differs for a transaction set, such as `837 = { payload = "2y" }`. A profile goes before it.'),  # noqa: E501
+    _flag("nightly", "Put away what is over its time by itself, with the first batch of a day; else `gateway ledger retain --apply` does."),  # noqa: E501
+    _path("move_to", "none", "A directory: what goes is first written into an archive there, whole months at a time."),
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -191,4 +201,5 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "proof": PROOF,
     "worker": WORKER,
     "alert": ALERT,
+    "retention": RETENTION,
 }

@@ -158,6 +158,25 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How long something is kept; None: as what stands above it says (agreement, partner, type, [retention])."""
+
+    ledger: timedelta | None = None  # exchanges and mails with all that was recorded of them
+    payload: timedelta | None = None  # their raw bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long history is kept, where neither a profile nor the transaction set says otherwise; a year is 366 days."""
+
+    ledger: timedelta = timedelta(days=3_660)
+    payload: timedelta = timedelta(days=3_660)
+    types: tuple[tuple[str, Kept], ...] = ()  # by transaction set (ST01) or TA1
+    nightly: bool = False  # the night puts away what is over its time, once a day
+    move_to: Path | None = None  # where archives are written to before; None: what goes is gone
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -172,6 +191,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     proof: ProofSettings = field(default_factory=ProofSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

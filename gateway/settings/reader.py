@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,7 @@ from gateway.settings.model import (
     MailboxSettings,
     OAuthSettings,
     ProofSettings,
+    RetentionSettings,
     Settings,
     SmtpSettings,
     WorkerSettings,
@@ -96,6 +98,7 @@ class _Reader:
             limits=Limits(**self._table("limits")),
             proof=ProofSettings(**self._table("proof")),
             worker=WorkerSettings(**self._table("worker")),
+            retention=self._retention(gateway.get("duplicate_window", timedelta(days=365))),
             alerts=self._alerts(),
             **gateway,
         )
@@ -195,6 +198,18 @@ class _Reader:
             return complete_alert(self._values(table, where), has_smtp="smtp" in self.document)
         except AlertTableError as problem:
             self.fail((*where, problem.key), str(problem))
+
+    def _retention(self, window: timedelta) -> RetentionSettings:
+        """What was forgotten before the duplicate window is over would be taken for new."""
+        found = self._table("retention")
+        if "move_to" in found:
+            found["move_to"] = Path(self._absolute(found["move_to"]))
+        for name, each in found.get("types", ()):
+            if each.ledger is not None and each.ledger < window:
+                self.fail(("retention", "types", name, "ledger"), "it is shorter than gateway.duplicate_window")
+        if found.get("ledger", window) < window:
+            self.fail(("retention", "ledger"), "it is shorter than gateway.duplicate_window")
+        return RetentionSettings(**found)
 
     def _login(self, found: Mapping[str, Any], where: KeyPath) -> None:
         """The way to log in fits what we log in with."""

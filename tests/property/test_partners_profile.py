@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.settings.lines import key_lines
+from gateway.settings.model import Kept
 from partners.calendar import DAY_NAMES, Calendar, Holiday
 from partners.model import (
     AckDetail,
@@ -28,6 +29,7 @@ from partners.model import (
     Security,
     Separators,
     Status,
+    Storage,
     TA1Policy,
 )
 from partners.profile import check_profile, read_profile, with_status, write_profile
@@ -138,10 +140,17 @@ versions = st.sampled_from([(), ("004010",), ("005010X222A1", "005010X223A2")])
 business_keys = st.dictionaries(
     words.map(lambda word: f"k{word}"), st.sampled_from(["BEG03", "CLM05-1", "REF02[REF01=IA]"]), max_size=3
 )
+kept = st.integers(1, 36_600).map(lambda days: timedelta(days=days))
+
+
+def inheriting(partner, own):
+    """What an agreement keeps: as its partner does where it says nothing of its own."""
+    return Kept(own.ledger or partner.ledger, own.payload or partner.payload)
 
 
 @st.composite
 def partners(draw):
+    retention = draw(st.builds(Kept, st.none() | kept, st.none() | kept))
     own = tuple(draw(st.lists(identities, min_size=1, max_size=3, unique=True)))
     covered = draw(st.lists(set_ids, min_size=1, max_size=4, unique=True))
     names = draw(st.lists(lines, min_size=len(covered), max_size=len(covered), unique=True))
@@ -161,6 +170,7 @@ def partners(draw):
             on_doubt=draw(st.sampled_from(["hold", "resend"])),
             ordered=draw(st.booleans()),
             on_repeat=draw(st.sampled_from(["flag", "hold"])),
+            retention=inheriting(retention, draw(st.builds(Kept, st.none() | kept, st.none() | kept))),
         )
         for set_id, name in zip(covered, names, strict=True)
     )
@@ -189,6 +199,8 @@ def partners(draw):
         gap_grace=draw(durations),
         calendar=draw(calendars),
         expected=tuple(draw(st.lists(expected, max_size=2, unique=True))) if inbound else (),
+        retention=retention,
+        storage=draw(st.builds(Storage, st.booleans())),
     )
 
 

@@ -12,6 +12,7 @@ from gateway.settings import (
     MailboxSettings,
     OAuthSettings,
     ProofSettings,
+    RetentionSettings,
     Settings,
     SmtpSettings,
     WorkerSettings,
@@ -30,9 +31,21 @@ VALUES = {
     "proof": ProofSettings,
     "worker": WorkerSettings,
     "alert": AlertSettings,
+    "retention": RetentionSettings,
 }
 ELSEWHERE = {
-    "gateway": {"home", "database_url", "mailboxes", "smtp", "oauth", "limits", "proof", "worker", "alerts"},
+    "gateway": {
+        "home",
+        "database_url",
+        "mailboxes",
+        "smtp",
+        "oauth",
+        "limits",
+        "proof",
+        "worker",
+        "alerts",
+        "retention",
+    },
     "mailbox": {"name"},
     "oauth": {"name"},
 }
