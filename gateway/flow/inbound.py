@@ -27,6 +27,7 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.keys import business_keys
 from gateway.flow.patience import patiently
 from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
@@ -41,7 +42,6 @@ from gateway.ledger.leases import SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
-from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 
 POISON = 5  # after so many attempts that ended the process, a message is quarantined unread
 GROUP_BYTES = 16_000_000
@@ -227,13 +227,11 @@ def _extract_keys(case: InterchangeCase) -> None:
     """The business keys that the agreement names, and the usual ones of well-known sets."""
     base = case.report.start
     for place, each in case.document_sets:
-        paths = dict(DEFAULT_KEYS.get(each.id, {}))
-        agreement = case.agreements.get(place)
-        if agreement is not None:
-            paths |= {name: ElementPath.parse(path) for name, path in agreement.business_keys}
-        if paths:
-            text = case.raw[each.start - base : each.end - base].decode("latin-1")
-            case.business_keys[place] = extract(text, case.report.separators, paths)
+        text = case.raw[each.start - base : each.end - base].decode("latin-1")
+        version = each.implementation or case.report.groups[place[0]].version
+        keys = business_keys(text, case.report.separators, each.id, version, case.agreements.get(place))
+        if keys:
+            case.business_keys[place] = keys
 
 
 def _count_attempts(context: Context, waiting: Sequence[StoredMessage], by: int = 1) -> None:

@@ -26,11 +26,11 @@ from gateway.errors import (
 from gateway.flow import envelope
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
+from gateway.flow.keys import business_keys
 from gateway.flow.repeats import Repeats
 from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
 from gateway.x12.drafts import DraftGroup, DraftSet
-from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
 from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
@@ -308,10 +308,9 @@ def _refuse_invalid(name: str, report: InterchangeReport) -> None:
 def _business_keys(
     agreement: Agreement, report: InterchangeReport, data: bytes
 ) -> Iterable[tuple[tuple[int, int], str, str]]:
-    paths = {name: ElementPath.parse(path) for name, path in agreement.business_keys}
     for g, group in enumerate(report.groups):
         for s, each in enumerate(group.sets):
-            wanted = dict(DEFAULT_KEYS.get(each.id, {})) | paths
             text = data[each.start : each.end].decode("latin-1")
-            for name, values in extract(text, report.separators, wanted).items():
+            version = each.implementation or group.version
+            for name, values in business_keys(text, report.separators, each.id, version, agreement).items():
                 yield from (((g, s), name, value) for value in values)

@@ -16,7 +16,7 @@ from gateway.x12.acknowledgments import (
 from gateway.x12.document import Document, DocumentGroup, read_document
 from gateway.x12.drafts import DraftGroup, DraftInterchange, DraftSet, draft_set
 from gateway.x12.examine import examine
-from gateway.x12.extract import DEFAULT_KEYS, ElementPath, extract
+from gateway.x12.extract import DEFAULT_KEYS, ElementPath, default_keys, extract
 from gateway.x12.model import (
     ExaminePolicy,
     Finding,
@@ -58,6 +58,7 @@ __all__ = [
     "Status",
     "acknowledgment_separators",
     "acknowledgment_version",
+    "default_keys",
     "draft_set",
     "examine",
     "extract",

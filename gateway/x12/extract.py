@@ -50,12 +50,21 @@ class ElementPath:
         return f"{own}[{_written(self.segment, self.qualifier_element, self.qualifier_component)}={self.qualifier}]"
 
 
-def extract(text: str, separators: Separators, paths: Mapping[str, ElementPath]) -> dict[str, list[str]]:
+Paths = ElementPath | tuple[ElementPath, ...]  # several places where the same thing may stand
+
+
+def extract(text: str, separators: Separators, paths: Mapping[str, Paths]) -> dict[str, list[str]]:
     """The values at ``paths`` in the text of one set: every occurrence, each value once, in order of appearance.
 
-    Repetitions count as occurrences; empty elements do not. Every name of ``paths`` is in the answer.
+    Where a name has several paths, the values of the first one come first. Repetitions count as occurrences; empty
+    elements do not. Every name of ``paths`` is in the answer.
     """
-    return {name: list(dict.fromkeys(_values(text, separators, path))) for name, path in paths.items()}
+    return {name: list(dict.fromkeys(_all(text, separators, path))) for name, path in paths.items()}
+
+
+def _all(text: str, marks: Separators, paths: Paths) -> Iterator[str]:
+    for path in (paths,) if isinstance(paths, ElementPath) else paths:
+        yield from _values(text, marks, path)
 
 
 def _values(text: str, marks: Separators, path: ElementPath) -> Iterator[str]:
@@ -94,25 +103,60 @@ def _written(segment: str, element: int, component: int) -> str:
     return f"{segment}{element:02}" + (f"-{component}" if component else "")
 
 
-def _paths(**written: str) -> Mapping[str, ElementPath]:
-    return {name: ElementPath.parse(text) for name, text in written.items()}
+def _paths(**written: str) -> Mapping[str, Paths]:
+    return {name: _path(*text.split()) for name, text in written.items()}
 
 
-DEFAULT_KEYS: Mapping[str, Mapping[str, ElementPath]] = {
-    "204": _paths(shipment="B204"),
-    "210": _paths(invoice="B302", shipment="B303"),
-    "211": _paths(bill_of_lading="BOL03"),
-    "214": _paths(reference="B1001", shipment="B1002"),
+def _path(first: str, *others: str) -> Paths:
+    return (ElementPath.parse(first), *map(ElementPath.parse, others)) if others else ElementPath.parse(first)
+
+
+# One thing has one name in all sets, so that the ledger can follow it: an order (po) from the 850 to the 820, a
+# shipment from the 204 to the 210, a claim from the 837 to the 835.
+DEFAULT_KEYS: Mapping[str, Mapping[str, Paths]] = {
+    "110": _paths(invoice="B302", shipment="B303"),
+    "204": _paths(shipment="B204", po="L1101[L1102=PO] OID02", bill_of_lading="L1101[L1102=BM]"),
+    "210": _paths(
+        invoice="B302",
+        shipment="B303",
+        po="N902[N901=PO] L1101[L1102=PO]",
+        bill_of_lading="N902[N901=BM] L1101[L1102=BM]",
+    ),
+    "211": _paths(bill_of_lading="BOL03", shipment="BOL03"),
+    "214": _paths(reference="B1001", shipment="B1002", po="L1101[L1102=PO]", bill_of_lading="L1101[L1102=BM]"),
     "270": _paths(trace="TRN02", reference="BHT03"),
     "271": _paths(trace="TRN02", reference="BHT03"),
-    "276": _paths(reference="BHT03", trace="TRN02"),
-    "277": _paths(reference="BHT03", trace="TRN02"),
+    "275": _paths(trace="TRN02", reference="BGN02", claim="REF02[REF01=EJ]"),
+    "276": _paths(reference="BHT03", trace="TRN02", claim="REF02[REF01=EJ]"),
+    "277": _paths(reference="BHT03", trace="TRN02", claim="REF02[REF01=EJ]"),
     "278": _paths(reference="BHT03", trace="TRN02"),
-    "810": _paths(invoice="BIG02", po="BIG04"),
-    "812": _paths(adjustment="BCD02", invoice="BCD07"),
-    "820": _paths(trace="TRN02", invoice="RMR02[RMR01=IV]"),
-    "824": _paths(reference="BGN02", original="OTI03"),
-    "830": _paths(forecast="BFR02", release="BFR03"),
+    "300": _paths(shipment="B102", booking="N902[N901=BN]", bill_of_lading="N902[N901=BM]"),
+    "301": _paths(shipment="B102", booking="N902[N901=BN]", bill_of_lading="N902[N901=BM]"),
+    "303": _paths(shipment="B102", booking="N902[N901=BN]"),
+    "304": _paths(shipment="B204", booking="N902[N901=BN]", bill_of_lading="N902[N901=BM]"),
+    "310": _paths(invoice="B302", shipment="B303", booking="N902[N901=BN]", bill_of_lading="N902[N901=BM]"),
+    "315": _paths(equipment="B408", booking="N902[N901=BN]", bill_of_lading="N902[N901=BM]"),
+    "753": _paths(reference="BGN02", po="OID02"),
+    "754": _paths(reference="BGN02", po="OID02"),
+    "810": _paths(
+        invoice="BIG02",
+        po="BIG04 REF02[REF01=PO]",
+        shipment="REF02[REF01=SI]",
+        bill_of_lading="REF02[REF01=BM]",
+    ),
+    "812": _paths(adjustment="BCD02", invoice="BCD07", po="BCD10"),
+    "820": _paths(
+        trace="TRN02",
+        invoice="RMR02[RMR01=IV]",
+        po="RMR02[RMR01=PO] REF02[REF01=PO]",
+        shipment="RMR02[RMR01=SI]",
+        bill_of_lading="RMR02[RMR01=BM]",
+    ),
+    "823": _paths(trace="TRN02"),
+    "824": _paths(
+        reference="BGN02", original="OTI03", po="OTI03[OTI02=PO]", invoice="OTI03[OTI02=IV]", shipment="OTI03[OTI02=SI]"
+    ),
+    "830": _paths(forecast="BFR02", release="BFR03", po="BFR11"),
     "832": _paths(catalog="BCT02"),
     "834": _paths(reference="BGN02", group="REF02[REF01=38]"),
     "835": _paths(check="TRN02", claim="CLP01"),
@@ -123,23 +167,48 @@ DEFAULT_KEYS: Mapping[str, Mapping[str, ElementPath]] = {
     "850": _paths(po="BEG03"),
     "852": _paths(reference="XQ04"),
     "855": _paths(po="BAK03", acknowledgment="BAK08"),
-    "856": _paths(shipment="BSN02", po="PRF01"),
+    "856": _paths(shipment="BSN02", po="PRF01", invoice="REF02[REF01=IV]", bill_of_lading="REF02[REF01=BM]"),
     "857": _paths(shipment="BHT03", po="PRF01"),
     "860": _paths(po="BCH03"),
-    "861": _paths(receipt="BRA01", po="PRF01"),
-    "862": _paths(release="BSS02"),
+    "861": _paths(receipt="BRA01", po="PRF01", shipment="REF02[REF01=SI]", bill_of_lading="REF02[REF01=BM]"),
+    "862": _paths(release="BSS02", po="BSS10"),
     "864": _paths(reference="BMG02"),
     "865": _paths(po="BCA03"),
+    "867": _paths(report="BPT02"),
     "869": _paths(inquiry="BSI01", po="PRF01"),
     "870": _paths(report="BSR03", po="PRF01"),
+    "875": _paths(po="G5003"),
+    "876": _paths(po="G9203"),
+    "880": _paths(invoice="G0102", po="G0104"),
     "940": _paths(order="W0502", po="W0503"),
-    "943": _paths(shipment="W0604", order="W0602"),
-    "944": _paths(receipt="W1703"),
-    "945": _paths(shipment="W0604", order="W0602"),
-    "990": _paths(shipment="B102"),
+    "943": _paths(shipment="W0604", order="W0602", po="W0606"),
+    "944": _paths(receipt="W1703", order="W1704", shipment="W1705"),
+    "945": _paths(shipment="W0604", order="W0602", po="W0606", bill_of_lading="N902[N901=BM]"),
+    "947": _paths(adjustment="W1502"),
+    "990": _paths(shipment="B102", po="N902[N901=PO]", bill_of_lading="N902[N901=BM]"),
     "997": _paths(group="AK102"),
     "999": _paths(group="AK102"),
 }
+
+# Where a guide means something else than the set in general, by the beginning of GS08 or ST03.
+_GUIDES: Mapping[tuple[str, str], Mapping[str, Paths]] = {
+    # The acknowledgment of claims (277CA) repeats each claim's own number as the trace that is answered.
+    ("277", "005010X214"): _paths(reference="BHT03", claim="TRN02[TRN01=2]"),
+}
+
+
+def default_keys(set_id: str, version: str = "") -> Mapping[str, Paths]:
+    """The keys that are extracted from a set where nobody names any; empty for a set that has none.
+
+    Args:
+        set_id: ST01.
+        version: ST03 or GS08, where a guide is followed.
+    """
+    for (its_set, beginning), keys in _GUIDES.items():
+        if its_set == set_id and version.startswith(beginning):
+            return keys
+    return DEFAULT_KEYS.get(set_id, {})
+
 
 # The key that names the business document itself: another one with the same value is most likely the same again. Sets
 # that speak of a document many times over its life (an order change, a status) have none.
