@@ -13,13 +13,13 @@ that ends with it::
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
     │   ├── LedgerBehind, CheckpointUnreadable
-    │   ├── NotAuthorized
+    │   ├── NotAuthorized, PayloadKeyUnreadable
     │   ├── WorkersNeedPostgres, JobsMissing
     │   └── NotInstalled, CertificateUnusable
     ├── Unavailable                   69  a host or database did not serve us; try again
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
-    │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable
+    │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable, SealUnwritable, MovedArchiveUnwritable
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
@@ -46,8 +46,10 @@ that ends with it::
     │   ├── TemporarilyRefused        75
     │   ├── Refused, GivenUp          65
     │   └── OutcomeUnknown            75  the reply to the final dot was lost: in doubt
+    ├── SealInvalid                   65  a seal of the ledger that proves nothing
     └── UsageFault                    2   a command was asked for something that is not there
-        └── NotFound, NotAllowedNow, QueryInvalid
+        ├── NotFound, NotAllowedNow, QueryInvalid
+        └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ from gateway.errors.access import (
     TokenUnavailable,
 )
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
+from gateway.errors.evidence import SealInvalid, SealUnwritable
 from gateway.errors.hosts import (
     AlertNotTold,
     CheckpointUnwritable,
@@ -130,6 +133,15 @@ from gateway.errors.requests import (
     SubmittedBefore,
     UsageFault,
 )
+from gateway.errors.retention import (
+    ContentErased,
+    ContentPutAway,
+    HeldBack,
+    MovedArchiveAltered,
+    MovedArchiveUnreadable,
+    MovedArchiveUnwritable,
+    PayloadKeyUnreadable,
+)
 from gateway.errors.security import (
     AlgorithmRefused,
     AnswerNotSecured,
@@ -191,7 +203,9 @@ __all__ = [
     "CompressionBomb",
     "ConfigurationFault",
     "ContentDamaged",
+    "ContentErased",
     "ContentMissing",
+    "ContentPutAway",
     "DatabaseConflict",
     "DatabaseUnavailable",
     "DecompressionFailed",
@@ -209,6 +223,7 @@ __all__ = [
     "GivenUp",
     "GuidelineInvalid",
     "HeadersTooLarge",
+    "HeldBack",
     "HomeExists",
     "HomeInUse",
     "HomeMissing",
@@ -231,6 +246,9 @@ __all__ = [
     "MessageTooLarge",
     "MessageTooSlow",
     "MigrationsBehind",
+    "MovedArchiveAltered",
+    "MovedArchiveUnreadable",
+    "MovedArchiveUnwritable",
     "NoAgreement",
     "NotAllowedNow",
     "NotAuthorized",
@@ -241,6 +259,7 @@ __all__ = [
     "OwnKeyMissing",
     "OwnKeyUnusable",
     "PartnerNotActive",
+    "PayloadKeyUnreadable",
     "ProcessingFailed",
     "ProfileInvalid",
     "ProfileOverlap",
@@ -251,6 +270,8 @@ __all__ = [
     "ReceiptUnproven",
     "ReceiverNotUs",
     "Refused",
+    "SealInvalid",
+    "SealUnwritable",
     "SecretMissing",
     "SecretUnreadable",
     "SecurityFault",

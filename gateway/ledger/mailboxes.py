@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from gateway.errors import GatewayError
+from gateway.ledger import archive
 from gateway.ledger.recording import Ledger
-from gateway.ledger.tables import content, content_piece, message, not_taken, sighting
+from gateway.ledger.tables import message, not_taken, sighting
 
 _CHUNK = 500  # values in one question
 
@@ -52,12 +53,8 @@ def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
 
 
 def head_of(connection: Connection, name: str, size: int) -> bytes:
-    """The first bytes of kept content, at least ``size`` of them where there are so many and they fit one piece."""
-    bytes_ = content_piece.c.bytes
-    pieces = select(bytes_).where(content_piece.c.sha256 == name, content_piece.c.ordinal == 0)
-    whole = select(func.substr(content.c.bytes, 1, size)).where(content.c.sha256 == name)
-    found = connection.execute(whole).scalar() or connection.execute(pieces).scalar() or b""
-    return bytes(found)
+    """The first bytes of kept content, ``size`` of them where there are so many and they fit one piece."""
+    return archive.head(connection, name, size)
 
 
 def mark_deleted(connection: Connection, mailbox: str, uids: Sequence[str]) -> None:

@@ -85,6 +85,9 @@ AUDITED: Mapping[str, Audited] = {
         _audited(tables.acknowledgment),
         _audited(tables.receipt),
         _audited(tables.received_number, "exchange"),
+        _audited(tables.hold),
+        _audited(tables.payload_key),
+        _audited(tables.moved_archive),
     )
 }
 

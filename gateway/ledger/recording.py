@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
@@ -34,10 +34,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import DatabaseConflict, GatewayError
-from gateway.ledger import archive, bulk, prints, tables, tree
+from gateway.ledger import archive, bulk, prints, sealing, tables, tree
 from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
 from gateway.ledger.prints import Prints
+from gateway.ledger.sealing import Sealing
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
@@ -71,6 +72,8 @@ _ORDER: tuple[Table, ...] = (
     tables.number_gap,
     tables.arrival,
     tables.alert,
+    tables.hold,
+    tables.moved_archive,
 )
 _MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written once, offered often
 
@@ -106,6 +109,7 @@ class Recorder:
         self.wakes: set[Wake] = set()
         self._prints = Prints()
         self._events: list[Row] = []
+        self._owners: dict[str, str | None] = {}
 
     def wake(self, job: str, partner: str = "") -> None:
         """Something is due from this commit on: whoever waits for such work (many workers) shall look at once."""
@@ -113,24 +117,40 @@ class Recorder:
 
     # ------------------------------------------------------------ rows
 
-    def keep(self, data: Raw, name: str = "") -> str:
+    def keep(self, data: Raw, name: str = "", *, owner: str | None = None) -> str:
         """Keeps raw bytes, once, and returns their SHA-256 in hexadecimal: their name for ever.
 
         Args:
             data: the bytes; big ones are written at once, in pieces.
             name: their SHA-256, where the caller has computed it.
+            owner: the partner whose bytes they are, "" for nobody; None where it is not known yet (see ``entrust``).
         """
         name = name or hashlib.sha256(data).hexdigest()
         if len(data) > archive.WHOLE:
-            self.keep_pieces(archive.slices(data), name, len(data))
+            self.keep_pieces(archive.slices(data), name, len(data), owner=owner)
         else:
-            row = {"sha256": name, "size": len(data), "at": self.now, "bytes": bytes(data), "pieces": 0}
+            row = {"sha256": name, "size": len(data), "at": self.now, "bytes": bytes(data), "pieces": 0, "cipher": ""}
             self._rows["content"].append(row)
+            self._owners[name] = owner
         return name
 
-    def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int) -> None:
+    def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int, *, owner: str | None = None) -> None:
         """Keeps what is too big for memory under its SHA-256, written at once, a piece at a time."""
-        archive.keep_pieces(self.connection, name, size, self.now, pieces)
+        archive.keep_pieces(self.connection, name, size, self.now, pieces, self._sealing, owner)
+
+    def entrust(self, name: str, owner: str) -> None:
+        """Bytes that were kept before anybody knew whose they are, belong to a partner ("": to nobody we know)."""
+        if self._sealing is not None:
+            self.flush()
+            self._sealing.entrust(name, owner)
+
+    def sealed(self, text: str, owner: str) -> str:
+        """A value out of a partner's document, encrypted where the partner wants that (see ``sealing``)."""
+        return text if self._sealing is None else self._sealing.text(owner, text)
+
+    @cached_property
+    def _sealing(self) -> Sealing | None:
+        return sealing.begin(self.connection, self.now, lambda key: self.touch(tables.payload_key, (key,)))
 
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
@@ -249,7 +269,9 @@ class Recorder:
             rows = self._rows[table.name]
             if not rows:
                 continue
-            if table in _MAY_EXIST:
+            if table is tables.content and self._sealing is not None:
+                self._sealing.write(_without_repeats(table, rows), self._owners)
+            elif table in _MAY_EXIST:
                 rows = _without_repeats(table, rows)
                 bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:

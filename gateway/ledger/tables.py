@@ -24,6 +24,7 @@ from sqlalchemy import (
 from gateway.ledger.columns import Id, metadata
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
+from gateway.ledger.retention_tables import content_key, hold, moved_archive, payload_key, put_away, retention_mark
 from gateway.ledger.tree_tables import event_leaf, retention_permit, seal, tree_head, tree_node
 from gateway.ledger.watch_tables import alert, arrival, claim, lease, number_epoch, number_gap, received_number
 
@@ -32,12 +33,18 @@ __all__ = [
     "alert",
     "arrival",
     "claim",
+    "content_key",
     "event_leaf",
+    "hold",
     "lease",
     "metadata",
+    "moved_archive",
     "number_epoch",
     "number_gap",
+    "payload_key",
+    "put_away",
     "received_number",
+    "retention_mark",
     "retention_permit",
     "seal",
     "tree_head",
@@ -53,6 +60,7 @@ content = Table(
     Column("at", BigInteger, nullable=False),
     Column("bytes", LargeBinary, nullable=False),  # empty where they are in pieces
     _number("pieces"),  # how many content_piece rows hold them; 0: none, they are all here
+    _text("cipher"),  # empty: they lie in clear; else how they are encrypted, with the key in content_key
 )
 
 # What is too big for one value, so that nobody ever holds it whole to write or to read it.

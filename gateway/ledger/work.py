@@ -27,6 +27,7 @@ from gateway.ledger.tables import (
 )
 
 _DAY = 86_400_000  # ms
+_RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def fitting(rows: Sequence[Row[*tuple[Any, ...]]], size: int) -> list[Row[*tuple
 def read_messages(connection: Connection, ids: Sequence[int], directory: Path | None = None) -> list[StoredMessage]:
     """These received messages with their raw bytes, oldest first."""
     rows = connection.execute(
-        select(message, content.c.bytes, content.c.pieces)
+        select(message, *_RAW)
         .join(content, content.c.sha256 == message.c.sha256)
         .where(message.c.id.in_(ids))
         .order_by(message.c.id)
@@ -147,7 +148,7 @@ def read_messages(connection: Connection, ids: Sequence[int], directory: Path | 
             row.user,
             row.sha256,
             row.attempts,
-            archive.view(connection, row.sha256, row.pieces, directory) if row.pieces else bytes(row.bytes),
+            archive.raw(connection, row, directory),
         )
         for row in rows
     ]
@@ -157,16 +158,18 @@ def stored_message(connection: Connection, number: int, directory: Path | None =
     """One received mail as if it had never been processed, whatever its state.
 
     Raises:
-        NotFound: there is none of that number.
+        NotFound: there is none of that number, or its bytes were put away.
     """
     row = connection.execute(
-        select(message, content.c.bytes, content.c.pieces)
-        .join(content, content.c.sha256 == message.c.sha256)
+        select(message, *_RAW)
+        .outerjoin(content, content.c.sha256 == message.c.sha256)
         .where(message.c.id == number, message.c.direction == "in")
     ).one_or_none()
-    if row is None:
+    if row is not None and row.bytes is None:
+        archive.read(connection, [row.sha256])  # says so, where its bytes were put away
+    if row is None or row.bytes is None:
         raise NotFound(what="received message", key=f"m{number}")
-    raw = archive.view(connection, row.sha256, row.pieces, directory) if row.pieces else bytes(row.bytes)
+    raw = archive.raw(connection, row, directory)
     return StoredMessage(row.id, row.at, row.mailbox, row.host, row.user, row.sha256, 0, raw)
 
 

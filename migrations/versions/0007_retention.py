@@ -1,0 +1,108 @@
+"""Legal holds, raw bytes that were put away or lie encrypted, and archives that were moved out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006" if list(Path(__file__).parent.glob("0006_*.py")) else "0005"
+branch_labels = None
+depends_on = None
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _text(name: str, default: str = "") -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), server_default=default, nullable=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), server_default="0", nullable=False)
+
+
+def _moment(name: str, *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=nullable)
+
+
+def _word(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False)
+
+
+def upgrade() -> None:
+    op.add_column("content", _text("cipher"))
+    _holds()
+    _putting_away()
+    _keys()
+
+
+def _holds() -> None:
+    op.create_table(
+        "hold",
+        sa.Column("id", Id, nullable=False),
+        _moment("at"),
+        _text("actor"),
+        _text("reason"),
+        _text("words", "[]"),
+        _text("query", "{}"),
+        _text("exchanges", "[]"),
+        _text("messages", "[]"),
+        _moment("released_at", nullable=True),
+        _text("released_by"),
+        _text("release_reason"),
+        sa.PrimaryKeyConstraint("id", name="pk_hold"),
+    )
+
+
+def _putting_away() -> None:
+    op.create_table(
+        "put_away",
+        _word("sha256"),
+        _moment("at"),
+        _text("policy"),
+        sa.PrimaryKeyConstraint("sha256", name="pk_put_away"),
+    )
+    op.create_table(
+        "moved_archive",
+        sa.Column("id", Id, nullable=False),
+        _moment("at"),
+        _text("actor"),
+        _word("file"),
+        _word("sha256"),
+        *(_number(name) for name in ("size", "exchanges", "messages", "events")),
+        _moment("first_at"),
+        _moment("last_at"),
+        _moment("moved_at", nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_moved_archive"),
+    )
+    op.create_table(
+        "retention_mark", _word("name"), _word("value"), sa.PrimaryKeyConstraint("name", name="pk_retention_mark")
+    )
+
+
+def _keys() -> None:
+    op.create_table(
+        "payload_key",
+        sa.Column("id", Id, nullable=False),
+        _word("scope"),
+        _text("partner"),
+        _word("period"),
+        sa.Column("token", sa.LargeBinary(), nullable=True),
+        _moment("created_at"),
+        _moment("forgotten_at", nullable=True),
+        _text("forgotten_by"),
+        _text("reason"),
+        sa.PrimaryKeyConstraint("id", name="pk_payload_key"),
+    )
+    op.create_index("ix_payload_key_scope", "payload_key", ["scope", "partner", "period"])
+    op.create_table(
+        "content_key",
+        _word("sha256"),
+        sa.Column("key", Id, nullable=False),
+        sa.Column("wrapped", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["key"], ["payload_key.id"], name="fk_content_key_key"),
+        sa.PrimaryKeyConstraint("sha256", "key", name="pk_content_key"),
+    )
+    op.create_index("ix_content_key_key", "content_key", ["key"])
