@@ -8,25 +8,26 @@ nothing is collected or sent with a ledger that is behind it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import func, select, update
 
 from gateway.errors import CheckpointUnreadable, CheckpointUnwritable, LedgerBehind
 from gateway.ledger import tables
 from gateway.ledger.archive import insert
 from gateway.ledger.moments import spoken
-from gateway.ledger.recording import Ledger
-from partners.numbering import LAST
+from gateway.ledger.reached import marked, newest, numbers
+from gateway.ledger.recording import Ledger, Recorder
+from partners.numbering import LAST, distance
 
 FILE_NAME = ".checkpoint"
 AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
+WRAPPED = 10_000_000  # two counts that are further apart are not one of them after its wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,14 @@ def verify(home: Path, ledger: Ledger) -> None:
     if known is None or not known.seq:
         return
     with ledger.reading() as connection:
-        found = _marked(connection, known.seq)
+        found = marked(connection, known.seq)
         if found.mark == known.mark:
             return
-        newest = _newest(connection)
+        last = newest(connection)
         oldest = connection.execute(select(func.min(tables.event.c.seq))).scalar() or 0
     if found.seq or oldest <= known.seq:  # else it was put away in order: history is kept for so long only
         raise LedgerBehind(
-            newest=f"event {newest.seq} ({spoken(newest.at).strip()})" if newest.seq else "no event",
+            newest=f"event {last.seq} ({spoken(last.at).strip()})" if last.seq else "no event",
             known=f"event {known.seq} ({spoken(known.at).strip()})",
         )
 
@@ -83,8 +84,8 @@ def keep(home: Path, ledger: Ledger) -> None:
         DatabaseUnavailable: with the reason.
     """
     with ledger.reading() as connection:
-        newest = _newest(connection)
-        current = Checkpoint(newest.seq, newest.at, newest.mark, _numbers(connection))
+        last = newest(connection)
+        current = Checkpoint(last.seq, last.at, last.mark, numbers(connection))
     with suppress(CheckpointUnreadable):
         if read(home) == current:
             return
@@ -104,25 +105,52 @@ def accept(home: Path, ledger: Ledger, *, actor: str, reason: str, ahead: int = 
         CheckpointUnreadable, CheckpointUnwritable, DatabaseUnavailable: with the reason.
     """
     known = read(home) or Checkpoint()
-    table = tables.control_number
     with ledger.transaction(actor) as recorder:
-        connection = recorder.connection
-        numbers = _numbers(connection)
-        newest = _newest(connection)
-        jumps = []
-        for name in sorted(numbers.keys() | known.numbers.keys()):
-            before, last = numbers.get(name, 1), known.numbers.get(name, 1)
-            partner, ours, theirs, level = json.loads(name)
-            jump = Jump(partner, ours, theirs, level, before, _after(max(before, last), ahead))
-            key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
-            connection.execute(insert(connection, table).on_conflict_do_nothing(), key | {"next": 1})
-            same = (table.c[column] == value for column, value in key.items())
-            connection.execute(update(table).where(*same).values(next=jump.after))
-            recorder.event("numbers-jumped", partner=partner, ours=ours, theirs=theirs, level=level,
-                           before=before, after=jump.after, reason=reason)  # fmt: skip
-            jumps.append(jump)
-        recorder.event("restore-accepted", found=newest.seq, known=known.seq, reason=reason)
+        found = numbers(recorder.connection)
+        after = {
+            name: ahead_of((each[name] for each in (found, known.numbers) if name in each), ahead)
+            for name in found.keys() | known.numbers.keys()
+        }
+        jumps = put_numbers(recorder, after, reason=reason)
+        recorder.event("restore-accepted", found=newest(recorder.connection).seq, known=known.seq, reason=reason)
     keep(home, ledger)
+    return jumps
+
+
+def ahead_of(known: Iterable[int], ahead: int) -> int:
+    """The number that lies ``ahead`` of the furthest of some next numbers, counted across the wrap at 999999999."""
+    first, *rest = known
+    furthest = first
+    for each in rest:
+        way = distance(furthest, each)
+        if way > 0 if abs(way) <= WRAPPED else each > furthest:
+            furthest = each
+    return (furthest + ahead - 1) % LAST + 1
+
+
+def put_numbers(recorder: Recorder, after: Mapping[str, int], *, reason: str) -> tuple[Jump, ...]:
+    """Series of control numbers go on elsewhere, each with an event that says so; those that stand there are left.
+
+    Args:
+        recorder: of the transaction.
+        after: JSON list of partner, ours, theirs, level → the next number from now on.
+        reason: why.
+    """
+    table, connection = tables.control_number, recorder.connection
+    found = numbers(connection)
+    jumps = []
+    for name in sorted(after):
+        partner, ours, theirs, level = json.loads(name)
+        jump = Jump(partner, ours, theirs, level, found.get(name, 1), after[name])
+        if jump.before == jump.after:
+            continue
+        key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), key | {"next": 1})
+        same = (table.c[column] == value for column, value in key.items())
+        connection.execute(update(table).where(*same).values(next=jump.after))
+        recorder.event("numbers-jumped", partner=partner, ours=ours, theirs=theirs, level=level,
+                       before=jump.before, after=jump.after, reason=reason)  # fmt: skip
+        jumps.append(jump)
     return tuple(jumps)
 
 
@@ -139,30 +167,6 @@ def read(home: Path) -> Checkpoint | None:
         return None
     except (OSError, ValueError, TypeError) as problem:
         raise CheckpointUnreadable(path=file, reason=problem) from problem
-
-
-def _after(number: int, ahead: int) -> int:
-    """``number`` moved ahead, counted across the wrap at 999999999."""
-    return (number + ahead - 1) % LAST + 1
-
-
-def _numbers(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(select(tables.control_number))
-    return {json.dumps([row.partner, row.ours, row.theirs, row.level]): row.next for row in rows}
-
-
-def _newest(connection: Connection) -> Checkpoint:
-    seq = connection.execute(select(func.max(tables.event.c.seq))).scalar()
-    return _marked(connection, seq) if seq else Checkpoint()
-
-
-def _marked(connection: Connection, seq: int) -> Checkpoint:
-    """Event ``seq`` with its mark; empty where there is none of that number."""
-    e = tables.event
-    row = connection.execute(select(e.c.at, e.c.kind, e.c.partner, e.c.body).where(e.c.seq == seq)).one_or_none()
-    if row is None:
-        return Checkpoint()
-    return Checkpoint(seq, row.at, hashlib.sha256(json.dumps([seq, *row]).encode()).hexdigest())
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -122,8 +122,25 @@ def test_a_series_that_the_backup_did_not_know_yet_jumps_too(tmp_path):
 def test_numbers_jump_across_the_wrap(stage):
     with writing(stage.engine) as connection:
         connection.execute(text("UPDATE control_number SET next = :last"), {"last": LAST})
+    checkpoint.keep(stage.directory, stage.ledger)
     jumps = checkpoint.accept(stage.directory, stage.ledger, actor="ann", reason="test", ahead=10)
     assert {each.after for each in jumps} == {10}
+
+
+@pytest.mark.parametrize(
+    ("known", "after"),
+    [
+        ([5], 1005),
+        ([5, 90], 1090),
+        ([90, 5], 1090),
+        ([LAST, 5_000], 6_000),  # it wrapped meanwhile
+        ([5_000, LAST - 3], 6_000),
+        ([5, 600_000_000], 600_001_000),  # somebody put it forward
+        ([LAST], 1_000),
+    ],
+)
+def test_the_jump_begins_at_the_furthest_that_is_known(known, after):
+    assert checkpoint.ahead_of(known, 1_000) == after
 
 
 def test_an_unchanged_ledger_writes_nothing(stage):
