@@ -12,7 +12,8 @@ that ends with it::
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
-    │   ├── LedgerBehind, CheckpointUnreadable
+    │   ├── LedgerBehind, LedgerNewer, CheckpointUnreadable
+    │   ├── BackupUnfit, FileInTheWay, ProgramMissing, ProgramTooOld
     │   ├── NotAuthorized, PayloadKeyUnreadable
     │   ├── WorkersNeedPostgres, JobsMissing
     │   └── NotInstalled, CertificateUnusable
@@ -20,6 +21,7 @@ that ends with it::
     │   ├── MailboxUnavailable, MailboxBusy, MessageNotGiven, LoginRefused, InsecureConnection
     │   ├── SmtpUnavailable, SmtpCrowded, SmtpInterrupted, DnsUnavailable, DatabaseUnavailable
     │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable, SealUnwritable, MovedArchiveUnwritable
+    │   ├── BackupFailed, BackupDamaged, RestoreFailed
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
@@ -29,7 +31,7 @@ that ends with it::
     │   ├── MessageTooSlow, LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
     │   ├── SenderAmbiguous, SenderUnknown, SenderUnproven, SenderUndecided
     │   ├── IdentityUnknown, IdentityMismatch, ReceiverNotUs
-    │   ├── PartnerNotActive, UnexpectedType, UsageMismatch
+    │   ├── PartnerNotActive, UnexpectedType, UsageMismatch, RestoredUnprocessed
     │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
     │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
     │   │   ├── CannotDecrypt, AlgorithmRefused
@@ -48,7 +50,7 @@ that ends with it::
     │   └── OutcomeUnknown            75  the reply to the final dot was lost: in doubt
     ├── SealInvalid                   65  a seal of the ledger that proves nothing
     └── UsageFault                    2   a command was asked for something that is not there
-        ├── NotFound, NotAllowedNow, QueryInvalid
+        ├── NotFound, NotAllowedNow, QueryInvalid, BackupExists
         └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
 """
 
@@ -59,6 +61,18 @@ from gateway.errors.access import (
     TokenNotTaken,
     TokenRefused,
     TokenUnavailable,
+)
+from gateway.errors.backup import (
+    BackupDamaged,
+    BackupExists,
+    BackupFailed,
+    BackupUnfit,
+    FileInTheWay,
+    LedgerNewer,
+    ProgramMissing,
+    ProgramTooOld,
+    RestoredUnprocessed,
+    RestoreFailed,
 )
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
 from gateway.errors.evidence import SealInvalid, SealUnwritable
@@ -194,6 +208,10 @@ __all__ = [
     "AnswerNotSecured",
     "ArchiveLocked",
     "ArchiveRefused",
+    "BackupDamaged",
+    "BackupExists",
+    "BackupFailed",
+    "BackupUnfit",
     "CannotDecrypt",
     "CertificateMissing",
     "CertificateUnreadable",
@@ -219,6 +237,7 @@ __all__ = [
     "DocumentRepeated",
     "DocumentUnreadable",
     "DuplicateNumber",
+    "FileInTheWay",
     "GatewayError",
     "GivenUp",
     "GuidelineInvalid",
@@ -236,6 +255,7 @@ __all__ = [
     "KeysUnreadable",
     "LeaseLost",
     "LedgerBehind",
+    "LedgerNewer",
     "LoginRefused",
     "LoopDetected",
     "MailboxBusy",
@@ -263,6 +283,8 @@ __all__ = [
     "ProcessingFailed",
     "ProfileInvalid",
     "ProfileOverlap",
+    "ProgramMissing",
+    "ProgramTooOld",
     "QueryInvalid",
     "ReceiptFault",
     "ReceiptMismatch",
@@ -270,6 +292,8 @@ __all__ = [
     "ReceiptUnproven",
     "ReceiverNotUs",
     "Refused",
+    "RestoreFailed",
+    "RestoredUnprocessed",
     "SealInvalid",
     "SealUnwritable",
     "SecretMissing",
