@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.settings.model import (
     AlertSettings,
+    BackupSettings,
     Kept,
     Limits,
     MailboxSettings,
@@ -20,6 +21,7 @@ from gateway.settings.template import template_settings
 __all__ = [
     "FILE_NAME",
     "AlertSettings",
+    "BackupSettings",
     "Kept",
     "Limits",
     "MailboxSettings",

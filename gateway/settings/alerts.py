@@ -47,6 +47,7 @@ KINDS: Mapping[str, str] = {
     "database": "the ledger's database cannot be used, so that no batch runs",
     "night": "a batch that did not end, or did not run for long",
     "disk": "little space left",
+    "backup": "a backup that could not be made, or is older than it should be",
     "defect": "a defect of the gateway",
     REPLY: "somebody, or a machine, answered a mail of an alert; no mail tells of it",
     NOT_TOLD: "a rule of these whose mail, webhook or command does not work",

@@ -191,6 +191,13 @@ RETENTION = (
     _path("move_to", "none", "A directory: what goes is first written into an archive there, whole months at a time."),
 )  # fmt: skip
 
+BACKUP = (
+    _path("directory", "required", "Where backups are kept, one in a directory of its own; best on another disk or machine."),  # noqa: E501
+    _span("every", timedelta(minutes=1), 365 * _DAY, "`24h`", "How often a batch makes one."),
+    _whole("keep", 1, 10_000, "`7`", "How many are kept; older ones go once a new one is made and checked."),
+    _flag("with_home", "Put gateway.toml, profiles and guidelines in too; never the key file."),
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -202,4 +209,5 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "worker": WORKER,
     "alert": ALERT,
     "retention": RETENTION,
+    "backup": BACKUP,
 }

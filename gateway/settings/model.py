@@ -177,6 +177,16 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """The backups that a batch makes. ``directory`` None: none."""
+
+    directory: Path | None = None
+    every: timedelta = timedelta(days=1)
+    keep: int = 7  # backups; older ones go
+    with_home: bool = False  # gateway.toml, profiles and guidelines too
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -192,6 +202,7 @@ class Settings:
     proof: ProofSettings = field(default_factory=ProofSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

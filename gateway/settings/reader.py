@@ -20,6 +20,7 @@ from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
 from gateway.settings.model import (
     AlertSettings,
+    BackupSettings,
     Limits,
     MailboxSettings,
     OAuthSettings,
@@ -99,6 +100,7 @@ class _Reader:
             proof=ProofSettings(**self._table("proof")),
             worker=WorkerSettings(**self._table("worker")),
             retention=self._retention(gateway.get("duplicate_window", timedelta(days=365))),
+            backup=self._backup(),
             alerts=self._alerts(),
             **gateway,
         )
@@ -210,6 +212,14 @@ class _Reader:
         if found.get("ledger", window) < window:
             self.fail(("retention", "ledger"), "it is shorter than gateway.duplicate_window")
         return RetentionSettings(**found)
+
+    def _backup(self) -> BackupSettings:
+        if "backup" not in self.document:
+            return BackupSettings()
+        found = self._table("backup")
+        self._require(found, ("backup", "directory"), "it says where backups are kept")
+        found["directory"] = Path(self._absolute(found["directory"]))
+        return BackupSettings(**found)
 
     def _login(self, found: Mapping[str, Any], where: KeyPath) -> None:
         """The way to log in fits what we log in with."""

@@ -52,6 +52,12 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # to = ["ops@example.com"]
 # every = "1h"               # at most one mail in this time; what happens meanwhile is told together
 
+# Backups of the ledger, made and checked by a batch: docs/backup.md.
+# [backup]
+# directory = "/mnt/backup/edi"
+# every = "24h"
+# keep = 7
+
 # Bounds on what comes in; past one of them a message is quarantined (one past message_size stays on its server).
 # [limits]
 # message_size = 100000000   # bytes

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.settings import (
     AlertSettings,
+    BackupSettings,
     Limits,
     MailboxSettings,
     OAuthSettings,
@@ -32,6 +33,7 @@ VALUES = {
     "worker": WorkerSettings,
     "alert": AlertSettings,
     "retention": RetentionSettings,
+    "backup": BackupSettings,
 }
 ELSEWHERE = {
     "gateway": {
@@ -45,6 +47,7 @@ ELSEWHERE = {
         "worker",
         "alerts",
         "retention",
+        "backup",
     },
     "mailbox": {"name"},
     "oauth": {"name"},
