@@ -6,6 +6,7 @@ under the same name and idempotency key, which the business can recognise.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ GROUP = 50  # exchanges a commit
 GROUP_BYTES = 16_000_000  # and no more than this in memory
 
 _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings
+_Handed = tuple[str, Handover, str, int]  # where it went, by which way, SHA-256, bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class _Done:
     due: DueSet
     target: str
     place: Handover
+    sha256: str  # of the bytes that the business got
+    size: int
 
 
 def deliver(context: Context, partner: str | None = None) -> None:
@@ -120,7 +124,7 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
         partner = context.directory.get(exchange.partner)
     except UnknownPartner as fault:
         raise DeliveryFailed(what=f"exchange {exchange.id}", target="?", reason=str(fault)) from fault
-    whole: dict[Delivery, str] = {}
+    whole: dict[Delivery, _Handed] = {}
     for due in exchange.sets:
         delivery = _agreement(partner, due).delivery
         place = places.get((partner.key, delivery))
@@ -129,10 +133,14 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
         if delivery.unit == "interchange":
             if delivery not in whole:
                 together = tuple(each for each in exchange.sets if _agreement(partner, each).delivery == delivery)
-                whole[delivery] = place.deliver(_deliverable(exchange, together, raw))
-            yield _Done(due, whole[delivery], place)
+                whole[delivery] = _handed(place, _deliverable(exchange, together, raw))
+            yield _Done(due, *whole[delivery])
         else:
-            yield _Done(due, place.deliver(_deliverable(exchange, (due,), raw)), place)
+            yield _Done(due, *_handed(place, _deliverable(exchange, (due,), raw)))
+
+
+def _handed(place: Handover, item: Deliverable) -> _Handed:
+    return place.deliver(item), place, hashlib.sha256(item.data).hexdigest(), len(item.data)
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:
@@ -225,6 +233,8 @@ def _record(
                 set=each.due.set_id,
                 control_number=each.due.control_number,
                 target=each.target,
+                sha256=each.sha256,
+                size=each.size,
             )
         if exchange.id in failures:
             fault = failures[exchange.id]

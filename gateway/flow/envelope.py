@@ -19,7 +19,7 @@ from gateway.flow.secure import Sealed, seal
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.mail.compose import message_id
+from gateway.mail.compose import message_id, written_date
 from gateway.mail.model import Attachment, Draft
 from gateway.x12.drafts import DraftGroup, DraftInterchange
 from gateway.x12.model import Header, Party, Separators
@@ -67,11 +67,12 @@ class Numbered:
 def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
     """Numbers, writes and records an interchange and its mail; returns the id of its exchange (state ready)."""
     numbered = number(recorder, outbound)
-    sha256 = recorder.keep(numbered.data)
+    sha256 = recorder.keep(numbered.data, owner=outbound.partner.key)
     mail = _mail(context, recorder.now, outbound, numbered, sha256)
     sealed = seal(context.keys, outbound.partner, outbound.security, mail, recorder.now)
     message = _record_message(context, recorder, outbound, mail, sealed.raw)
-    exchange = _record_exchange(context, recorder, outbound, numbered, mail, sealed, sha256, message)
+    payload = _record_payload(recorder, mail, sha256, message)
+    exchange = _record_exchange(context, recorder, outbound, numbered, mail, sealed, sha256, message, payload)
     _record_sets(recorder, outbound, numbered, exchange)
     for kind, within in (
         ("functional", outbound.expect_functional_within),
@@ -221,7 +222,7 @@ def _record_message(context: Context, recorder: Recorder, outbound: Outbound, ma
         kind="letter",
         host=context.settings.smtp.host,
         user=context.settings.smtp.user,
-        sha256=recorder.keep(raw),
+        sha256=recorder.keep(raw, owner=outbound.partner.key),
         size=len(raw),
         message_id=mail.message_id,
         in_reply_to=mail.in_reply_to,
@@ -229,7 +230,22 @@ def _record_message(context: Context, recorder: Recorder, outbound: Outbound, ma
         from_address=mail.sender,
         to_addresses=json.dumps(mail.to),
         cc_addresses=json.dumps(mail.cc),
+        dated=written_date(mail),
         partner=outbound.partner.key,
+    )
+
+
+def _record_payload(recorder: Recorder, mail: Draft, sha256: str, message: int) -> int:
+    """The part of the mail that carries the interchange; its bytes are the interchange's."""
+    part = mail.attachments[0]
+    return recorder.add(
+        tables.payload,
+        message=message,
+        ordinal=1,
+        file_name=part.file_name,
+        content_type=part.content_type,
+        sha256=sha256,
+        size=len(part.data),
     )
 
 
@@ -242,6 +258,7 @@ def _record_exchange(
     sealed: Sealed,
     sha256: str,
     message: int,
+    payload: int,
 ) -> int:
     assert context.settings.smtp is not None
     header = numbered.header
@@ -255,6 +272,7 @@ def _record_exchange(
         partner=outbound.partner.key,
         agreement=outbound.agreement,
         message=message,
+        payload=payload,
         file_name=mail.attachments[0].file_name,
         from_address=mail.sender,
         host=context.settings.smtp.host,
@@ -292,7 +310,7 @@ def _record_exchange(
         document=outbound.document,
     )
     if sealed.words:
-        inner = recorder.keep(sealed.inner) if sealed.inner else ""
+        inner = recorder.keep(sealed.inner, owner=outbound.partner.key) if sealed.inner else ""
         recorder.event(
             "secured",
             exchange=exchange,

@@ -171,7 +171,14 @@ def _later(context: Context, recorder: Recorder, mail: DueMail, fault: GatewayEr
     _work(recorder, mail, state="ready", next_at=next_at, attempts=attempts)
     _ready(recorder, mail)
     recorder.event(
-        "deferred", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault), next_at=next_at
+        "deferred",
+        exchange=mail.exchange,
+        partner=mail.partner,
+        code=fault.code,
+        reason=str(fault),
+        next_at=next_at,
+        attempt=attempts,
+        **_answer(fault),
     )
     context.reporter.happened("mails deferred")
 
@@ -196,9 +203,16 @@ def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: Gateway
         settled_at=None,
         **recorder.fault(fault),
     )
-    recorder.event("failed", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault))
+    recorder.event(
+        "failed", exchange=mail.exchange, partner=mail.partner, code=fault.code, reason=str(fault), **_answer(fault)
+    )
     context.reporter.happened("mails failed")
     context.reporter.trouble(fault, f"exchange {mail.exchange}")
+
+
+def _answer(fault: GatewayError) -> dict[str, str]:
+    """What the host said word for word, where it said something, and to whose address."""
+    return {name: str(fault.details[name]) for name in ("host", "recipient", "reply") if name in fault.details}
 
 
 def doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> None:

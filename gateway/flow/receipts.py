@@ -20,7 +20,7 @@ from gateway.flow.envelope import queue_again
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.mail.compose import is_message_id, letter, message_id
+from gateway.mail.compose import is_message_id, letter, message_id, written_date
 from gateway.mail.model import Draft
 from gateway.mail.receipt_reader import request_in
 from gateway.mail.receipt_writer import ReceiptNote, receipt_entity
@@ -309,13 +309,14 @@ def _record_message(context: Context, recorder: Recorder, owed: _Owed, draft: Dr
         kind=KIND,
         host=smtp.host,
         user=smtp.user,
-        sha256=recorder.keep(raw),
+        sha256=recorder.keep(raw, owner=owed.partner.key),
         size=len(raw),
         message_id=draft.message_id,
         in_reply_to=draft.in_reply_to,
         subject=draft.subject,
         from_address=draft.sender,
         to_addresses=json.dumps(draft.to),
+        dated=written_date(draft),
         partner=owed.partner.key,
     )
 
@@ -341,7 +342,7 @@ def _record_exchange(
         to_addresses=json.dumps(draft.to),
         user=smtp.user,
         types="MDN",
-        sha256=recorder.keep(entity),
+        sha256=recorder.keep(entity, owner=owed.partner.key),
         size=len(entity),
         security=f"signed {digest_name(owed.digest)}" if signed else "",
     )

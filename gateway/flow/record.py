@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
 _FEW = 100  # groups, sets and findings that are kept of a message that is quarantined as a whole
+_SUBJECT = 1_000  # characters that each interchange of such a message repeats
 _TYPES = 100  # that are named with an exchange
 
 
@@ -68,6 +69,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
         }
     facts |= recorder.fault(fault) if fault is not None else {"fault_code": "", "fault": ""}
     recorder.change(tables.message, case.message.id, **facts)
+    recorder.entrust(case.message.sha256, case.partner.key if case.partner else "")
     if fault is not None:
         recorder.event("quarantined", message=case.message.id, code=fault.code, reason=str(fault))
     elif state is MessageState.NOTED:
@@ -133,11 +135,12 @@ def _letter_facts(entry: Entry) -> dict[str, object]:
     letter = entry.case.letter
     if letter is None:
         return {}
+    stranger = entry.case.fault is not None  # the message has all of it; each of its interchanges only the beginning
     return {
         "from_address": letter.from_address,
         "message_id": letter.message_id,
-        "subject": letter.subject,
-        "to_addresses": json.dumps([*letter.to, *letter.cc]),
+        "subject": letter.subject[:_SUBJECT] if stranger else letter.subject,
+        "to_addresses": json.dumps([*letter.to, *letter.cc][: _FEW if stranger else None]),
     }
 
 
@@ -223,6 +226,7 @@ def _bounded(entry: Entry, found: Iterable[T], before: int = 0) -> Iterator[T]:
 
 
 def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Rows) -> None:
+    base = entry.interchange.report.start  # offsets count in the interchange that is kept, not in its payload
     for finding, group, place in _bounded(entry, all_findings(entry.interchange.report)):
         if not (group is None or group in rows.groups) or not (place is None or place in rows.sets):
             continue
@@ -241,8 +245,8 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             element=finding.element,
             component=finding.component,
             repetition=finding.repetition,
-            offset=finding.offset,
-            value=finding.value,
+            offset=finding.offset - base if finding.offset >= base else -1,
+            value=recorder.sealed(finding.value, entry.partner),
             message=finding.message,
         )
 

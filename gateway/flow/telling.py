@@ -21,6 +21,7 @@ from gateway.ledger import alerts, tables
 from gateway.ledger.alerts import CLOSED, FAILING, IDLE, TELLING, TOLD, Alert, Memory
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import MessageState
+from gateway.mail.compose import written_date
 from gateway.settings import AlertSettings
 from gateway.settings.alerts import EVERYTHING, NOT_TOLD, REPLY
 from partners.model import Status
@@ -146,7 +147,7 @@ def _claimed(
     pending = {
         "key": message.key,
         "target": rule.target,
-        "sha256": recorder.keep(message.body),
+        "sha256": recorder.keep(message.body, owner=""),
         "facts": dict(message.facts),
         "alerts": [each.id for each in report.open + report.over],
     }
@@ -179,12 +180,13 @@ def _kept(context: Context, recorder: Recorder, report: Report) -> tuple[Message
         kind="alert",
         host=settings.smtp.host,
         user=settings.smtp.user,
-        sha256=recorder.keep(raw),
+        sha256=recorder.keep(raw, owner=""),
         size=len(raw),
         message_id=draft.message_id,
         subject=draft.subject,
         from_address=draft.sender,
         to_addresses=json.dumps(draft.to),
+        dated=written_date(draft),
     )
     return Message(rule.name, report.key, raw, words), row
 

@@ -179,7 +179,7 @@ def _of_message(row: Row[Any]) -> Attention:
         row.state,
         row.at,
         row.partner,
-        f"message from {row.from_address or 'nobody'}: {row.subject}",
+        f"message from {row.from_address or 'nobody'}: {row.subject[:200]}",
         _fault(row.fault) or row.state,
         f"gateway quarantine show m{row.id}",
         message=row.id,

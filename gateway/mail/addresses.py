@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_HEADER = 64_000  # characters of a header that are looked at
-_ADDRESSES = 1_000
+_HEADER = 64_000  # characters of a From header
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _ADDRESS = re.compile(rf"({_ATEXT}{{1,64}}+)@([^\s@<>()\[\],;:\"\\]{{1,255}}+)")
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -65,17 +64,14 @@ def single_sender(from_headers: Sequence[str]) -> tuple[str, str]:
 
 
 def address_list(header: str) -> tuple[str, ...]:
-    """The addresses of a To or Cc header, normalised, each once, in order; what is no address is passed over."""
-    text = header[:_HEADER]
-    text = _COMMENT.sub(" ", _QUOTED.sub(" ", text))
+    """The addresses of a To or Cc header, normalised, each once, in order; what is no address is left out."""
+    text = _COMMENT.sub(" ", _QUOTED.sub(" ", header))
     found: dict[str, None] = {}
     for match in _ROUGHLY.finditer(text):
         try:
             found[normalise(match[0])] = None
         except ValueError:
             continue
-        if len(found) >= _ADDRESSES:
-            break
     return tuple(found)
 
 

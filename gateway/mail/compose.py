@@ -94,6 +94,11 @@ def message_id(domain: str, seed: str) -> str:
     return f"<{_address(f'{local}@{domain}')}>"
 
 
+def written_date(draft: Draft) -> str:
+    """The Date header of a mail, as it is written."""
+    return format_datetime(datetime.fromtimestamp(draft.date, UTC))
+
+
 # ---------------------------------------------------------------- headers
 
 
@@ -109,7 +114,7 @@ def _headers(draft: Draft) -> Iterator[tuple[str, str]]:
     if draft.reply_to:
         yield "Reply-To", _address(draft.reply_to)
     yield "Subject", _encoded(_checked("Subject", draft.subject))
-    yield "Date", format_datetime(datetime.fromtimestamp(draft.date, UTC))
+    yield "Date", written_date(draft)
     yield "Message-ID", _id(draft.message_id)
     if draft.in_reply_to:
         yield "In-Reply-To", _id(draft.in_reply_to)

@@ -31,7 +31,7 @@ _PARAMETER = re.compile(r";\s*+([A-Za-z0-9!#$&^_.+*%'-]{1,100}+)\s*+=\s*+(\"(?:[
 _PARAMETERS = 300
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PIECE = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?")
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}+>")
 
 EMPTY: tuple[str, ...] = ()
 
@@ -150,7 +150,7 @@ def decoded(value: str, limit: int = 2_000) -> str:
 def message_ids(value: str, limit: int = 100) -> tuple[str, ...]:
     """The message ids in a header, with their angle brackets; at most ``limit``."""
     found = _MESSAGE_ID.findall(value)
-    if not found and value and len(value) <= 250 and not re.search(r"[\s<>]", value):
+    if not found and value and len(value) <= 996 and not re.search(r"[\s<>]", value):
         found = [f"<{value}>"]  # written without brackets
     return tuple(_CONTROLS.sub("", each) for each in found[:limit])
 

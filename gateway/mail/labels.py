@@ -7,7 +7,7 @@ import unicodedata
 
 from gateway.mail.headers import decoded
 
-LABEL = 200  # characters
+LABEL = 1_000  # characters; no file system has names as long
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 

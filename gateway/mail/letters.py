@@ -28,7 +28,7 @@ _ANSWERING_HEADERS = (
 )
 _WORDS = frozenset({"text/plain", "text/html", "text/enriched"})
 _EDI = re.compile(rb"(?:\A|\n|\xbf)[ \t]*+ISA[^A-Za-z0-9\s]")
-_ADDRESS_HEADERS = 20
+_ID = 998  # characters of a line (RFC 5322 section 2.1.1), hence of a Message-ID
 _ENVELOPE_HEADERS = ("delivered-to", "x-original-to", "envelope-to")
 
 
@@ -66,11 +66,11 @@ def _letter(
         sender_problem=problem,
         to=_addresses(headers, "to"),
         cc=_addresses(headers, "cc"),
-        subject=decoded(headers.first("subject"), 1_000),
-        message_id=_message_id(headers, "message-id"),
+        subject=decoded(headers.first("subject"), limits.header_line),
+        message_id=_own_id(headers),
         in_reply_to=_message_id(headers, "in-reply-to"),
         references=message_ids(headers.first("references")),
-        date=decoded(headers.first("date"), 100),
+        date=decoded(headers.first("date"), _ID),
         parts=parts,
         bounces=bounces,
         auto_submitted=_auto_submitted(headers) not in {"", "no"},
@@ -92,13 +92,18 @@ def _bounded(raw: Raw, limits: Limits) -> Raw:
 
 def _addresses(headers: Headers, name: str) -> tuple[str, ...]:
     found = headers.all(name)
-    return address_list(", ".join(found[:_ADDRESS_HEADERS])) if found else ()
+    return address_list(", ".join(found)) if found else ()
 
 
 def _delivered_to(headers: Headers) -> tuple[str, ...]:
     """Whom the envelope named, as the hosts on the way wrote it down."""
-    found = [value for name in _ENVELOPE_HEADERS for value in headers.all(name)[:_ADDRESS_HEADERS]]
+    found = [value for name in _ENVELOPE_HEADERS for value in headers.all(name)]
     return address_list(", ".join(found)) if found else ()
+
+
+def _own_id(headers: Headers) -> str:
+    """The Message-ID, or what stands in its place as it is written: people look for it by that."""
+    return _message_id(headers, "message-id") or decoded(headers.first("message-id"), _ID)
 
 
 def _message_id(headers: Headers, name: str) -> str:

@@ -359,7 +359,7 @@ def readable(reply: bytes, *, secret: str = "") -> str:
     text = _CONTROL.sub(" ", reply[:2_000].decode("ascii", "replace").replace("�", "?")).strip()
     if secret:
         text = text.replace(secret, "***")
-    return text if len(text) <= 400 else text[:400] + "…"
+    return text
 
 
 def has_line_end(text: str) -> bool:

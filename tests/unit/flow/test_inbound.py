@@ -354,7 +354,7 @@ def test_a_release_repeats_nothing_that_was_decided(stage):
     assert states == ["delivered", "duplicate", "discarded", "discarded", "delivered"]
     assert len(stage.delivered) == 2
     assert len(stage.sent) == 2
-    assert len(stage.rows("payload")) == 4
+    assert len([each for each in stage.rows("payload") if each["path"]]) == 4  # ours have no path
 
 
 def test_discarding_the_last_of_a_quarantined_mail_discards_the_mail(stage):
