@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    text,
 )
 
 from gateway.ledger.columns import Id, metadata
@@ -50,6 +51,8 @@ __all__ = [
     "tree_head",
     "tree_node",
 ]  # defined elsewhere
+
+CONFIGURATION = "exchange IS NULL AND message IS NULL AND kind <> 'recorded'"  # as the index of such events has it
 
 # Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them (see archive).
 content = Table(
@@ -281,7 +284,8 @@ business_key = Table(
     Column("value", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("transaction_set", Id, ForeignKey("transaction_set.id"), primary_key=True),
-    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False, index=True),
+    Column("exchange", Id, ForeignKey("exchange.id"), nullable=False),
+    Index("ix_business_key_exchange_transaction_set", "exchange", "transaction_set"),
 )
 
 finding = Table(
@@ -418,6 +422,14 @@ event = Table(
     _text("actor"),  # who: gateway, or a person
     Column("body", Text, nullable=False, default="{}", server_default="{}"),  # JSON
     Column("rows", LargeBinary, nullable=True),  # of kind "recorded": digests of rows (see prints)
+)
+# What happened to no exchange and no mail, but to the configuration: few among very many (see changes).
+Index(
+    "ix_event_configuration",
+    event.c.kind,
+    event.c.seq,
+    sqlite_where=text(CONFIGURATION),
+    postgresql_where=text(CONFIGURATION),
 )
 
 # One run of `gateway night`.
