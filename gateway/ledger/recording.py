@@ -48,6 +48,7 @@ T = TypeVar("T")
 
 _TRIES = 8  # of a transaction that others are in the way of
 _AT_ONCE = 2_000  # rows that are removed with one statement
+_FIRST_BLOCK, _BIGGEST_BLOCK = 4, 256  # ids that PostgreSQL is asked for at once; what is left over is lost
 
 _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
 
@@ -104,6 +105,7 @@ class Recorder:
         self._by_id: dict[tuple[str, int], Row] = {}
         self._changes: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
         self._free: dict[str, Iterator[int]] = {}
+        self._blocks: dict[str, int] = {}  # how many ids to ask for next
         self._numbers: dict[tuple[str, str, str, str], int] = {}
         self._taken: set[tuple[str, str, str, str]] = set()
         self.wakes: set[Wake] = set()
@@ -141,7 +143,8 @@ class Recorder:
     def entrust(self, name: str, owner: str) -> None:
         """Bytes that were kept before anybody knew whose they are, belong to a partner ("": to nobody we know)."""
         if self._sealing is not None:
-            self.flush()
+            if name in self._owners:
+                self.flush()
             self._sealing.entrust(name, owner)
 
     def sealed(self, text: str, owner: str) -> str:
@@ -344,9 +347,11 @@ class Recorder:
         if self.connection.dialect.name == "sqlite":
             highest = self.connection.execute(select(func.max(column))).scalar() or 0
             return iter(range(highest + 1, highest + 1_000_000_000))
-        block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, 50)")
-        found = self.connection.execute(block, {"table": table.name, "column": column.name}).scalars().all()
-        return iter(sorted(found))
+        count = self._blocks.get(table.name, _FIRST_BLOCK)
+        self._blocks[table.name] = min(2 * count, _BIGGEST_BLOCK)
+        block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
+        values = {"table": table.name, "column": column.name, "count": count}
+        return iter(sorted(self.connection.execute(block, values).scalars()))
 
 
 def _change(name: str, columns: tuple[str, ...]) -> Update:

@@ -42,12 +42,23 @@ class Head:
 
 
 def leaf(event: Any) -> bytes:
-    """The leaf hash of an event from its row: SHA-256(0x00 ‖ JSON list of its columns [‖ LF ‖ digests of rows])."""
-    rows = event["rows"]
-    data = _as_json([event[name] for name in LEAF]).encode()
+    """The leaf hash of an event from its row."""
+    return leaf_of([event[name] for name in LEAF], event["rows"])
+
+
+def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
+    """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
+    data = b"\0" + _as_json(list(values)).encode()
     if rows is not None:
         data += b"\n" + bytes(rows)
-    return hashlib.sha256(b"\0" + data).digest()
+    return hashlib.sha256(data).digest()
+
+
+def root_over(leaves: Sequence[bytes]) -> bytes:
+    """The root of a tree over these leaf hashes."""
+    frontier = Frontier()
+    frontier.append_all(leaves, LEVEL)
+    return frontier.root()
 
 
 def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
@@ -208,10 +219,7 @@ def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
     """The subtrees over these leaves, whose number is a power of two."""
 
     def subtree(level: int, position: int) -> bytes:
-        frontier = Frontier()
-        for each in leaves[position << level :][: 1 << level]:
-            frontier.append(each)
-        return frontier.root()
+        return root_over(leaves[position << level :][: 1 << level])
 
     return subtree
 

@@ -314,7 +314,7 @@ def test_replay_takes_letters_that_are_at_rest(stage):
     stage.mail(orders(1))
     stage.run()
     with stage.ledger.transaction() as recorder:
-        recorder.connection.execute(update(tables.message).where(tables.message.c.id == 1).values(state="stored"))
+        recorder.change(tables.message, 1, state="stored")
     with pytest.raises(NotAllowedNow, match="waits to be processed"):
         act(stage, "replay", "m1")
 

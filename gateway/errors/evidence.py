@@ -1,0 +1,23 @@
+"""Faults of seals: what proves that the ledger is what was recorded."""
+
+from __future__ import annotations
+
+from gateway.errors.base import GatewayError, Side
+from gateway.errors.hosts import Unavailable
+
+
+class SealInvalid(GatewayError):
+    """What should be a seal, or the key of one, is none, or is not signed by that key."""
+
+    code = "seal.invalid"
+    sentence = "{what} cannot be relied on: {reason}."
+    advice = "Use the copy of the seals that was kept outside, and the key as it was given to the auditor."
+    side = Side.OURS
+    exit_code = 65
+
+
+class SealUnwritable(Unavailable):
+    code = "seal.unwritable"
+    sentence = "The seal cannot be written to {path}: {reason}"
+    advice = "Make room or correct the setting seal.file; the next batch seals again."
+    side = Side.OURS

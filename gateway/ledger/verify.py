@@ -1,0 +1,294 @@
+"""Is the ledger what was recorded? Reads events, tree and rows, and names what is not.
+
+In full, every event is made a leaf again and must fit the tree, and every audited row must agree with the latest
+digest that an event holds of it (see ``prints``). Since a seal, only later events and the rows that they speak of are
+read. Whoever can write to the database can make a tree of his own: a seal that is kept elsewhere tells (see ``seals``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from gateway.ledger import prints, tables, tree
+from gateway.ledger.latest import Latest
+from gateway.ledger.leaves import Leaf, Pages
+from gateway.ledger.merkle import Frontier, subtrees
+from gateway.ledger.seals import Seal
+
+_PAGE = 8_192  # rows that are read at once
+_TILES = 64
+_SAY_AT_MOST = 20  # differences of one table or tile that are said one by one
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being read, how far it has come, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not what was recorded.
+
+    ``kind``: event, tree, row, content, profile or seal; ``reference``: the event's number, or the row as
+    ``exchange 34``.
+    """
+
+    kind: str
+    reference: str
+    sentence: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a verification looked at."""
+
+    events: int
+    rows: int
+    size: int  # leaves of the tree
+    root: bytes
+
+
+class Verification:
+    """One look at the ledger, within one transaction that only reads.
+
+    Iterate ``full`` or ``since``: each gives the differences as they are found. Then ``extent`` tells what was read.
+
+    Args:
+        connection: from ``gateway.ledger.database.reading``.
+        progress: told from time to time.
+    """
+
+    def __init__(self, connection: Connection, progress: Progress = lambda *_: None) -> None:
+        self._connection = connection
+        self._progress = progress
+        self._head = connection.execute(select(tables.tree_head)).one()
+        self._events = self._rows = 0
+        self._tiles = Frontier()  # over the roots of complete tiles
+        self._rest = Frontier()  # over the leaves after them
+
+    @property
+    def extent(self) -> Extent:
+        """What was read so far, and the tree as it stands."""
+        roots = Frontier(self._head.size, bytes(self._head.frontier))
+        return Extent(self._events, self._rows, self._head.size, roots.root())
+
+    # ------------------------------------------------------------ in full
+
+    def full(self) -> Iterator[Difference]:
+        """Every event, the whole tree, every audited row.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read.
+        """
+        if not self._head.adopted:
+            yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
+        with Latest(self._connection) as latest:
+            yield from self._tree(latest)
+            yield from self._all_rows(latest)
+
+    def _tree(self, latest: Latest) -> Iterator[Difference]:
+        """All events against the tiles, and the tiles against the tree."""
+        pages = Pages(self._connection)
+        for position, tile, end in self._kept_tiles():
+            if tile is None:
+                yield Difference("tree", f"tile {position}", f"Tile {position} of the tree is missing.")
+                self._tiles.append(bytes(32))
+                continue
+            events = pages.until(end)
+            yield from self._take(events, latest)
+            if tree.root_over([each.hash for each in events]) != bytes(tile.hash) or len(events) != tree.TILE:
+                yield from _named(events, bytes(tile.checks), position)
+            # What follows is held against the tile as it is kept, so that one wrong event is one difference.
+            for level, place, root in self._tiles.append_all([bytes(tile.hash)], tree.LEVEL):
+                yield from self._upper(level + tree.LEVEL, place, root)
+        events = pages.until(self._head.next_seq)
+        yield from self._take(events, latest)
+        if b"".join(each.hash[: tree.CHECK] for each in events) != bytes(self._head.checks):
+            yield from _named(events, bytes(self._head.checks), self._tiles.size)
+        self._rest.append_all([each.hash for each in events], tree.LEVEL)
+        for event in pages.until(None):
+            yield Difference("event", str(event.seq), f"Event {event.seq} was never recorded: it is not in the tree.")
+        yield from self._whole()
+
+    def _kept_tiles(self) -> Iterator[tuple[int, Row[*tuple[Any, ...]] | None, int]]:
+        """The complete tiles: position, row (None where it is missing), and the event that the next one begins with."""
+        n = tables.tree_node.c
+        count = self._head.size // tree.TILE
+        for start in range(0, count, _TILES):
+            wanted = select(n.position, n.hash, n.first_seq, n.checks).where(
+                n.level == tree.LEVEL, n.position.between(start, start + _TILES)
+            )
+            found = {row.position: row for row in self._connection.execute(wanted)}
+            for position in range(start, min(start + _TILES, count)):
+                after = found.get(position + 1)
+                yield position, found.get(position), int(after.first_seq if after else self._head.first_seq)
+            self._progress("events", self._events, self._head.size)
+
+    def _upper(self, level: int, position: int, root: bytes) -> Iterator[Difference]:
+        """The kept roots above the tiles must be those over the tiles."""
+        n = tables.tree_node.c
+        kept = self._connection.execute(select(n.hash).where(n.level == level, n.position == position)).scalar()
+        if kept is None or bytes(kept) != root:
+            yield Difference("tree", f"node {level}.{position}", f"Node {position} at level {level} does not add up.")
+
+    def _whole(self) -> Iterator[Difference]:
+        """The tree over what was read must be the one that the head tells of."""
+        size = self._tiles.size * tree.TILE + self._rest.size
+        if self._tiles.packed() + self._rest.packed() != bytes(self._head.frontier) or size != self._head.size:
+            yield Difference("tree", "head", f"The tree of {self._head.size} leaves is not the one over these events.")
+
+    def _take(self, events: Sequence[Leaf], latest: Latest) -> Iterator[Difference]:
+        """What the events say of rows is noted down."""
+        self._events += len(events)
+        for event in events:
+            if event.rows is None:
+                continue
+            try:
+                for name, first, digests in prints.mentions(json.loads(event.body), event.rows):
+                    latest.note(name, first, digests)
+            except ValueError as problem:
+                yield _unreadable(event, problem)
+
+    # ------------------------------------------------------------ rows
+
+    def _all_rows(self, latest: Latest) -> Iterator[Difference]:
+        for name, audited in prints.AUDITED.items():
+            said = 0
+            top = max(self._highest(audited), latest.top(name))
+            for first in range(1, top + 1, _PAGE):
+                last = min(top, first + _PAGE - 1)
+                for each in self._rows_between(audited, first, last, latest):
+                    said += 1
+                    if said <= _SAY_AT_MOST:
+                        yield each
+                self._progress(name, last, top)
+            if said > _SAY_AT_MOST:
+                yield Difference("row", name, f"{said - _SAY_AT_MOST} more rows of {name} are not what was recorded.")
+            for owner in latest.beyond(name):
+                yield _row_difference(name, owner, found=False, recorded=True)
+
+    def _highest(self, audited: prints.Audited) -> int:
+        owner = audited.table.c[audited.owner]
+        return int(self._connection.execute(select(func.max(owner))).scalar() or 0)
+
+    def _rows_between(self, audited: prints.Audited, first: int, last: int, latest: Latest) -> Iterator[Difference]:
+        found = dict(prints.scan(self._connection, audited, first, last))
+        self._rows += len(found)
+        told = latest.between(audited.table.name, first, last)
+        now = b"".join([found.get(owner, prints.GONE) for owner in range(first, last + 1)])
+        if now == told:
+            return
+        for owner in range(first, last + 1):
+            at = (owner - first) * prints.LENGTH
+            before, after = told[at : at + prints.LENGTH], now[at : at + prints.LENGTH]
+            if before != after:
+                name = audited.table.name
+                yield _row_difference(name, owner, found=after != prints.GONE, recorded=before != prints.GONE)
+
+    # ------------------------------------------------------------ since a seal
+
+    def since(self, seal: Seal) -> Iterator[Difference]:
+        """The tree at a seal, the events since, and the rows that they speak of; quick, whatever came before.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read.
+        """
+        try:
+            nodes = tree.Nodes(self._connection, self._head.size)
+            roots = [nodes.subtree(level, place) for level, place in subtrees(0, seal.size)]
+        except LookupError as problem:
+            yield Difference(
+                "seal", str(seal.size), f"The tree that was sealed on {seal.time} is not there: {problem}."
+            )
+            return
+        self._rest = Frontier(seal.size, b"".join(roots))
+        if self._rest.root() != seal.root:
+            yield sealed_otherwise(seal)
+        latest: dict[tuple[str, int], bytes] = {}
+        for page in Pages(self._connection, seal.seq).all():
+            yield from self._later(page, latest)
+        differences = list(self._whole())
+        if differences:
+            events = Pages(self._connection, self._head.first_seq - 1).until(self._head.next_seq)
+            yield from _named(events, bytes(self._head.checks), self._head.size // tree.TILE)
+        yield from differences
+        yield from self._touched(latest)
+
+    def _later(self, page: Sequence[Leaf], latest: dict[tuple[str, int], bytes]) -> Iterator[Difference]:
+        self._rest.append_all([each.hash for each in page], tree.LEVEL)
+        self._events += len(page)
+        for event in page:
+            if event.rows is None:
+                continue
+            try:
+                for name, first, digests in prints.mentions(json.loads(event.body), event.rows):
+                    for at in range(0, len(digests), prints.LENGTH):
+                        latest[name, first + at // prints.LENGTH] = digests[at : at + prints.LENGTH]
+            except ValueError as problem:
+                yield _unreadable(event, problem)
+        self._progress("events", self._events, self._head.size)
+
+    def _touched(self, latest: Mapping[tuple[str, int], bytes]) -> Iterator[Difference]:
+        owners: dict[str, list[int]] = {}
+        for name, owner in latest:
+            owners.setdefault(name, []).append(owner)
+        for name, some in owners.items():
+            if name not in prints.AUDITED:
+                continue
+            now = prints.read(self._connection, prints.AUDITED[name], sorted(some))
+            self._rows += len(now)
+            for owner, digest in now.items():
+                told = latest[name, owner]
+                if digest != told:
+                    yield _row_difference(name, owner, found=digest != prints.GONE, recorded=told != prints.GONE)
+
+
+def _named(events: Sequence[Leaf], checks: bytes, position: int) -> Iterator[Difference]:
+    """Which event of a tile is not what it was; with four bytes of each leaf a guess can hardly fail."""
+    wanted = [checks[at : at + tree.CHECK] for at in range(0, len(checks), tree.CHECK)]
+    found = [each.hash[: tree.CHECK] for each in events]
+    place = next((at for at, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), None)
+    if place is None and len(found) == len(wanted):
+        yield Difference("tree", f"tile {position}", f"Tile {position} of the tree is not the one over its events.")
+        return
+    place = min(len(found), len(wanted)) if place is None else place
+    before = f"after event {events[place - 1].seq}" if place else "at its beginning"
+    if place < len(found) and found[place + 1 : place + 3] == wanted[place : place + 2] and len(found) > len(wanted):
+        yield Difference("event", str(events[place].seq), f"Event {events[place].seq} was never recorded.")
+    elif place >= len(found) or (
+        len(found) < len(wanted) and found[place : place + 2] == wanted[place + 1 : place + 3]
+    ):
+        missing = len(wanted) - len(found)
+        yield Difference("event", f"{before}", f"{missing} event(s) {before} are missing (tile {position}).")
+    else:
+        yield Difference("event", str(events[place].seq), f"Event {events[place].seq} is not what was recorded.")
+
+
+def _row_difference(name: str, owner: int, *, found: bool, recorded: bool) -> Difference:
+    audited = prints.AUDITED[name]
+    words = name.replace("_", " ")
+    what = f"{words} {owner}" if audited.one_by_one else f"{words} of {audited.owner} {owner}"
+    if found and recorded:
+        said = "is not what was recorded"
+    elif found:
+        said = "was never recorded, or was removed and has come back"
+    else:
+        said = "is missing: it was recorded, and never removed in order"
+    return Difference("row", what, f"{what[0].upper()}{what[1:]} {said}.")
+
+
+def _unreadable(event: Leaf, problem: ValueError) -> Difference:
+    return Difference("event", str(event.seq), f"Event {event.seq} cannot be read: {problem}.")
+
+
+def sealed_otherwise(seal: Seal) -> Difference:
+    """The tree is not the one that was sealed."""
+    said = f"The first {seal.size} events (up to event {seal.seq}) are not those that were sealed on {seal.time}."
+    return Difference("seal", str(seal.size), said)
