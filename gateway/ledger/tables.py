@@ -25,6 +25,7 @@ from sqlalchemy import (
 from gateway.ledger.columns import Id, metadata
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
+from gateway.ledger.daily_tables import daily_count
 from gateway.ledger.retention_tables import content_key, hold, moved_archive, payload_key, put_away, retention_mark
 from gateway.ledger.tree_tables import event_leaf, retention_permit, seal, tree_head, tree_node
 from gateway.ledger.watch_tables import alert, arrival, claim, lease, number_epoch, number_gap, received_number
@@ -35,6 +36,7 @@ __all__ = [
     "arrival",
     "claim",
     "content_key",
+    "daily_count",
     "event_leaf",
     "hold",
     "lease",
