@@ -1,0 +1,328 @@
+"""A dump put back on PostgreSQL, beside the present ledger, which is touched only when all is ready, and then kept.
+
+A dump names its schema, and the present ledger lies in the same one. So one transaction moves the present tables out of
+the way, restores, moves what was restored to a schema of its own, and moves the present ones back. What was restored is
+then made ready there, and one last transaction changes the two over. PostgreSQL undoes all of either that was not
+committed, whatever ended it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import URL, Connection, Engine, make_url, text
+
+from gateway.errors import BackupUnfit, HomeInUse, RestoreFailed
+from gateway.ledger import backup_postgres
+from gateway.ledger import postgres_programs as programs
+from gateway.ledger.backup_files import MEGABYTE, Watcher
+from gateway.ledger.backup_manifest import Manifest
+from gateway.ledger.backup_postgres import schema_of, server_version, strangers
+from gateway.ledger.database import guarded, open_engine, reading, writing
+from gateway.ledger.postgres_programs import Program, ProgramFailedError
+
+STAGED = "ledger_restoring"  # the schema in which a restored ledger is made ready
+_HELD = "ledger_restoring_held"  # where the present one is, for as long as the first transaction runs
+_LOCK_TIMEOUT = "10s"
+_CHUNK = 1 << 20
+
+# Moves everything from one schema to another but what an extension made; what belongs to a table goes with it.
+_MOVE = """
+DO $move$ DECLARE each text; BEGIN
+    FOR each IN
+        SELECT format('ALTER %s %I.%I SET SCHEMA {to}', CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
+            WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, '{name}', relname)
+        FROM pg_catalog.pg_class AS thing WHERE relnamespace = '{source}'::regnamespace
+            AND relkind IN ('r', 'p', 'v', 'm', 'S') AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
+                WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = thing.oid AND deptype IN ('e', 'a', 'i'))
+        UNION ALL
+        SELECT format('ALTER ROUTINE %I.%I(%s) SET SCHEMA {to}', '{name}', proname,
+            pg_catalog.pg_get_function_identity_arguments(thing.oid))
+        FROM pg_catalog.pg_proc AS thing WHERE pronamespace = '{source}'::regnamespace
+            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
+                WHERE classid = 'pg_catalog.pg_proc'::regclass AND objid = thing.oid AND deptype = 'e')
+        UNION ALL
+        SELECT format('ALTER TYPE %I.%I SET SCHEMA {to}', '{name}', typname)
+        FROM pg_catalog.pg_type AS thing WHERE typnamespace = '{source}'::regnamespace AND typtype IN ('d', 'e')
+            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
+                WHERE classid = 'pg_catalog.pg_type'::regclass AND objid = thing.oid AND deptype = 'e')
+    LOOP EXECUTE each; END LOOP;
+END $move$;
+"""
+_AT_WORK = """
+SELECT holder FROM {table} WHERE until > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY until DESC LIMIT 1
+"""
+
+
+class PostgresPlace:
+    """Where a ledger on PostgreSQL is restored to.
+
+    Args:
+        url: of the database, with its password.
+        home: for what is said to people.
+        backup: for what is said to people.
+    """
+
+    def __init__(self, url: str, home: Path, backup: Path) -> None:
+        self._url = make_url(url)
+        self._home = home
+        self._backup = backup
+        self._engine = open_engine(url)
+
+    @contextmanager
+    def present(self) -> Iterator[Engine | None]:
+        """The ledger that is there; None where there is none."""
+        with reading(self._engine) as connection:
+            there = connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None
+        yield self._engine if there else None
+
+    def stage(self, manifest: Manifest, watcher: Watcher) -> str:
+        """Restores beside the present ledger; gives the url of what was restored.
+
+        Raises:
+            BackupUnfit, ProgramMissing, ProgramTooOld: it cannot be restored here.
+            HomeInUse: somebody works on the ledger.
+            RestoreFailed: with the reason; nothing was changed.
+        """
+        self.discard()
+        dump = self._backup / manifest.ledger.name
+        with reading(self._engine) as connection:
+            self._refuse_at_work(connection)
+            self._refuse_strangers(connection)
+            wanted = int(server_version(connection).partition(".")[0])
+            present, extensions = schema_of(connection), _extensions(connection)
+        try:
+            with tempfile.TemporaryDirectory() as directory:
+                chosen = Path(directory) / "list"
+                reader = backup_postgres.reader(dump)
+                shell = programs.find("psql", wanted, "restore the database")
+                chosen.write_text(_chosen(reader, dump, extensions))
+                schema = manifest.schema or present
+                _pour(self._engine, shell, reader, dump, chosen, _head(schema), _tail(schema), watcher)
+        except ProgramFailedError as problem:
+            raise RestoreFailed(path=self._backup, reason=str(problem)) from problem
+        return self.staged_url(present)
+
+    def staged_url(self, present: str) -> str:
+        """The url of the ledger in its schema of its own; what extensions made stays in sight."""
+        return _looking_at(self._url, f"{STAGED},{_escaped(present)}")
+
+    def take(self, name: str) -> str:
+        """Changes the two over: what was staged is the ledger from now on, and the present one is kept.
+
+        Args:
+            name: of the schema that the present one goes to.
+
+        Returns:
+            Where the present one is now; empty where there was none.
+
+        Raises:
+            HomeInUse, DatabaseUnavailable: nothing was changed.
+        """
+        with writing(self._engine) as connection:
+            connection.execute(text("SELECT set_config('lock_timeout', :most, true)"), {"most": _LOCK_TIMEOUT})
+            present = schema_of(connection)
+            had = connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None
+            self._refuse_at_work(connection)
+            if had:
+                connection.exec_driver_sql(f"CREATE SCHEMA {_identifier(name)}")
+                connection.execute(text(_move(present, name)))
+            connection.execute(text(_move(STAGED, present)))
+            connection.exec_driver_sql(f"DROP SCHEMA {STAGED}")
+        self._analyze(present)
+        return f"the schema {name}" if had else ""
+
+    def discard(self) -> None:
+        """What was staged goes."""
+        with writing(self._engine) as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {STAGED} CASCADE")
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._engine.dispose()
+
+    def _analyze(self, schema: str) -> None:
+        """Nothing is known yet of how the rows are spread; the planner would guess."""
+        with guarded(self._engine), self._engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+            wanted = text(
+                "SELECT relname FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r'"
+            )
+            for name in connection.execute(wanted, {"schema": schema}).scalars().all():
+                connection.exec_driver_sql(f"ANALYZE {_identifier(schema)}.{_identifier(name)}")
+
+    def _refuse_at_work(self, connection: Connection) -> None:
+        for table in ("lease", "claim"):
+            if connection.execute(text("SELECT to_regclass(:name)"), {"name": table}).scalar() is not None:
+                holder = connection.execute(text(_AT_WORK.format(table=table))).scalar()
+                if holder is not None:
+                    raise HomeInUse(path=self._home, holder=f"a worker ({holder})")
+
+    def _refuse_strangers(self, connection: Connection) -> None:
+        if found := strangers(connection):
+            reason = f"its schema {schema_of(connection)} holds tables that are not the gateway's: {', '.join(found)}"
+            raise BackupUnfit(path=self._backup, reason=reason)
+
+
+def _looking_at(url: URL, path: str) -> str:
+    """The url with a search path of its own."""
+    given = url.query.get("options", "")
+    options = f"{given if isinstance(given, str) else ' '.join(given)} -c search_path={path}".strip()
+    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+# ---------------------------------------------------------------- a scratch database, to prove a dump
+
+
+@contextmanager
+def scratch(engine: Engine, dump: Path, schema: str, watcher: Watcher) -> Iterator[Engine | None]:
+    """The dump restored into a database of its own, which goes at the end; None where we may not make one.
+
+    Raises:
+        ProgramFailedError: it could not be restored.
+        ProgramMissing, ProgramTooOld
+    """
+    with reading(engine) as connection:
+        may = connection.execute(text("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"))
+        if not may.scalar():
+            yield None
+            return
+    watcher.step("restore into a scratch database")
+    name = f"gateway_check_{secrets.token_hex(6)}"
+    _outside(engine, f"CREATE DATABASE {name} TEMPLATE template0")
+    made = open_engine(_looking_at(engine.url.set(database=name), _escaped(schema)))
+    try:
+        reader = backup_postgres.reader(dump)
+        where, secret = programs.conninfo(made)
+        words = [reader.path, "--exit-on-error", "--no-owner", "--no-privileges", "--no-comments", "--no-password"]
+        _outside(made, f"CREATE SCHEMA IF NOT EXISTS {_identifier(schema)}")
+        with tempfile.TemporaryDirectory() as directory:
+            chosen = Path(directory) / "list"
+            chosen.write_text(_chosen(reader, dump, []))
+            programs.run([*words, f"--use-list={chosen}", f"--dbname={where}", str(dump)], secret)
+        yield made
+    finally:
+        made.dispose()
+        with suppress(Exception):  # said by its name: gateway_check_…
+            _outside(engine, f"DROP DATABASE IF EXISTS {name}")
+
+
+def _outside(engine: Engine, statement: str) -> None:
+    """A statement that is no part of a transaction."""
+    with guarded(engine), engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
+
+
+# ---------------------------------------------------------------- restoring
+
+
+def _head(schema: str) -> str:
+    name = _identifier(schema)
+    return "\n".join(
+        [
+            "BEGIN;",
+            f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}';",
+            f"CREATE SCHEMA IF NOT EXISTS {name};",
+            f"CREATE SCHEMA {_HELD};",
+            f"CREATE SCHEMA {STAGED};",
+            _move(schema, _HELD),
+            "",
+        ]
+    )
+
+
+def _tail(schema: str) -> str:
+    return "\n".join([_move(schema, STAGED), _move(_HELD, schema), f"DROP SCHEMA {_HELD};", "COMMIT;", ""])
+
+
+def _chosen(reader: Program, dump: Path, there: list[str]) -> str:
+    """What of the dump is restored: all but the schema itself, and extensions that are there."""
+    listed = programs.run([reader.path, "--list", str(dump)], {})
+    left_out = [r" SCHEMA - ", r" ACL ", r" COMMENT "]
+    left_out += [rf" EXTENSION - {re.escape(each)} " for each in there]
+    unwanted = re.compile("|".join(left_out))
+    return (
+        "\n".join(line for line in listed.splitlines() if not line.startswith(";") and not unwanted.search(line)) + "\n"
+    )
+
+
+def _extensions(connection: Connection) -> list[str]:
+    return list(connection.execute(text("SELECT extname FROM pg_extension")).scalars())
+
+
+def _pour(
+    engine: Engine, shell: Program, reader: Program, dump: Path, chosen: Path, head: str, tail: str, watcher: Watcher
+) -> None:
+    """One transaction of psql: the head, what pg_restore writes, and the tail, if pg_restore came to its end.
+
+    Raises:
+        ProgramFailedError: nothing was committed.
+    """
+    where, secret = programs.conninfo(engine)
+    restoring = [reader.path, "--no-owner", "--no-privileges", "--no-comments", f"--use-list={chosen}", "--file=-"]
+    doing = [shell.path, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={where}"]
+    watcher.step("restore tables")
+    with (
+        programs.started(doing, secret, stdout=subprocess.DEVNULL, stdin=subprocess.PIPE) as (psql, complaints),
+        programs.started([*restoring, str(dump)], {}, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as (
+            source,
+            said,
+        ),
+    ):
+        assert psql.stdin is not None
+        assert source.stdout is not None
+        listening = [threading.Thread(target=list, args=(each,), daemon=True) for each in (complaints, said)]
+        for each in listening:
+            each.start()
+        with suppress(BrokenPipeError):  # psql ended: it says why
+            psql.stdin.write(head.encode())
+            _copy(source.stdout, psql.stdin, watcher)
+            if source.wait() == 0:
+                psql.stdin.write(tail.encode())
+        with suppress(BrokenPipeError):
+            psql.stdin.close()
+        psql.wait()
+        if psql.returncode == 0:
+            source.wait()
+        for each in listening:
+            each.join(10)
+        if psql.returncode != 0:
+            raise ProgramFailedError(complaints.reason())
+        if source.returncode != 0:
+            raise ProgramFailedError(said.reason())
+
+
+def _copy(source: IO[bytes], target: IO[bytes], watcher: Watcher) -> None:
+    done = 0
+    while chunk := source.read(_CHUNK):
+        target.write(chunk)
+        done += len(chunk)
+        if done >= MEGABYTE:
+            watcher.advance(done // MEGABYTE)
+            done %= MEGABYTE
+
+
+def _move(source: str, target: str) -> str:
+    literal = source.replace("'", "''")
+    return _MOVE.format(
+        to=_identifier(target).replace("'", "''").replace("%", "%%"),
+        name=literal,
+        source=_identifier(source).replace("'", "''"),
+    )
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _escaped(name: str) -> str:
+    """An identifier within ``options`` of a connection, where blanks and backslashes part words."""
+    return re.sub(r"([\\ ])", r"\\\1", _identifier(name))
