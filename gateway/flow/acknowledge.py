@@ -54,7 +54,9 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
         for payload in case.payloads:
             row = before.payloads.get(payload.path) or record_payload(recorder, case, payload)
             for interchange in payload.interchanges:
-                entry = Entry(case, payload, row, interchange, recorder.keep(interchange.raw), ExchangeState.ACCEPTED)
+                partner = interchange.partner or case.partner
+                sha256 = recorder.keep(interchange.raw, owner=partner.key if partner else None)
+                entry = Entry(case, payload, row, interchange, sha256, ExchangeState.ACCEPTED)
                 if before.deals_with(entry.sha256):
                     _act(context, recorder, known, repeats, _decide(known, repeats, entry), before)
         if case.letter is not None and case.letter.kind == "bounce":

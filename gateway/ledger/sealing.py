@@ -181,12 +181,13 @@ class Sealing:
         self._connection.execute(insert(self._connection, content_key).on_conflict_do_nothing(), row)
 
     def entrust(self, name: str, owner: str) -> None:
-        """Bytes in transit belong to a partner from now on ("": to nobody who wants them encrypted)."""
+        """Bytes in transit belong to a partner from now on ("": to nobody), as do those under the home's key."""
         k = content_key.c
+        left = (TRANSIT, HOME) if self.wants(owner) else (TRANSIT,)
         rows = self._connection.execute(
             select(k.key)
             .join(payload_key, payload_key.c.id == k.key)
-            .where(k.sha256 == name, payload_key.c.scope == TRANSIT)
+            .where(k.sha256 == name, payload_key.c.scope.in_(left))
         )
         keys = list(rows.scalars())
         if not keys:

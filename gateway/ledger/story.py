@@ -17,6 +17,7 @@ from gateway.ledger.events import Event, event_of
 from gateway.ledger.moments import iso
 from gateway.ledger.query import number_forms
 from gateway.ledger.rows import ExchangeRow, MessageRow
+from gateway.ledger.sealing import opened_text
 from gateway.ledger.search import exchange_on, message_on
 from gateway.ledger.tables import (
     acknowledgment,
@@ -316,6 +317,7 @@ def _findings(connection: Connection, number: int) -> _Findings:
     found[None, None] = []
     for each in connection.execute(select(finding).where(finding.c.exchange == number).order_by(finding.c.id)):
         told = FindingStory(**_fields(FindingStory, each._mapping))  # noqa: SLF001
+        told = replace(told, value=opened_text(connection, told.value))
         found[each.functional_group, each.transaction_set].append(told)
     return {place: tuple(told) for place, told in found.items()}
 
