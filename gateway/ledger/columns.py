@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -24,3 +26,25 @@ def text_column(name: str, *, index: bool = False) -> Column[str]:
 def number_column(name: str) -> Column[int]:
     """A whole number that is never NULL, 0 by default."""
     return Column(name, BigInteger, nullable=False, default=0, server_default="0")
+
+
+def index_where_set(table: Table, column: str, *, only: str = "") -> Index:
+    """An index over the rows whose column is not NULL.
+
+    Args:
+        table: whose.
+        column: of it.
+        only: the one dialect that needs it, for what looks up foreign keys.
+    """
+    there: Any = table.c[column].is_not(None)
+    return index_for(
+        Index(f"ix_{table.name}_{column}", table.c[column], sqlite_where=there, postgresql_where=there), only
+    )
+
+
+def index_for(index: Index, only: str) -> Index:
+    """The index, made on that dialect alone where one is named; ``index.info`` says so too."""
+    if only:
+        index.info["only"] = only
+        index.ddl_if(dialect=only)
+    return index

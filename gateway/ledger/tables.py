@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.ledger.columns import Id, metadata
+from gateway.ledger.columns import Id, index_for, index_where_set, metadata
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 from gateway.ledger.daily_tables import daily_count
@@ -454,3 +454,18 @@ secret = Table(
     Column("updated_at", BigInteger, nullable=False),
     _text("updated_by"),
 )
+
+
+# What belongs to an exchange or mail is found when it is put away. PostgreSQL looks up each foreign key then; SQLite
+# looks at them when all is done.
+Index("ix_interchange_key_exchange", interchange_key.c.exchange)
+Index("ix_sighting_message", sighting.c.message)
+index_where_set(exchange, "duplicate_of")
+index_for(Index("ix_business_key_transaction_set", business_key.c.transaction_set), "postgresql")
+index_for(Index("ix_number_gap_exchange", number_gap.c.exchange), "postgresql")
+for _table, _column in (
+    *((finding, "functional_group"), (finding, "transaction_set")),
+    *((acknowledgment, "functional_group"), (acknowledgment, "transaction_set")),
+    *((exchange, "payload"), (arrival, "exchange"), (alert, "message")),
+):
+    index_where_set(_table, _column, only="postgresql")

@@ -36,6 +36,7 @@ def upgrade() -> None:
     _holds()
     _putting_away()
     _keys()
+    _indexes()
 
 
 def _holds() -> None:
@@ -106,3 +107,25 @@ def _keys() -> None:
         sa.PrimaryKeyConstraint("sha256", "key", name="pk_content_key"),
     )
     op.create_index("ix_content_key_key", "content_key", ["key"])
+
+
+def _indexes() -> None:
+    """What belongs to an exchange or mail is found when it is put away."""
+    op.create_index("ix_interchange_key_exchange", "interchange_key", ["exchange"])
+    op.create_index("ix_sighting_message", "sighting", ["message"])
+    _where_there_is_one("exchange", "duplicate_of")
+    if op.get_bind().dialect.name != "postgresql":
+        return  # SQLite looks at foreign keys when all is done, and needs no index for each
+    op.create_index("ix_business_key_transaction_set", "business_key", ["transaction_set"])
+    op.create_index("ix_number_gap_exchange", "number_gap", ["exchange"])
+    for table in ("finding", "acknowledgment"):
+        _where_there_is_one(table, "functional_group")
+        _where_there_is_one(table, "transaction_set")
+    _where_there_is_one("exchange", "payload")
+    _where_there_is_one("arrival", "exchange")
+    _where_there_is_one("alert", "message")
+
+
+def _where_there_is_one(table: str, column: str) -> None:
+    there = sa.text(f"{column} IS NOT NULL")
+    op.create_index(f"ix_{table}_{column}", table, [column], sqlite_where=there, postgresql_where=there)
