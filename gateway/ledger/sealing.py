@@ -45,7 +45,7 @@ def begin(connection: Connection, now: int, touched: Touched) -> Sealing | None:
     vault = vault_of(connection)
     if vault is None:
         raise PayloadKeyUnreadable(key=row.id, reason="this command knows no home's key")
-    is_on = row.scope == TRANSIT and row.token is not None
+    is_on = row.scope == TRANSIT and row.token is not None and bool(vault.encrypting())
     return Sealing(connection, now, vault, vault.opened(row) if is_on else None, touched)
 
 
@@ -67,12 +67,13 @@ class Sealing:
         self._transit = transit
         self._touched = touched
         self._keys: dict[tuple[str, str], PayloadKey] = {}
+        self._wanting = frozenset(vault.encrypting()) if transit is not None else frozenset[str]()
 
     # ------------------------------------------------------------ keys
 
     def wants(self, owner: str | None) -> bool:
         """Whether what belongs to a partner (None: to whom is not known yet) is to be encrypted."""
-        return self._transit is not None and (owner is None or owner in self._vault.encrypting())
+        return self._transit is not None and (owner is None or owner in self._wanting)
 
     def key(self, owner: str | None) -> PayloadKey:
         """The payload key for what belongs to a partner: its own of this month, the home's, or the one in transit."""

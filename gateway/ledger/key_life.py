@@ -1,0 +1,179 @@
+"""The life of payload keys: made before they are needed, emptied when nothing is in transit, forgotten on a person's word.
+
+See ``payload_keys`` for what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select, text, update
+
+from gateway.errors import NotFound
+from gateway.ledger import payload_keys
+from gateway.ledger.database import guarded
+from gateway.ledger.payload_keys import PARTNER, TRANSIT, vault_of
+from gateway.ledger.recording import Ledger, Recorder
+from gateway.ledger.tables import content_key, message, payload_key
+
+RESTING = 2 * 86_400_000  # ms after its day in which a key in transit may still be used by a slow transaction
+_AT_ONCE = 500
+
+
+def ready(ledger: Ledger, encrypting: Collection[str]) -> None:
+    """Makes the key for what comes today, where any partner wants its bytes encrypted, before anything comes.
+
+    Raises:
+        PayloadKeyUnreadable: the home has no key.
+    """
+    today = payload_keys.period_of(TRANSIT, ledger.clock())
+    with ledger.reading() as connection:
+        newest = payload_keys.live(connection, TRANSIT)
+        vault = vault_of(connection)
+    if not encrypting or vault is None or (newest is not None and newest.period == today):
+        return
+    with ledger.transaction() as recorder:
+        key = payload_keys.make(recorder.connection, vault, TRANSIT, "", recorder.now)
+        recorder.touch(payload_key, [key.id])
+
+
+def empty_transit(ledger: Ledger) -> int:
+    """What still lies under the keys of earlier days goes to its owners; then those keys are forgotten.
+
+    Returns:
+        How many keys went.
+    """
+    with ledger.reading() as connection:
+        over = [row.id for row in _over(connection, ledger.clock())]
+    gone = 0
+    for key in over:
+        while _entrust_some(ledger, key):
+            pass
+        with ledger.transaction() as recorder:
+            gone += _forget_empty(recorder, key)
+    if over:
+        wipe(ledger.engine)
+    return gone
+
+
+def _over(connection: Connection, now: int) -> list[Row[Any]]:
+    k = payload_key.c
+    newest = payload_keys.live(connection, TRANSIT)
+    wanted = select(k.id).where(k.scope == TRANSIT, k.token.is_not(None), k.created_at < now - RESTING)
+    return [row for row in connection.execute(wanted) if newest is not None and row.id != newest.id]
+
+
+def _entrust_some(ledger: Ledger, key: int) -> int:
+    with ledger.transaction() as recorder:
+        wanted = select(content_key.c.sha256).where(content_key.c.key == key).limit(_AT_ONCE)
+        names = list(recorder.connection.execute(wanted).scalars())
+        rows = recorder.connection.execute(
+            select(message.c.sha256, message.c.partner).where(message.c.sha256.in_(names), message.c.direction == "in")
+        )
+        owners = {row.sha256: row.partner for row in rows}
+        for name in names:
+            recorder.entrust(name, owners.get(name, ""))
+    return len(names)
+
+
+def _forget_empty(recorder: Recorder, key: int) -> bool:
+    """A key that nothing lies under any more. Locked first: whoever is about to use it has committed by then."""
+    k = payload_key.c
+    recorder.connection.execute(select(k.id).where(k.id == key).with_for_update())
+    used = recorder.connection.execute(select(content_key.c.sha256).where(content_key.c.key == key).limit(1)).first()
+    if used is not None:
+        return False
+    gone = {"token": None, "forgotten_at": recorder.now, "reason": "nothing lies under it any more"}
+    recorder.connection.execute(update(payload_key).where(k.id == key).values(gone))
+    recorder.touch(payload_key, [key])
+    return True
+
+
+# ---------------------------------------------------------------- forgetting
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A partner's key of one month that is at hand, and how many contents lie under it and under no other key."""
+
+    key: int
+    period: str
+    contents: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first and the last year and month, as one number each: for comparison."""
+        year, month = map(int, self.period.split("-"))
+        return year, month
+
+
+def months(connection: Connection, partner: str, before: tuple[int, int] | None = None) -> list[Month]:
+    """A partner's keys that are at hand, the oldest first.
+
+    Args:
+        connection: within a transaction.
+        partner: whose.
+        before: only of months before this (year, month).
+
+    Raises:
+        NotFound: the partner never had one.
+    """
+    k, c = payload_key.c, content_key.c
+    mine = (k.scope == PARTNER, k.partner == partner)
+    if connection.execute(select(k.id).where(*mine).limit(1)).first() is None:
+        raise NotFound(what="payload key of", key=partner)
+    counted = select(func.count()).where(c.key == k.id).scalar_subquery()
+    rows = connection.execute(
+        select(k.id, k.period, counted).where(*mine, k.token.is_not(None)).order_by(k.period, k.id)
+    )
+    found = [Month(*row) for row in rows]
+    return [each for each in found if before is None or each.span < before]
+
+
+def forget(recorder: Recorder, partner: str, month: Month, reason: str) -> None:
+    """Forgets one key: what lies under it alone can never be read again. The transaction's actor did it."""
+    gone = {"token": None, "forgotten_at": recorder.now, "forgotten_by": recorder.actor, "reason": reason}
+    recorder.connection.execute(update(payload_key).where(payload_key.c.id == month.key).values(gone))
+    recorder.touch(payload_key, [month.key])
+    recorder.event(
+        "payload-key-forgotten",
+        partner=partner,
+        key=month.key,
+        period=month.period,
+        contents=month.contents,
+        reason=reason,
+    )
+
+
+def wipe(engine: Engine) -> None:
+    """What was just removed leaves the database's files too, as far as the database can see to that.
+
+    SQLite overwrites what it frees (see ``thorough``); here its write-ahead log is emptied. PostgreSQL writes the small
+    table of keys anew; other rows it overwrites in time.
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    with guarded(engine), engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        if engine.dialect.name == "sqlite":
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return
+        with suppress(Exception):  # somebody is at work on it: the next time
+            options = connection.execution_options(isolation_level="AUTOCOMMIT")
+            options.execute(text("SET lock_timeout = '2s'"))
+            options.execute(text("VACUUM FULL payload_key"))
+
+
+def thorough(connection: Connection) -> None:
+    """What this transaction removes is overwritten: nothing of it stays in pages that are free."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+
+def sealed_by(connection: Connection, key: int) -> Iterator[str]:
+    """The names of the contents that lie under a key."""
+    yield from connection.execute(select(content_key.c.sha256).where(content_key.c.key == key)).scalars()
