@@ -1,0 +1,257 @@
+"""The ledger under load: whole lives of exchanges recorded, then asked for.
+
+Exchanges of 500 partners and seven years (orders, invoices, ship notices, claims, each with its 997; some rejected,
+duplicates, strangers, bounces, overdue) go through the recording code in group commits, as the flow records them. What
+a running gateway computes before it records (reading X12, writing mails) is made beforehand and counts apart. Then
+twelve questions are asked on one connection, each with 40 different values, again and again.
+
+Beside the load, the same rows by the bare driver into the same tables with as many commits; beside the questions, a
+bare look-up by primary key.
+
+    python benchmarks/ledger.py [--exchanges 1000000] [--database sqlite|postgresql] [--quick] [--json]
+        [--group 100] [--work DIR] [--keep] [--reuse] [--explain]
+
+``--keep`` leaves the database under ``--work``; ``--reuse`` asks it again, and loads more where it is short of
+``--exchanges``. A load that is interrupted with ^C ends in order, and ``--reuse`` goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT), str(ROOT / "tests")]
+
+import _ledger_questions as asking  # noqa: E402
+import _ledger_store as store  # noqa: E402
+from _ledger_life import Clocks, Life  # noqa: E402
+from _ledger_world import World  # noqa: E402
+
+from gateway.ledger.database import open_engine  # noqa: E402
+
+QUICK = 12_000  # exchanges
+GROUPS = (1, 10, 1000)  # measured beside --group, in short loads of their own
+SHORT = 3_000  # exchanges of such a load, at most
+FLOOR = 20_000  # exchanges whose rows the bare driver writes
+SLOW = 25  # ms: what --explain explains
+_EVERY = 10.0  # seconds between lines of progress
+
+
+def main() -> None:
+    """Measures and prints."""
+    words = _arguments()
+    if words.quick:
+        words.exchanges = min(words.exchanges, QUICK)
+    with tempfile.TemporaryDirectory(prefix="ledger") as scratch:
+        work = Path(words.work or scratch)
+        found = measure(words, work)
+    if words.json:
+        print(json.dumps(found))
+        return
+    _print(found)
+
+
+def measure(words: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """One run: the load, its floor, the sizes, the questions."""
+    found: dict[str, Any] = {"database": words.database, "group": words.group}
+    with store.database(words.database, work, reuse=words.reuse, keep=words.keep or words.reuse) as url:
+        engine = open_engine(url)
+        place = work / words.database
+        clocks = load(engine, place, words)
+        found |= {"load": _rates(clocks, engine)}
+        if words.floor and clocks.exchanges:
+            found["load"] |= _floor(engine, clocks, place)
+        found |= _sizes(engine)
+        found |= _questions(engine, words)
+        engine.dispose()
+    if words.groups and not words.reuse:
+        found["groups"] = {str(group): _short(words, group, work) for group in GROUPS}
+    return found
+
+
+# ---------------------------------------------------------------- load
+
+
+def load(engine: Any, place: Path, words: argparse.Namespace) -> Clocks:
+    """Loads what is missing, and keeps where it stopped."""
+    kept = place / "load.pickle"
+    if kept.exists():
+        world, made, turns, before = pickle.loads(kept.read_bytes())
+    else:
+        world, made, turns, before = World(words.exchanges, words.seed), None, 0, Clocks()
+    if before.exchanges >= words.exchanges:
+        return before
+    life = Life(engine, world, words.group, words.payload)
+    life.turns, life.clocks = turns, before
+    if made is not None:
+        life.made.remembered(made)
+    with _interruptible() as stopped:
+        life.run(words.exchanges, _progress(words.exchanges, before.exchanges), lambda: stopped)
+    if words.keep or words.reuse:
+        kept.write_bytes(pickle.dumps((world, life.made.memory(), life.turns, life.clocks)))
+    if stopped:
+        raise SystemExit(f"stopped after {life.clocks.exchanges} exchanges; --reuse goes on from there")
+    return life.clocks
+
+
+class _interruptible:  # noqa: N801 - reads as a phrase
+    """Within it ^C and SIGTERM only ask to stop: what it gives is true from then on."""
+
+    def __enter__(self) -> list[int]:
+        asked: list[int] = []
+        self._before = [
+            (each, signal.signal(each, lambda number, _frame: asked.append(number)))
+            for each in (signal.SIGINT, signal.SIGTERM)
+        ]
+        return asked
+
+    def __exit__(self, *_: object) -> None:
+        for each, before in self._before:
+            signal.signal(each, before)
+
+
+def _progress(total: int, before: int) -> Any:
+    start = last = time.perf_counter()
+
+    def tell(clocks: Clocks) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last >= _EVERY:
+            last = now
+            rate = (clocks.exchanges - before) / (now - start)
+            print(f"{clocks.exchanges:,} of {total:,} exchanges, {rate:,.0f}/s in all", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _rates(clocks: Clocks, engine: Any) -> dict[str, Any]:
+    count = max(1, clocks.exchanges)
+    return {
+        "exchanges": clocks.exchanges,
+        "commits": clocks.commits,
+        "exchanges_per_second": round(count / clocks.recording) if clocks.recording else 0,
+        "cpu_us_per_exchange": round(clocks.recording_cpu * 1e6 / count, 1),
+        "making_us_per_exchange": round(clocks.making * 1e6 / count, 1),
+        "asking_us_per_exchange": round(clocks.asking * 1e6 / count, 1),
+    }
+
+
+def _floor(engine: Any, clocks: Clocks, place: Path) -> dict[str, Any]:
+    count = min(FLOOR, clocks.exchanges)
+    commits = max(1, clocks.commits * count // clocks.exchanges)
+    seconds, cpu = store.floor(engine, commits, count, place)
+    bare = count / seconds
+    return {
+        "floor_exchanges_per_second": round(bare),
+        "floor_cpu_us_per_exchange": round(cpu * 1e6 / count, 1),
+        "ratio_to_floor": round(clocks.exchanges / clocks.recording / bare, 3),
+    }
+
+
+def _short(words: argparse.Namespace, group: int, work: Path) -> dict[str, Any]:
+    """A load of its own with another size of groups."""
+    count = min(SHORT, words.exchanges // 10, group * 100)
+    with store.database(words.database, work / f"group-{group}", reuse=False, keep=False) as url:
+        engine = open_engine(url)
+        life = Life(engine, World(words.exchanges, words.seed), group, words.payload)
+        life.run(max(1, count))
+        engine.dispose()
+        return _rates(life.clocks, engine)
+
+
+# ---------------------------------------------------------------- sizes and questions
+
+
+def _sizes(engine: Any) -> dict[str, Any]:
+    found = store.sizes(engine)
+    with asking.reading(engine) as connection:
+        count = connection.execute(asking.select(asking.func.count()).select_from(asking.tables.exchange)).scalar_one()
+    each = {
+        table: {name: round(size / count, 1) for name, size in parts.items()}
+        for table, parts in sorted(found.items(), key=lambda item: -sum(item[1].values()))
+        if sum(parts.values()) / count >= 0.5
+    }
+    raw = sum(found[store.RAW].values())
+    content = sum(size for table in ("content", "content_piece") for size in found.get(table, {}).values())
+    total = sum(size for parts in found.values() for size in parts.values())
+    return {
+        "bytes_per_exchange": round((total - raw - content) / count, 1),
+        "content_bytes_per_exchange": round(content / count, 1),
+        "raw_bytes_per_exchange": round(raw / count, 1),
+        "sizes": each,
+    }
+
+
+def _questions(engine: Any, words: argparse.Namespace) -> dict[str, Any]:
+    given = asking.sample(engine, words.parameters, words.seed)
+    asked = asking.questions(given)
+    bare = asking.lookup(engine, given, 12)
+    answers = asking.ask_all(engine, asked, 3 if words.quick else words.repeats, 1.2 if words.quick else words.seconds)
+    found: dict[str, Any] = {}
+    for answer in answers:
+        figures = answer.figures()
+        if answer.times:
+            figures["ratio_to_lookup"] = round(figures["p50_ms"] / bare, 1)
+        found[answer.name] = figures
+    if words.explain:
+        for question, answer in zip(asked, answers, strict=True):
+            if answer.times and answer.figures()["p95_ms"] > words.explain:
+                print(f"== {question.name}", *asking.explain(engine, question), sep="\n", file=sys.stderr)
+    events, rows, seconds, differences = asking.verify_all(engine)
+    return {
+        "lookup_ms": round(bare, 4),
+        "questions": found,
+        "verify": {
+            "events": events,
+            "rows": rows,
+            "seconds": round(seconds, 1),
+            "events_per_second": round(events / seconds),
+            "differences": differences,
+        },
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        if not isinstance(value, dict):
+            print(f"{name:>28}  {value}")
+            continue
+        print(f"{name}:")
+        for inner, figures in value.items():
+            told = "  ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else figures
+            print(f"{inner:>36}  {told}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--exchanges", type=int, default=1_000_000)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--group", type=int, default=100, help="mails or documents a commit")
+    parser.add_argument("--groups", action=argparse.BooleanOptionalAction, default=True, help="also 1, 10 and 1000")
+    parser.add_argument(
+        "--floor", action=argparse.BooleanOptionalAction, default=True, help="the bare driver beside it"
+    )
+    parser.add_argument("--payload", type=int, default=24, help="bytes of each mail; no two are alike")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--parameters", type=int, default=40, help="different values for each question")
+    parser.add_argument("--repeats", type=int, default=12, help="times that each question is asked with each of them")
+    parser.add_argument("--seconds", type=float, default=60, help="at most for one question")
+    parser.add_argument("--work", default="", help="where databases lie (default: a temporary directory)")
+    parser.add_argument("--keep", action="store_true", help="leave the database there")
+    parser.add_argument("--reuse", action="store_true", help="ask the database that is there, or load the rest of it")
+    parser.add_argument("--explain", type=float, nargs="?", const=SLOW, help="plans of questions over so many ms")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} exchanges: under 50 seconds")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
