@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,16 @@ class CertificateStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, partner: str, found: Description, *, source: str, by: str, at: int) -> bool:
+    def add(
+        self,
+        partner: str,
+        found: Description,
+        *,
+        source: str,
+        by: str,
+        at: int,
+        within: Connection | None = None,
+    ) -> bool:
         """Keeps a certificate as pending; false when it is there already, in whatever state.
 
         Args:
@@ -42,6 +52,7 @@ class CertificateStore:
             source: where it came from: a file's name, or the mail (``m17``).
             by: who added it.
             at: now, ms since 1970 UTC.
+            within: the transaction to do it in; by default one of its own.
 
         Raises:
             DatabaseUnavailable: nothing was stored.
@@ -58,7 +69,7 @@ class CertificateStore:
             "added_by": by,
         }
         try:
-            with self._engine.begin() as connection:
+            with self._writing(within) as connection:
                 if self._find(connection, partner, found.fingerprint):
                     return False
                 connection.execute(insert(table).values(values))
@@ -66,7 +77,16 @@ class CertificateStore:
             raise DatabaseUnavailable(reason=str(problem.orig)) from problem
         return True
 
-    def decide(self, partner: str, fingerprint: str, state: CertificateState, *, by: str, at: int) -> None:
+    def decide(
+        self,
+        partner: str,
+        fingerprint: str,
+        state: CertificateState,
+        *,
+        by: str,
+        at: int,
+        within: Connection | None = None,
+    ) -> None:
         """Records that a person trusted or retired a certificate.
 
         Args:
@@ -75,6 +95,7 @@ class CertificateStore:
             state: TRUSTED or RETIRED.
             by: who decided.
             at: now, ms since 1970 UTC.
+            within: the transaction to do it in; by default one of its own.
 
         Raises:
             NotFound: the partner has no such certificate.
@@ -82,7 +103,7 @@ class CertificateStore:
         """
         mine = (table.c.partner == partner, table.c.fingerprint == fingerprint)
         try:
-            with self._engine.begin() as connection:
+            with self._writing(within) as connection:
                 values = {"state": state.value, "decided_at": at, "decided_by": by}
                 if not connection.execute(update(table).where(*mine).values(values)).rowcount:
                     raise NotFound(what=f"certificate of {partner} with the fingerprint", key=fingerprint)
@@ -113,6 +134,9 @@ class CertificateStore:
         if len(found) > 1:
             raise UsageFault(reason=f"{len(found)} certificates of {partner} begin with {beginning}: write more of it.")
         return found[0]
+
+    def _writing(self, within: Connection | None) -> AbstractContextManager[Connection]:
+        return self._engine.begin() if within is None else nullcontext(within)
 
     def _find(self, connection: Connection, partner: str, fingerprint: str) -> bool:
         wanted = select(table.c.state).where(table.c.partner == partner, table.c.fingerprint == fingerprint)

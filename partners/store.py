@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Row, Select, func, insert, select, text
@@ -28,11 +28,17 @@ Profile = tuple[Partner, str, str]  # the partner, the text it was read from, th
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one profile: its revision now, and whether it was added, changed or unchanged."""
+    """What became of one profile: its revision now, and whether it was added, changed or unchanged.
+
+    ``sha256`` is that of the text as it is stored, "" where nothing was; ``status`` and ``guidelines`` what it says.
+    """
 
     key: str
     revision: int
     change: str
+    sha256: str = field(default="", compare=False)
+    status: str = field(default="", compare=False)
+    guidelines: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # the text of each guideline, by path
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +61,28 @@ class PartnerStore:
         self._engine = engine
         self._read: dict[str, Partner] = {}  # by the SHA-256 of the text: a text never changes its meaning
 
-    def apply(self, profiles: Sequence[Profile], *, by: str, at: int, dry_run: bool = False) -> list[Applied]:
+    def apply(
+        self,
+        profiles: Sequence[Profile],
+        *,
+        by: str,
+        at: int,
+        dry_run: bool = False,
+        within: Connection | None = None,
+    ) -> list[Applied]:
         """Stores what is new: all of the profiles, or none.
 
         A profile that says the same as the current revision, in whatever words and order, makes no revision.
         A text without a status leaves the status as it stands (a new partner is a draft); its stored text
-        then says so. With ``dry_run`` nothing is stored.
+        then says so. With ``dry_run`` nothing is stored. ``within`` is the transaction to do it in; by default one of
+        its own. It must be undone when this raises.
 
         Raises:
             ProfileOverlap: an address or identity would lead to two partners, or two profiles have one key.
             DatabaseUnavailable: nothing was stored.
         """
         _refuse_same_key(profiles)
-        with self._writing() as connection:
+        with self._writing(within) as connection:
             return self._apply(connection, profiles, by=by, at=at, dry_run=dry_run)
 
     def current(self) -> list[Partner]:
@@ -121,14 +136,18 @@ class PartnerStore:
         with self._reading() as connection:
             return [_revision(row) for row in connection.execute(_heads(*_ABOUT[1:]))]
 
-    def set_status(self, key: str, status: Status, *, by: str, at: int, dry_run: bool = False) -> Applied:
+    def set_status(
+        self, key: str, status: Status, *, by: str, at: int, dry_run: bool = False, within: Connection | None = None
+    ) -> Applied:
         """Gives a partner another status: a new revision of the same text with another status line.
+
+        ``within`` is the transaction to do it in; by default one of its own.
 
         Raises:
             UnknownPartner
             ProfileOverlap: an ended partner cannot come back where another took over its address or identity.
         """
-        with self._writing() as connection:
+        with self._writing(within) as connection:
             head = connection.execute(_heads(table.c.profile).where(table.c.partner == key)).first()
             if head is None:
                 raise UnknownPartner(partner=key)
@@ -149,7 +168,10 @@ class PartnerStore:
             if current.get(partner.key) == partner:
                 applied.append(Applied(partner.key, revision, UNCHANGED))
                 continue
-            applied.append(Applied(partner.key, revision + 1, CHANGED if revision else ADDED))
+            sha256 = hashlib.sha256(profile.encode()).hexdigest()
+            change = CHANGED if revision else ADDED
+            facts = (sha256, partner.status.value, partner.guidelines)
+            applied.append(Applied(partner.key, revision + 1, change, *facts))
             if not dry_run:
                 values = {
                     "partner": partner.key,
@@ -157,7 +179,7 @@ class PartnerStore:
                     "at": at,
                     "by": by,
                     "file": file,
-                    "sha256": hashlib.sha256(profile.encode()).hexdigest(),
+                    "sha256": sha256,
                     "status": partner.status.value,
                     "profile": profile,
                 }
@@ -186,9 +208,9 @@ class PartnerStore:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self, within: Connection | None) -> Iterator[Connection]:
         """A transaction in which nobody else applies profiles: overlaps are judged on what is really there."""
-        with _faults(), self._engine.begin() as connection:
+        with _faults(), self._engine.begin() if within is None else nullcontext(within) as connection:
             if connection.dialect.name == "postgresql":  # SQLite's transactions begin IMMEDIATE
                 connection.execute(text("LOCK TABLE profile_revision IN SHARE ROW EXCLUSIVE MODE"))
             yield connection

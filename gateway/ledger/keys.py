@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from gateway.errors import ConfigurationFault, NotAllowedNow, OwnKeyMissing, OwnKeyUnusable
 from gateway.ledger.database import reading, writing
@@ -59,7 +60,16 @@ class Keys:
         return f"Keys(key_file={str(self._key_file)!r})"
 
     def add(
-        self, name: str, certificate: bytes, private: bytes, *, not_before: int, not_after: int, by: str, at: int
+        self,
+        name: str,
+        certificate: bytes,
+        private: bytes,
+        *,
+        not_before: int,
+        not_after: int,
+        by: str,
+        at: int,
+        within: Connection | None = None,
     ) -> OwnKey:
         """Encrypts and keeps a key. It is active at once.
 
@@ -71,6 +81,7 @@ class Keys:
             not_after: when it ends.
             by: who added it.
             at: now, ms since 1970 UTC.
+            within: the transaction to do it in; by default one of its own.
 
         Raises:
             ConfigurationFault: the name cannot be used, or the home's key cannot be read.
@@ -90,7 +101,7 @@ class Keys:
             "created_at": at,
             "created_by": by,
         }
-        with writing(self._database()) as connection:
+        with self._writing(within) as connection:
             state = connection.execute(select(table.c.state).where(table.c.name == name)).scalar()
             if state is not None:
                 raise NotAllowedNow(what="key", key=name, state=state, reason="choose another name for a new one")
@@ -140,15 +151,20 @@ class Keys:
             raise OwnKeyUnusable(name=key.name, reason=reason)
         return plain[len(seal) :]
 
-    def retire(self, name: str) -> None:
+    def retire(self, name: str, within: Connection | None = None) -> None:
         """Ends the active life of a key: it signs nothing any more, and still decrypts.
+
+        ``within`` is the transaction to do it in; by default one of its own.
 
         Raises:
             OwnKeyMissing: there is no such key.
         """
-        with writing(self._database()) as connection:
+        with self._writing(within) as connection:
             if not connection.execute(update(table).where(table.c.name == name).values(state=RETIRED)).rowcount:
                 raise OwnKeyMissing(which=f"named {name}")
+
+    def _writing(self, within: Connection | None) -> AbstractContextManager[Connection]:
+        return writing(self._database()) if within is None else nullcontext(within)
 
     def _database(self) -> Engine:
         return self._engine if isinstance(self._engine, Engine) else self._engine()

@@ -15,11 +15,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from gateway.errors import ConfigurationFault, SecretMissing, SecretUnreadable
 from gateway.ledger.database import reading, writing
@@ -117,8 +118,10 @@ class Secrets:
             found = connection.execute(select(table.c.name).where(table.c.name == name)).scalar()
         return LEDGER if found is not None else None
 
-    def set(self, name: str, value: str, by: str, at: int) -> None:
+    def set(self, name: str, value: str, by: str, at: int, within: Connection | None = None) -> None:
         """Encrypts and stores a secret in place of an earlier one of that name. ``at``: ms since 1970 UTC.
+
+        ``within`` is the transaction to do it in; by default one of its own.
 
         Raises:
             ConfigurationFault: the name or value cannot be used, or the key file cannot.
@@ -128,18 +131,18 @@ class Secrets:
         if not value or len(value.encode(errors="surrogateescape")) > LARGEST or "\0" in value:
             raise ConfigurationFault(reason=f"the secret {name} must have 1 to {LARGEST} bytes and no NUL.")
         token = self._cipher(name).encrypt(_sealed(name, value))
-        with writing(self._database()) as connection:
+        with self._writing(within) as connection:
             connection.execute(delete(table).where(table.c.name == name))
             connection.execute(insert(table).values(name=name, token=token, updated_at=at, updated_by=by))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, within: Connection | None = None) -> None:
         """Removes a stored secret; the environment and the credentials directory are not ours to change.
 
         Raises:
             SecretMissing: none of that name is stored.
             DatabaseUnavailable: with the reason.
         """
-        with writing(self._database()) as connection:
+        with self._writing(within) as connection:
             gone = connection.execute(delete(table).where(table.c.name == name)).rowcount
         if not gone:
             raise SecretMissing(name=name)
@@ -168,6 +171,9 @@ class Secrets:
         if self._credentials is None or not self._credentials.is_dir():
             return ()
         return tuple(each.name for each in self._credentials.iterdir() if _NAME.fullmatch(each.name) and each.is_file())
+
+    def _writing(self, within: Connection | None) -> AbstractContextManager[Connection]:
+        return writing(self._database()) if within is None else nullcontext(within)
 
     def _database(self) -> Engine:
         return self._engine if isinstance(self._engine, Engine) else self._engine()
