@@ -11,14 +11,28 @@ a sum be kept at all.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger import bulk
 from gateway.ledger.daily_tables import (
@@ -109,9 +123,7 @@ class Counts:
         days = {month_and_day(day)[1] for day, _ in added}
         shape = tuple(days) if len(days) == 1 else tuple(range(1, 32))  # few shapes: each is compiled once
         blank = dict.fromkeys(day_column(name, day) for name in SUMS for day in shape)
-        bulk.write(
-            connection, ("daily_count", shape), lambda: _adding(connection, shape), [blank | row for row in rows]
-        )
+        _write(connection, [blank | row for row in rows], shape)
         if any(min(sums) < 0 for sums in added.values()):
             empty = [daily_count.c[name] == 0 for name in SUMS]
             months = {row["month"] for row in rows}
@@ -250,15 +262,32 @@ def _wide(added: Mapping[tuple[int, Key], Sequence[int]]) -> list[dict[str, Any]
     return [rows[key] for key in sorted(rows)]
 
 
-def _adding(connection: Connection, days: Iterable[int]) -> Any:
+def _write(connection: Connection, rows: list[dict[str, Any]], days: tuple[int, ...]) -> None:
+    if connection.dialect.name == "sqlite":
+        bulk.write(connection, ("daily_count", days), partial(_adding, sqlite.insert, days), rows)
+        return
+    # All rows with one statement that has an array for each column: a third of what as many statements cost.
+    connection.execute(_adding_arrays(days), {name: [row[name] for row in rows] for name in rows[0]})
+
+
+def _adding(make: Callable[[Table], Any], days: Iterable[int]) -> Any:
     """INSERT that adds to what is there; NULL stands for nothing on a day."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = make(daily_count)
     d, new = daily_count.c, row.excluded
     more: dict[str, ColumnElement[int]] = {name: d[name] + new[name] for name in SUMS}
     for name in (day_column(name, day) for name in SUMS for day in days):
         more[name] = func.coalesce(d[name] + new[name], d[name], new[name])
     return row.on_conflict_do_update(index_elements=list(daily_count.primary_key.columns), set_=more)
+
+
+@lru_cache(maxsize=40)
+def _adding_arrays(days: tuple[int, ...]) -> Insert:
+    """The same for PostgreSQL, with an array for each column."""
+    names = ["month", *DIMENSIONS, *SUMS, *(day_column(name, day) for name in SUMS for day in days)]
+    arrays = [bindparam(name, type_=ARRAY(daily_count.c[name].type)) for name in names]
+    rows = func.unnest(*arrays).table_valued(*names, name="new").render_derived()
+    insertion: Insert = _adding(postgresql.insert, days).from_select(names, select(*(rows.c[name] for name in names)))
+    return insertion
 
 
 def _of() -> list[ColumnElement[Any]]:
