@@ -87,18 +87,16 @@ def sample(engine: Engine, count: int, seed: int) -> Sample:
         x, b = tables.exchange, tables.business_key
         now = connection.execute(select(func.max(x.c.at))).scalar_one()
         exchanges = list(_some(connection, chance, count, x.c.kind == "document"))
-        keys = select(b.c.value).where(b.c.exchange == x.c.id, b.c.name == "po").scalar_subquery()
+        key = select(b.c.value).where(b.c.name == "po").order_by(b.c.value).limit(1)
         ordered = [
-            value
-            for row in _some(connection, chance, 3 * count, x.c.types == "850")
-            for value in [connection.execute(select(keys).where(x.c.id == row.id).limit(1)).scalar()]
-            if value
+            str(connection.execute(key.where(b.c.exchange == row.id)).scalar())
+            for row in _some(connection, chance, 2 * count, x.c.types == "850")
         ]
         return Sample(
             now,
             exchanges,
             ordered[:count],
-            ordered[count : 2 * count],
+            ordered[count:],
             [row.id for row in exchanges],
             list(_seals(connection, chance, count)),
         )

@@ -164,7 +164,7 @@ WHERE t.relnamespace = 'public'::regnamespace
 
 
 def floor(engine: Engine, commits: int, limit: int, place: Path) -> tuple[float, float]:
-    """What the bare driver needs for the rows of the first ``limit`` exchanges: seconds, and CPU seconds of this process.
+    """What the bare driver needs for the rows of the first ``limit`` exchanges: seconds, and CPU seconds of ours.
 
     They go into tables like the ledger's, indexes and all, with so many commits, as they stand in the end: there are
     no changes, no digests, and nothing that has to be made first.
