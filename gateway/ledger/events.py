@@ -105,6 +105,9 @@ EVENT_KINDS: Mapping[str, str] = {
     "alert-tested": "rule {rule} told {target} as a test",
     # the ledger itself
     "recorded": "digests of the rows that this transaction wrote",
+    "backup-made": "backup {backup} made[ and checked ({verified})]",
+    "ledger-restored": "restored from the backup {backup}, which ends at event {newest}[, in the place of a ledger that"
+    " ended at event {found}]: {outcome}[; the one that was there is kept as {kept}][: {reason}]",
     # everything else
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
     "partner-status": "{partner} is now {status}[, before {before}]",
@@ -132,7 +135,7 @@ _ACTS = frozenset(
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
-        *("restore-accepted", "numbers-jumped"),
+        *("restore-accepted", "numbers-jumped", "ledger-restored", "backup-made"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
         *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),
