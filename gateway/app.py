@@ -17,19 +17,32 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 
-from gateway.errors import CheckpointUnwritable, DatabaseUnavailable, GatewayError, LedgerBehind, MigrationsBehind
+from gateway.errors import (
+    CheckpointUnwritable,
+    DatabaseUnavailable,
+    GatewayError,
+    LedgerBehind,
+    MigrationsBehind,
+    SecretMissing,
+)
 from gateway.flow import checkpoint
 from gateway.flow.context import Context
 from gateway.flow.handover import Handover, handover_for
 from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
+from gateway.flow.retain import encrypting
+from gateway.flow.seal import origin
 from gateway.flow.unrecorded import tell_without_ledger
 from gateway.jobs.lock import HomeLock
 from gateway.jobs.queue import defer, is_installed
+from gateway.ledger import key_life
 from gateway.ledger.database import check, open_engine, settle
 from gateway.ledger.keys import Keys
 from gateway.ledger.leases import ALONE, Leases, SharedLeases
+from gateway.ledger.payload_keys import Vault
 from gateway.ledger.recording import Ledger, Wake
+from gateway.ledger.seals import SealKey, new_key, private_key
+from gateway.ledger.seals import public_key as seal_public_key
 from gateway.ledger.secrets import Secrets, derived_key
 from gateway.mail.imap import ImapMailbox
 from gateway.mail.maildir import MaildirMailbox
@@ -66,6 +79,7 @@ class App:
     actor: str
     clock: Callable[[], int] = milliseconds
     stopping: Callable[[], bool] = bool  # whether the work is to end soon
+    _wanting: frozenset[str] | None = None  # the partners whose bytes are encrypted, as the profiles were last read
 
     @property
     def home(self) -> Path:
@@ -89,7 +103,14 @@ class App:
         if "{password}" in url:
             # The database's own password cannot be kept in the database.
             url = with_password(url, self.secrets.outside("database"))
-        return open_engine(url)
+        engine = open_engine(url)
+        self.vault.attach(engine)
+        return engine
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Opens what lies encrypted; whoever reads or writes raw bytes finds it with the engine."""
+        return Vault(self.home / KEY_FILE, self._encrypting)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -159,10 +180,13 @@ class App:
 
     def context(self, reporter: Reporter | None = None) -> Context:
         """What the steps of the flow are given, with the profiles as they stand now."""
+        directory = self.directory()
+        self._wanting = encrypting(directory)
+        key_life.ready(self.ledger, self._wanting)
         return Context(
             settings=self.settings,
             ledger=self.ledger,
-            directory=self.directory(),
+            directory=directory,
             mailboxes=tuple(self.mailboxes),
             transport=self.transport,
             handover=self._handover,
@@ -174,9 +198,35 @@ class App:
             keys=Keyring.of(self.keys),
             txt=self.txt,
             secrets=self.secrets.get,
+            seal_key=self.seal_key,
             leases=self.leases,
             stopping=self.stopping,
         )
+
+    def seal_key(self) -> bytes:
+        """The private key that signs the seals of this ledger: the secret ``seal``, made when first asked for.
+
+        Raises:
+            SecretUnreadable, ConfigurationFault: it cannot be read, or not be kept.
+        """
+        try:
+            return private_key(self.secrets.get("seal"))
+        except SecretMissing:
+            made = new_key()
+        self.secrets.set("seal", made.hex(), by=self.actor, at=self.now())
+        self.record("secret-set", name="seal")
+        return made
+
+    def seal_key_known(self) -> SealKey | None:
+        """The public half of the key that signs seals; None where none was made yet.
+
+        Raises:
+            SecretUnreadable, ConfigurationFault: it cannot be read.
+        """
+        try:
+            return seal_public_key(origin(self.settings.domain), private_key(self.secrets.get("seal")))
+        except SecretMissing:
+            return None
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
         """One event about the configuration, in the name of ``actor``."""
@@ -197,6 +247,11 @@ class App:
         """Puts jobs in for the workers, where there are any."""
         if self._has_jobs:
             defer(connection, wakes)
+
+    def _encrypting(self) -> frozenset[str]:
+        if self._wanting is None:
+            self._wanting = encrypting(self.directory())
+        return self._wanting
 
     def _handover(self, delivery: Delivery, partner: str) -> Handover:
         return handover_for(

@@ -49,4 +49,5 @@ class Context:
     leases: Leases = ALONE  # who else may be at work on this ledger
     stopping: Callable[[], bool] = bool  # whether we were asked to end: what is begun is finished, no more is begun
     secrets: Callable[[str], str] = no_secrets  # name → secret, for the webhooks of alerts
+    seal_key: Callable[[], bytes] | None = None  # gives the private key that signs seals; None: nothing is sealed
     troubles: Sequence[tuple[str, GatewayError]] | None = None  # of this batch so far; None outside of one

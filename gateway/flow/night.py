@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import func, select
 
 from gateway.errors import DiskFailed, GatewayError, unexpected
-from gateway.flow import checkpoint, logins
+from gateway.flow import checkpoint, configuration, logins
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.arrivals import expect
@@ -23,6 +23,7 @@ from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, Reporter, Tally
+from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
 from gateway.ledger.leases import take_turns_over
@@ -56,6 +57,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("numbers", raise_gaps),  # what is missing in partners' numbers
     ("expected", expect),  # files that should have come by an hour
     ("alert", alert),  # who should know of what needs a person
+    ("seal", seal_when_due),  # how far the ledger has come, signed, to where it cannot be rewritten
 )
 
 # What counts as a document or message that needs a person, for the exit code.
@@ -123,6 +125,7 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
     """
     tally = Tally()
     context = replace(make_context(Chorus(tally, *reporters)), troubles=tally.troubles)
+    configuration.note(context.ledger, context.settings)
     batch, started_at = _begin(context)
     for name, step in STEPS:
         if context.stopping():

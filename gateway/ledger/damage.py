@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, exists, func, select, text
 
 from gateway.ledger import archive, tables
 from gateway.ledger.database import reading
 
 _AT_ONCE = 50  # pieces of content in memory
+_LOST = 100  # that are named one by one
 
 
 def damage(engine: Engine) -> Iterator[str]:
@@ -26,7 +27,13 @@ def damage(engine: Engine) -> Iterator[str]:
     with reading(engine) as connection:
         if engine.dialect.name == "sqlite":
             yield from _pages(connection)
-        yield from _contents(connection)
+        yield from contents(connection)
+        yield from missing(connection)
+
+
+def count(connection: Connection) -> int:
+    """How many kept bytes there are, each under its own hash."""
+    return int(connection.execute(select(func.count()).select_from(tables.content)).scalar_one())
 
 
 def _pages(connection: Connection) -> Iterator[str]:
@@ -37,7 +44,8 @@ def _pages(connection: Connection) -> Iterator[str]:
         yield f"A row of {row[0]} points to a row of {row[2]} that is not there."
 
 
-def _contents(connection: Connection) -> Iterator[str]:
+def contents(connection: Connection) -> Iterator[str]:
+    """Which kept bytes do not have the hash that is their name, a sentence each."""
     c = tables.content
     after = ""
     while True:
@@ -49,6 +57,21 @@ def _contents(connection: Connection) -> Iterator[str]:
             if not _is_whole(connection, row.sha256, row.size):
                 yield f"The kept bytes {row.sha256} are not what they were{_owners(connection, row.sha256)}."
         after = rows[-1].sha256
+
+
+def missing(connection: Connection) -> Iterator[str]:
+    """Which bytes are named by a mail or exchange, and are neither kept nor put away in order; a sentence each."""
+    kept, away = tables.content.c.sha256, tables.put_away.c.sha256
+    for word, table in (("Mail m", tables.message), ("Exchange ", tables.exchange)):
+        name = table.c.sha256
+        lost = (
+            select(table.c.id, name)
+            .where(name != "", ~exists().where(kept == name), ~exists().where(away == name))
+            .order_by(table.c.id)
+            .limit(_LOST)
+        )
+        for row in connection.execute(lost):
+            yield f"{word}{row.id} names the bytes {row.sha256}, which are missing."
 
 
 def _is_whole(connection: Connection, name: str, size: int) -> bool:

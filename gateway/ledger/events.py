@@ -108,8 +108,21 @@ EVENT_KINDS: Mapping[str, str] = {
     "backup-made": "backup {backup} made[ and checked ({verified})]",
     "ledger-restored": "restored from the backup {backup}, which ends at event {newest}[, in the place of a ledger that"
     " ended at event {found}]: {outcome}[; the one that was there is kept as {kept}][: {reason}]",
+    "sealed": "the ledger sealed over {size} events[, up to event {newest}][, in {file}]",
+    "seal-mailed": "the seal over {size} events mailed to {to}[: {reply}]",
+    # what is held, and what was put away
+    "held": "legal hold {hold} on {words}[: {reason}]",
+    "hold-released": "legal hold {hold} released[: {reason}]",
+    "purged": "put away by policy[: {what}][ ({policy})]",
+    "moved": "{exchanges|exchange} and {messages|mail} written into the archive {file}, SHA-256 {sha256}",
+    "recalled": "brought back from the archive {file}[: {reason}]",
+    "payload-key-forgotten": "the key of {partner} for {period} was forgotten: {contents|content} erased[: {reason}]",
+    "encrypted": "what was kept of {partner} in clear lies encrypted now: {contents|content}",
     # everything else
+    "settings-seen": "gateway.toml of {place} seen for the first time, SHA-256 {sha256}",
+    "settings-changed": "gateway.toml of {place} changed[: {changes}], SHA-256 {sha256}",
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
+    "profile-noticed": "revision {revision} of the profile of {partner}, which nobody told of, found as of {by}",
     "partner-status": "{partner} is now {status}[, before {before}]",
     "certificate-added": "certificate {fingerprint} of {partner} kept as pending[, from {source}]",
     "certificate-trusted": "certificate {fingerprint} of {partner} trusted",
@@ -134,10 +147,19 @@ _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
-        *("profile-applied", "partner-status", "secret-set", "secret-removed", "authorized"),
+        *(
+            "settings-seen",
+            "settings-changed",
+            "profile-applied",
+            "partner-status",
+            "secret-set",
+            "secret-removed",
+            "authorized",
+        ),
         *("restore-accepted", "numbers-jumped", "ledger-restored", "backup-made"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
+        *("held", "hold-released", "recalled", "payload-key-forgotten", "encrypted"),
         *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),
     }
 )
@@ -228,6 +250,10 @@ def awaited_name(kind: str) -> str:
     return "997 or 999" if kind == "functional" else kind
 
 
+def _was(value: object) -> str:
+    return "(none)" if value is None else str(value)
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
@@ -237,6 +263,8 @@ def _said(name: str, value: object, zone: tzinfo | None) -> str:
         return "(unknown)"
     if isinstance(value, int) and (name in _MOMENTS or name.endswith("_ms")):
         return spoken(value, zone).strip() if name in _MOMENTS else duration(value)
+    if name == "changes" and isinstance(value, dict):
+        return "; ".join(f"{key}: {_was(was)} → {_was(now)}" for key, (was, now) in value.items())
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     if name == "kind":

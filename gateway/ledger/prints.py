@@ -172,6 +172,12 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int]) -> dic
     return found
 
 
+def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[str]:
+    """The rows of one owner as the texts that its digest is made of; none where there are none."""
+    wanted = select(*(audited.table.c[name] for name in audited.columns)).where(_owner(audited) == owner)
+    return sorted(audited.encoded(row) for row in connection.execute(wanted))
+
+
 def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
     """The digests of what is there now for owners from ``first`` to ``last``, in their order."""
     column = _owner(audited)

@@ -92,6 +92,21 @@ def new_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes_raw()
 
 
+def private_key(written: str) -> bytes:
+    """The private half as it is kept: 64 hexadecimal digits.
+
+    Raises:
+        SealInvalid: it is none.
+    """
+    try:
+        found = bytes.fromhex(written)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise SealInvalid(what="the secret seal", reason="it is not a private key of 64 hexadecimal digits")
+    return found
+
+
 def public_key(name: str, private: bytes) -> SealKey:
     """The public half of a key."""
     return SealKey(name, Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw())

@@ -198,6 +198,19 @@ BACKUP = (
     _flag("with_home", "Put gateway.toml, profiles and guidelines in too; never the key file."),
 )  # fmt: skip
 
+_EVERY = values.duration(timedelta(minutes=1), 365 * _DAY)
+
+
+def _every_or_never(value: object) -> timedelta | None:
+    return None if value == "never" else _EVERY(value)
+
+
+SEAL = (
+    _path("file", "`seals.txt`", "The file that seals of the ledger are appended to; best where whoever may write to the database may not."),  # noqa: E501
+    Key("to", alerts.addresses, "list of addresses", "none", "Who gets every seal by mail: an auditor."),
+    Key("every", _every_or_never, "time span, 1m to 365d, or `never`", "`24h`", "How often a batch seals; `never`: only `gateway ledger seal` does."),  # noqa: E501
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -210,4 +223,5 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "alert": ALERT,
     "retention": RETENTION,
     "backup": BACKUP,
+    "seal": SEAL,
 }

@@ -177,6 +177,15 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SealSettings:
+    """The seals of the ledger: the file that they are appended to, who gets them by mail, and how often."""
+
+    file: Path = Path("seals.txt")  # absolute once settings were read
+    to: tuple[str, ...] = ()
+    every: timedelta | None = timedelta(days=1)  # None: only when a person asks for one
+
+
+@dataclass(frozen=True, slots=True)
 class BackupSettings:
     """The backups that a batch makes. ``directory`` None: none."""
 
@@ -203,6 +212,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    seal: SealSettings = field(default_factory=SealSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*
@@ -215,3 +225,5 @@ class Settings:
     alerts: tuple[AlertSettings, ...] = ()
     batch_expected: timedelta | None = None  # the longest time between two batches; None: nobody is told
     low_disk: int = 1000  # MB left below which somebody is told
+    sha256: str = ""  # of gateway.toml; "" where no file was read
+    written: tuple[tuple[str, str], ...] = ()  # what it says, key by key, without secrets (see written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -26,11 +27,13 @@ from gateway.settings.model import (
     OAuthSettings,
     ProofSettings,
     RetentionSettings,
+    SealSettings,
     Settings,
     SmtpSettings,
     WorkerSettings,
 )
 from gateway.settings.oauth import OAuthTableError, complete
+from gateway.settings.written import as_written
 
 FILE_NAME = "gateway.toml"
 
@@ -75,6 +78,7 @@ class _Reader:
     def __init__(self, raw: bytes, home: Path) -> None:
         self.home = home
         self.file = home / FILE_NAME
+        self.raw = raw
         self.lines: Mapping[KeyPath, int] = {}
         self.text = self._decoded(raw)
         self.document = self._parsed()
@@ -101,7 +105,10 @@ class _Reader:
             worker=WorkerSettings(**self._table("worker")),
             retention=self._retention(gateway.get("duplicate_window", timedelta(days=365))),
             backup=self._backup(),
+            seal=self._seal(),
             alerts=self._alerts(),
+            sha256=hashlib.sha256(self.raw).hexdigest(),
+            written=as_written(self.document),
             **gateway,
         )
 
@@ -212,6 +219,13 @@ class _Reader:
         if found.get("ledger", window) < window:
             self.fail(("retention", "ledger"), "it is shorter than gateway.duplicate_window")
         return RetentionSettings(**found)
+
+    def _seal(self) -> SealSettings:
+        found = self._table("seal")
+        if found.get("to") and "smtp" not in self.document:
+            self.fail(("seal", "to"), "a mail needs the host of [smtp]")
+        found["file"] = Path(self._absolute(found.get("file", "seals.txt")))
+        return SealSettings(**found)
 
     def _backup(self) -> BackupSettings:
         if "backup" not in self.document:

@@ -8,7 +8,7 @@ import email.message
 import email.policy
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -116,6 +116,7 @@ class Stage:
         )
         self.ledger = Ledger(engine, lambda: self.now)
         self.limits = Limits()
+        self.seal_key: Callable[[], bytes] | None = None  # None: nothing is sealed
         self.records: dict[str, bytes] | None = None  # what the DNS holds; None: it does not answer
         self.mails = 0
 
@@ -143,6 +144,7 @@ class Stage:
             limits=self.limits,
             tokens=Tokens(lambda: b"the key of a stage"),
             txt=self.txt,
+            seal_key=self.seal_key,
         )
 
     def txt(self, name: str) -> bytes | None:

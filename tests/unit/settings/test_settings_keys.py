@@ -14,6 +14,7 @@ from gateway.settings import (
     OAuthSettings,
     ProofSettings,
     RetentionSettings,
+    SealSettings,
     Settings,
     SmtpSettings,
     WorkerSettings,
@@ -34,6 +35,7 @@ VALUES = {
     "alert": AlertSettings,
     "retention": RetentionSettings,
     "backup": BackupSettings,
+    "seal": SealSettings,
 }
 ELSEWHERE = {
     "gateway": {
@@ -48,6 +50,9 @@ ELSEWHERE = {
         "alerts",
         "retention",
         "backup",
+        "seal",
+        "sha256",
+        "written",
     },
     "mailbox": {"name"},
     "oauth": {"name"},

@@ -1,0 +1,156 @@
+"""Verify: the ledger against its tree, the tree against the seals, the profiles against what was told of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from gateway.errors import SealInvalid
+from gateway.ledger import damage, seals, tables, tree
+from gateway.ledger.changes import told_revisions
+from gateway.ledger.database import reading
+from gateway.ledger.seals import Seal, SealKey
+from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
+from partners.tables import profile_revision
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a verification came to, filled while ``verify`` is iterated.
+
+    ``since`` is the seal that it began at (None: everything was looked at), ``sealed`` the newest one that fits.
+    """
+
+    since: Seal | None = None
+    sealed: Seal | None = None
+    seals: int = 0
+    contents: int = 0
+    extent: Extent | None = None
+    differences: list[Difference] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        extent = self.extent
+        return {
+            "whole": not self.differences,
+            "since": self.since.size if self.since else None,
+            "sealed": self.sealed.size if self.sealed else None,
+            "sealed_at": self.sealed.time if self.sealed else None,
+            "seals": self.seals,
+            "size": extent.size if extent else 0,
+            "root": extent.root.hex() if extent else "",
+            "events": extent.events if extent else 0,
+            "rows": extent.rows if extent else 0,
+            "contents": self.contents,
+            "differences": [each.as_dict() for each in self.differences],
+        }
+
+
+def verify(
+    engine: Engine,
+    verdict: Verdict,
+    key: SealKey | None,
+    outside: Sequence[str] = (),
+    *,
+    full: bool = False,
+    contents: bool = True,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Difference]:
+    """Looks, and gives the differences as they are found; ``verdict`` is filled on the way.
+
+    Args:
+        engine: the ledger.
+        verdict: an empty one.
+        key: of our seals; None where none was ever made.
+        outside: signed notes that were kept outside of the database.
+        full: everything; else from the newest seal on, where there is one.
+        contents: in full, hash all kept bytes too.
+        progress: told from time to time.
+
+    Raises:
+        DatabaseUnavailable: it cannot be read.
+    """
+    for each in _looked(engine, verdict, key, outside, full=full, contents=contents, progress=progress):
+        verdict.differences.append(each)
+        yield each
+
+
+def _looked(
+    engine: Engine,
+    verdict: Verdict,
+    key: SealKey | None,
+    outside: Sequence[str],
+    *,
+    full: bool,
+    contents: bool,
+    progress: Progress,
+) -> Iterator[Difference]:
+    with reading(engine) as connection:
+        known: list[Seal] = []
+        for note in (*outside, *_kept_notes(connection)):
+            try:
+                if key is not None and (found := seals.opened(note, key)) not in known:
+                    known.append(found)
+            except SealInvalid as fault:
+                yield Difference("seal", "seal", str(fault))
+        known.sort(key=lambda each: each.size)
+        verdict.seals = len(known)
+        look = Verification(connection, progress)
+        verdict.since = None if full or not known else known[-1]
+        yield from look.full() if verdict.since is None else look.since(verdict.since)
+        yield from _sealed(connection, known, verdict)
+        yield from _profiles(connection)
+        verdict.extent = look.extent
+    if verdict.since is None and contents:
+        yield from _contents(engine, verdict)
+
+
+def _kept_notes(connection: Connection) -> list[str]:
+    return list(connection.execute(select(tables.seal.c.note).order_by(tables.seal.c.size)).scalars())
+
+
+def _sealed(connection: Connection, known: Sequence[Seal], verdict: Verdict) -> Iterator[Difference]:
+    """Each seal must fit the tree as it is."""
+    size = tree.head_of(connection).size
+    nodes = tree.Nodes(connection, size)
+    for each in known:
+        if each.size > size:
+            said = f"The ledger has {size} events; on {each.time} it was sealed with {each.size}: it is an older one."
+            yield Difference("seal", str(each.size), said)
+            continue
+        try:
+            fits = nodes.root(each.size) == each.root
+        except LookupError:
+            fits = False
+        if fits:
+            verdict.sealed = each
+        elif each != verdict.since:  # of that one it was said already
+            yield sealed_otherwise(each)
+
+
+def _profiles(connection: Connection) -> Iterator[Difference]:
+    """Every revision of a profile must be the text whose hash the ledger told when it was applied."""
+    p = profile_revision.c
+    told = {place: sha256 for place, sha256 in told_revisions(connection).items() if sha256}
+    for row in connection.execute(select(p.partner, p.revision, p.profile)):
+        expected = told.pop((row.partner, row.revision), None)
+        if expected is not None and hashlib.sha256(row.profile.encode()).hexdigest() != expected:
+            said = f"Revision {row.revision} of the profile of {row.partner} is not what was applied."
+            yield Difference("profile", f"{row.partner} {row.revision}", said)
+    for partner, revision in told:
+        said = f"Revision {revision} of the profile of {partner} was applied, and is missing."
+        yield Difference("profile", f"{partner} {revision}", said)
+
+
+def _contents(engine: Engine, verdict: Verdict) -> Iterator[Difference]:
+    """All kept bytes must have the hash that is their name, and all that rows name must be there."""
+    with reading(engine) as connection:
+        verdict.contents = damage.count(connection)
+        for sentence in damage.contents(connection):
+            yield Difference("content", "", sentence)
+        for sentence in damage.missing(connection):
+            yield Difference("content", "", sentence)

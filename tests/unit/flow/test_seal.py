@@ -1,0 +1,299 @@
+"""Seals go outside first, are signed, and prove what the ledger was; so does the evidence of one exchange."""
+
+from __future__ import annotations
+
+import base64
+import email
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from builders.stage import HOUR, OURS, WHEN, Stage
+from sqlalchemy import select, text, update
+
+from gateway.demo import documents
+from gateway.errors import NotAllowedNow, SealInvalid, SealUnwritable, SmtpUnavailable
+from gateway.flow import seal as sealing
+from gateway.flow.evidence import evidence
+from gateway.flow.verify import Verdict, verify
+from gateway.ledger import database, seals, tables
+from gateway.settings import SealSettings
+
+SCRIPT = Path(__file__).resolve().parents[3] / "docs" / "verify_evidence.py"
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def stage(tmp_path):
+    made = Stage(tmp_path)
+    made.seal_key = lambda: KEY
+    made.settings = replace(made.settings, seal=SealSettings(tmp_path / "out" / "seals.txt", (), timedelta(days=1)))
+    return made
+
+
+def order(number):
+    return documents.interchange(
+        "ZZ:ACMERETAIL", OURS, number, WHEN, [("PO", "004010", [documents.order(f"PO-{number}", WHEN)])]
+    )
+
+
+def notes(stage):
+    return list(seals.notes(stage.settings.seal.file.read_text()))
+
+
+def looked(stage, outside=(), **how):
+    verdict = Verdict()
+    key = seals.public_key("us.example/ledger", KEY)
+    return [each.sentence for each in verify(stage.engine, verdict, key, outside, **how)], verdict
+
+
+def by_hand(stage, statement):
+    with stage.engine.begin() as connection:
+        for trigger in (
+            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        ):
+            connection.execute(text(f"DROP TRIGGER {trigger}"))
+        connection.execute(statement)
+
+
+# ---------------------------------------------------------------- making them
+
+
+def test_a_batch_seals_once_a_day_and_only_what_is_new(stage):
+    stage.mail(order(1))
+    stage.run()
+    assert len(notes(stage)) == 1
+    stage.mail(order(2))
+    stage.run()
+    assert len(notes(stage)) == 1
+    stage.now += 25 * HOUR
+    stage.run()
+    assert len(notes(stage)) == 2
+    for _ in range(3):
+        stage.now += 25 * HOUR
+        stage.run()
+    assert len(notes(stage)) == 2, "nothing happened, so there is nothing to seal"
+
+
+def test_never_means_that_only_a_person_seals(stage):
+    stage.settings = replace(stage.settings, seal=replace(stage.settings.seal, every=None))
+    stage.mail(order(1))
+    stage.run()
+    assert not stage.settings.seal.file.exists()
+    made = sealing.seal(stage.context())
+    assert notes(stage) == [made.note]
+
+
+def test_a_seal_says_who_what_and_when_and_is_signed(stage):
+    stage.mail(order(1))
+    stage.run()
+    (note,) = notes(stage)
+    lines = note.split("\n")
+    assert lines[0] == "us.example/ledger"
+    assert lines[3].startswith("event ")
+    assert lines[4] == "time 2026-11-02T22:00:00Z"
+    key = seals.public_key("us.example/ledger", KEY)
+    assert seals.SealKey.parse(str(key)) == key
+    assert seals.opened(note, key).size == int(lines[1])
+    for forged in (note.replace("event ", "event 1", 1), note.replace(lines[2][:4], "AAAA", 1)):
+        with pytest.raises(SealInvalid):
+            seals.opened(forged, key)
+    with pytest.raises(SealInvalid, match="does not fit"):
+        seals.opened(note, seals.public_key("us.example/ledger", bytes(32)))
+
+
+def test_a_file_that_cannot_be_written_stops_no_batch_and_the_next_one_seals(stage):
+    stage.settings.seal.file.parent.write_text("in the way")
+    stage.mail(order(1))
+    summary = stage.run()
+    assert [fault.code for _, fault in summary.troubles] == ["seal.unwritable"]
+    with pytest.raises(SealUnwritable):
+        sealing.seal(stage.context())
+    assert stage.rows("seal") == []
+    stage.settings.seal.file.parent.unlink()
+    stage.run()
+    assert len(notes(stage)) == 1
+
+
+def test_the_newest_seal_is_mailed_once_and_again_where_the_host_was_away(stage):
+    stage.settings = replace(stage.settings, seal=replace(stage.settings.seal, to=("auditor@audit.example",)))
+
+    def away(mail):
+        if mail.recipients == ("auditor@audit.example",):
+            raise SmtpUnavailable(host="memory", reason="it is away")
+
+    stage.transport.answer = away
+    stage.mail(order(1))
+    assert [fault.code for _, fault in stage.run().troubles] == ["smtp.unavailable"]
+    stage.transport.answer = None
+    stage.run()
+    stage.run()
+    mails = [each for each in stage.transport.sent if each.recipients == ("auditor@audit.example",)]
+    assert len(mails) == 1
+    (note,) = notes(stage)
+    letter = email.message_from_bytes(mails[0].raw)
+    assert [each.get_payload(decode=True).decode() for each in letter.walk() if each.get_filename()] == [note]
+    assert [row["state"] for row in stage.rows("message") if row["kind"] == "seal"] == ["sent"]
+
+
+# ---------------------------------------------------------------- checking
+
+
+def test_what_was_recorded_verifies_from_the_newest_seal_and_in_full(stage):
+    stage.mail(order(1))
+    stage.run()
+    stage.mail(order(2))
+    stage.run()
+    found, verdict = looked(stage, notes(stage))
+    assert found == []
+    assert verdict.since is not None
+    assert verdict.sealed == verdict.since
+    found, verdict = looked(stage, notes(stage), full=True)
+    assert found == []
+    assert verdict.since is None
+    assert verdict.contents > 0
+    assert verdict.as_dict()["whole"] is True
+
+
+def test_a_rewritten_ledger_does_not_fit_the_seal_outside(stage):
+    stage.mail(order(1))
+    stage.run()
+    outside = notes(stage)
+    by_hand(stage, update(tables.event).where(tables.event.c.seq == 2).values(at=1))
+    by_hand(stage, text("DELETE FROM tree_node"))
+    by_hand(stage, text("DELETE FROM seal"))
+    by_hand(stage, text("UPDATE tree_head SET size=0, next_seq=1, frontier=x'', checks=x'', first_seq=1, adopted=0"))
+    from gateway.ledger import tree
+
+    with database.writing(stage.engine) as connection:
+        tree.adopt(connection, 0)
+    assert looked(stage, full=True)[0] == [], "without the seal nobody can tell"
+    assert any("sealed" in each for each in looked(stage, outside)[0])
+    assert any("sealed" in each for each in looked(stage, outside, full=True)[0])
+    Stage.opened.remove(stage.engine)
+    stage.engine.dispose()
+
+
+def test_missing_and_changed_bytes_are_named(stage):
+    stage.mail(order(1))
+    stage.run()
+    by_hand(stage, text("UPDATE content SET bytes = x'00' WHERE sha256 = (SELECT sha256 FROM exchange WHERE id = 1)"))
+    found, _ = looked(stage, full=True)
+    assert len(found) == 1
+    assert "exchange 1" in found[0]
+    assert "are not what they were" in found[0]
+    by_hand(stage, text("DELETE FROM content WHERE sha256 = (SELECT sha256 FROM exchange WHERE id = 1)"))
+    found, _ = looked(stage, full=True)
+    assert found == [f"Exchange 1 names the bytes {stage.rows('exchange')[0]['sha256']}, which are missing."]
+
+
+def test_notes_that_are_no_seals_are_told_and_the_rest_is_looked_at(stage):
+    stage.mail(order(1))
+    stage.run()
+    found, verdict = looked(stage, ["a shopping list\n", *notes(stage)])
+    assert len(found) == 1
+    assert "is not a seal" in found[0]
+    assert verdict.sealed is not None
+
+
+# ---------------------------------------------------------------- evidence for somebody else
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("verify_evidence", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def evidence_of(stage, number):
+    with stage.ledger.reading() as connection:
+        return evidence(connection, number, sealing.public_key(stage.context()))
+
+
+def run(script, capsys, *arguments):
+    old, sys.argv = sys.argv, ["verify_evidence.py", *map(str, arguments)]
+    try:
+        return script.main(), capsys.readouterr().out
+    finally:
+        sys.argv = old
+
+
+def test_evidence_is_checked_by_a_script_that_knows_nothing_of_the_gateway(stage, tmp_path, script, capsys):
+    for number in range(1, 6):
+        stage.mail(order(number))
+    stage.run()
+    made = evidence_of(stage, 3)
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(made))
+    raw = tmp_path / "raw.edi"
+    raw.write_bytes(stage.ledger.content(stage.rows("exchange")[2]["sha256"]))
+    code, said = run(script, capsys, file, "--seals", stage.settings.seal.file, "--raw", raw, "--key", made["key"])
+    assert code == 0, said
+    assert "Exchange 3" in said
+    assert {each["table"] for each in made["rows"]} >= {"exchange", "message", "transaction_set", "business_key"}
+    assert "PO-4" not in json.dumps(made), "of other exchanges nothing is told"
+
+
+def test_evidence_that_was_changed_anywhere_does_not_pass(stage, tmp_path, script, capsys):
+    stage.mail(order(1))
+    stage.run()
+    good = evidence_of(stage, 1)
+    file = tmp_path / "evidence.json"
+
+    def refused(change, *more):
+        made = json.loads(json.dumps(good))
+        change(made)
+        file.write_text(json.dumps(made))
+        code, said = run(script, capsys, file, *more)
+        assert code == 1, said
+        return said
+
+    assert "not in the sealed tree" in refused(lambda made: made["events"][0]["values"].__setitem__(1, 5))
+    assert "not in the sealed tree" in refused(
+        lambda made: made["events"][0].update(leaf=made["events"][0]["leaf"] + 1)
+    )
+    assert "not in the sealed tree" in refused(
+        lambda made: made["events"][-1].update(rows=base64.b64encode(bytes(16)).decode())
+    )
+    changed = refused(
+        lambda made: made["rows"][0]["rows"].__setitem__(0, made["rows"][0]["rows"][0].replace("acme", "evil"))
+    )
+    assert "is not what an event of the evidence recorded" in changed
+    assert "signature" in refused(lambda made: made.update(seal=made["seal"].replace("time 2026", "time 2025")))
+    other = tmp_path / "other.txt"
+    other.write_text("nothing")
+    assert "not among those" in refused(dict.copy, "--seals", other)
+    assert "none that the exchange names" in refused(dict.copy, "--raw", other)
+    assert "not the key" in refused(dict.copy, "--key", str(seals.public_key("us.example/ledger", bytes(32))))
+
+
+def test_there_is_no_evidence_before_a_seal_covers_the_exchange(stage):
+    stage.settings = replace(stage.settings, seal=replace(stage.settings.seal, every=None))
+    stage.mail(order(1))
+    stage.run()
+    with pytest.raises(NotAllowedNow, match="gateway ledger seal"):
+        evidence_of(stage, 1)
+    sealing.seal(stage.context())
+    assert evidence_of(stage, 1)["exchange"] == 1
+
+
+def test_rows_changed_by_a_transaction_without_an_event_of_the_exchange_are_proven_too(stage):
+    stage.mail(order(1))
+    stage.run()
+    with stage.ledger.transaction() as recorder:
+        recorder.change(tables.exchange, 1, settled_at=recorder.now)
+    sealing.seal(stage.context())
+    rows = {(each["table"], each["owner"]): each for each in evidence_of(stage, 1)["rows"]}
+    with stage.ledger.reading() as connection:
+        newest = connection.execute(
+            select(tables.event.c.seq).where(tables.event.c.kind == "recorded").order_by(tables.event.c.seq.desc())
+        ).scalars()
+        assert rows["exchange", 1]["event"] in list(newest)
