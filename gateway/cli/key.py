@@ -148,13 +148,13 @@ def export(ctx: click.Context, name: str, form: str, file: Path | None) -> None:
 def retire(ctx: click.Context, name: str, as_json: bool) -> None:
     """End the active life of a key: it signs nothing any more, and still opens what was encrypted for it."""
     from gateway.app import open_app
+    from gateway.flow.configuration import retire_key
 
     with open_app(ctx.obj["home"]) as app:
         key = app.keys.get(name)
         if key.state == "retired":
             raise NotAllowedNow(what="key", key=name, state="retired", reason="there is nothing more to end")
-        app.keys.retire(name)
-        app.record("key-retired", name=name, fingerprint=key.fingerprint)
+        retire_key(app.ledger, app.keys, key, actor=app.actor)
         row = _row(app.keys.get(name), app.now())
     if as_json:
         print_document(row)
@@ -166,22 +166,23 @@ def retire(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 def _add(app: App, name: str, certificate: bytes, private: bytes, how: str) -> OwnKey:
+    from gateway.flow.configuration import add_key
     from partners.certificates import describe
 
     found = describe(certificate)
     if found.problem:
         raise CertificateUnreadable(name=name, reason=found.problem)
-    added = app.keys.add(
+    return add_key(
+        app.ledger,
+        app.keys,
         name,
         certificate,
         private,
         not_before=found.not_before,
         not_after=found.not_after,
-        by=app.actor,
-        at=app.now(),
+        how=how,
+        actor=app.actor,
     )
-    app.record("key-added", name=name, fingerprint=added.fingerprint, how=how)
-    return added
 
 
 def _new_name(app: App) -> str:

@@ -53,8 +53,9 @@ def authorize(ctx: click.Context, name: str, browser: bool, port: int, refresh_t
                 given = _by_browser(client, port, as_json=as_json)
             else:
                 given = _by_device(client, as_json=as_json)
-            source.keep(given)
+            # Told first: what is kept and not told would be worse than the other way round.
             app.record("authorized", name=table.name, how="a refresh token" if refresh_token else "in a browser")
+            source.keep(given)
     if as_json:
         click.echo(json.dumps({"event": "authorized", "name": table.name, "grant": table.grant}))
     else:

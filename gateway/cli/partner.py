@@ -18,7 +18,7 @@ from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Identity, Partner, Status
-from partners.store import UNCHANGED, Applied, Profile, Revision
+from partners.store import UNCHANGED, Profile, Revision
 
 by_option = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
@@ -53,6 +53,7 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     """
     from gateway.app import open_app
     from gateway.cli.partner_guidelines import with_guideline_files
+    from gateway.flow.configuration import apply_profiles
     from partners.directory import overlaps
     from partners.profile import says_status
 
@@ -63,13 +64,11 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
         for overlap in overlaps([partner for partner, _, _ in profiles], ours):
             raise overlap
         before = {each.key: each.status for each in app.partners.current()}
-        applied = app.partners.apply(profiles, by=app.actor, at=app.now(), dry_run=dry_run)
+        applied = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run)
         rows = []
-        for one, (partner, text, file) in zip(applied, profiles, strict=True):
+        for one, (partner, text, _) in zip(applied, profiles, strict=True):
             status = partner.status if says_status(text) else before.get(one.key, partner.status)
             rows.append({"key": one.key, "change": one.change, "revision": one.revision, "status": status.value})
-            if one.change != UNCHANGED and not dry_run:
-                app.record("profile-applied", partner=one.key, revision=one.revision, change=one.change, file=file)
     print_rows(rows, ["key", "change", "revision", "status"], as_json=as_json)
     drafts = [row["key"] for row in rows if row["status"] == Status.DRAFT.value]
     if dry_run:
@@ -188,13 +187,12 @@ def suspend(ctx: click.Context, key: str, dry_run: bool, by: str | None, as_json
 
 def _set_status(ctx: click.Context, key: str, status: Status, *, dry_run: bool, by: str | None, as_json: bool) -> None:
     from gateway.app import open_app
+    from gateway.flow.configuration import set_status
 
     with open_app(ctx.obj["home"], actor=by) as app:
         before = app.partners.get(key).status
-        applied: Applied = app.partners.set_status(key, status, by=app.actor, at=app.now(), dry_run=dry_run)
+        applied = set_status(app.ledger, app.partners, key, status, actor=app.actor, dry_run=dry_run)
         changed = applied.change != UNCHANGED
-        if changed and not dry_run:
-            app.record("partner-status", partner=key, revision=applied.revision, before=before, status=status)
         begins = status is not Status.SUSPENDED and any(each["next"] == 1 for each in numbers_of(app, key))
     if as_json:
         print_document({"key": key, "status": status, "before": before, "revision": applied.revision})

@@ -45,6 +45,7 @@ def add(ctx: click.Context, key: str, file: Path, by: str | None, as_json: bool)
     Nothing is done with it until `gateway partner certificate trust` confirms it.
     """
     from gateway.app import open_app
+    from gateway.flow.configuration import add_certificate
     from partners.certificates import read_certificates
 
     data = file.read_bytes()
@@ -60,9 +61,7 @@ def add(ctx: click.Context, key: str, file: Path, by: str | None, as_json: bool)
         for each in found:
             if each.problem:
                 raise CertificateUnreadable(name=file.name, reason=each.problem)
-            new = app.certificates.add(key, each, source=file.name, by=app.actor, at=app.now())
-            if new:
-                app.record("certificate-added", partner=key, fingerprint=each.fingerprint, source=file.name)
+            new = add_certificate(app.ledger, app.certificates, key, each, source=file.name, actor=app.actor)
             rows.append(_row(app.certificates.find(key, each.fingerprint), app.now()) | {"new": new})
     _say_added(key, rows, as_json=as_json)
 
@@ -79,6 +78,7 @@ def learn(ctx: click.Context, key: str, message: str, by: str | None, as_json: b
     That the mail carries it proves nothing: confirm the fingerprint with the partner before you trust it.
     """
     from gateway.app import open_app
+    from gateway.flow.configuration import add_certificate
     from gateway.flow.learn import signing_certificates
     from partners.certificates import describe
 
@@ -87,9 +87,8 @@ def learn(ctx: click.Context, key: str, message: str, by: str | None, as_json: b
         rows = []
         for der in signing_certificates(app.context(), message):
             found = describe(der)
-            new = app.certificates.add(key, found, source=f"mail {message}", by=app.actor, at=app.now())
-            if new:
-                app.record("certificate-added", partner=key, fingerprint=found.fingerprint, source=f"mail {message}")
+            source = f"mail {message}"
+            new = add_certificate(app.ledger, app.certificates, key, found, source=source, actor=app.actor)
             rows.append(_row(app.certificates.find(key, found.fingerprint), app.now()) | {"new": new})
     _say_added(key, rows, as_json=as_json)
 
@@ -154,7 +153,7 @@ def trust(ctx: click.Context, key: str, fingerprint: str | None, yes: bool, by: 
     with open_app(ctx.obj["home"], actor=by) as app:
         app.partners.get(key)
         chosen = _confirmed(app, key, fingerprint, yes=yes)
-        _decide(app, chosen, CertificateState.TRUSTED, "certificate-trusted")
+        _decide(app, chosen, CertificateState.TRUSTED)
         after = _row(app.certificates.find(key, chosen.certificate.fingerprint), app.now())
     if as_json:
         print_document(after)
@@ -177,7 +176,7 @@ def retire(ctx: click.Context, key: str, fingerprint: str | None, by: str | None
     with open_app(ctx.obj["home"], actor=by) as app:
         app.partners.get(key)
         chosen = _find(app, key, fingerprint)
-        _decide(app, chosen, CertificateState.RETIRED, "certificate-retired")
+        _decide(app, chosen, CertificateState.RETIRED)
         after = _row(app.certificates.find(key, chosen.certificate.fingerprint), app.now())
     if as_json:
         print_document(after)
@@ -222,12 +221,13 @@ def _refuse_unusable(chosen: Kept, now: int) -> None:
         raise CertificateUnreadable(name=found.fingerprint[:16], reason=reason)
 
 
-def _decide(app: App, chosen: Kept, state: CertificateState, event: str) -> None:
+def _decide(app: App, chosen: Kept, state: CertificateState) -> None:
+    from gateway.flow.configuration import decide_certificate
+
     if chosen.certificate.state is state:
         return
     fingerprint = chosen.certificate.fingerprint
-    app.certificates.decide(chosen.partner, fingerprint, state, by=app.actor, at=app.now())
-    app.record(event, partner=chosen.partner, fingerprint=fingerprint)
+    decide_certificate(app.ledger, app.certificates, chosen.partner, fingerprint, state, actor=app.actor)
 
 
 def _find(app: App, key: str, fingerprint: str) -> Kept:

@@ -31,6 +31,7 @@ def set_(ctx: click.Context, name: str, file: TextIO | None, as_json: bool) -> N
     NAME is mailbox.NAME for a mailbox, smtp for the SMTP host, or what a profile or gateway.toml names.
     """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
+    from gateway.flow.configuration import set_secret
     from gateway.ledger.secrets import LEDGER, check_name
 
     check_name(name)
@@ -40,8 +41,8 @@ def set_(ctx: click.Context, name: str, file: TextIO | None, as_json: bool) -> N
             "or in the credentials directory."
         )
     with open_app(ctx.obj["home"]) as app:
-        app.secrets.set(name, _content(file) if file else _value(name), app.actor, app.now())
-        app.record("secret-set", name=name)
+        value = _content(file) if file else _value(name)
+        set_secret(app.ledger, app.secrets, name, value, actor=app.actor)
         where = app.secrets.where(name)
     if where != LEDGER:
         click.echo(f"Note: the {where} holds {name} too, and goes first.", err=True)
@@ -72,10 +73,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def remove(ctx: click.Context, name: str, as_json: bool) -> None:
     """Removes a stored secret."""
     from gateway.app import open_app
+    from gateway.flow.configuration import remove_secret
 
     with open_app(ctx.obj["home"]) as app:
-        app.secrets.remove(name)
-        app.record("secret-removed", name=name)
+        remove_secret(app.ledger, app.secrets, name, actor=app.actor)
     if as_json:
         print_document({"name": name, "removed": True})
     else:

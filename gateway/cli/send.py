@@ -45,6 +45,7 @@ def command(
     Example: gateway send acme invoice-4711.edi
     """
     from gateway.app import open_app
+    from gateway.flow.configuration import note
     from gateway.flow.dispatch import dispatch
     from gateway.flow.reporter import Tally
     from gateway.flow.submit import submit
@@ -55,6 +56,8 @@ def command(
     with open_app(ctx.obj["home"], lock=True) as app:
         tally = Tally()
         context = app.context(tally)
+        if not dry_run:
+            note(app.ledger, app.settings)
         for file in files:
             data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
             try:

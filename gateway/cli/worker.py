@@ -41,6 +41,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     """
     from gateway.app import open_app
     from gateway.errors import WorkersNeedPostgres
+    from gateway.flow.configuration import note
     from gateway.jobs.queue import require
     from gateway.jobs.schedule import Pacer
     from gateway.ledger.database import shown
@@ -49,6 +50,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
         if app.engine.dialect.name != "postgresql":
             raise WorkersNeedPostgres(url=shown(app.engine.url))
         require(app.engine)
+        note(app.ledger, app.settings)
         app.stopping = lambda: pacer.stopped
         return _Worker(app, pacer, as_json=as_json).run(concurrency or app.settings.worker.concurrency, once=once)
 

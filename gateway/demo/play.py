@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway.app import KEY_FILE, App, milliseconds, open_app
 from gateway.demo.actors import Account, Actor
 from gateway.demo.documents import bare, claim, confirmation, interchange, invoice, order, payment_advice, ship_notice
+from gateway.flow import configuration
 from gateway.flow.night import Summary, night
 from gateway.flow.reporter import Reporter
 from gateway.ledger.database import open_engine, upgrade
@@ -127,7 +128,7 @@ def _set(home: Path, host: MailHost, addresses: dict[str, str]) -> _Stage:
     engine.dispose()
     now = datetime.now(UTC)
     with open_app(home, lock=True, actor="demo") as app:
-        app.secrets.set("mailbox.orders", PASSWORD, by="demo", at=app.now())
+        configuration.set_secret(app.ledger, app.secrets, "mailbox.orders", PASSWORD, actor="demo")
         _apply_profiles(app)
     identities = {"acme": "ZZ:ACMERETAIL", "mercy": "ZZ:MERCYCLINIC", "globex": "14:0700000000001"}
     identities |= {"initech": "01:987654321", "stranger": "ZZ:ACMERETAIL"}
@@ -151,8 +152,7 @@ def _apply_profiles(app: App) -> None:
         text = (files("gateway.demo") / "profiles" / f"{key}.toml").read_text("utf-8")
         (app.home / "partners" / f"{key}.toml").write_text(text, "utf-8")
         profiles.append((read_profile(text, f"{key}.toml"), text, f"{key}.toml"))
-    for applied in app.partners.apply(profiles, by="demo", at=app.now()):
-        app.record("profile-applied", partner=applied.key, revision=applied.revision, change=applied.change)
+    configuration.apply_profiles(app.ledger, app.partners, profiles, actor="demo")
 
 
 def _evening(stage: _Stage) -> None:

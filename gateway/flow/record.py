@@ -14,6 +14,7 @@ from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
+from gateway.x12.masking import masked_text
 from gateway.x12.model import Finding, InterchangeReport, Status
 
 T = TypeVar("T")
@@ -246,7 +247,7 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             component=finding.component,
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
-            value=recorder.sealed(finding.value, entry.partner),
+            value=recorder.sealed(masked_text(finding.value), entry.partner),
             message=finding.message,
         )
 

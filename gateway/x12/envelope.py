@@ -13,6 +13,7 @@ from gateway.x12.isa import Opening, has_repetition
 from gateway.x12.model import Finding, Level, Separators
 
 CLIP = 99
+_SECRET = (2, 4)  # elements of the ISA that may hold a password: no finding quotes them
 
 _AUTHORIZATION = frozenset(f"{n:02}" for n in range(9))  # I01
 _SECURITY = frozenset(("00", "01"))  # I03
@@ -98,7 +99,7 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
             segment="ISA",
             element=number,
             offset=offset,
-            value=opening.fields[number - 1],
+            value="" if number in _SECRET else opening.fields[number - 1],
         )
 
     if opening.damaged:
