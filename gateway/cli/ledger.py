@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.ledger_backup import backup
+from gateway.cli.ledger_backup_restore import restore
 from gateway.cli.ledger_restore import accept_restore
 from gateway.cli.ledger_show import show
 from gateway.cli.output import json_option, moment, print_document, print_rows
@@ -86,6 +88,8 @@ def command() -> None:
     """The record of every exchange: search, show, export; accept-restore after an older one was put back."""
 
 
+command.add_command(backup)
+command.add_command(restore)
 command.add_command(accept_restore)
 command.add_command(show)
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from gateway.errors import GatewayError
 from gateway.flow.check_alerts import check_alerts
+from gateway.flow.check_backup import check_backup
 from gateway.flow.check_ledger import check_newest, check_whole
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
@@ -112,6 +113,7 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
         return
     yield from _guarded("ledger", lambda: check_newest_event(app.engine, time.time_ns() // 1_000_000))
     yield from _guarded("checkpoint", lambda: check_newest(home, app.ledger))
+    yield from _guarded("backup", lambda: check_backup(app.settings, time.time_ns() // 1_000_000))
     if whole:
         yield from _guarded("whole", lambda: check_whole(app.engine))
     yield from _guarded("secrets", lambda: check_secrets(app.settings, app.secrets))

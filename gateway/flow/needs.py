@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway.errors import (
+    BackupFailed,
     ConfigurationFault,
     DatabaseUnavailable,
     DeliveryFailed,
@@ -22,12 +23,15 @@ from gateway.errors import (
     MailboxBusy,
     MailboxUnavailable,
     NotAuthorized,
+    ProgramMissing,
+    ProgramTooOld,
     SmtpUnavailable,
     TokenRefused,
     TokenUnavailable,
     Unexpected,
 )
 from gateway.flow import expiry, logins
+from gateway.flow.backup import lateness
 from gateway.flow.context import Context
 from gateway.flow.outbox import FAILED_DIRECTORY, refused_documents
 from gateway.ledger.alerts import last_batches, replies
@@ -47,6 +51,7 @@ MET = frozenset(
 MACHINE = frozenset({"disk"})
 _KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
     ("defect", (Unexpected,)),
+    ("backup", (BackupFailed, ProgramMissing, ProgramTooOld)),
     ("no access", (TokenRefused, TokenUnavailable, NotAuthorized)),
     ("login", (LoginRefused, InsecureConnection)),
     ("database", (DatabaseUnavailable,)),
@@ -101,6 +106,7 @@ def needs(context: Context, connection: Connection) -> Needs:
     found += _refused(context)
     found += _of_troubles(context.troubles or ())
     found += _disk(context)
+    found += _backup(context)
     found += _batches(context, connection)
     return Needs(tuple(found), whole)
 
@@ -209,6 +215,13 @@ def _disk(context: Context) -> Iterator[Need]:
         if free < least:
             said = f"Only {free // _MB:,} MB are left on the disk of {place}; without space no mail is taken."
             yield Need("disk", f"disk/{place}", "", sentence(said), f"df -h '{place}'", "ours", str(place))
+
+
+def _backup(context: Context) -> Iterator[Need]:
+    """A scheduled backup failed, or is late; by the same topic as the fault that a batch meets."""
+    said = lateness(context.settings, context.clock())
+    if said:
+        yield Need("backup", "backup/backup", "", sentence(said), "gateway ledger backup", "ours", "backup")
 
 
 def _batches(context: Context, connection: Connection) -> Iterator[Need]:

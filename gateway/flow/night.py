@@ -13,6 +13,7 @@ from gateway.flow import checkpoint, configuration, logins
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.arrivals import expect
+from gateway.flow.backup import keep_backups
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
@@ -56,6 +57,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("reconcile", overdue),  # what should have come by now
     ("numbers", raise_gaps),  # what is missing in partners' numbers
     ("expected", expect),  # files that should have come by an hour
+    ("backup", keep_backups),  # a copy of the ledger, where one is due
     ("alert", alert),  # who should know of what needs a person
     ("seal", seal_when_due),  # how far the ledger has come, signed, to where it cannot be rewritten
 )

@@ -86,7 +86,7 @@ def test_a_new_home_has_nothing_wrong(app):
     found = examined(app)
     assert [each for each in found if each.ok is False] == []
     assert checks.exit_code(found) == 0
-    assert [each.name for each in found if each.ok is None] == ["partners"]
+    assert [each.name for each in found if each.ok is None] == ["backup", "partners"]
 
 
 def test_without_a_database_the_rest_is_left_out_and_the_code_says_configuration(app, home):
