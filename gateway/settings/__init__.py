@@ -14,6 +14,7 @@ from gateway.settings.model import (
     SealSettings,
     Settings,
     SmtpSettings,
+    TariffSettings,
     WorkerSettings,
 )
 from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
@@ -32,6 +33,7 @@ __all__ = [
     "SealSettings",
     "Settings",
     "SmtpSettings",
+    "TariffSettings",
     "WorkerSettings",
     "parse_settings",
     "read_settings",

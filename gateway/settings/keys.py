@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gateway.settings import alerts, retention, values
+from gateway.settings import alerts, retention, tariff, values
 from gateway.settings.values import Reader
 
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
@@ -211,6 +211,21 @@ SEAL = (
     Key("every", _every_or_never, "time span, 1m to 365d, or `never`", "`24h`", "How often a batch seals; `never`: only `gateway ledger seal` does."),  # noqa: E501
 )  # fmt: skip
 
+TARIFF = (
+    Key("currency", tariff.currency, "three letters (ISO 4217)", "required", "What the amounts are in, such as `USD`."),
+    Key("per_kilocharacter_in", tariff.amount, "amount", "`0`", "The price of a kilocharacter that we receive."),
+    Key("per_kilocharacter_out", tariff.amount, "amount", "`0`", "The price of a kilocharacter that we send."),
+    _whole("kilocharacter", 1_000, 1_024, "`1000`", "How many characters a kilocharacter has; a character is a byte."),
+    _choice("rounding", ("interchange", "document", "none"), "`interchange`", "What is rounded up to whole kilocharacters: each interchange, each transaction set, or nothing."),  # noqa: E501
+    _whole("minimum", 0, 1_000_000, "`0`", 'How many kilocharacters each interchange (with `rounding = "document"` each transaction set) counts as at least.'),  # noqa: E501
+    Key("monthly_fee", tariff.amount, "amount", "`0`", "What the account costs a month."),
+    Key("mailbox_fee", tariff.amount, "amount", "`0`", "What each partner with traffic in a month costs for it."),
+    _flag("free_acknowledgments", "Count no interchanges that hold nothing but TA1, 997 and 999."),
+    _flag("free_test", "Count no test interchanges (ISA15 `T`)."),
+    Key("tiers", tariff.tiers, "list of `{ from = N, in = amount, out = amount }`", "none", "Other prices for what a month has above `from` kilocharacters, all partners and both directions together."),  # noqa: E501
+    _whole("decimals", 0, 4, "`2`", "How many places after the point amounts are rounded to."),
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -224,4 +239,5 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "retention": RETENTION,
     "backup": BACKUP,
     "seal": SEAL,
+    "tariff": TARIFF,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -196,6 +197,33 @@ class BackupSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """A price for what a month has above ``start`` kilocharacters."""
+
+    start: int
+    price_in: Decimal
+    price_out: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TariffSettings:
+    """What a VAN asks for the same traffic, as the operator knows it; amounts in ``currency``."""
+
+    currency: str
+    per_kilocharacter_in: Decimal = Decimal(0)
+    per_kilocharacter_out: Decimal = Decimal(0)
+    kilocharacter: int = 1000  # characters
+    rounding: str = "interchange"  # up to whole kilocharacters: each interchange, each document, none
+    minimum: int = 0  # kilocharacters that each of them counts as at least
+    monthly_fee: Decimal = Decimal(0)
+    mailbox_fee: Decimal = Decimal(0)  # a month, for each partner that had traffic
+    free_acknowledgments: bool = False
+    free_test: bool = False
+    tiers: tuple[Tier, ...] = ()
+    decimals: int = 2  # that amounts are rounded to
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -212,6 +240,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    tariff: TariffSettings | None = None  # None: nobody said what a VAN asks
     seal: SealSettings = field(default_factory=SealSettings)
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>

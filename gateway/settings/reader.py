@@ -30,6 +30,7 @@ from gateway.settings.model import (
     SealSettings,
     Settings,
     SmtpSettings,
+    TariffSettings,
     WorkerSettings,
 )
 from gateway.settings.oauth import OAuthTableError, complete
@@ -105,6 +106,7 @@ class _Reader:
             worker=WorkerSettings(**self._table("worker")),
             retention=self._retention(gateway.get("duplicate_window", timedelta(days=365))),
             backup=self._backup(),
+            tariff=self._tariff(),
             seal=self._seal(),
             alerts=self._alerts(),
             sha256=hashlib.sha256(self.raw).hexdigest(),
@@ -226,6 +228,13 @@ class _Reader:
             self.fail(("seal", "to"), "a mail needs the host of [smtp]")
         found["file"] = Path(self._absolute(found.get("file", "seals.txt")))
         return SealSettings(**found)
+
+    def _tariff(self) -> TariffSettings | None:
+        if "tariff" not in self.document:
+            return None
+        found = self._table("tariff")
+        self._require(found, ("tariff", "currency"), "amounts mean nothing without it")
+        return TariffSettings(**found)
 
     def _backup(self) -> BackupSettings:
         if "backup" not in self.document:

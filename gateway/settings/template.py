@@ -58,6 +58,12 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # every = "24h"
 # keep = 7
 
+# What a VAN would ask for the same traffic, for `gateway ledger report charges`: docs/reports.md.
+# [tariff]
+# currency = "USD"
+# per_kilocharacter_in = "0.12"
+# per_kilocharacter_out = "0.12"
+
 # Bounds on what comes in; past one of them a message is quarantined (one past message_size stays on its server).
 # [limits]
 # message_size = 100000000   # bytes
