@@ -1,0 +1,190 @@
+"""Acknowledgments in time: how long partners take to acknowledge what we sent, and we to acknowledge what came.
+
+A percentile is by nearest rank: the shortest time within which that share of all was acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+
+from gateway.errors import QueryInvalid
+from gateway.ledger.daily import clipped_column
+from gateway.ledger.reports.rows import names_type, which, within_window
+from gateway.ledger.reports.scope import Scope
+from gateway.ledger.tables import exchange, expectation
+
+BY = ("partner", "direction", "type")
+PERCENTILES = (50, 90, 95, 100)
+
+_answer = exchange.alias("answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One line; what was not asked for by is None. Times are in ms, None where nothing was acknowledged.
+
+    Direction ``out``: documents of ours that were handed over, and the partner's acknowledgment of all of each. On
+    time, late, overdue and never are measured against what was agreed: ``overdue`` are awaited still, of ``never``
+    nothing is awaited any more. ``waiting`` have time left; of ``untold`` nothing was agreed: answered or not, they are
+    in no share.
+
+    Direction ``in``: documents that came, and the hand-over of our acknowledgment to the SMTP host. ``waiting`` have
+    one that is not handed over, ``untold`` have none. Nothing was agreed, so that nothing is late.
+    """
+
+    exchanges: int
+    answered: int
+    on_time: int
+    late: int
+    overdue: int
+    never: int
+    waiting: int
+    untold: int
+    p50: int | None = None
+    p90: int | None = None
+    p95: int | None = None
+    longest: int | None = None
+    partner: str | None = None
+    direction: str | None = None
+    type: str | None = None
+
+    @property
+    def on_time_share(self) -> float | None:
+        """The share of those whose time is over that were acknowledged in it; None where there are none."""
+        over = self.on_time + self.late + self.overdue + self.never
+        return self.on_time / over if over else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: times in ms."""
+        told = asdict(self)
+        share = self.on_time_share
+        dimensions = {name: value for name in BY if (value := told.pop(name)) is not None}
+        return dimensions | told | {"on_time_share": None if share is None else round(share, 4)}
+
+
+def answers(
+    connection: Connection, scope: Scope, now: int, by: Sequence[str] = ("partner", "direction", "type")
+) -> tuple[Answers, ...]:
+    """Times to acknowledgment of the documents of a scope, by some of ``BY``; directions are never mixed.
+
+    Args:
+        connection: within a transaction.
+        scope: window and criteria.
+        now: the moment (ms) that overdue is measured against.
+        by: how the lines are made; without ``direction``, each line is still of one.
+
+    Raises:
+        QueryInvalid: ``by`` names what there is not.
+    """
+    for name in by:
+        if name not in BY or by.count(name) > 1:
+            raise QueryInvalid(where=f"by {name}", reason=f"some of {', '.join(BY)} are possible, each once")
+    found = []
+    for direction, lives in (("in", _received(scope)), ("out", _sent(scope, now))):
+        if scope.direction in {None, direction}:
+            found += _lines(connection, lives, direction, [name for name in by if name != "direction"])
+    return tuple(sorted(found, key=lambda each: tuple(getattr(each, name) for name in by)))
+
+
+def _lines(connection: Connection, lives: Subquery, direction: str, by: Sequence[str]) -> list[Answers]:
+    outcomes = ("on_time", "late", "overdue", "never", "waiting", "untold")
+    dimensions = [lives.c[name] for name in by]
+    columns = [
+        func.count().label("exchanges"),
+        _how_many(lives.c.took.is_not(None)).label("answered"),
+        *(_how_many(lives.c.outcome == each).label(each) for each in outcomes),
+    ]
+    times = _percentiles(connection, lives, by)
+    found = []
+    for row in connection.execute(select(*dimensions, *columns).group_by(*dimensions)).mappings():
+        told: dict[str, Any] = dict(row)
+        if told["exchanges"]:
+            told |= times[tuple(told[name] for name in by)]
+            found.append(Answers(direction=direction, **told))
+    return found
+
+
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)).cast(BigInteger), literal_column("0"))
+
+
+def _percentiles(
+    connection: Connection, lives: Subquery, by: Sequence[str]
+) -> dict[tuple[Any, ...], dict[str, int | None]]:
+    """The ranks are found by the database, which sorts without holding it all in memory."""
+    dimensions = [lives.c[name] for name in by]
+    place = func.row_number().over(partition_by=dimensions or None, order_by=lives.c.took).label("place")
+    count = func.count().over(partition_by=dimensions or None).label("count")
+    ranked = select(*dimensions, lives.c.took, place, count).where(lives.c.took.is_not(None)).subquery()
+    count_of = ranked.c["count"]
+    rank = {each: (count_of * each + 99) // literal_column("100") for each in PERCENTILES}
+    wanted = select(*(ranked.c[name] for name in by), ranked.c.took, ranked.c.place, count_of)
+    found: dict[tuple[Any, ...], dict[str, int | None]] = defaultdict(dict)
+    names = dict(zip(PERCENTILES, ("p50", "p90", "p95", "longest"), strict=True))
+    for row in connection.execute(wanted.where(or_(*(ranked.c.place == each for each in rank.values())))):
+        took, place_of, total = row[-3:]
+        for percent, name in names.items():
+            if place_of == (total * percent + 99) // 100:
+                found[tuple(row[: len(by)])][name] = took
+    return found
+
+
+def _sent(scope: Scope, now: int) -> Subquery:
+    """What became of each document of ours that was handed over."""
+    x, e = exchange.c, expectation.c
+    awaited = exists().where(e.exchange == x.id, e.kind != "receipt")
+    outcome = case(
+        (x.due_at.is_(None), "untold"),
+        (x.acknowledged_at <= x.due_at, "on_time"),
+        (x.acknowledged_at > x.due_at, "late"),
+        (and_(awaited, x.due_at >= now), "waiting"),
+        (awaited, "overdue"),
+        else_="never",
+    )
+    took = case((x.acknowledged_at < x.handed_over_at, 0), else_=x.acknowledged_at - x.handed_over_at)
+    gone = or_(x.handed_over_at.is_not(None), x.acknowledged_at.is_not(None))
+    return _lives(scope, "out", gone, took, outcome)
+
+
+def _received(scope: Scope) -> Subquery:
+    """When each document that came was answered."""
+    x, a = exchange.c, _answer.c
+    mine = (a.answers == x.id, a.direction == "out", a.kind == "acknowledgment")
+    handed_over = select(func.min(a.handed_over_at)).where(*mine).correlate(exchange).scalar_subquery()
+    is_one = exists().where(*mine)
+    took = case((handed_over < x.at, 0), else_=handed_over - x.at)
+    outcome = case((handed_over.is_not(None), "answered"), (is_one, "waiting"), else_="untold")
+    return _lives(scope, "in", true(), took, outcome)
+
+
+def _lives(
+    scope: Scope,
+    direction: str,
+    condition: ColumnElement[bool],
+    took: ColumnElement[int],
+    outcome: ColumnElement[str],
+) -> Subquery:
+    x = exchange.c
+    within = [*within_window(scope), *which(scope, x), x.direction == direction, x.kind == "document", condition]
+    if scope.type is not None:
+        within.append(names_type(x.types, scope.type))
+    columns = (x.partner, clipped_column(x.types).label("type"), took.label("took"), outcome.label("outcome"))
+    return select(*columns).where(*within).subquery()
