@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, Update, bindparam, or_, select, update
 
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.flow.record import Entry
-from gateway.ledger import archive, tables
+from gateway.ledger import archive, bulk, tables
 from gateway.ledger.events import one_line
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -60,8 +60,7 @@ def record(context: Context, recorder: Recorder, came: Sequence[tuple[Entry, int
             tables.received_number, at=recorder.now, **row, epoch=epoch, number=each.number, exchange=each.exchange
         )
         keep_irregularities(recorder, each.key, kept.series[each.key], each.exchange, each.number)
-    for key, series in kept.series.items():
-        _keep_epochs(recorder, key, series, kept.known_epochs)
+    _keep_epochs(recorder, kept)
 
 
 def _numbers(entry: Entry, exchange: int) -> Iterator[Number]:
@@ -220,18 +219,32 @@ def _closed(recorder: Recorder, irregularity: Irregularity) -> dict[str, Any]:
     return {"closed_at": recorder.now, "closed_by": ARRIVED}
 
 
-def _keep_epochs(recorder: Recorder, key: Key, series: Series, known: set[tuple[Key, int]]) -> None:
+def _keep_epochs(recorder: Recorder, kept: _Kept) -> None:
+    """The bounds of the counts that changed, all with one statement."""
     table = tables.number_epoch
-    named = dict(zip(_KEY, key, strict=True))
-    for each in series.epochs:
-        if not each.changed:
-            continue
-        bounds = {"lowest": each.lowest, "highest": each.highest}
-        if (key, each.number) in known:
-            this = and_(*(table.c[name] == value for name, value in named.items()), table.c.epoch == each.number)
-            recorder.connection.execute(update(table).where(this).values(bounds))
-        else:
-            recorder.put(
-                table, **named, epoch=each.number, at=recorder.now, first=each.lowest, reason=each.reason,
-                actor=recorder.actor, **bounds,
-            )  # fmt: skip
+    changed = []
+    for key, series in kept.series.items():
+        named = dict(zip(_KEY, key, strict=True))
+        for each in series.epochs:
+            if not each.changed:
+                continue
+            bounds = {"lowest": each.lowest, "highest": each.highest}
+            if (key, each.number) in kept.known_epochs:
+                changed.append({f"the_{name}": value for name, value in named.items()} | bounds | {"of": each.number})
+            else:
+                recorder.put(
+                    table, **named, epoch=each.number, at=recorder.now, first=each.lowest, reason=each.reason,
+                    actor=recorder.actor, **bounds,
+                )  # fmt: skip
+    if changed:
+        bulk.write(recorder.connection, "bounds of numbers", _bounds, changed)
+
+
+def _bounds() -> Update:
+    table = tables.number_epoch
+    this = (table.c[name] == bindparam(f"the_{name}") for name in _KEY)
+    return (
+        update(table)
+        .where(*this, table.c.epoch == bindparam("of"))
+        .values(lowest=bindparam("lowest"), highest=bindparam("highest"))
+    )

@@ -7,16 +7,17 @@ bytes).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, Update
+from sqlalchemy import Connection, Insert, Select, Table, Update
 from sqlalchemy.exc import DBAPIError
 
 Row = dict[str, Any]
 
 _WORTH_A_COPY = 8  # rows; a COPY is four messages to the server
+_FETCHED = 1_000
 
 _compiled: dict[tuple[str, Hashable], tuple[str, Callable[[Row], Any] | None]] = {}
 
@@ -32,6 +33,30 @@ def write(connection: Connection, shape: Hashable, make: Callable[[], Insert | U
     """
     sql, values = _statement(connection, shape, make, rows[0])
     connection.exec_driver_sql(sql, [values(row) for row in rows] if values else list(rows))
+
+
+def one(connection: Connection, shape: Hashable, make: Callable[[], Select[Any]], row: Row) -> Any:
+    """The first row of an answer, or None; ``row`` holds the parameters of the statement."""
+    sql, values = _statement(connection, shape, make, row)
+    return connection.exec_driver_sql(sql, values(row) if values else row).first()
+
+
+def tuples(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement as the driver gives them, without a look at any value.
+
+    Args:
+        connection: within a transaction.
+        sql: with a question mark (SQLite) or %s (PostgreSQL) for each parameter.
+        parameters: as the driver takes them.
+    """
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        cursor = driver.execute(sql, parameters)
+        while rows := cursor.fetchmany(_FETCHED):
+            yield from rows
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 
 
 def append(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -62,7 +87,7 @@ def append(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def _statement(
-    connection: Connection, shape: Hashable, make: Callable[[], Insert | Update], row: Row
+    connection: Connection, shape: Hashable, make: Callable[[], Insert | Update | Select[Any]], row: Row
 ) -> tuple[str, Callable[[Row], Any] | None]:
     """The statement's text, and what makes parameters of a row where they go by position (SQLite)."""
     key = (connection.dialect.name, shape)

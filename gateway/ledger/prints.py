@@ -11,17 +11,17 @@ version adds leaves it as it is. Rows without a number of their own are digested
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, select
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Table
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
+from gateway.ledger.plain_json import compact
 
 Row = Mapping[str, Any]
 Digest = bytes
@@ -29,7 +29,6 @@ Digest = bytes
 LENGTH = 16  # bytes of a digest
 GONE = bytes(LENGTH)
 
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
 
@@ -45,7 +44,7 @@ class Audited:
     def encoded(self, values: Iterable[Any]) -> str:
         """A row as text, from its values in the order of ``columns``."""
         told = zip(self.columns, values, self.blank, strict=True)
-        return _as_json({name: value for name, value, blank in told if value != blank})
+        return compact({name: value for name, value, blank in told if value != blank})
 
     @property
     def one_by_one(self) -> bool:
@@ -56,7 +55,7 @@ class Audited:
         """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
         if not rows:
             return GONE
-        text = "\n".join(rows if len(rows) == 1 else sorted(rows))
+        text = rows[0] if len(rows) == 1 else "\n".join(sorted(rows))
         return hashlib.sha256(f"{self.table.name}\0{owner}\0{text}".encode()).digest()[:LENGTH]
 
 
@@ -109,9 +108,10 @@ class Prints:
             return
         known, columns, encoded = self._known[name], audited.columns, audited.encoded
         if audited.one_by_one:
+            values = itemgetter(*columns)
             for row in rows:
                 number = row["id"]
-                known[number] = audited.digest(number, (encoded([row[column] for column in columns]),))
+                known[number] = audited.digest(number, (encoded(values(row)),))
             return
         together: dict[int, list[str]] = defaultdict(list)
         for row in rows:
@@ -140,7 +140,7 @@ class Prints:
                 order = sorted(known)
                 told[name] = list(_ranges(order))
                 digests += [known[owner] for owner in order]
-        return (_as_json({"rows": told}), b"".join(digests)) if told else None
+        return (compact({"rows": told}), b"".join(digests)) if told else None
 
 
 def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -164,39 +164,40 @@ def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int
 def read(connection: Connection, audited: Audited, owners: Sequence[int]) -> dict[int, Digest]:
     """The digests of what the rows of these owners are now; ``GONE`` where there are none."""
     found = dict.fromkeys(owners, GONE)
+    on_sqlite = connection.dialect.name == "sqlite"
+    which = "IN (SELECT value FROM json_each(?))" if on_sqlite else "= ANY(%s)"
     for start in range(0, len(owners), _AT_ONCE):
-        some = owners[start : start + _AT_ONCE]
-        found.update(
-            _digests(connection, audited, _owner(audited).in_(bindparam("owners", expanding=True)), owners=some)
-        )
+        some = list(owners[start : start + _AT_ONCE])
+        found.update(_digests(connection, audited, which, [compact(some) if on_sqlite else some]))
     return found
 
 
 def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[str]:
     """The rows of one owner as the texts that its digest is made of; none where there are none."""
-    wanted = select(*(audited.table.c[name] for name in audited.columns)).where(_owner(audited) == owner)
-    return sorted(audited.encoded(row) for row in connection.execute(wanted))
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    return sorted(audited.encoded(row[1:]) for row in _rows(connection, audited, f"= {mark}", [owner]))
 
 
 def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
     """The digests of what is there now for owners from ``first`` to ``last``, in their order."""
-    column = _owner(audited)
-    yield from _digests(
-        connection, audited, column.between(bindparam("first"), bindparam("last")), first=first, last=last
-    )
+    which = "BETWEEN ? AND ?" if connection.dialect.name == "sqlite" else "BETWEEN %s AND %s"
+    yield from _digests(connection, audited, which, [first, last])
 
 
-def _owner(audited: Audited) -> ColumnElement[int]:
-    return audited.table.c[audited.owner]
+def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Owner and columns of the rows whose owner is one of ``which``, in the order of the owners."""
+    quote = connection.dialect.identifier_preparer.quote
+    owner = quote(audited.owner)
+    columns = ", ".join([owner, *map(quote, audited.columns)])
+    sql = f"SELECT {columns} FROM {quote(audited.table.name)} WHERE {owner} {which} ORDER BY {owner}"  # noqa: S608 - names of ours
+    return bulk.tuples(connection, sql, parameters)
 
 
 def _digests(
-    connection: Connection, audited: Audited, which: ColumnElement[bool], **values: Any
+    connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
 ) -> Iterator[tuple[int, Digest]]:
     """In the order of the owners."""
-    owner = _owner(audited)
-    wanted = select(owner, *(audited.table.c[name] for name in audited.columns)).where(which).order_by(owner)
-    rows = connection.execute(wanted, values)
+    rows = _rows(connection, audited, which, parameters)
     encoded, digest = audited.encoded, audited.digest
     if audited.one_by_one:
         for row in rows:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Select,
     Table,
     Update,
     bindparam,
@@ -37,6 +38,7 @@ from gateway.errors import DatabaseConflict, GatewayError
 from gateway.ledger import archive, bulk, prints, sealing, tables, tree
 from gateway.ledger.archive import Raw
 from gateway.ledger.database import reading, writing
+from gateway.ledger.plain_json import encoding
 from gateway.ledger.prints import Prints
 from gateway.ledger.sealing import Sealing
 
@@ -47,10 +49,11 @@ Waker = Callable[[Connection, Iterable[Wake]], None]
 T = TypeVar("T")
 
 _TRIES = 8  # of a transaction that others are in the way of
+_NUMBER_KEY = ("partner", "ours", "theirs", "level")
 _AT_ONCE = 2_000  # rows that are removed with one statement
 _FIRST_BLOCK, _BIGGEST_BLOCK = 4, 256  # ids that PostgreSQL is asked for at once; what is left over is lost
 
-_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
+_as_json = encoding(sort_keys=True, default=str)
 
 # A row is written after the rows that it points to.
 _ORDER: tuple[Table, ...] = (
@@ -259,10 +262,13 @@ class Recorder:
 
     def _locked_number(self, key: tuple[str, str, str, str]) -> int:
         table = tables.control_number
-        values = dict(zip(("partner", "ours", "theirs", "level"), key, strict=True))
-        self.connection.execute(self._insert(table).on_conflict_do_nothing(), values | {"next": 1})
-        wanted = select(table.c.next).where(*(table.c[name] == value for name, value in values.items()))
-        return int(self.connection.execute(wanted.with_for_update()).scalar_one())
+        values = dict(zip(_NUMBER_KEY, key, strict=True))
+        found = bulk.one(self.connection, "next number", _next_number, values)
+        if found is None:  # nobody took one yet; on PostgreSQL somebody else may be about to
+            self.connection.execute(self._insert(table).on_conflict_do_nothing(), values | {"next": 1})
+            found = bulk.one(self.connection, "next number", _next_number, values)
+        assert found is not None
+        return int(found[0])
 
     # ------------------------------------------------------------ writing
 
@@ -301,19 +307,13 @@ class Recorder:
         self._changes.clear()
 
     def _write_numbers(self) -> None:
-        table = tables.control_number
-        for partner, ours, theirs, level in self._taken:
-            following = self._numbers[partner, ours, theirs, level]
-            self.connection.execute(
-                update(table)
-                .where(
-                    table.c.partner == partner,
-                    table.c.ours == ours,
-                    table.c.theirs == theirs,
-                    table.c.level == level,
-                )
-                .values(next=following)
-            )
+        rows = [
+            {f"the_{name}": value for name, value in zip(_NUMBER_KEY, key, strict=True)}
+            | {"following": self._numbers[key]}
+            for key in sorted(self._taken)
+        ]
+        if rows:
+            bulk.write(self.connection, "following number", _following_number, rows)
         self._taken.clear()
 
     def _insert(self, table: Table) -> Any:
@@ -352,6 +352,17 @@ class Recorder:
         block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
         values = {"table": table.name, "column": column.name, "count": count}
         return iter(sorted(self.connection.execute(block, values).scalars()))
+
+
+def _next_number() -> Select[Any]:
+    table = tables.control_number
+    return select(table.c.next).where(*(table.c[name] == bindparam(name) for name in _NUMBER_KEY)).with_for_update()
+
+
+def _following_number() -> Update:
+    table = tables.control_number
+    mine = (table.c[name] == bindparam(f"the_{name}") for name in _NUMBER_KEY)
+    return update(table).where(*mine).values(next=bindparam("following"))
 
 
 def _change(name: str, columns: tuple[str, ...]) -> Update:

@@ -11,7 +11,6 @@ name the one that is wrong. A leaf itself is made again from its event whenever 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.ledger import bulk, prints, tables
 from gateway.ledger.merkle import Frontier, root_of
+from gateway.ledger.plain_json import compact
 
 TILE = 256  # leaves
 LEVEL = 8  # of a tile; 16, 24 … are kept too
 CHECK = 4  # bytes that are kept of each leaf
 _ADOPTED_AT_ONCE = 1_000  # rows that one event speaks of when a ledger from before the tree is taken in
 
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # The columns that a leaf is made of, in this order; then the digests of rows, where there are any.
 LEAF = ("seq", "at", "kind", "exchange", "message", "partner", "actor", "body")
 
@@ -48,7 +47,7 @@ def leaf(event: Any) -> bytes:
 
 def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
     """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
-    data = b"\0" + _as_json(list(values)).encode()
+    data = b"\0" + compact(values if isinstance(values, list) else list(values)).encode()
     if rows is not None:
         data += b"\n" + bytes(rows)
     return hashlib.sha256(data).digest()
@@ -325,7 +324,7 @@ def _adopted(connection: Connection, now: int) -> Iterator[dict[str, Any]]:
             found = dict(prints.scan(connection, audited, first, last))
             told = [found.get(each, prints.GONE) for each in range(first, last + 1)]
             if found:
-                body = _as_json({"rows": {name: [[first, len(told)]]}})
+                body = compact({"rows": {name: [[first, len(told)]]}})
                 yield recorded(now, body, b"".join(told))
 
 
