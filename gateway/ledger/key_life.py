@@ -1,4 +1,4 @@
-"""The life of payload keys: made before they are needed, emptied when nothing is in transit, forgotten on a person's word.
+"""The life of payload keys: made before they are needed, emptied when their day is over, forgotten on a person's word.
 
 See ``payload_keys`` for what they are.
 """

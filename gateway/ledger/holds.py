@@ -1,0 +1,196 @@
+"""Legal holds: what meets one is kept, whatever its age, and also when it comes later than the hold.
+
+A hold is a query, numbers of exchanges and mails, or both. It is asked anew whenever something is about to be put
+away, in the very transaction that would do it, so that nothing can slip past a hold that was just made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gateway.errors import NotFound, QueryInvalid
+from gateway.ledger.conditions import Conditions
+from gateway.ledger.leases import take_turns_over
+from gateway.ledger.query import Query
+from gateway.ledger.recording import Recorder
+from gateway.ledger.tables import exchange, hold, message
+
+# What changes by itself, and would end a hold unseen; and what is no criterion.
+_PASSING = ("needs_attention", "unacknowledged", "overdue", "duplicate", "state", "before", "limit")
+_CHUNK = 500
+_TURN = "legal holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold. Times are ms since 1970 UTC; ``released_at`` is None while it holds."""
+
+    id: int
+    at: int
+    actor: str
+    reason: str
+    words: tuple[str, ...]
+    exchanges: tuple[int, ...]
+    messages: tuple[int, ...]
+    released_at: int | None
+    released_by: str
+    release_reason: str
+    query: Query | None
+
+    @property
+    def subject(self) -> str:
+        """What it holds, as it was written."""
+        numbers = [*map(str, self.exchanges), *(f"m{each}" for each in self.messages)]
+        return " ".join([*self.words, *numbers])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Exchanges and mails that are held, each with the number of a hold."""
+
+    exchanges: Mapping[int, int]
+    messages: Mapping[int, int]
+
+
+def add(
+    recorder: Recorder,
+    words: Sequence[str],
+    query: Query | None,
+    *,
+    exchanges: Collection[int] = (),
+    messages: Collection[int] = (),
+    reason: str,
+) -> int:
+    """Makes a hold and returns its number.
+
+    Args:
+        recorder: the transaction; its actor holds.
+        words: the query as it was written.
+        query: what they say; None where only numbers are held.
+        exchanges: held by their numbers.
+        messages: held by their numbers.
+        reason: why.
+
+    Raises:
+        QueryInvalid: nothing is named, or something that changes by itself.
+        NotFound: an exchange or mail that is named is not there.
+    """
+    criteria = _criteria(query)
+    if not criteria and not exchanges and not messages:
+        raise QueryInvalid(where="hold", reason="name what is to be held: a query, or numbers")
+    _alone(recorder.connection)
+    _refuse_absent(recorder.connection, exchanges, messages)
+    number = recorder.add(
+        hold,
+        at=recorder.now,
+        actor=recorder.actor,
+        reason=reason,
+        words=json.dumps(list(words), ensure_ascii=False),
+        query=json.dumps(criteria, ensure_ascii=False, sort_keys=True),
+        exchanges=json.dumps(sorted(exchanges)),
+        messages=json.dumps(sorted(messages)),
+    )
+    numbers = [*map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))]
+    recorder.event("held", hold=number, words=" ".join([*words, *numbers]), reason=reason)
+    return number
+
+
+def release(recorder: Recorder, number: int, *, reason: str) -> bool:
+    """Ends a hold; false where it was released before.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    _alone(recorder.connection)
+    row = recorder.connection.execute(select(hold.c.released_at).where(hold.c.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(what="legal hold", key=number)
+    if row.released_at is not None:
+        return False
+    recorder.change(hold, number, released_at=recorder.now, released_by=recorder.actor, release_reason=reason)
+    recorder.event("hold-released", hold=number, reason=reason)
+    return True
+
+
+def holds(connection: Connection, *, released: bool = False) -> list[Hold]:
+    """The holds that hold, the oldest first; ``released``: those that did, too."""
+    wanted = select(hold).order_by(hold.c.id)
+    if not released:
+        wanted = wanted.where(hold.c.released_at.is_(None))
+    return [_hold(row) for row in connection.execute(wanted)]
+
+
+def held(
+    connection: Connection, exchanges: Iterable[int], messages: Iterable[int], among: Sequence[Hold] | None = None
+) -> Held:
+    """Which of some exchanges and mails are held, by themselves.
+
+    Args:
+        connection: the transaction in which the answer must hold.
+        exchanges: numbers.
+        messages: numbers.
+        among: the holds; asked for where they are not given.
+    """
+    x, m = sorted(set(exchanges)), sorted(set(messages))
+    found: tuple[dict[int, int], dict[int, int]] = {}, {}
+    for each in holds(connection) if among is None else among:
+        found[0].update(dict.fromkeys(set(x) & set(each.exchanges), each.id))
+        found[1].update(dict.fromkeys(set(m) & set(each.messages), each.id))
+        if each.query is not None:
+            conditions = Conditions(connection.dialect.name, 0)
+            met = _meeting(connection, exchange, conditions.of_exchanges(each.query), x)
+            found[0].update(dict.fromkeys(met, each.id))
+            met = _meeting(connection, message, conditions.of_messages(each.query), m)
+            found[1].update(dict.fromkeys(met, each.id))
+    return Held(*found)
+
+
+def wait_for_holds(connection: Connection) -> None:
+    """Until this transaction ends nobody makes or releases a hold. SQLite has one writer anyway."""
+    _alone(connection)
+
+
+def _alone(connection: Connection) -> None:
+    take_turns_over(connection, [_TURN])
+
+
+def _meeting(connection: Connection, table: Any, conditions: Sequence[Any], ids: Sequence[int]) -> list[int]:
+    found: list[int] = []
+    for start in range(0, len(ids), _CHUNK):
+        some = table.c.id.in_(ids[start : start + _CHUNK])
+        found += connection.execute(select(table.c.id).where(some, *conditions)).scalars()
+    return found
+
+
+def _criteria(query: Query | None) -> dict[str, Any]:
+    said = {name: value for name, value in asdict(query).items() if value is not None} if query is not None else {}
+    for name in _PASSING:
+        if said.pop(name, None) is not None and name != "limit":
+            raise QueryInvalid(
+                where=name.replace("_", "-"), reason="it changes by itself, and what is held must stay held"
+            )
+    return said
+
+
+def _refuse_absent(connection: Connection, exchanges: Collection[int], messages: Collection[int]) -> None:
+    for what, mark, table, numbers in (("exchange", "", exchange, exchanges), ("mail", "m", message, messages)):
+        there = set(connection.execute(select(table.c.id).where(table.c.id.in_(list(numbers)))).scalars())
+        absent = sorted(set(numbers) - there)
+        if absent:
+            raise NotFound(what=what, key=f"{mark}{absent[0]}")
+
+
+def _hold(row: Row[Any]) -> Hold:
+    values = {name: getattr(row, name) for name in ("id", "at", "actor", "reason", "released_at", "released_by")}
+    for name in ("words", "exchanges", "messages"):
+        values[name] = tuple(json.loads(getattr(row, name)))
+    said = json.loads(row.query)
+    known = {each.name for each in fields(Query)}
+    # A criterion of a later version, whose meaning is not known here: the hold is then on all that the rest names.
+    criteria = {name: value for name, value in said.items() if name in known}
+    return Hold(**values, release_reason=row.release_reason, query=Query(**criteria) if said else None)
