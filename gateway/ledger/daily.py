@@ -28,7 +28,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    literal_column,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -44,6 +43,7 @@ from gateway.ledger.daily_tables import (
     first_day,
     month_and_day,
 )
+from gateway.ledger.literals import whole, word
 from gateway.ledger.tables import exchange, transaction_set
 
 DAY = 86_400_000  # ms
@@ -164,9 +164,9 @@ def clipped(type_: str) -> str:
 def clipped_column(column: ColumnElement[str]) -> ColumnElement[str]:
     """``clipped`` in SQL."""
     # Literals of our own: with bound parameters the same text twice is not the same expression to GROUP BY.
-    short = func.substr(column, 1, literal_column(str(LONGEST_TYPE - 1)), type_=column.type)
-    too_long = func.length(column) > literal_column(str(LONGEST_TYPE))
-    return case((too_long, short.concat(literal_column("'…'"))), else_=column)
+    short = func.substr(column, 1, whole(LONGEST_TYPE - 1), type_=column.type)
+    too_long = func.length(column) > whole(LONGEST_TYPE)
+    return case((too_long, short.concat(word("…"))), else_=column)
 
 
 # ---------------------------------------------------------------- verifying
@@ -295,17 +295,17 @@ def _of() -> list[ColumnElement[Any]]:
 
 
 def _day() -> ColumnElement[int]:
-    return (exchange.c.at // literal_column(str(DAY))).label("day")
+    return (exchange.c.at // whole(DAY)).label("day")
 
 
 def _of_exchanges(*which: ColumnElement[bool]) -> Select[Any]:
     by = [_day(), *_of(), clipped_column(exchange.c.types).label("type")]
-    return select(*by, func.count(), literal_column("0"), func.sum(exchange.c.size)).where(*which).group_by(*by)
+    return select(*by, func.count(), whole(0), func.sum(exchange.c.size)).where(*which).group_by(*by)
 
 
 def _of_sets(*which: ColumnElement[bool]) -> Select[Any]:
     by = [_day(), *_of(), clipped_column(transaction_set.c.set_id).label("type")]
-    joined = select(*by, literal_column("0"), func.count(), literal_column("0")).join_from(
+    joined = select(*by, whole(0), func.count(), whole(0)).join_from(
         transaction_set, exchange, exchange.c.id == transaction_set.c.exchange
     )
     return joined.where(*which).group_by(*by)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, select
 
 from gateway.ledger.daily_tables import SUMS, daily_count, day_column, first_day, length_of, months_of
+from gateway.ledger.literals import whole
 
 Key = tuple[str, ...]  # values of the dimensions that are asked for
 Sums = tuple[int, int, int]  # interchanges, sets, bytes
@@ -82,11 +83,11 @@ def sums_by_day(
 
 def _sum(column: ColumnElement[Any]) -> ColumnElement[int]:
     # PostgreSQL's sum of whole numbers is a decimal, which is slow to read; SUM of nothing but NULL is NULL.
-    return func.coalesce(func.sum(column).cast(BigInteger), literal_column("0"))
+    return func.coalesce(func.sum(column).cast(BigInteger), whole(0))
 
 
 def _together(name: str, days: Iterable[int]) -> ColumnElement[int]:
-    found: ColumnElement[int] = literal_column("0")
+    found = whole(0)
     for day in days:
-        found = found + func.coalesce(daily_count.c[day_column(name, day)], literal_column("0"))
+        found = found + func.coalesce(daily_count.c[day_column(name, day)], whole(0))
     return found

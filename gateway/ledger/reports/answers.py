@@ -19,7 +19,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    literal_column,
     or_,
     select,
     true,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.daily import clipped_column
+from gateway.ledger.literals import whole
 from gateway.ledger.reports.rows import names_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.tables import exchange, expectation
@@ -123,7 +123,7 @@ def _lines(connection: Connection, lives: Subquery, direction: str, by: Sequence
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)).cast(BigInteger), literal_column("0"))
+    return func.coalesce(func.sum(case((condition, 1), else_=0)).cast(BigInteger), whole(0))
 
 
 def _percentiles(
@@ -135,7 +135,7 @@ def _percentiles(
     count = func.count().over(partition_by=dimensions or None).label("count")
     ranked = select(*dimensions, lives.c.took, place, count).where(lives.c.took.is_not(None)).subquery()
     count_of = ranked.c["count"]
-    rank = {each: (count_of * each + 99) // literal_column("100") for each in PERCENTILES}
+    rank = {each: (count_of * each + 99) // whole(100) for each in PERCENTILES}
     wanted = select(*(ranked.c[name] for name in by), ranked.c.took, ranked.c.place, count_of)
     found: dict[tuple[Any, ...], dict[str, int | None]] = defaultdict(dict)
     names = dict(zip(PERCENTILES, ("p50", "p90", "p95", "longest"), strict=True))

@@ -13,9 +13,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, func, literal_column, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, func, or_, select
 
 from gateway.errors import QueryInvalid
+from gateway.ledger.literals import whole
 from gateway.ledger.moments import at_zone
 from gateway.ledger.reports.rows import within_window
 from gateway.ledger.reports.scope import Scope, Stretch, month_of, stretches
@@ -182,7 +183,7 @@ def _which(month: Stretch, tariff: TariffSettings) -> list[ColumnElement[bool]]:
 
 def _of_interchanges(month: Stretch, tariff: TariffSettings) -> Select[Any]:
     x = exchange.c
-    size = x.size if tariff.rounding == "none" else _rounded_up(x.size, literal_column("1"), tariff)
+    size = x.size if tariff.rounding == "none" else _rounded_up(x.size, whole(1), tariff)
     characters = func.sum(_at_least(size, tariff)).cast(BigInteger).label("characters")
     counted = select(x.partner, x.direction, func.count().label("interchanges"), characters)
     return counted.where(*_which(month, tariff)).group_by(x.partner, x.direction)
@@ -191,14 +192,14 @@ def _of_interchanges(month: Stretch, tariff: TariffSettings) -> Select[Any]:
 def _of_documents(month: Stretch, tariff: TariffSettings) -> Select[Any]:
     """Each set with its share of the interchange by segments; an interchange without sets counts as one."""
     x, s = exchange.c, transaction_set.c
-    columns = (x.id, x.partner, x.direction, x.size, func.coalesce(s.segments, literal_column("1")).label("segments"))
+    columns = (x.id, x.partner, x.direction, x.size, func.coalesce(s.segments, whole(1)).label("segments"))
     sets = select(*columns).outerjoin_from(exchange, transaction_set, s.exchange == x.id)
     each = sets.where(*_which(month, tariff)).subquery()
-    part = case((each.c.segments > 0, each.c.segments), else_=literal_column("1"))
-    whole = func.sum(part).over(partition_by=each.c.id).cast(BigInteger)
-    shares = select(each.c.id, each.c.partner, each.c.direction, each.c.size, part.label("part"), whole.label("whole"))
+    part = case((each.c.segments > 0, each.c.segments), else_=whole(1))
+    parts = func.sum(part).over(partition_by=each.c.id).cast(BigInteger)
+    shares = select(each.c.id, each.c.partner, each.c.direction, each.c.size, part.label("part"), parts.label("parts"))
     share = shares.subquery()
-    characters = _at_least(_rounded_up(share.c.size * share.c.part, share.c.whole, tariff), tariff)
+    characters = _at_least(_rounded_up(share.c.size * share.c.part, share.c.parts, tariff), tariff)
     count = func.count(share.c.id.distinct()).label("interchanges")
     summed = select(
         share.c.partner, share.c.direction, count, func.sum(characters).cast(BigInteger).label("characters")
@@ -208,12 +209,12 @@ def _of_documents(month: Stretch, tariff: TariffSettings) -> Select[Any]:
 
 def _rounded_up(size: ColumnElement[int], divisor: ColumnElement[int], tariff: TariffSettings) -> ColumnElement[int]:
     """``size / divisor`` up to whole kilocharacters, in characters."""
-    kilo: ColumnElement[int] = literal_column(str(tariff.kilocharacter))
-    return (size + divisor * kilo - literal_column("1")) // (divisor * kilo) * kilo
+    kilo = whole(tariff.kilocharacter)
+    return (size + divisor * kilo - whole(1)) // (divisor * kilo) * kilo
 
 
 def _at_least(size: ColumnElement[int], tariff: TariffSettings) -> ColumnElement[int]:
-    least: ColumnElement[int] = literal_column(str(tariff.minimum * tariff.kilocharacter))
+    least = whole(tariff.minimum * tariff.kilocharacter)
     return case((size < least, least), else_=size)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.daily import clipped_column
+from gateway.ledger.literals import word
 from gateway.ledger.reports.rows import names_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.states import ExchangeState
@@ -105,8 +106,8 @@ def _interchanges(scope: Scope, by: Sequence[str]) -> Any:
 def _sets(scope: Scope, by: Sequence[str]) -> Any:
     """Sets of interchanges that were judged at all."""
     s, x = transaction_set.c, exchange.c
-    said = case((x.direction == _text("in"), s.status), else_=s.acknowledged)
-    verdict = case((said.in_([_text(each) for each in VERDICTS]), said), else_=_text("open")).label("verdict")
+    said = case((x.direction == word("in"), s.status), else_=s.acknowledged)
+    verdict = case((said.in_([word(each) for each in VERDICTS]), said), else_=word("open")).label("verdict")
     dimensions = [*_dimensions(by, s.set_id), verdict]
     unjudged = [ExchangeState.DUPLICATE, ExchangeState.QUARANTINED, ExchangeState.DISCARDED, ExchangeState.CONFLICT]
     within = [*_within(scope, s.set_id), x.state.not_in([each.value for each in unjudged])]
@@ -129,17 +130,12 @@ def _verdict() -> ColumnElement[str]:
     held = (ExchangeState.QUARANTINED, ExchangeState.DISCARDED)
     refused = (ExchangeState.CONFLICT, ExchangeState.REFUSED)
     return case(
-        (x.state == _text(ExchangeState.DUPLICATE), _text("duplicate")),
-        (x.state.in_([_text(each) for each in held]), _text("held")),
-        (x.verdict.in_([_text(each) for each in VERDICTS[:3]]) & (x.state != _text(ExchangeState.CONFLICT)), x.verdict),
-        (x.state.in_([_text(each) for each in refused]) | (x.verdict == _text("rejected")), _text("rejected")),
-        else_=_text("open"),
+        (x.state == word(ExchangeState.DUPLICATE), word("duplicate")),
+        (x.state.in_([word(each) for each in held]), word("held")),
+        (x.verdict.in_([word(each) for each in VERDICTS[:3]]) & (x.state != word(ExchangeState.CONFLICT)), x.verdict),
+        (x.state.in_([word(each) for each in refused]) | (x.verdict == word("rejected")), word("rejected")),
+        else_=word("open"),
     )
-
-
-def _text(word: str) -> ColumnElement[str]:
-    """A word of our own as SQL: with bound parameters the same expression twice is not the same to GROUP BY."""
-    return literal_column(f"'{word}'")
 
 
 def _rounded(share: float | None) -> float | None:

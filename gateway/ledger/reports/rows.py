@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.ledger.daily import DAY, clipped_column
+from gateway.ledger.literals import whole, word
 from gateway.ledger.reports.scope import Scope, Stretch
 from gateway.ledger.tables import exchange, transaction_set
 
@@ -53,19 +54,19 @@ def which(scope: Scope, of: Any) -> list[ColumnElement[bool]]:
 
 def names_type(types: ColumnElement[str], type_: str) -> ColumnElement[bool]:
     """Whether blank-separated types have that one among them."""
-    padded = literal_column("' '").concat(types).concat(literal_column("' '"))
+    padded = word(" ").concat(types).concat(word(" "))
     return func.replace(padded, f" {type_} ", "") != padded
 
 
 def _columns(stretch: Stretch, type_: ColumnElement[str]) -> Mapping[str, ColumnElement[Any]]:
     x = exchange.c
-    local = x.at + literal_column(str(stretch.offset))
+    local = x.at + whole(stretch.offset)
     return {
         "partner": x.partner,
         "direction": x.direction,
         "kind": x.kind,
         "usage": x.usage,
         "type": type_,
-        "day": local // literal_column(str(DAY)),
-        "hour": (local // literal_column(str(HOUR))) % literal_column("24"),
+        "day": local // whole(DAY),
+        "hour": (local // whole(HOUR)) % whole(24),
     }
