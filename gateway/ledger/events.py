@@ -238,6 +238,8 @@ def told(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo | No
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters: a terminal must not obey what a partner wrote."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.ledger import bulk, tables
 from gateway.ledger.plain_json import compact
+from gateway.ledger.storable import make_storable
 
 Row = Mapping[str, Any]
 Digest = bytes
@@ -29,6 +30,7 @@ Digest = bytes
 LENGTH = 16  # bytes of a digest
 GONE = bytes(LENGTH)
 
+_NUL = "\\u0000"  # in JSON
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
 
@@ -101,8 +103,11 @@ class Prints:
         self._known: dict[str, dict[int, Digest]] = {name: {} for name in AUDITED}
         self._again: dict[str, set[int]] = defaultdict(set)
 
-    def wrote(self, name: str, rows: Sequence[Row]) -> None:
-        """Rows were inserted; to be called once for each table and flush, exchanges before what belongs to them."""
+    def wrote(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Rows are about to be inserted; to be called once for each table and flush, exchanges before their parts.
+
+        What no database takes in a text is put right in the rows (see ``storable``).
+        """
         audited = AUDITED.get(name)
         if audited is None:
             return
@@ -110,11 +115,16 @@ class Prints:
         if audited.one_by_one:
             values = itemgetter(*columns)
             for row in rows:
+                text = encoded(values(row))
+                if not text.isascii() or _NUL in text:
+                    make_storable(row)
+                    text = encoded(values(row))
                 number = row["id"]
-                known[number] = audited.digest(number, (encoded(values(row)),))
+                known[number] = audited.digest(number, (text,))
             return
         together: dict[int, list[str]] = defaultdict(list)
         for row in rows:
+            make_storable(row)
             together[row[audited.owner]].append(encoded([row[column] for column in columns]))
         new = self._known["exchange"]
         for owner, texts in together.items():

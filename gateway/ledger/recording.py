@@ -41,6 +41,7 @@ from gateway.ledger.database import reading, writing
 from gateway.ledger.plain_json import encoding
 from gateway.ledger.prints import Prints
 from gateway.ledger.sealing import Sealing
+from gateway.ledger.storable import clean, storable
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
@@ -161,18 +162,18 @@ class Recorder:
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
         row_id = self._take_id(table)
-        row = _BLANK[table.name] | {"id": row_id} | _storable(values)
+        row = _BLANK[table.name] | {"id": row_id} | values
         self._rows[table.name].append(row)
         self._by_id[table.name, row_id] = row
         return row_id
 
     def put(self, table: Table, **values: Any) -> None:
         """Buffers a row of a table whose key the caller knows."""
-        self._rows[table.name].append(_BLANK[table.name] | _storable(values))
+        self._rows[table.name].append(_BLANK[table.name] | values)
 
     def change(self, table: Table, row_id: int, **values: Any) -> None:
         """Changes a row by its ``id``, whether it is buffered still or long written."""
-        values = _storable(values)
+        values = storable(values)
         row = self._by_id.get((table.name, row_id))
         if row is not None:
             row.update(values)
@@ -186,7 +187,7 @@ class Recorder:
     def change_where(self, table: Table, *which: ColumnElement[bool], **values: Any) -> list[int]:
         """Changes all rows of a table with an ``id`` that meet the conditions, at once; returns their ids."""
         self.flush()
-        changed = update(table).where(*which).values(_storable(values)).returning(table.c.id)
+        changed = update(table).where(*which).values(storable(values)).returning(table.c.id)
         ids = list(self.connection.execute(changed).scalars())
         self._prints.touched(table.name, ids)
         return ids
@@ -231,7 +232,7 @@ class Recorder:
                 "message": message,
                 "partner": partner,
                 "actor": self.actor,
-                "body": _clean(_as_json(body)),
+                "body": clean(_as_json(body)),
                 "rows": None,
             }
         )
@@ -278,14 +279,17 @@ class Recorder:
             rows = self._rows[table.name]
             if not rows:
                 continue
+            if table in _MAY_EXIST:
+                rows = _without_repeats(table, [storable(row) for row in rows])
+            elif table.name not in prints.AUDITED:
+                rows = [storable(row) for row in rows]
+            self._prints.wrote(table.name, rows)
             if table is tables.content and self._sealing is not None:
-                self._sealing.write(_without_repeats(table, rows), self._owners)
+                self._sealing.write(rows, self._owners)
             elif table in _MAY_EXIST:
-                rows = _without_repeats(table, rows)
                 bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:
                 bulk.append(self.connection, table, rows)
-            self._prints.wrote(table.name, rows)
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()
@@ -370,21 +374,6 @@ def _change(name: str, columns: tuple[str, ...]) -> Update:
     table = tables.metadata.tables[name]
     changed: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
     return update(table).where(table.c.id == bindparam("the_id")).values(changed)
-
-
-def _storable(values: Row) -> Row:
-    """Untrusted text may hold what a database refuses; the raw bytes keep what it was."""
-    for value in values.values():
-        if isinstance(value, str) and not (value.isascii() and "\0" not in value):
-            return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
-    return values
-
-
-def _clean(text: str) -> str:
-    """Without NUL (PostgreSQL has none in text) and without halves of characters (UTF-8 has none)."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode("utf-8")
 
 
 def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:
