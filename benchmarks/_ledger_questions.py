@@ -157,7 +157,7 @@ def questions(given: Sample) -> list[Question]:
         for first in ("Purchase", "Invoice", "Notice", "Ship", "Remittance", "Claims", "Acknowledgment", "Example")
         for second in ("weekly", "urgent", "Retail", "Foods", "EDI", "Northwind")
     ]
-    days = [{"first": row.at // DAY - 15, "last": row.at // DAY + 14} for row in given.exchanges]
+    months = [datetime.fromtimestamp(row.at / 1000, UTC) for row in given.exchanges]
     return [
         Question("partner and week", found("partner={partner}", "since={since}", "until={until}"), weeks),
         Question("control number", found("control={n}"), [{"n": row.control_number} for row in given.exchanges]),
@@ -169,7 +169,7 @@ def questions(given: Sample) -> list[Question]:
         Question("free text, common words", found("{word}", "{other}"), common),
         Question("unacknowledged by partner", found("partner={partner}", "unacknowledged"), partners),
         Question("one timeline", lambda engine, number: len(story(engine, number).events), given.stories),
-        Question("counts by day and partner, a month", _daily(), days),
+        Question("counts by day and partner, a month", _daily, months),
         Question("newest 50", found("limit=50") if _knows_limit() else found(), partners),
         Question("all of a document chain", _chain(), [{"po": po} for po in given.chains]),
         Question("verify since the last seal", _since, given.seals),
@@ -188,17 +188,13 @@ def _knows_limit() -> bool:
     return True
 
 
-def _daily() -> Ask | None:
-    try:
-        from gateway.ledger.daily_sums import matrix
-    except ImportError:
-        return None
+def _daily(engine: Engine, moment: datetime) -> int:
+    """The lines of a month's volumes by day and partner."""
+    from gateway.ledger.reports.scope import Scope, month_of
+    from gateway.ledger.reports.volumes import volumes
 
-    def ask(engine: Engine, days: dict[str, int]) -> int:
-        with reading(engine) as connection:
-            return len(matrix(connection, days["first"], days["last"]))
-
-    return ask
+    with reading(engine) as connection:
+        return len(volumes(connection, Scope(*month_of(moment, UTC)), by=("day", "partner")).rows)
 
 
 def _chain() -> Ask | None:
