@@ -26,7 +26,7 @@ from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, reco
 from gateway.flow.repeats import Repeats, held_fault
 from gateway.flow.same_mail import note_same_message_id
 from gateway.flow.secure import for_answers
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.mail.compose import is_message_id
@@ -282,12 +282,14 @@ def functional_kind(wanted: FunctionalAck, version: str) -> str:
 def _answer_again(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
     """The same bytes get the same acknowledgment: the stored mail, same numbers, same Message-ID, once more."""
     recorder.flush()
-    x, o = tables.exchange, tables.outgoing
+    x, m, o = tables.exchange, tables.message, tables.outgoing
     answers = recorder.connection.execute(
-        select(x.c.id)
+        select(x.c.id, m.c.sha256)
+        .join(m, m.c.id == x.c.message)
         .where(x.c.answers == entry.duplicate_of, x.c.direction == "out")
         .where(~select(o.c.exchange).where(o.c.exchange == x.c.id).exists())
-    ).scalars()
-    for answer in answers.all():
+    ).all()
+    at_hand = archive.at_hand(recorder.connection, [sha256 for _, sha256 in answers])
+    for answer in (number for number, sha256 in answers if sha256 in at_hand):  # else its bytes were put away
         envelope.queue_again(recorder, answer, reason=f"exchange {exchange} is a duplicate")
         context.reporter.happened("acknowledgments repeated")

@@ -13,6 +13,7 @@ from gateway.errors import SealInvalid
 from gateway.ledger import damage, seals, tables, tree
 from gateway.ledger.changes import told_revisions
 from gateway.ledger.database import reading
+from gateway.ledger.retention_checks import unexplained
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
 from partners.tables import profile_revision
@@ -153,4 +154,6 @@ def _contents(engine: Engine, verdict: Verdict) -> Iterator[Difference]:
         for sentence in damage.contents(connection):
             yield Difference("content", "", sentence)
         for sentence in damage.missing(connection):
+            yield Difference("content", "", sentence)
+        for sentence in unexplained(connection):
             yield Difference("content", "", sentence)

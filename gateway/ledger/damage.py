@@ -1,7 +1,8 @@
 """Damage: what the disk did to the ledger, found by reading all of it. The seal is for what people do to it.
 
 Every page of an SQLite file is looked at, every reference followed, and all kept bytes are hashed again: their name is
-their SHA-256, so that one flipped bit has another name.
+their SHA-256, so that one flipped bit has another name. What was put away in order, or erased by forgetting its key, is
+no damage; what is gone in any other way is.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, exists, func, select, text
 
+from gateway.errors import ContentErased
 from gateway.ledger import archive, tables
 from gateway.ledger.database import reading
+from gateway.ledger.retention_checks import unexplained
 
 _AT_ONCE = 50  # pieces of content in memory
 _LOST = 100  # that are named one by one
@@ -29,6 +32,7 @@ def damage(engine: Engine) -> Iterator[str]:
             yield from _pages(connection)
         yield from contents(connection)
         yield from missing(connection)
+        yield from unexplained(connection)
 
 
 def count(connection: Connection) -> int:
@@ -76,9 +80,12 @@ def missing(connection: Connection) -> Iterator[str]:
 
 def _is_whole(connection: Connection, name: str, size: int) -> bool:
     hashed, length = hashlib.sha256(), 0
-    for piece in archive.pieces_of(connection, name):
-        hashed.update(piece)
-        length += len(piece)
+    try:
+        for piece in archive.pieces_of(connection, name):
+            hashed.update(piece)
+            length += len(piece)
+    except ContentErased:
+        return True
     return hashed.hexdigest() == name and length == size
 
 

@@ -60,7 +60,8 @@ def going(
     candidates = first | {key: unit for key, unit in with_them.items() if links.may_go(unit)}
     links.add(unit for key, unit in candidates.items() if key not in first)
     staying = {key: why for key, unit in candidates.items() if (why := links.why_it_stays(unit))}
-    staying |= {key: "it is the newest of its kind" for key in _newest(connection, judge) if key in candidates}
+    newest = _newest(connection, judge) & candidates.keys() - staying.keys()
+    staying |= dict.fromkeys(newest, "it is the newest of its kind")
     while more := links.pointed_at(candidates.keys() - staying.keys()):
         staying |= more
     return Going(tuple(unit for key, unit in candidates.items() if key not in staying), staying)
@@ -147,7 +148,9 @@ class _Links:
         }
 
     def _symmetric(self, x: Sequence[int], m: Sequence[int]) -> Iterator[_Ends]:
-        a, r, e = acknowledgment.c, receipt.c, event.c
+        a, r, e, c = acknowledgment.c, receipt.c, event.c, exchange.c
+        for column in (c.id, c.answers):
+            yield from self._pairs(("x", c.id), ("x", c.answers), column, x)
         for column, values in ((a.carrier, x), (a.exchange, x)):
             yield from self._pairs(("x", a.carrier), ("x", a.exchange), column, values)
         for column, values in ((r.exchange, x), (r.message, m)):

@@ -1,0 +1,267 @@
+"""Putting away on both databases: what goes, what stays, and that a verification finds nothing wrong afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from gateway.errors import ContentPutAway, DatabaseUnavailable, NotFound
+from gateway.flow import retain
+from gateway.flow.submit import submit
+from gateway.ledger import database, holds, retention_purge, tables, tree
+from gateway.ledger.damage import damage
+from gateway.ledger.query import Query
+from gateway.ledger.story import raw_bytes, story
+from gateway.ledger.verify import Verification
+from gateway.settings import Kept, RetentionSettings
+
+pytestmark = pytest.mark.integration
+
+DAY = 24 * HOUR
+YEAR = timedelta(days=366)
+
+
+@pytest.fixture
+def stage(tmp_path, ledger_engine):
+    """A gateway on either database, with short memory: 2 days of bytes, 400 days of history."""
+    stage = Stage(tmp_path, engine=ledger_engine)
+    stage.settings = replace(
+        stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=2))
+    )
+    return stage
+
+
+def life(stage, number=1):
+    """An order that came and was answered, an invoice that went and was acknowledged."""
+    stage.mail(orders(2 * number - 1))
+    submit(stage.context(), "acme", invoice(f"INV-{number}"))
+    stage.run()
+    (ours,) = [row for row in stage.rows("exchange") if row["types"] == "810"][-1:]
+    group = next(row for row in stage.rows("functional_group") if row["exchange"] == ours["id"])
+    stage.mail(acknowledgment(2 * number, int(str(group["control_number"]))))
+    stage.run()
+
+
+def count(stage, table):
+    with stage.ledger.reading() as connection:
+        return connection.execute(select(func.count()).select_from(tables.metadata.tables[table])).scalar_one()
+
+
+def assert_whole(stage):
+    """Nothing is wrong: tree, rows, bytes, and no row points to one that is gone."""
+    with database.reading(stage.engine) as connection:
+        assert [each.sentence for each in Verification(connection).full()] == []
+    assert list(damage(stage.engine)) == []
+
+
+def test_nothing_goes_before_its_time(stage):
+    life(stage)
+    assert retain.plan(stage.context()).lines == ()
+    before = {name: stage.rows(name) for name in ("exchange", "message", "event", "content")}
+    assert retain.apply(stage.context()) == retain.Gone()
+    assert {name: stage.rows(name) for name in before} == before
+
+
+def test_raw_bytes_go_first_and_their_story_stays(stage):
+    life(stage)
+    stage.now += 3 * DAY
+    told = retain.plan(stage.context())
+    assert {line.what for line in told.lines} == {"payload"}
+    gone = retain.apply(stage.context())
+    assert gone.contents == sum(line.contents for line in told.lines) > 0
+    assert gone.size == sum(line.size for line in told.lines)
+    assert count(stage, "content") == 0
+    name = stage.rows("exchange")[0]["sha256"]
+    with pytest.raises(ContentPutAway, match=r"put away on 5 Nov 2026 .* by policy"):
+        raw_bytes(stage.engine, str(name))
+    with pytest.raises(NotFound, match="There is no content ff"):
+        raw_bytes(stage.engine, "ff" * 32)
+    assert story(stage.engine, 1).exchange.sha256 == name
+    assert_whole(stage)
+    assert retain.apply(stage.context()) == retain.Gone()
+
+
+def test_history_goes_and_the_tree_still_adds_up(stage):
+    life(stage)
+    stage.now += 401 * DAY
+    life(stage, 2)
+    events = count(stage, "event")
+    told = retain.plan(stage.context())
+    gone = retain.apply(stage.context())
+    assert (gone.exchanges, gone.messages) == (4, 4)
+    assert sum(line.exchanges for line in told.lines) == 4
+    assert sorted(str(row["types"]) for row in stage.rows("exchange")) == ["810", "850", "997", "997"]
+    assert all(int(str(row["at"])) > stage.now - DAY for row in stage.rows("exchange"))
+    assert count(stage, "event_leaf") == gone.events
+    assert count(stage, "event") < events
+    assert count(stage, "sighting") == 2
+    assert_whole(stage)
+    life(stage, 3)
+    assert_whole(stage)
+
+
+def test_what_is_held_never_goes_nor_what_comes_later_and_meets_the_hold(stage):
+    life(stage)
+    with stage.ledger.transaction("the lawyer") as recorder:
+        number = holds.add(recorder, ["type=850"], Query(type="850"), reason="a dispute")
+    stage.now += DAY
+    stage.mail(orders(3))
+    stage.run()
+    stage.now += 500 * DAY
+    retain.apply(stage.context())
+    kept = {row["types"] for row in stage.rows("exchange")}
+    assert "850" in kept
+    held = [row for row in stage.rows("exchange") if row["types"] == "850"]
+    assert [row["control_number"] for row in held] == ["000000001", "000000003"]
+    for row in held:
+        assert raw_bytes(stage.engine, str(row["sha256"]))
+    with stage.ledger.transaction("the lawyer") as recorder:
+        assert holds.release(recorder, number, reason="settled")
+    retain.apply(stage.context())
+    assert [row for row in stage.rows("exchange") if row["types"] == "850" and row["id"] == 1] == []
+    assert_whole(stage)
+
+
+def test_what_still_waits_stays_whatever_its_age(stage):
+    stage.mail(b"ISA no such thing", sender="stranger@nowhere.example")
+    submit(stage.context(), "acme", invoice("INV-9"))
+    stage.run()
+    stage.now += 1000 * DAY
+    told = retain.plan(stage.context())
+    assert told.lines == ()
+    assert set(told.staying) == {"it waits for a person", "an answer is awaited"}
+    assert retain.apply(stage.context()) == retain.Gone()
+
+
+def test_the_proof_of_an_exchange_lives_as_long_as_the_exchange(stage):
+    """The 997 of an invoice has a shorter time than the invoice, and stays with it."""
+    stage.settings = replace(
+        stage.settings,
+        retention=replace(stage.settings.retention, ledger=10 * YEAR, types=(("997", Kept(ledger=YEAR)),)),
+    )
+    life(stage)
+    stage.now += 800 * DAY
+    retain.apply(stage.context())
+    assert sorted(str(row["types"]) for row in stage.rows("exchange")) == ["810", "850", "997", "997"]
+
+
+def test_a_partner_and_a_type_have_policies_of_their_own(stage):
+    stage.settings = replace(
+        stage.settings,
+        retention=RetentionSettings(payload=timedelta(days=30), types=(("850", Kept(payload=timedelta(days=10))),)),
+    )
+    stage.profiles = [ACME, GLOBEX.replace("identities", 'retention = { payload = "60d" }\nidentities')]
+    stage.mail(orders(1))
+    stage.mail(orders(1, sender="14:0700000000001"), sender="edi@globex.example")
+    stage.run()
+    names = {str(row["partner"]): str(row["sha256"]) for row in stage.rows("exchange") if row["types"] == "850"}
+    start = stage.now
+    for day, gone in ((9, set()), (11, {"acme"}), (59, {"acme"}), (61, {"acme", "globex"})):
+        stage.now = start + day * DAY
+        retain.apply(stage.context())
+        with stage.ledger.reading() as connection:
+            there = set(connection.execute(select(tables.content.c.sha256)).scalars())
+        assert {partner for partner, name in names.items() if name not in there} == gone, day
+    assert_whole(stage)
+
+
+def test_bytes_that_another_exchange_needs_stay(stage):
+    """The same interchange comes again later: its bytes are kept as long as the later one needs them."""
+    stage.mail(orders(1))
+    stage.run()
+    stage.now += DAY
+    stage.mail(orders(1), sender="edi2@acme.example")
+    stage.run()
+    first, *_ = [row for row in stage.rows("exchange") if row["types"] == "850"]
+    stage.now += DAY + HOUR
+    retain.apply(stage.context())
+    assert raw_bytes(stage.engine, str(first["sha256"]))
+    stage.now += 2 * DAY
+    retain.apply(stage.context())
+    with pytest.raises(ContentPutAway):
+        raw_bytes(stage.engine, str(first["sha256"]))
+    assert_whole(stage)
+
+
+def test_a_repetition_after_the_bytes_went_is_known_and_its_bytes_are_kept_again(stage):
+    stage.mail(orders(1))
+    stage.run()
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    stage.mail(orders(1), sender="edi2@acme.example")
+    summary = stage.run()
+    assert [str(fault) for _, fault in summary.troubles] == []
+    assert "duplicate" in stage.states("in")
+    name = str(stage.rows("exchange")[0]["sha256"])
+    assert raw_bytes(stage.engine, name)
+    assert_whole(stage)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM event", "DELETE FROM content", "DELETE FROM content_piece"])
+def test_without_a_permit_nothing_goes(stage, statement):
+    life(stage)
+    with stage.ledger.transaction() as recorder:
+        recorder.keep(bytes(5_000_000))
+    refused = pytest.raises((DatabaseUnavailable, DBAPIError), match="append-only")
+    with refused, database.writing(stage.engine) as connection:
+        connection.execute(text(statement))
+
+
+def sentences(stage):
+    """What a verification and a look at all bytes say."""
+    with database.reading(stage.engine) as connection:
+        found = [each.sentence for each in Verification(connection).full()]
+    return found + list(damage(stage.engine))
+
+
+def meddle(stage, *statements, **values):
+    """What somebody with the database's password does."""
+    on_sqlite = stage.engine.dialect.name == "sqlite"
+    with retention_purge.purging(stage.engine) as engine, database.writing(engine) as connection:
+        for table in ("event", "content", "event_leaf"):
+            for trigger in (f"{table}_no_update", f"{table}_no_delete") if on_sqlite else (f"{table}_append_only",):
+                connection.execute(text(f"DROP TRIGGER {trigger}" + ("" if on_sqlite else f" ON {table}")))
+        for statement in statements:
+            connection.execute(text(statement), values)
+
+
+def test_an_event_whose_leaf_was_put_in_its_place_by_hand_is_named(stage):
+    life(stage)
+    victim = next(row for row in stage.rows("event") if row["kind"] == "delivered")
+    meddle(
+        stage,
+        "INSERT INTO event_leaf (seq, leaf) VALUES (:seq, :leaf)",
+        "DELETE FROM event WHERE seq = :seq",
+        seq=victim["seq"],
+        leaf=tree.leaf(victim),
+    )
+    assert sentences(stage) == [f"Event {victim['seq']} is gone, and no event tells that it was put away."]
+
+
+def test_bytes_that_were_taken_away_by_hand_are_named_also_with_a_note_that_a_policy_did_it(stage):
+    life(stage)
+    name = stage.rows("exchange")[0]["sha256"]
+    meddle(stage, "DELETE FROM content WHERE sha256 = :name", name=name)
+    assert any(str(name) in each and "missing" in each for each in sentences(stage))
+    with database.writing(stage.engine) as connection:
+        connection.execute(tables.put_away.insert().values(sha256=name, at=1, policy="payload 2y"))
+    assert sentences(stage) == [f"The bytes {name} are said to be put away, and no event tells of it."]
+
+
+@pytest.mark.parametrize("table", ["business_key", "acknowledgment", "interchange_key"])
+def test_a_row_that_goes_without_being_recorded_is_named(stage, table):
+    life(stage)
+    meddle(stage, f"DELETE FROM {table}")
+    assert any("is missing: it was recorded, and never removed in order" in each for each in sentences(stage))
+
+
+def test_a_hold_that_is_released_by_hand_is_named(stage):
+    with stage.ledger.transaction("the lawyer") as recorder:
+        number = holds.add(recorder, ["partner=acme"], Query(partner="acme"), reason="a dispute")
+    meddle(stage, "UPDATE hold SET released_at = 1")
+    assert sentences(stage) == [f"Hold {number} is not what was recorded."]
