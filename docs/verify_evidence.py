@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what `gateway ledger proof` wrote: that an exchange was recorded as shown, before a seal was made.
 
-Needs Python 3.9 and nothing else; where the package `cryptography` is there, the seal's signature is checked too.
+Needs Python 3.10 and nothing else; where the package `cryptography` is there, the seal's signature is checked too.
 
     python3 verify_evidence.py EVIDENCE.json [--seals SEALS.txt] [--key KEY] [--raw FILE]
 
@@ -63,6 +63,12 @@ def mentioned(event, table, owner):
     return None
 
 
+def named(row, text, name):
+    """The value of a column in a row's text; nothing where the row has none."""
+    values = json.loads(text)
+    return [value for column, value in zip(row["columns"], values, strict=False) if column == name]
+
+
 def signature_fits(note, key):
     """True, False, or None where it cannot be checked here."""
     try:
@@ -98,7 +104,7 @@ def check(evidence):
     for row in evidence["rows"]:
         what = f"The row of {row['table']} {row['owner']}"
         text = "\n".join(sorted(row["rows"]))
-        digest = sha256(f"{row['table']}\0{row['owner']}\0{text}".encode())[:DIGEST]
+        digest = sha256(f"{row['table']}\0{text}".encode())[:DIGEST]
         event = by_number.get(row["event"])
         if event is None or mentioned(event, row["table"], row["owner"]) != digest:
             wrong.append(f"{what} is not what an event of the evidence recorded.")
@@ -129,7 +135,7 @@ def main():
     if given.raw:
         with open(given.raw, "rb") as file:
             raw = hashlib.sha256(file.read()).hexdigest()
-        kept = [json.loads(text).get("sha256") for row in evidence["rows"] for text in row["rows"]]
+        kept = [value for row in evidence["rows"] for text in row["rows"] for value in named(row, text, "sha256")]
         if raw not in kept:
             wrong.append(f"The bytes of {given.raw} are none that the exchange names.")
     for sentence in wrong:

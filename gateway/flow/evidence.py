@@ -33,7 +33,8 @@ class _Owned:
     digest: bytes
 
     def as_dict(self, seq: int) -> dict[str, Any]:
-        return {"table": self.table, "owner": self.owner, "rows": list(self.texts), "event": seq}
+        columns = list(prints.AUDITED[self.table].columns)
+        return {"table": self.table, "owner": self.owner, "columns": columns, "rows": list(self.texts), "event": seq}
 
 
 def evidence(connection: Connection, number: int, key: SealKey) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _owned(connection: Connection, number: int, mail: int | None, part: int | No
         for owner in owners:
             texts = tuple(prints.encoded_rows(connection, audited, owner))
             if texts:
-                yield _Owned(name, owner, texts, audited.digest(owner, texts))
+                yield _Owned(name, owner, texts, audited.digest(texts))
 
 
 def _owners(

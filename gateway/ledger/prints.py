@@ -4,8 +4,9 @@ Each transaction ends with an event of kind ``recorded`` that holds a digest of 
 changed, as the row was when the transaction ended; a row that was removed in order has the digest of zeros. The
 current row must agree with its latest digest, and events cannot be changed (see ``tree``).
 
-A digest is made of the values that differ from the column's default, by name, so that a column which a later
-version adds leaves it as it is. Rows without a number of their own are digested together, for their owner.
+A digest is made of the values in the order of the table's columns, without the defaults at the end: a column that a
+later version adds at the end leaves it as it is, and no column ever changes its place. Rows without a number of their
+own are digested together, for their owner.
 """
 
 from __future__ import annotations
@@ -40,29 +41,32 @@ class Audited:
 
     table: Table
     owner: str
-    columns: tuple[str, ...]  # in the order of their names
+    columns: tuple[str, ...]  # in the order of the table
     blank: tuple[Any, ...]  # their defaults
 
-    def encoded(self, values: Iterable[Any]) -> str:
+    def encoded(self, values: Sequence[Any]) -> str:
         """A row as text, from its values in the order of ``columns``."""
-        told = zip(self.columns, values, self.blank, strict=True)
-        return compact({name: value for name, value, blank in told if value != blank})
+        end = len(values)
+        blank = self.blank
+        while values[end - 1] == blank[end - 1]:  # the key is never blank
+            end -= 1
+        return compact(list(values[:end]))
 
     @property
     def one_by_one(self) -> bool:
         """Whether each row has a digest of its own."""
         return self.owner == "id"
 
-    def digest(self, owner: int, rows: Sequence[str]) -> Digest:
+    def digest(self, rows: Sequence[str]) -> Digest:
         """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
         if not rows:
             return GONE
         text = rows[0] if len(rows) == 1 else "\n".join(sorted(rows))
-        return hashlib.sha256(f"{self.table.name}\0{owner}\0{text}".encode()).digest()[:LENGTH]
+        return hashlib.sha256(f"{self.table.name}\0{text}".encode()).digest()[:LENGTH]
 
 
 def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) -> Audited:
-    columns = sorted(each.name for each in table.columns if each.name not in without)
+    columns = [each.name for each in table.columns if each.name not in without]
     return Audited(table, owner, tuple(columns), tuple(_default(table, each) for each in columns))
 
 
@@ -111,25 +115,24 @@ class Prints:
         audited = AUDITED.get(name)
         if audited is None:
             return
-        known, columns, encoded = self._known[name], audited.columns, audited.encoded
+        known, values, encoded = self._known[name], itemgetter(*audited.columns), audited.encoded
         if audited.one_by_one:
-            values = itemgetter(*columns)
             for row in rows:
                 text = encoded(values(row))
                 if not text.isascii() or _NUL in text:
                     make_storable(row)
                     text = encoded(values(row))
                 number = row["id"]
-                known[number] = audited.digest(number, (text,))
+                known[number] = audited.digest((text,))
             return
         together: dict[int, list[str]] = defaultdict(list)
         for row in rows:
             make_storable(row)
-            together[row[audited.owner]].append(encoded([row[column] for column in columns]))
+            together[row[audited.owner]].append(encoded(values(row)))
         new = self._known["exchange"]
         for owner, texts in together.items():
             if owner in new and owner not in known:
-                known[owner] = audited.digest(owner, texts)
+                known[owner] = audited.digest(texts)
             else:  # it may have rows from before
                 self._again[name].add(owner)
 
@@ -211,10 +214,10 @@ def _digests(
     encoded, digest = audited.encoded, audited.digest
     if audited.one_by_one:
         for row in rows:
-            yield row[0], digest(row[0], (encoded(row[1:]),))
+            yield row[0], digest((encoded(row[1:]),))
         return
     for number, texts in _together(rows, encoded):
-        yield number, digest(number, texts)
+        yield number, digest(texts)
 
 
 def _together(rows: Iterable[Any], encoded: Callable[[Sequence[Any]], str]) -> Iterator[tuple[int, list[str]]]:

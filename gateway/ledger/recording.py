@@ -37,6 +37,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from gateway.errors import DatabaseConflict, GatewayError
 from gateway.ledger import archive, bulk, prints, sealing, tables, tree
 from gateway.ledger.archive import Raw
+from gateway.ledger.daily import Counts
 from gateway.ledger.database import reading, writing
 from gateway.ledger.plain_json import encoding
 from gateway.ledger.prints import Prints
@@ -114,6 +115,7 @@ class Recorder:
         self._taken: set[tuple[str, str, str, str]] = set()
         self.wakes: set[Wake] = set()
         self._prints = Prints()
+        self._counts = Counts()
         self._events: list[Row] = []
         self._owners: dict[str, str | None] = {}
 
@@ -204,6 +206,7 @@ class Recorder:
     def remove(self, table: Table, owners: Sequence[int]) -> None:
         """Removes rows in order, and records that they are gone: of tables that are digested by owner, all of each."""
         self.flush()
+        self._counts.removing(self.connection, table.name, owners)
         column = table.c[prints.AUDITED[table.name].owner]
         for start in range(0, len(owners), _AT_ONCE):
             self.connection.execute(delete(table).where(column.in_(owners[start : start + _AT_ONCE])))
@@ -290,6 +293,7 @@ class Recorder:
                 bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:
                 bulk.append(self.connection, table, rows)
+            self._counts.wrote(self.connection, table.name, rows)
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()
@@ -298,6 +302,7 @@ class Recorder:
     def finish(self) -> None:
         """Writes the rest and makes what happened part of the tree; the last act, for others wait from here on."""
         self.flush()
+        self._counts.write(self.connection)
         written = self._prints.entry(self.connection)
         if written is not None:
             self._events.append(tree.recorded(self.now, *written))

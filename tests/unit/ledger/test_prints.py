@@ -1,0 +1,67 @@
+"""Digests of rows stay what they are when a later version adds a column."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.ledger import tables
+from gateway.ledger.prints import AUDITED, GONE, LENGTH, mentions
+
+# The columns that digests are made of, in their order. New ones come at the end of their table: never edit a line
+# otherwise, or ledgers that are in use do not verify any more.
+COLUMNS = {
+    "message": "id at direction state kind mailbox host user sha256 size message_id in_reply_to subject from_address"
+    " to_addresses cc_addresses dated partner fault_code fault proof proof_detail layers",
+    "payload": "id message ordinal path file_name content_type sha256 size repairs",
+    "exchange": "id at updated_at direction kind state verdict partner agreement message payload file_name from_address"
+    " host message_id subject to_addresses user sender_qualifier sender_id receiver_qualifier receiver_id"
+    " interchange_date interchange_time interchange_version control_number usage types versions sha256 size segments"
+    " findings ta1 fault_code fault duplicate_of answers idempotency_key handed_over_at smtp_reply settled_at security"
+    " mic due_at acknowledged_at repeats",
+    "interchange_key": "key exchange",
+    "functional_group": "id exchange ordinal functional_id application_sender application_receiver control_number"
+    " version sets start status acknowledged acknowledged_at",
+    "transaction_set": "id functional_group exchange ordinal set_id control_number implementation guideline agreement"
+    " status start end segments acknowledged acknowledged_at delivery delivered_to delivered_at",
+    "business_key": "value name transaction_set exchange",
+    "finding": "id exchange functional_group transaction_set level code x12 scope segment position loop element"
+    " component repetition offset value message",
+    "acknowledgment": "id at carrier exchange functional_group transaction_set kind status codes errors names relation",
+    "receipt": "id at direction message exchange original original_message_id disposition modifier mic mic_matches"
+    " signed_by relation",
+    "received_number": "id at partner theirs ours level epoch number exchange",
+}
+
+
+def test_columns_keep_their_places():
+    for name, columns in COLUMNS.items():
+        assert " ".join(AUDITED[name].columns).startswith(columns), name
+
+
+def test_defaults_at_the_end_leave_no_trace_so_a_new_column_changes_no_digest():
+    audited = AUDITED["payload"]
+    text = audited.encoded((7, 1, 1, "", "po.edi", "", "ab", 0, ""))
+    assert text == '[7,1,1,"","po.edi","","ab"]'
+    assert audited.digest((text,)) == hashlib.sha256(b"payload\0" + text.encode()).digest()[:LENGTH]
+
+
+def test_the_order_of_an_owners_rows_does_not_matter_and_none_are_gone():
+    audited = AUDITED["finding"]
+    assert audited.digest(("[1]", "[2]")) == audited.digest(("[2]", "[1]"))
+    assert audited.digest(()) == GONE
+
+
+def test_a_body_that_speaks_of_more_or_fewer_rows_than_it_has_digests_of_is_refused():
+    import pytest
+
+    good = {"rows": {"exchange": [[3, 2]]}}
+    assert list(mentions(good, bytes(2 * LENGTH))) == [("exchange", 3, bytes(2 * LENGTH))]
+    for body, digests in ((good, bytes(LENGTH)), ({}, b""), ({"rows": {"exchange": 7}}, b"")):
+        with pytest.raises(ValueError, match="row"):
+            list(mentions(body, digests))
+
+
+def test_what_is_work_is_not_digested():
+    assert "attempts" not in AUDITED["message"].columns
+    assert {"outgoing", "expectation", "lease"}.isdisjoint(AUDITED)
+    assert tables.content.name not in AUDITED
