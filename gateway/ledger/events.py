@@ -119,6 +119,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "payload-key-forgotten": "the key of {partner} for {period} was forgotten: {contents|content} erased[: {reason}]",
     "encrypted": "what was kept of {partner} in clear lies encrypted now: {contents|content}",
     # everything else
+    "shown-unmasked": "{what} shown with the passwords of its ISA",
     "settings-seen": "gateway.toml of {place} seen for the first time, SHA-256 {sha256}",
     "settings-changed": "gateway.toml of {place} changed[: {changes}], SHA-256 {sha256}",
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
@@ -148,6 +149,7 @@ _ACTS = frozenset(
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         *(
+            "shown-unmasked",
             "settings-seen",
             "settings-changed",
             "profile-applied",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import tzinfo
+from itertools import groupby
 from typing import Any, TypeVar
 
-from gateway.ledger.events import awaited_name, one_line, told
+from gateway.ledger.events import Event, awaited_name, one_line, told
 from gateway.ledger.moments import spoken
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.states import EXCHANGE_MEANING, MESSAGE_MEANING, ExchangeState, MessageState
@@ -16,6 +17,7 @@ from gateway.ledger.story import (
     FindingStory,
     GroupStory,
     MessageStory,
+    PayloadStory,
     ReceiptStory,
     RelatedStory,
     SetStory,
@@ -24,7 +26,8 @@ from gateway.ledger.story import (
 
 _T = TypeVar("_T")
 
-MOST = 50  # sets, findings or acknowledgments told one by one; the JSON form has all
+MOST = 50  # sets, findings or acknowledgments told one by one; the JSON form has more
+_ALIKE = 5  # events of one kind in a row that are told one by one
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
@@ -35,25 +38,29 @@ def tell(story: Story, zone: tzinfo | None = None) -> list[str]:
     """
     row = story.exchange
     lines = [_title(row), f"  {EXCHANGE_MEANING[ExchangeState(row.state)]}", ""]
-    lines += [f"  {name + ':':<14}{one_line(value)}" for name, value in _facts(row, zone) if value]
+    lines += [f"  {name + ':':<14}{one_line(value)}" for name, value in _facts(story, zone) if value]
     lines += [f"  {_finding(each)}" for each in _few(story.findings)]
-    for group in story.groups:
+    for group in story.groups[:MOST]:
         lines += ["", *_group(group, zone)]
+    if "groups" in story.cut or len(story.groups) > MOST:
+        lines += ["", f"… and more groups; {story.sets:,} sets in all"]
     if story.answered or story.awaited:
         lines += ["", "Acknowledged by the partner" if row.direction == "out" else "Acknowledgments of it"]
         lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answered)]
+        lines += _and_more(story.answered, cut="answered" in story.cut)
         for awaited in story.awaited:
             due = f"due {spoken(awaited.due_at, zone).strip()}" if awaited.due_at else "not handed over yet"
             lines.append(f"  awaiting {awaited_name(awaited.kind)}: {due}{', overdue' if awaited.overdue_at else ''}")
     if story.answering:
         lines += ["", "What it acknowledges"]
         lines += [f"  {_acknowledgment(each, zone)}" for each in _few(story.answering)]
+        lines += _and_more(story.answering, cut="answering" in story.cut)
     if story.receipts:
         lines += ["", "Receipts", *(f"  {_receipt(each, zone)}" for each in _few(story.receipts))]
     if story.related:
         lines += ["", "Related", *(f"  {_relation(each, zone)}" for each in _few(story.related))]
     facts = asdict(row) | {"message": row.message}
-    lines += ["", "What happened", *(f"  {told(each, facts, zone)}" for each in story.events)]
+    lines += ["", "What happened", *_timeline(story.events, facts, zone, cut="events" in story.cut)]
     return [one_line(line) for line in lines]
 
 
@@ -74,6 +81,7 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
         ("user", row.user),
         ("files", ", ".join(row.file_names)),
         ("bytes", f"{row.size:,}, SHA-256 {row.sha256}"),
+        *(("payload", _payload(each)) for each in story.payloads[:MOST]),
         ("partner", row.partner),
         ("sender", proven(row.proof, row.proof_detail)),
         ("secured", ", ".join(_layer(each) for each in row.layers)),
@@ -84,7 +92,7 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
     lines += [f"  {name + ':':<14}{value}" for name, value in facts if value]
     if story.exchanges:
         lines += ["", "Exchanges", *(f"  {_relation(each, zone)}" for each in _few(story.exchanges))]
-    lines += ["", "What happened", *(f"  {told(each, asdict(row), zone)}" for each in story.events)]
+    lines += ["", "What happened", *_timeline(story.events, asdict(row), zone, cut="events" in story.cut)]
     return [one_line(line) for line in lines]
 
 
@@ -111,7 +119,8 @@ def _title(row: ExchangeRow) -> str:
     return f"Exchange {row.id}: {what} {where}{verdict}, {row.state}"
 
 
-def _facts(row: ExchangeRow, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+def _facts(story: Story, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+    row = story.exchange
     yield ("received" if row.direction == "in" else "made"), spoken(row.at, zone).strip()
     if row.handed_over_at is not None:
         yield "handed over", spoken(row.handed_over_at, zone).strip()
@@ -119,10 +128,11 @@ def _facts(row: ExchangeRow, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
         usage = f", {_USAGE.get(row.usage, row.usage)}" if row.usage else ""
         yield "interchange", f"{row.control_number}, version {row.interchange_version}{usage}"
         yield "identities", f"{row.sender} → {row.receiver}"
-    yield "size", f"{row.size:,} bytes, {row.segments:,} segments, SHA-256 {row.sha256}"
+    sets = f"{story.sets:,} sets, " if story.sets > 1 else ""
+    yield "size", f"{row.size:,} bytes, {sets}{row.segments:,} segments, SHA-256 {row.sha256}"
     yield "TA1", row.ta1
     yield "keys", ", ".join(f"{name} {value}" for name, value in row.keys[:MOST])
-    yield "file", row.file_name
+    yield ("payload", _payload(story.payload)) if story.payload is not None else ("file", row.file_name)
     yield "from", row.from_address
     yield "sender", proven(row.proof, row.proof_detail)
     yield "security", row.security
@@ -130,6 +140,9 @@ def _facts(row: ExchangeRow, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     yield "cc", ", ".join(row.cc_addresses)
     yield "subject", row.subject
     yield "Message-ID", row.message_id
+    if story.mail is not None:
+        dated = f", dated {story.mail.dated}" if story.mail.dated else ""
+        yield "mail", f"m{story.mail.id}, {story.mail.size:,} bytes, SHA-256 {story.mail.sha256}{dated}"
     yield "mailbox", row.mailbox
     yield "host", row.host
     yield "user", row.user
@@ -148,12 +161,38 @@ def _group(group: GroupStory, zone: tzinfo | None) -> Iterator[str]:
     said = f": {'; '.join(verdicts)}" if verdicts else ""
     yield f"Group {group.functional_id} {group.control_number} ({group.version}){said}"
     yield from (f"  {_finding(each)}" for each in _few(group.findings))
-    shown = group.sets[:MOST]
+    shown = [each for number, each in enumerate(group.sets) if number < MOST or each.findings][: 2 * MOST]
     for each in shown:
         yield f"  {_set(each, zone)}"
         yield from (f"    {_finding(found)}" for found in _few(each.findings))
-    if len(group.sets) > len(shown):
-        yield f"  … and {len(group.sets) - len(shown)} more sets"
+    if group.size > len(shown):
+        yield f"  … and {group.size - len(shown):,} more sets"
+
+
+def _payload(part: PayloadStory) -> str:
+    where = f" in part {part.path}" if part.path else ""
+    mended = f"; {part.repairs}" if part.repairs else ""
+    name = part.file_name or "no file name"
+    return f"{name}{where}, {part.content_type}, {part.size:,} bytes, SHA-256 {part.sha256}{mended}"
+
+
+def _timeline(events: Sequence[Event], facts: Mapping[str, Any], zone: tzinfo | None, *, cut: bool) -> Iterator[str]:
+    """Line by line; many events of one kind in a row (a thousand documents delivered) become one line with a count."""
+    for _, run in groupby(events, key=lambda each: each.kind):
+        alike = list(run)
+        shown = alike if len(alike) <= _ALIKE else alike[:1]
+        yield from (f"  {told(each, facts, zone)}" for each in shown)
+        if len(alike) > len(shown):
+            until = spoken(alike[-1].at, zone).strip()
+            yield f"  {'':>20}  … and {len(alike) - len(shown):,} more like it, until {until}"
+    if cut:
+        yield "  … and more events in between; --json --all tells every one"
+
+
+def _and_more(said: Sequence[object], *, cut: bool) -> list[str]:
+    if cut:
+        return ["  … and more"]
+    return [f"  … and {len(said) - MOST:,} more"] if len(said) > MOST else []
 
 
 def _set(each: SetStory, zone: tzinfo | None) -> str:

@@ -28,7 +28,7 @@ _ZONES = frozenset(  # I37
 _GROUP_VERSION = re.compile(r"00[1-9]\d{3}[A-Z0-9]{0,6}")
 _GROUP_NUMBER = re.compile(r"\d{1,9}")
 _GROUP_TIME = re.compile(r"([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{1,2})?)?")
-_FIELD_NAMES = (
+FIELD_NAMES = (
     "authorization qualifier",
     "authorization information",
     "security qualifier",
@@ -93,7 +93,7 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
         return envelope_finding(
             "interchange",
             f"interchange.{code}",
-            f"ISA{number:02} ({_FIELD_NAMES[number - 1]}) {message}",
+            f"ISA{number:02} ({FIELD_NAMES[number - 1]}) {message}",
             _NOTES.get(code, _FIELD_NOTES[number - 1]),
             level=level,
             segment="ISA",

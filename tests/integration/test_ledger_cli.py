@@ -18,6 +18,8 @@ from gateway.cli.ledger import command as ledger
 from gateway.cli.main import root
 from gateway.errors import GatewayError, NotFound, QueryInvalid, UsageFault
 from gateway.ledger import database, tables
+from gateway.ledger.recording import Ledger
+from gateway.settings.model import Limits
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +48,8 @@ def run(tmp_path, monkeypatch):
     @contextmanager
     def open_app(home):
         assert home == tmp_path
-        yield SimpleNamespace(engine=engine, now=lambda: 0)
+        settings = SimpleNamespace(limits=Limits())
+        yield SimpleNamespace(engine=engine, now=lambda: 0, ledger=Ledger(engine, lambda: 0, "ann"), settings=settings)
 
     monkeypatch.setattr(gateway.app, "open_app", open_app)
 
