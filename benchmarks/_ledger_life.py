@@ -96,10 +96,14 @@ class Life:
         world: what happens.
         group: how many mails or documents are recorded with one commit.
         payload: bytes of each mail and interchange; every one differs.
+        alone: nobody else loads the same ledger; else others have other partners.
     """
 
-    def __init__(self, engine: Engine, world: World, group: int = 100, payload: int = 24) -> None:
+    def __init__(
+        self, engine: Engine, world: World, group: int = 100, payload: int = 24, *, alone: bool = True
+    ) -> None:
         self.world, self.group = world, group
+        self.ours = None if alone else {each.key for each in world.traders}  # partners; None: all
         self.now = world.now
         self.clocks = Clocks()
         self.made = Maker(world, payload)
@@ -143,7 +147,7 @@ class Life:
         if ways["hand"]:
             self._by_hand(ways["hand"])
         self.turns += 1
-        if self.turns % 20 == 0:
+        if self.turns % 20 == 0 and self.world.share[0] == 0:
             with self._timed("recording"):
                 overdue(self.context)
 
@@ -298,7 +302,7 @@ class Life:
         while True:
             self.now += 5_000
             with self._timed("asking"), self.ledger.reading() as connection:
-                due = due_mails(connection, self.now, self.group, tried)
+                due = due_mails(connection, self.now, self.group, tried, only=self.ours)
             if not due and not attempts:
                 return
             with self._recording() as recorder:
@@ -340,10 +344,13 @@ class Life:
         while True:
             self.now += 5_000
             with self._timed("asking"), self.ledger.reading() as connection:
-                due = due_deliveries(connection, self.group, 1 << 40, after)
-            if not due:
+                found = due_deliveries(connection, self.group, 1 << 40, after)
+                due = [each for each in found if self.ours is None or each.partner in self.ours]
+            if not found:
                 return
-            after = due[-1].id
+            after = found[-1].id
+            if not due:
+                continue
             with self._timed("making"):
                 done = {each.id: [self._done(each, one) for one in each.sets] for each in due}
             with self._recording() as recorder:

@@ -118,6 +118,7 @@ class World:
     """
 
     def __init__(self, exchanges: int, seed: int = 7, share: tuple[int, int] = (0, 1), partners: int = 500) -> None:
+        self.share = share
         self.chance = random.Random(seed * 1000 + share[0])
         everybody = [trader(number) for number in range(partners)]
         ranks = [number for number in range(partners) if number % share[1] == share[0]]

@@ -9,7 +9,7 @@ Beside the load, the same rows by the bare driver into the same tables with as m
 bare look-up by primary key.
 
     python benchmarks/ledger.py [--exchanges 1000000] [--database sqlite|postgresql] [--quick] [--json]
-        [--group 100] [--work DIR] [--keep] [--reuse] [--explain]
+        [--group 100] [--processes 2] [--work DIR] [--keep] [--reuse] [--explain]
 
 ``--keep`` leaves the database under ``--work``; ``--reuse`` asks it again, and loads more where it is short of
 ``--exchanges``. A load that is interrupted with ^C ends in order, and ``--reuse`` goes on from there.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import pickle
 import signal
 import sys
@@ -63,10 +64,10 @@ def measure(words: argparse.Namespace, work: Path) -> dict[str, Any]:
     """One run: the load, its floor, the sizes, the questions."""
     found: dict[str, Any] = {"database": words.database, "group": words.group}
     with store.database(words.database, work, reuse=words.reuse, keep=words.keep or words.reuse) as url:
-        engine = open_engine(url)
         place = work / words.database
-        clocks = load(engine, place, words)
-        found |= {"load": _rates(clocks, engine)}
+        clocks = load(url, place, words)
+        engine = open_engine(url)
+        found |= {"load": _rates(clocks)}
         if words.floor and clocks.exchanges:
             found["load"] |= _floor(engine, clocks, place)
         found |= _sizes(engine)
@@ -80,21 +81,44 @@ def measure(words: argparse.Namespace, work: Path) -> dict[str, Any]:
 # ---------------------------------------------------------------- load
 
 
-def load(engine: Any, place: Path, words: argparse.Namespace) -> Clocks:
-    """Loads what is missing, and keeps where it stopped."""
-    kept = place / "load.pickle"
+def load(url: str, place: Path, words: argparse.Namespace) -> Clocks:
+    """Loads what is missing, by one process or several."""
+    if words.processes == 1:
+        return load_share(url, place, words, (0, 1))
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(words.processes) as pool:
+        shares = [(url, place, words, (share, words.processes)) for share in range(words.processes)]
+        found = pool.starmap(load_share, shares, 1)
+    # Of several at work together only the whole tells: what one makes keeps the others from recording.
+    wall = max(each.making + each.asking + each.recording for each in found)
+    return Clocks(
+        sum(each.making for each in found),
+        sum(each.asking for each in found),
+        wall,
+        sum(each.recording_cpu for each in found),
+        sum(each.commits for each in found),
+        sum(each.exchanges for each in found),
+    )
+
+
+def load_share(url: str, place: Path, words: argparse.Namespace, share: tuple[int, int]) -> Clocks:
+    """Loads one process's share, or the rest of it, and keeps where it stopped."""
+    kept = place / f"load-{share[0]}-{share[1]}.pickle"
+    wanted = words.exchanges // share[1]
     if kept.exists():
         world, made, turns, before = pickle.loads(kept.read_bytes())
     else:
-        world, made, turns, before = World(words.exchanges, words.seed), None, 0, Clocks()
-    if before.exchanges >= words.exchanges:
+        world, made, turns, before = World(wanted, words.seed, share), None, 0, Clocks()
+    if before.exchanges >= wanted:
         return before
-    life = Life(engine, world, words.group, words.payload)
+    engine = open_engine(url)
+    life = Life(engine, world, words.group, words.payload, alone=share[1] == 1)
     life.turns, life.clocks = turns, before
     if made is not None:
         life.made.remembered(made)
     with _interruptible() as stopped:
-        life.run(words.exchanges, _progress(words.exchanges, before.exchanges), lambda: stopped)
+        life.run(wanted, _progress(wanted, before.exchanges), lambda: stopped)
+    engine.dispose()
     if words.keep or words.reuse:
         kept.write_bytes(pickle.dumps((world, life.made.memory(), life.turns, life.clocks)))
     if stopped:
@@ -132,7 +156,7 @@ def _progress(total: int, before: int) -> Any:
     return tell
 
 
-def _rates(clocks: Clocks, engine: Any) -> dict[str, Any]:
+def _rates(clocks: Clocks) -> dict[str, Any]:
     count = max(1, clocks.exchanges)
     return {
         "exchanges": clocks.exchanges,
@@ -164,7 +188,7 @@ def _short(words: argparse.Namespace, group: int, work: Path) -> dict[str, Any]:
         life = Life(engine, World(words.exchanges, words.seed), group, words.payload)
         life.run(max(1, count))
         engine.dispose()
-        return _rates(life.clocks, engine)
+        return _rates(life.clocks)
 
 
 # ---------------------------------------------------------------- sizes and questions
@@ -235,6 +259,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--exchanges", type=int, default=1_000_000)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--group", type=int, default=100, help="mails or documents a commit")
+    parser.add_argument("--processes", type=int, default=1, help="loaders on PostgreSQL, each with partners of its own")
     parser.add_argument("--groups", action=argparse.BooleanOptionalAction, default=True, help="also 1, 10 and 1000")
     parser.add_argument(
         "--floor", action=argparse.BooleanOptionalAction, default=True, help="the bare driver beside it"
@@ -250,7 +275,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--explain", type=float, nargs="?", const=SLOW, help="plans of questions over so many ms")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} exchanges: under 50 seconds")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
-    return parser.parse_args()
+    words = parser.parse_args()
+    if words.database == "sqlite" and words.processes > 1:
+        parser.error("SQLite has one writer at a time: --processes is for PostgreSQL")
+    return words
 
 
 if __name__ == "__main__":
