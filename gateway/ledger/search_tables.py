@@ -1,0 +1,101 @@
+"""The tables that serve searching: saved queries and the text index (see ``text``), and the indexes of few rows.
+
+An index of few rows is one over the rows that meet a condition, in order of time: what needs a person, duplicates, what
+was settled. A statement finds it only where the condition stands in it word for word, so the words are here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Index, Table, Text, event, text
+from sqlalchemy.exc import DBAPIError
+
+from gateway.ledger.columns import metadata
+from gateway.ledger.columns import text_column as _text
+from gateway.ledger.marks import COLUMNS
+from gateway.ledger.states import EXCHANGE_ATTENTION, ExchangeState
+
+# A query that somebody gave a name. The words as they were written, so that since=7d stays seven days.
+saved_query = Table(
+    "saved_query",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("words", Text, nullable=False),  # JSON list
+    Column("at", BigInteger, nullable=False),
+    _text("actor"),
+)
+
+# Where nearly every exchange ends.
+USUAL_STATES = (
+    *(ExchangeState.ACKNOWLEDGED, ExchangeState.COMPLETE, ExchangeState.DELIVERED, ExchangeState.RECONCILED),
+)
+USUAL_VERDICTS = ("", "accepted")
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+ATTENTION = f"state IN ({_listed(EXCHANGE_ATTENTION)}) AND settled_at IS NULL"
+DUPLICATE = "state = 'duplicate' OR duplicate_of IS NOT NULL OR repeats IS NOT NULL"
+SETTLED = "settled_at IS NOT NULL"
+LATE = "acknowledged_at > due_at"
+FAULTY = "fault_code <> ''"
+UNUSUAL_STATE = f"state NOT IN ({_listed(USUAL_STATES)})"
+UNUSUAL_VERDICT = f"verdict NOT IN ({_listed(USUAL_VERDICTS)})"
+SHORTEST = 5  # characters of an ST02 that is worth an index: everybody has a set 0001
+LONG_NUMBER = f"length(control_number) >= {SHORTEST}"
+
+
+def add_indexes(exchange: Table, transaction_set: Table) -> None:
+    """Adds the indexes of few rows to their tables."""
+    for name, columns, condition in (
+        ("attention", ("at",), ATTENTION),
+        ("duplicate", ("at",), DUPLICATE),
+        ("settled", ("at",), SETTLED),
+        ("late", ("at",), LATE),
+        ("fault", ("fault_code", "at"), FAULTY),
+        ("state_at", ("state", "at"), UNUSUAL_STATE),
+        ("verdict", ("verdict", "at"), UNUSUAL_VERDICT),
+    ):
+        _of_few(exchange, name, columns, condition)
+    _of_few(transaction_set, "control_number", ("control_number",), LONG_NUMBER)
+
+
+def _of_few(table: Table, name: str, columns: tuple[str, ...], condition: str) -> None:
+    where: Any = text(condition)
+    Index(f"ix_{table.name}_{name}", *(table.c[each] for each in columns), sqlite_where=where, postgresql_where=where)
+
+
+# ---------------------------------------------------------------- the text index
+
+FULL_TEXT = (
+    f"CREATE VIRTUAL TABLE search_text USING fts5({', '.join(f'c{number}' for number in range(COLUMNS))},"
+    " content='', detail=none, columnsize=0, tokenize='trigram')"
+)
+_TABLE = (
+    'CREATE TABLE search_text (id bigint NOT NULL, text text COLLATE "C" NOT NULL, marks integer[] NOT NULL,'
+    " CONSTRAINT pk_search_text PRIMARY KEY (id))"
+)
+_TRIGRAMS = "text gin_trgm_ops, "
+
+
+@event.listens_for(metadata, "after_create")
+def make_text_index(_metadata: object, connection: Connection, **_: object) -> None:
+    """Makes the empty text index.
+
+    Where the server has no pg_trgm, or this user may not put it into the database, the index knows marks and numbers
+    alone, and a text is looked for in the rows themselves.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(FULL_TEXT)
+        return
+    connection.exec_driver_sql(_TABLE)
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        trigrams = _TRIGRAMS
+    except DBAPIError:
+        trigrams = ""
+    connection.exec_driver_sql(f"CREATE INDEX ix_search_text ON search_text USING gin ({trigrams}marks)")
