@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,7 +101,7 @@ def _looked(
                 yield Difference("seal", "seal", str(fault))
         known.sort(key=lambda each: each.size)
         verdict.seals = len(known)
-        look = Verification(connection, progress)
+        look = Verification(connection, progress, processes=os.cpu_count() or 1)
         verdict.since = None if full or not known else known[-1]
         yield from look.full() if verdict.since is None else look.since(verdict.since)
         yield from _sealed(connection, known, verdict)

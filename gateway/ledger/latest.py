@@ -1,4 +1,4 @@
-"""The latest digest of every audited row, for a verification in full: outside of memory, whatever their number."""
+"""The latest digest of every audited row, as noted and as found: outside of memory, whatever their number."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import IO, Self
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger.archive import guarded_file
-from gateway.ledger.prints import AUDITED, GONE, LENGTH
+from gateway.ledger.prints import AUDITED, GONE, LENGTH, Digest
 
 _BEYOND = 10_000  # owners past the last row that are remembered one by one
 
 
 class Latest:
-    """One nameless file a table, mapped: the digest of owner n stands at n times its length.
+    """Two nameless files a table, mapped: the digest of owner n stands at n times its length.
 
     Args:
         connection: to see how many rows there are.
@@ -29,6 +29,7 @@ class Latest:
     def __init__(self, connection: Connection) -> None:
         self._stack = ExitStack()
         self._maps: dict[str, mmap.mmap] = {}
+        self._now: dict[str, mmap.mmap] = {}
         self._tops: dict[str, int] = {}
         self._past: dict[str, dict[int, bytes]] = {name: {} for name in AUDITED}
         for name, audited in AUDITED.items():
@@ -37,11 +38,16 @@ class Latest:
 
     def __enter__(self) -> Self:
         for name, top in self._tops.items():
-            file: IO[bytes] = self._stack.enter_context(guarded_file(None))
-            file.truncate((top + 1) * LENGTH)  # a file with holes: it takes what is written
-            self._maps[name] = mmap.mmap(file.fileno(), (top + 1) * LENGTH)
-            self._stack.callback(self._maps[name].close)
+            self._maps[name] = self._mapped(top)
+            self._now[name] = self._mapped(top)
         return self
+
+    def _mapped(self, top: int) -> mmap.mmap:
+        file: IO[bytes] = self._stack.enter_context(guarded_file(None))
+        file.truncate((top + 1) * LENGTH)  # a file with holes: it takes what is written
+        made = mmap.mmap(file.fileno(), (top + 1) * LENGTH)
+        self._stack.callback(made.close)
+        return made
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None
@@ -60,13 +66,30 @@ class Latest:
             if len(past) < _BEYOND or first + at // LENGTH in past:
                 past[first + at // LENGTH] = digests[at : at + LENGTH]
 
-    def top(self, name: str) -> int:
-        """The highest owner that there is room for."""
-        return self._tops[name]
+    def found(self, name: str, first: int, digests: bytes) -> None:
+        """The digests of a run of owners as their rows are now."""
+        self._now[name][first * LENGTH : first * LENGTH + len(digests)] = digests
 
-    def between(self, name: str, first: int, last: int) -> bytes:
-        """The digests of owners ``first`` to ``last``, one after the other."""
-        return self._maps[name][first * LENGTH : (last + 1) * LENGTH]
+    @property
+    def tops(self) -> dict[str, int]:
+        """The highest owner of each table that there is a row of."""
+        return dict(self._tops)
+
+    def differing(self, name: str, first: int, last: int) -> Iterator[tuple[int, Digest, Digest]]:
+        """Owners whose rows are not what was noted: (owner, noted, found)."""
+        start, stop = first * LENGTH, (last + 1) * LENGTH
+        noted, found = self._maps[name][start:stop], self._now[name][start:stop]
+        if noted == found:
+            return
+        for owner in range(first, last + 1):
+            at = (owner - first) * LENGTH
+            if noted[at : at + LENGTH] != found[at : at + LENGTH]:
+                yield owner, noted[at : at + LENGTH], found[at : at + LENGTH]
+
+    def count(self, name: str, first: int, last: int) -> int:
+        """How many of these owners have rows now."""
+        found = self._now[name][first * LENGTH : (last + 1) * LENGTH]
+        return sum(found[at : at + LENGTH] != GONE for at in range(0, len(found), LENGTH))
 
     def beyond(self, name: str) -> Iterator[int]:
         """Owners past the last row that should be there."""

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from gateway.ledger import prints, tables, tree
 from gateway.ledger.latest import Latest
 from gateway.ledger.leaves import Leaf, Pages
 from gateway.ledger.merkle import Frontier, subtrees
+from gateway.ledger.scanning import Scanning, pieces
 from gateway.ledger.seals import Seal
 
-_PAGE = 8_192  # rows that are read at once
 _TILES = 64
 _SAY_AT_MOST = 20  # differences of one table or tile that are said one by one
 
@@ -63,11 +63,13 @@ class Verification:
     Args:
         connection: from ``gateway.ledger.database.reading``.
         progress: told from time to time.
+        processes: how many may compute the digests of a big ledger.
     """
 
-    def __init__(self, connection: Connection, progress: Progress = lambda *_: None) -> None:
+    def __init__(self, connection: Connection, progress: Progress = lambda *_: None, *, processes: int = 1) -> None:
         self._connection = connection
         self._progress = progress
+        self._processes = processes
         self._head = connection.execute(select(tables.tree_head)).one()
         self._events = self._rows = 0
         self._tiles = Frontier()  # over the roots of complete tiles
@@ -89,12 +91,18 @@ class Verification:
         """
         if not self._head.adopted:
             yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
-        with Latest(self._connection) as latest:
-            yield from self._tree(latest)
-            yield from self._all_rows(latest)
+        with (
+            Latest(self._connection) as latest,
+            Scanning(self._connection, pieces(latest.tops), latest.found, self._processes) as scanning,
+        ):
+            for each in self._tree(latest):
+                scanning.go_on()
+                if each is not None:
+                    yield each
+            yield from self._all_rows(latest, scanning)
 
-    def _tree(self, latest: Latest) -> Iterator[Difference]:
-        """All events against the tiles, and the tiles against the tree."""
+    def _tree(self, latest: Latest) -> Iterator[Difference | None]:
+        """All events against the tiles, and the tiles against the tree; None from time to time."""
         pages = Pages(self._connection)
         for position, tile, end in self._kept_tiles():
             if tile is None:
@@ -108,6 +116,7 @@ class Verification:
             # What follows is held against the tile as it is kept, so that one wrong event is one difference.
             for level, place, root in self._tiles.append_all([bytes(tile.hash)], tree.LEVEL):
                 yield from self._upper(level + tree.LEVEL, place, root)
+            yield None
         events = pages.until(self._head.next_seq)
         yield from self._take(events, latest)
         if b"".join(each.hash[: tree.CHECK] for each in events) != bytes(self._head.checks):
@@ -158,39 +167,29 @@ class Verification:
 
     # ------------------------------------------------------------ rows
 
-    def _all_rows(self, latest: Latest) -> Iterator[Difference]:
-        for name, audited in prints.AUDITED.items():
+    def _all_rows(self, latest: Latest, scanning: Scanning) -> Iterator[Difference]:
+        for name, _, last in scanning.finish():
+            self._progress(name, last, latest.tops[name])
+        for name, top in latest.tops.items():
             said = 0
-            top = max(self._highest(audited), latest.top(name))
-            for first in range(1, top + 1, _PAGE):
-                last = min(top, first + _PAGE - 1)
-                for each in self._rows_between(audited, first, last, latest):
+            for _, first, last in pieces({name: top}):
+                self._rows += latest.count(name, first, last)
+                for each in self._differing(latest, name, first, last):
                     said += 1
                     if said <= _SAY_AT_MOST:
                         yield each
-                self._progress(name, last, top)
             if said > _SAY_AT_MOST:
                 yield Difference("row", name, f"{said - _SAY_AT_MOST} more rows of {name} are not what was recorded.")
             for owner in latest.beyond(name):
                 yield _row_difference(name, owner, found=False, recorded=True)
 
-    def _highest(self, audited: prints.Audited) -> int:
-        owner = audited.table.c[audited.owner]
-        return int(self._connection.execute(select(func.max(owner))).scalar() or 0)
-
-    def _rows_between(self, audited: prints.Audited, first: int, last: int, latest: Latest) -> Iterator[Difference]:
-        found = dict(prints.scan(self._connection, audited, first, last))
-        self._rows += len(found)
-        told = latest.between(audited.table.name, first, last)
-        now = b"".join([found.get(owner, prints.GONE) for owner in range(first, last + 1)])
-        if now == told:
-            return
-        for owner in range(first, last + 1):
-            at = (owner - first) * prints.LENGTH
-            before, after = told[at : at + prints.LENGTH], now[at : at + prints.LENGTH]
-            if before != after:
-                name = audited.table.name
-                yield _row_difference(name, owner, found=after != prints.GONE, recorded=before != prints.GONE)
+    def _differing(self, latest: Latest, name: str, first: int, last: int) -> Iterator[Difference]:
+        """The rows that are not what was recorded; read again, for another process may have seen a later moment."""
+        differing = {owner: noted for owner, noted, _ in latest.differing(name, first, last)}
+        now = prints.read(self._connection, prints.AUDITED[name], sorted(differing)) if differing else {}
+        for owner, noted in differing.items():
+            if now[owner] != noted:
+                yield _row_difference(name, owner, found=now[owner] != prints.GONE, recorded=noted != prints.GONE)
 
     # ------------------------------------------------------------ since a seal
 

@@ -10,7 +10,7 @@ from builders.recorded import fill, ledger_of
 from sqlalchemy import Engine, Text, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from gateway.ledger import database, prints, tables, tree
+from gateway.ledger import database, prints, scanning, tables, tree
 from gateway.ledger.seals import make_seal
 from gateway.ledger.verify import Difference, Verification
 
@@ -220,6 +220,22 @@ def test_many_wrong_rows_are_said_one_by_one_up_to_a_number_and_then_counted(fil
     found = sentences(filled)
     assert len(found) == 21
     assert found[-1] == f"{COUNT - 20} more rows of exchange are not what was recorded."
+
+
+def test_processes_side_by_side_see_the_same_and_what_is_recorded_meanwhile_is_no_difference(filled, monkeypatch):
+    monkeypatch.setattr(scanning, "WORTH_IT", 1)
+    with database.reading(filled) as connection:
+        connection.execute(select(tables.tree_head)).all()  # our moment begins here
+        fill(filled, 5, first=COUNT + 1)
+        with ledger_of(filled).transaction() as recorder:
+            recorder.change(tables.exchange, 5, state="rejected")
+        look = Verification(connection, processes=2)
+        assert list(look.full()) == []
+    assert look.extent.rows == COUNT * len(FILLED)
+    by_hand(filled, update(tables.exchange).where(tables.exchange.c.id == 5).values(state="delivered"))
+    with database.reading(filled) as connection:
+        found = [each.sentence for each in Verification(connection, processes=2).full()]
+    assert found == ["Exchange 5 is not what was recorded."]
 
 
 # ---------------------------------------------------------------- removal in order

@@ -1,0 +1,113 @@
+"""Digests of all rows as they are now, computed by processes side by side.
+
+Each process reads the ledger by itself, so it may see later commits than the verification does: what differs is
+looked at again within the verification's own moment. A small ledger is not worth another process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, Engine
+
+from gateway.ledger import prints
+from gateway.ledger.database import open_engine, reading
+
+PAGE = 8_192  # owners of one piece of work
+WORTH_IT = 25  # pieces of work from which on other processes are started
+_AHEAD = 3  # pieces of work that wait for each process
+
+Piece = tuple[str, int, int]  # a table, the first owner and the last
+Take = Callable[[str, int, bytes], None]
+
+_engines: dict[str, Engine] = {}  # of a process of the pool
+
+
+class Scanning:
+    """Computes the digests of pieces, and gives each to ``take`` as (table, first owner, digests).
+
+    ``go_on`` may be called at any time: it takes what is done and asks for more; ``finish`` does the rest.
+
+    Args:
+        connection: of the verification, for what is computed here.
+        pieces: what there is to do.
+        take: told of every piece, in any order.
+        processes: how many to use; 1 or a small ledger: none but this one.
+    """
+
+    def __init__(self, connection: Connection, pieces: Sequence[Piece], take: Take, processes: int) -> None:
+        self._connection = connection
+        self._left = deque(pieces)
+        self._take = take
+        self._processes = processes if len(pieces) >= WORTH_IT else 1
+        self._pool: ProcessPoolExecutor | None = None
+        self._running: deque[tuple[Piece, Future[bytes]]] = deque()
+
+    def __enter__(self) -> Self:
+        if self._processes > 1:
+            # Not forked: a connection to the database must not be shared with a child.
+            self._pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+            self.go_on()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def go_on(self) -> None:
+        """Takes what is done, and lets the others begin more."""
+        if self._pool is None:
+            return
+        while self._running and self._running[0][1].done():
+            self._collect()
+        self._begin()
+
+    def finish(self) -> Iterator[Piece]:
+        """Does what is left; gives each piece once it is done."""
+        while self._pool is not None and (self._running or self._left):
+            self._begin()
+            yield self._collect()
+        while self._left:
+            name, first, last = piece = self._left.popleft()
+            self._take(name, first, digests(self._connection, name, first, last))
+            yield piece
+
+    def _begin(self) -> None:
+        assert self._pool is not None
+        url = self._connection.engine.url.render_as_string(hide_password=False)
+        while self._left and len(self._running) < _AHEAD * self._processes:
+            piece = self._left.popleft()
+            self._running.append((piece, self._pool.submit(_computed, url, *piece)))
+
+    def _collect(self) -> Piece:
+        piece, done = self._running.popleft()
+        self._take(piece[0], piece[1], done.result())
+        return piece
+
+
+def digests(connection: Connection, name: str, first: int, last: int) -> bytes:
+    """The digests of what is there for owners ``first`` to ``last``, one after the other; zeros where nothing is."""
+    found = dict(prints.scan(connection, prints.AUDITED[name], first, last))
+    return b"".join([found.get(owner, prints.GONE) for owner in range(first, last + 1)])
+
+
+def _computed(url: str, name: str, first: int, last: int) -> bytes:
+    """In a process of the pool."""
+    if url not in _engines:
+        _engines[url] = open_engine(url)
+    with reading(_engines[url]) as connection:
+        return digests(connection, name, first, last)
+
+
+def pieces(tops: dict[str, int]) -> list[Piece]:
+    """All owners of all tables, in pieces; ``tops`` is the highest owner of each."""
+    return [
+        (name, first, min(top, first + PAGE - 1)) for name, top in tops.items() for first in range(1, top + 1, PAGE)
+    ]
