@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
@@ -104,10 +105,21 @@ class Month:
     contents: int
 
     @property
-    def span(self) -> tuple[int, int]:
-        """The first and the last year and month, as one number each: for comparison."""
+    def number(self) -> tuple[int, int]:
+        """Its year and month."""
         year, month = map(int, self.period.split("-"))
         return year, month
+
+    @property
+    def moments(self) -> tuple[int, int]:
+        """When it begins and when the next one does, ms since 1970 UTC."""
+        year, month = self.number
+        following = (year + month // 12, month % 12 + 1)
+        return _start(year, month), _start(*following)
+
+
+def _start(year: int, month: int) -> int:
+    return int(datetime(year, month, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def months(connection: Connection, partner: str, before: tuple[int, int] | None = None) -> list[Month]:
@@ -130,7 +142,7 @@ def months(connection: Connection, partner: str, before: tuple[int, int] | None 
         select(k.id, k.period, counted).where(*mine, k.token.is_not(None)).order_by(k.period, k.id)
     )
     found = [Month(*row) for row in rows]
-    return [each for each in found if before is None or each.span < before]
+    return [each for each in found if before is None or each.number < before]
 
 
 def forget(recorder: Recorder, partner: str, month: Month, reason: str) -> None:

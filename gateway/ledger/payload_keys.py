@@ -88,7 +88,7 @@ class Vault:
     ) -> None:
         self._key_file = key_file
         self._source = source
-        self._opened: dict[tuple[int, bytes], PayloadKey] = {}
+        self._opened: dict[tuple[int, str], PayloadKey] = {}
         self.encrypting = encrypting
 
     def __repr__(self) -> str:
@@ -98,14 +98,14 @@ class Vault:
         """From now on all connections of the engine find this vault."""
         engine.update_execution_options(**{_OPTION: self})
 
-    def made(self) -> tuple[bytes, bytes]:
+    def made(self) -> tuple[bytes, str]:
         """A new key, and as it is stored.
 
         Raises:
             PayloadKeyUnreadable: the home has no key.
         """
         secret = os.urandom(_LENGTH)
-        return secret, self._cipher("that is being made").encrypt(secret)
+        return secret, self._cipher("that is being made").encrypt(secret).decode("ascii")
 
     def opened(self, row: Row[Any]) -> PayloadKey:
         """A key from its row, whose token is there.
@@ -113,10 +113,10 @@ class Vault:
         Raises:
             PayloadKeyUnreadable: it cannot be decrypted with the home's key.
         """
-        known = (row.id, bytes(row.token))
+        known = (row.id, row.token)
         if known not in self._opened:
             try:
-                secret = self._cipher(row.id).decrypt(bytes(row.token))
+                secret = self._cipher(row.id).decrypt(row.token.encode())
             except InvalidToken:
                 reason = f"it was not encrypted with the key in {self._key_file}"
                 raise PayloadKeyUnreadable(key=row.id, reason=reason) from None

@@ -157,6 +157,11 @@ class Recorder:
         """A value out of a partner's document, encrypted where the partner wants that (see ``sealing``)."""
         return text if self._sealing is None else self._sealing.text(owner, text)
 
+    @property
+    def sealing(self) -> Sealing | None:
+        """What encrypts in this transaction; None where nothing ever was encrypted."""
+        return self._sealing
+
     @cached_property
     def _sealing(self) -> Sealing | None:
         return sealing.begin(self.connection, self.now, lambda key: self.touch(tables.payload_key, (key,)))

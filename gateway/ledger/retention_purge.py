@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, select
 from sqlalchemy import event as listening
 
-from gateway.ledger import tree
+from gateway.ledger import text, tree
 from gateway.ledger.archive import insert
 from gateway.ledger.database import open_engine
 from gateway.ledger.key_life import thorough
@@ -107,7 +107,7 @@ def over_names(connection: Connection, judge: Judge, units: Iterable[Unit], now:
     mine = {name: unit for unit in units if not unit.kept_by for name in unit.names_over(now)}
     sizes = _there(connection, list(mine))
     wanted = {name: unit for name, unit in mine.items() if name in sizes}
-    users = _users(connection, wanted)
+    users = users_of(connection, wanted)
     others = judge.units({key for keys in users.values() for key in keys})
     return {
         name: unit
@@ -169,7 +169,7 @@ def _there(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     return {row.sha256: row.size for row in rows}
 
 
-def _users(connection: Connection, names: Mapping[str, Unit]) -> dict[str, set[Key]]:
+def users_of(connection: Connection, names: Mapping[str, Unit]) -> dict[str, set[Key]]:
     """The units that have these bytes.
 
     Exchanges are found by their control number: equal bytes have an equal one. What we wrote without one (receipts)
@@ -213,6 +213,7 @@ def purge_ledger(recorder: Recorder, units: Sequence[Unit], policy: str) -> Gone
     sizes = _there(connection, names)
     with tree.permit(connection, policy):
         tree.forget_events(connection, seqs)
+    text.unindex(connection, x, m)
     _remove_rows(recorder, x, m)
     remove_content(connection, list(sizes), policy)
     for some in _chunks(names):
@@ -256,7 +257,7 @@ def _left_alone(connection: Connection, units: Sequence[Unit]) -> list[str]:
     """The names of the units' bytes that no other unit has."""
     mine = {name: unit for unit in units for name in unit.names}
     leaving = {unit.key for unit in units}
-    users = _users(connection, mine)
+    users = users_of(connection, mine)
     return sorted(name for name in mine if users[name] <= leaving)
 
 

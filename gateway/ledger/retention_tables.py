@@ -42,7 +42,7 @@ payload_key = Table(
     Column("scope", Text, nullable=False),  # partner, home, transit
     _text("partner"),
     Column("period", Text, nullable=False),  # 2026-11 of a partner, 2026-11-22 in transit, empty of the home
-    Column("token", LargeBinary, nullable=True),  # the key, encrypted with the home's; NULL: forgotten
+    Column("token", Text, nullable=True),  # the key, encrypted with the home's; NULL: forgotten
     Column("created_at", BigInteger, nullable=False),
     Column("forgotten_at", BigInteger, nullable=True),
     _text("forgotten_by"),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, case, delete, select
 
 from gateway.errors import ContentErased, PayloadKeyUnreadable
 from gateway.ledger import payload_keys, tree
-from gateway.ledger.archive import insert, sealed_piece
+from gateway.ledger.archive import insert, raw, sealed_piece, slices
 from gateway.ledger.payload_keys import CIPHER, HOME, PARTNER, TRANSIT, PayloadKey, Vault, vault_of
 from gateway.ledger.tables import content, content_key, content_piece, payload_key
 
@@ -139,6 +139,24 @@ class Sealing:
         self.clear(name)
         self._insert([row | {"bytes": data[0]}], {name: owner})
 
+    def encrypt(self, name: str, key: PayloadKey) -> None:
+        """Writes content that is kept in clear anew, encrypted under a key."""
+        row = self._connection.execute(select(content).where(content.c.sha256 == name)).one()
+        data = raw(self._connection, row)
+        self.clear(name)
+        secret = os.urandom(32)
+        self._wrap(name, secret, key)
+        kept = {"sha256": name, "size": row.size, "at": row.at, "pieces": row.pieces, "cipher": CIPHER}
+        kept["bytes"] = b"" if row.pieces else sealed_piece(secret, name, 0, bytes(data))
+        self._connection.execute(insert(self._connection, content), kept)
+        for ordinal, piece in enumerate(slices(data) if row.pieces else ()):
+            written = {"sha256": name, "ordinal": ordinal, "bytes": sealed_piece(secret, name, ordinal, piece)}
+            self._connection.execute(insert(self._connection, content_piece), written)
+
+    def share(self, name: str, owner: str) -> None:
+        """Content that is encrypted can be read by the key of one owner more."""
+        self._wrap(name, self._vault.secret_of(self._connection, name), self.key(owner))
+
     def _kept(self, names: Sequence[str]) -> dict[str, Row[Any]]:
         found: dict[str, Row[Any]] = {}
         for start in range(0, len(names), _CHUNK):
@@ -202,10 +220,19 @@ class Sealing:
         """A short text of a partner's document, encrypted where the partner wants that."""
         if not value or not owner or not self.wants(owner):
             return value
-        key = self.key(owner)
-        nonce = os.urandom(_NONCE)
-        sealed = nonce + AESGCM(key.secret).encrypt(nonce, value.encode("utf-8", "surrogatepass"), _bound(key.id))
-        return f"{_MARK}{key.id}:{base64.b64encode(sealed).decode('ascii')}"
+        return sealed_text(value, self.key(owner))
+
+
+def sealed_text(value: str, key: PayloadKey) -> str:
+    """A short text, encrypted under a key."""
+    nonce = os.urandom(_NONCE)
+    sealed = nonce + AESGCM(key.secret).encrypt(nonce, value.encode("utf-8", "surrogatepass"), _bound(key.id))
+    return f"{_MARK}{key.id}:{base64.b64encode(sealed).decode('ascii')}"
+
+
+def looks_sealed(value: str) -> bool:
+    """Whether a short text is encrypted, or happens to look so."""
+    return value.startswith(_MARK)
 
 
 def opened_text(connection: Connection, value: str) -> str:

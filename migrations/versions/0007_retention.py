@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0006" if list(Path(__file__).parent.glob("0006_*.py")) else "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -90,7 +88,7 @@ def _keys() -> None:
         _word("scope"),
         _text("partner"),
         _word("period"),
-        sa.Column("token", sa.LargeBinary(), nullable=True),
+        sa.Column("token", sa.Text(), nullable=True),
         _moment("created_at"),
         _moment("forgotten_at", nullable=True),
         _text("forgotten_by"),

@@ -1,0 +1,366 @@
+"""Raw bytes that lie encrypted, on both databases: read as before, never in clear on the disk, erased by forgetting."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, acknowledgment, invoice, orders
+from sqlalchemy import select
+
+from gateway.demo import documents
+from gateway.errors import ContentErased, HeldBack, PayloadKeyUnreadable
+from gateway.flow import erase, retain
+from gateway.flow.collect import collect
+from gateway.flow.submit import submit
+from gateway.ledger import archive, database, holds, key_life, tables
+from gateway.ledger.damage import damage
+from gateway.ledger.mailboxes import head_of
+from gateway.ledger.payload_keys import Vault
+from gateway.ledger.query import Query
+from gateway.ledger.secrets import make_key
+from gateway.ledger.story import raw_bytes, story
+from gateway.ledger.verify import Verification
+from gateway.ledger.work import stored_message
+from gateway.settings import RetentionSettings
+
+pytestmark = pytest.mark.integration
+
+DAY = 24 * HOUR
+CANARY = "CANARYPATIENT"
+SECRET = ACME.replace("identities", "storage = { encrypt = true }\nidentities")
+
+
+class Sealed(Stage):
+    """A gateway that has a home's key, and one partner whose bytes lie encrypted."""
+
+    def __init__(self, directory, engine, profiles=(SECRET, GLOBEX)):
+        super().__init__(directory, profiles, engine)
+        if not (directory / "secret.key").exists():
+            make_key(directory / "secret.key")
+        self.vault = Vault(directory / "secret.key", lambda: retain.encrypting(self.directory_now()))
+        self.vault.attach(engine)
+
+    def directory_now(self):
+        return super().context().directory
+
+    def context(self, reporter=None):
+        context = super().context(reporter)
+        key_life.ready(self.ledger, retain.encrypting(context.directory))
+        return context
+
+
+@pytest.fixture
+def stage(tmp_path, ledger_engine):
+    return Sealed(tmp_path, ledger_engine)
+
+
+def order(number, name=CANARY, *, sender="ZZ:ACMERETAIL"):
+    """An order of whose data only the address tells the canary: no business key does."""
+    document = documents.order(f"PO-{number}", WHEN)
+    return orders(number, [each.replace("1 Sample Street", f"1 {name} Street") for each in document], sender=sender)
+
+
+def life(stage, number=1):
+    stage.mail(order(2 * number - 1), subject="an order")
+    submit(stage.context(), "acme", invoice(f"{CANARY}-{number}"))
+    stage.run()
+    ours = [row for row in stage.rows("exchange") if row["types"] == "810"][-1]
+    group = next(row for row in stage.rows("functional_group") if row["exchange"] == ours["id"])
+    stage.mail(acknowledgment(2 * number, int(str(group["control_number"]))))
+    stage.run()
+
+
+def scopes(stage):
+    """By SHA-256 the scopes of the payload keys that each content lies under."""
+    k, c = tables.payload_key, tables.content_key
+    with stage.ledger.reading() as connection:
+        rows = connection.execute(select(c.c.sha256, k.c.scope, k.c.partner).join(k, k.c.id == c.c.key)).all()
+    found = {}
+    for name, scope, partner in rows:
+        found.setdefault(name, set()).add(partner or scope)
+    return found
+
+
+def assert_whole(stage):
+    with database.reading(stage.engine) as connection:
+        assert [each.sentence for each in Verification(connection).full()] == []
+    assert list(damage(stage.engine)) == []
+
+
+def on_disk(stage):
+    """Everything that the database has in files."""
+    assert stage.engine.dialect.name == "sqlite"
+    return b"".join(each.read_bytes() for each in stage.directory.glob("ledger.db*"))
+
+
+def forget(stage, before=None, reason="the law"):
+    with stage.ledger.reading() as connection:
+        months = key_life.months(connection, "acme", before)
+    for month in months:
+        with stage.ledger.transaction("the officer") as recorder:
+            key_life.forget(recorder, "acme", month, reason)
+    key_life.wipe(stage.engine)
+    return months
+
+
+def test_everything_of_the_partner_lies_under_its_key_and_is_read_as_before(stage):
+    raw = stage.mail(order(1))
+    stage.run()
+    found = scopes(stage)
+    for table in ("message", "exchange"):
+        for row in stage.rows(table):
+            assert found[row["sha256"]] == {"acme"}
+            assert raw_bytes(stage.engine, str(row["sha256"]))
+    mail = stage.rows("message")[0]
+    assert raw_bytes(stage.engine, str(mail["sha256"])) == raw
+    with stage.ledger.reading() as connection:
+        assert stored_message(connection, int(str(mail["id"]))).raw == raw
+        assert head_of(connection, str(mail["sha256"]), 40) == raw[:40]
+        ciphers = connection.execute(select(tables.content.c.cipher, tables.content.c.bytes)).all()
+    assert all(row.cipher == "aes-256-gcm" and CANARY.encode() not in bytes(row.bytes) for row in ciphers)
+    assert len(stage.sent) == 1  # what is sent is what was kept
+    assert CANARY.encode() in b"".join(stage.delivered.values())
+    assert_whole(stage)
+
+
+def test_a_partner_without_the_setting_is_kept_as_before(stage):
+    stage.mail(order(1, "GLOBEX1", sender="14:0700000000001"), sender="edi@globex.example")
+    stage.run()
+    found = scopes(stage)
+    mail = stage.rows("message")[0]["sha256"]
+    exchange = stage.rows("exchange")[0]["sha256"]
+    assert found[mail] == {"home"}  # nobody knew whose it was when it came
+    assert exchange not in found
+    assert b"GLOBEX1" in raw_bytes(stage.engine, str(exchange))
+    assert_whole(stage)
+
+
+@pytest.fixture
+def on_sqlite(tmp_path, migrated_file):
+    shutil.copy(migrated_file, tmp_path / "ledger.db")
+    engine = database.open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield Sealed(tmp_path, engine)
+    engine.dispose()
+
+
+def test_what_a_mail_says_is_never_in_the_files_of_the_database_not_even_before_it_is_processed(on_sqlite):
+    on_sqlite.mail(order(1), body=CANARY)
+    collect(on_sqlite.context())
+    assert set(map(frozenset, scopes(on_sqlite).values())) == {frozenset({"transit"})}
+    assert CANARY.encode() not in on_disk(on_sqlite)
+    on_sqlite.run()
+    assert CANARY.encode() in b"".join(on_sqlite.delivered.values())
+    assert CANARY.encode() not in on_disk(on_sqlite)
+
+
+def test_what_lay_in_clear_leaves_the_files_of_the_database_when_it_is_encrypted_or_put_away(on_sqlite):
+    on_sqlite.profiles = [ACME, GLOBEX]
+    on_sqlite.settings = replace(on_sqlite.settings, retention=RetentionSettings(payload=timedelta(days=2)))
+    for number in (1, 2):
+        on_sqlite.mail(order(number), body=CANARY)
+    on_sqlite.run()
+    assert CANARY.encode() in on_disk(on_sqlite)
+    on_sqlite.profiles = [SECRET, GLOBEX]
+    assert erase.encrypt(on_sqlite.context(), "acme") > 0
+    assert CANARY.encode() not in on_disk(on_sqlite)
+    assert CANARY.encode() in raw_bytes(on_sqlite.engine, str(on_sqlite.rows("message")[0]["sha256"]))
+    assert_whole(on_sqlite)
+
+
+def test_what_was_put_away_leaves_the_files_of_the_database(on_sqlite):
+    on_sqlite.profiles = [ACME, GLOBEX]
+    on_sqlite.settings = replace(on_sqlite.settings, retention=RetentionSettings(payload=timedelta(days=2)))
+    on_sqlite.mail(order(1), body=CANARY)
+    on_sqlite.run()
+    on_sqlite.now += 3 * DAY
+    retain.apply(on_sqlite.context())
+    assert CANARY.encode() not in on_disk(on_sqlite)
+
+
+def test_a_forgotten_key_leaves_the_files_of_the_database(on_sqlite):
+    on_sqlite.mail(order(1))
+    on_sqlite.run()
+    token = next(str(row["token"]) for row in on_sqlite.rows("payload_key") if row["partner"] == "acme")
+    assert token.encode() in on_disk(on_sqlite)
+    (found,) = erase.erasable(on_sqlite.context(), "acme")
+    erase.erase(on_sqlite.context(), "acme", [found.month], actor="the officer", reason="the law")
+    assert token.encode() not in on_disk(on_sqlite)
+
+
+def test_big_content_is_encrypted_in_pieces(stage):
+    data = (CANARY.encode() * 10) * 50_000
+    stage.context()
+    with stage.ledger.transaction() as recorder:
+        name = recorder.keep(data, owner="acme")
+    assert raw_bytes(stage.engine, name) == data
+    with stage.ledger.reading() as connection:
+        pieces = connection.execute(select(tables.content_piece.c.bytes)).scalars().all()
+        assert b"".join(archive.pieces_of(connection, name)) == data
+    assert all(CANARY.encode() not in bytes(piece) for piece in pieces)
+    assert_whole(stage)
+
+
+def test_a_forgotten_key_erases_and_says_so_and_nothing_is_damaged(stage):
+    life(stage)
+    names = [str(row["sha256"]) for row in stage.rows("exchange")]
+    (month,) = forget(stage)
+    assert (month.period, month.contents > 0) == ("2026-11", True)
+    for name in names:
+        with pytest.raises(ContentErased, match=r"the key of acme for 2026-11 was forgotten \(the law\)"):
+            raw_bytes(stage.engine, name)
+    told = story(stage.engine, 1)
+    assert told.exchange.sha256 in names
+    assert_whole(stage)
+    event = next(row for row in stage.rows("event") if row["kind"] == "payload-key-forgotten")
+    assert (event["actor"], event["partner"]) == ("the officer", "acme")
+
+
+def test_only_the_months_before_are_forgotten(stage):
+    life(stage)
+    stage.now += 31 * DAY
+    life(stage, 2)
+    assert [month.period for month in forget(stage, before=(2026, 12))] == ["2026-11"]
+    first, last = stage.rows("exchange")[0], stage.rows("exchange")[-1]
+    with pytest.raises(ContentErased):
+        raw_bytes(stage.engine, str(first["sha256"]))
+    assert raw_bytes(stage.engine, str(last["sha256"]))
+    assert_whole(stage)
+
+
+def test_what_was_erased_and_comes_again_is_kept_again(stage):
+    stage.mail(order(1))
+    stage.run()
+    name = str(stage.rows("exchange")[0]["sha256"])
+    forget(stage)
+    stage.mail(order(1), sender="edi2@acme.example")
+    assert [str(fault) for _, fault in stage.run().troubles] == []
+    assert CANARY.encode() in raw_bytes(stage.engine, name)
+    assert_whole(stage)
+
+
+def test_bytes_of_two_partners_live_as_long_as_one_of_the_keys(stage):
+    stage.context()
+    for owner in ("acme", ""):
+        with stage.ledger.transaction() as recorder:
+            name = recorder.keep(b"the same", owner=owner)
+    assert scopes(stage)[name] == {"acme", "home"}
+    forget(stage)
+    assert raw_bytes(stage.engine, name) == b"the same"
+
+
+def test_what_lay_in_clear_and_is_offered_by_a_partner_that_encrypts_is_encrypted(stage):
+    stage.profiles = [ACME, GLOBEX]
+    stage.mail(order(1))
+    stage.run()
+    name = str(stage.rows("exchange")[0]["sha256"])
+    assert name not in scopes(stage)
+    stage.profiles = [SECRET, GLOBEX]
+    stage.mail(order(1), sender="edi2@acme.example")
+    stage.run()
+    assert scopes(stage)[name] == {"acme"}
+    assert_whole(stage)
+
+
+def test_values_in_findings_are_encrypted_and_told_as_before(stage):
+    bad = order(1).replace(b"*00*SA*", f"*{CANARY}*SA*".encode())
+    stage.mail(bad)
+    stage.run()
+    values = [str(row["value"]) for row in stage.rows("finding") if row["value"]]
+    assert values
+    assert all(value.startswith("sealed:") and CANARY not in value for value in values)
+    told = story(stage.engine, 1)
+    said = {each.value for group in told.groups for one in group.sets for each in one.findings}
+    assert any(CANARY in value for value in said)
+    forget(stage)
+    told = story(stage.engine, 1)
+    assert "(erased)" in {each.value for group in told.groups for one in group.sets for each in one.findings}
+    assert_whole(stage)
+
+
+def test_a_value_that_only_looks_encrypted_is_told_as_it_is(stage):
+    from gateway.ledger.sealing import opened_text
+
+    stage.mail(order(1))
+    stage.run()
+    for text in ("sealed:1:AAAA", "sealed:999:AAAA", "sealed:", "sealed:x:y", "sealed:1:%%%", "plain"):
+        with stage.ledger.reading() as connection:
+            assert opened_text(connection, text) == text
+
+
+def test_nothing_in_transit_keeps_a_key_alive_for_more_than_days(stage):
+    stage.mail(order(1))
+    stage.run()
+    stage.now += 5 * DAY
+    stage.mail(order(2))
+    stage.run()
+    assert key_life.empty_transit(stage.ledger) in {0, 1}  # the night did it already, or we do
+    keys = [row for row in stage.rows("payload_key") if row["scope"] == "transit"]
+    assert [row["token"] is None for row in keys] == [True, False]
+    assert raw_bytes(stage.engine, str(stage.rows("message")[0]["sha256"]))
+    assert_whole(stage)
+
+
+def test_what_never_was_identified_leaves_transit_for_the_home_key(stage):
+    stage.mail(order(1), sender="stranger@nowhere.example")
+    stage.run()
+    stage.now += 5 * DAY
+    stage.mail(order(2))
+    stage.run()
+    key_life.empty_transit(stage.ledger)
+    assert "transit" not in {scope for found in scopes(stage).values() for scope in found}
+    for row in stage.rows("message"):
+        assert raw_bytes(stage.engine, str(row["sha256"]))
+
+
+def test_another_homes_key_opens_nothing_and_says_so(stage, tmp_path):
+    stage.mail(order(1))
+    stage.run()
+    (tmp_path / "other").mkdir()
+    make_key(tmp_path / "other" / "secret.key")
+    Vault(tmp_path / "other" / "secret.key").attach(stage.engine)
+    with pytest.raises(PayloadKeyUnreadable, match="not encrypted with the key in"):
+        raw_bytes(stage.engine, str(stage.rows("exchange")[0]["sha256"]))
+
+
+def test_without_the_homes_key_nothing_is_collected_in_clear(stage, tmp_path):
+    stage.context()
+    (tmp_path / "secret.key").unlink()
+    Vault(tmp_path / "secret.key", lambda: {"acme"}).attach(stage.engine)
+    stage.mail(order(1))
+    summary = stage.run()
+    assert any(isinstance(fault, PayloadKeyUnreadable) for _, fault in summary.troubles)
+    assert stage.rows("content") == []
+
+
+def test_putting_away_removes_the_keys_of_what_goes(stage):
+    stage.settings = replace(stage.settings, retention=RetentionSettings(payload=timedelta(days=2)))
+    life(stage)
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    assert scopes(stage) == {}
+    assert_whole(stage)
+
+
+def test_a_key_of_what_is_held_or_at_work_is_not_forgotten(stage):
+    stage.mail(order(1))
+    submit(stage.context(), "acme", invoice(CANARY))
+    stage.run()
+    (found,) = erase.erasable(stage.context(), "acme")
+    assert found.kept_by == "exchange 1: an answer is awaited"
+    stage.mail(acknowledgment(2, 1))
+    stage.run()
+    with stage.ledger.transaction("the lawyer") as recorder:
+        number = holds.add(recorder, ["type=850"], Query(type="850"), reason="a dispute")
+    (found,) = erase.erasable(stage.context(), "acme")
+    assert f"it is held (hold {number})" in found.kept_by
+    with pytest.raises(HeldBack, match="hold 1"):
+        erase.erase(stage.context(), "acme", [found.month], actor="the officer", reason="the law")
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.release(recorder, number, reason="settled")
+    assert erase.erase(stage.context(), "acme", [found.month], actor="the officer", reason="the law") > 0
+    with pytest.raises(ContentErased):
+        raw_bytes(stage.engine, str(stage.rows("exchange")[0]["sha256"]))
+    assert_whole(stage)
