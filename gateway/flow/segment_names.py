@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GuidelineInvalid, UnknownPartner
-from gateway.flow.segment_stream import RawSegment
+from gateway.flow.segment_stream import Cut, RawSegment
 from gateway.flow.strictness import inbound_policy, outbound_policy
 from gateway.ledger.rows import ExchangeRow
 from gateway.x12.envelope import FIELD_NAMES
-from gateway.x12.guideline import Step, judge_for, standard
+from gateway.x12.guideline import SetJudge, Step, UnknownJudge, judge_for, standard
 from gateway.x12.guideline.model import Element
 from gateway.x12.model import ExaminePolicy, Separators
 from partners.directory import Directory
@@ -46,59 +46,74 @@ class Named:
 class Namer:
     """Goes through an interchange beside its reader.
 
-    Of what nobody wants to see it only keeps the set that is open, so that it can tell where the next segment belongs.
+    Of what nobody wants to see it keeps the set that is open, so that it can tell where the next segment belongs; a
+    judge looks at that set only once a segment of it is to be named, or when it grows long.
     """
 
     def __init__(self, marks: Separators, policy: ExaminePolicy) -> None:
         self._marks = marks
         self._policy = policy
         self._version = ""
-        self._set_name = ""
+        self._header = ""  # the ST of the open set
         self._waiting: list[str] = []
-        self._judge = judge_for("", "", "", marks, policy)
+        self._judge: SetJudge | UnknownJudge | None = None
 
-    def skip(self, segment: RawSegment) -> None:
-        """Passes over a segment that nobody wants to see."""
-        if segment.head == "GS":
-            self._version = self._field(segment.text, 8)
-        elif segment.head == "ST":
-            self._open(segment.text)
-        if segment.position:
-            self._waiting.append(segment.text)
+    def skip(self, cut: Cut) -> None:
+        """Passes over segments that nobody wants to see."""
+        begun = 0
+        for index, head in cut.heads:
+            if head == "GS":
+                self._version = self._field(cut.texts[index], 8)
+            elif head == "ST":
+                self._open(cut.texts[index])
+                begun = index
+        if self._header:
+            self._waiting += cut.texts[begun:]
             if len(self._waiting) >= _BATCH:
                 self._catch_up()
 
     def name(self, segment: RawSegment) -> Named:
         """What the next segment is called."""
-        if segment.head == "GS":
-            self._version = self._field(segment.text, 8)
-        elif segment.head == "ST":
-            self._open(segment.text)
+        self._note(segment)
         tag = segment.text.partition(self._marks.element)[0]
         step = self._step(segment) if segment.position else None
         elements = step.segment.elements if step is not None and step.segment is not None else self._of_standard(tag)
         name = (step.name if step is not None else "") or _NAMES.get(tag, "")
-        set_name = self._set_name if segment.position else ""
+        set_name = f"{self._field(self._header, 1)} {self._field(self._header, 2)}" if segment.position else ""
         return Named(name, step.loop if step else "", step.depth if step else 0, elements, set_name)
 
+    def pass_over(self, segment: RawSegment) -> None:
+        """Passes over one segment that nobody wants to see."""
+        self._note(segment)
+        if segment.position:
+            self._waiting.append(segment.text)
+
+    def _note(self, segment: RawSegment) -> None:
+        if segment.head == "GS":
+            self._version = self._field(segment.text, 8)
+        elif segment.head == "ST":
+            self._open(segment.text)
+
     def _open(self, text: str) -> None:
-        self._waiting = []
-        set_id, implementation = self._field(text, 1), self._field(text, 3)
-        self._set_name = f"{set_id} {self._field(text, 2)}".strip()
-        self._judge = judge_for(set_id, self._version, implementation, self._marks, self._policy)
+        self._header, self._waiting, self._judge = text, [], None
 
     def _step(self, segment: RawSegment) -> Step | None:
-        self._catch_up()
-        self._judge.trace = []
-        self._judge.feed((segment.text,), 0, segment.offset)
-        steps, self._judge.trace = self._judge.trace, None
+        judge = self._catch_up()
+        judge.trace = []
+        judge.feed((segment.text,), 0, segment.offset)
+        steps, judge.trace = judge.trace, None
         return steps[0] if steps else None
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> SetJudge | UnknownJudge:
+        judge = self._judge
+        if judge is None:
+            set_id, implementation = self._field(self._header, 1), self._field(self._header, 3)
+            judge = self._judge = judge_for(set_id, self._version, implementation, self._marks, self._policy)
         if self._waiting:
-            self._judge.feed(self._waiting, 0, 0)
-            self._judge.findings.clear()
+            judge.feed(self._waiting, 0, 0)
+            judge.findings.clear()
             self._waiting = []
+        return judge
 
     def _of_standard(self, tag: str) -> tuple[Element, ...]:
         """The elements of a segment that no guideline placed, as the standard of that version has them."""

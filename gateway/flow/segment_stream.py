@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ from gateway.x12.isa import BLANKS, Opening
 from gateway.x12.model import Separators
 from gateway.x12.reader import Reader
 
-HEADS = ("GS", "GE", "ST", "SE", "TA1", "IEA", "ISB", "ISE", "TA3")  # segments of the envelope
+_LONG_HEADS = ("TA1", "TA3", "IEA", "ISB", "ISE")
+_SHORT_HEADS = ("GS", "GE", "ST", "SE")
 
 
 class RawSegment(NamedTuple):
@@ -33,9 +34,63 @@ class RawSegment(NamedTuple):
     position: int
 
 
+class Cut(NamedTuple):
+    """Segments in a row: ``number`` is that of the first one, ``heads`` tells which belong to the envelope."""
+
+    number: int
+    offset: int
+    pieces: Sequence[str]
+    texts: Sequence[str]  # the pieces without blanks around them, and without empty ones
+    heads: Sequence[tuple[int, str]]  # place in ``texts``, tag
+
+
+@dataclass(slots=True)
+class Place:
+    """Where in the envelope a stream stands: ordinals of the group and the set, how many segments of it were passed."""
+
+    group: int = 0
+    set: int = 0
+    inside: bool = False
+    position: int = 0
+
+    def skip(self, cut: Cut) -> None:
+        """Passes over all segments of a cut."""
+        begun = -self.position
+        for index, head in cut.heads:
+            self._pass(head)
+            if head == "ST":
+                begun = index
+        self.position = len(cut.texts) - begun if self.inside else 0
+
+    def segments(self, cut: Cut) -> Iterator[RawSegment]:
+        """The segments of a cut, each with where it stands."""
+        heads = dict(cut.heads)
+        offset, index = cut.offset, 0
+        for piece in cut.pieces:
+            here, offset = offset + len(piece) - len(piece.lstrip(BLANKS)), offset + len(piece) + 1
+            text = piece.strip(BLANKS)
+            if not text:
+                continue
+            head = heads.get(index, "")
+            was_inside = self.inside
+            self._pass(head)
+            inside = self.inside or (head == "SE" and was_inside)
+            self.position = (0 if head == "ST" else self.position) + 1 if inside else 0
+            yield RawSegment(cut.number + index, here, text, head, self.group, self.set if inside else 0, self.position)
+            index += 1
+
+    def _pass(self, head: str) -> None:
+        if head == "ST":
+            self.set, self.inside = self.set + 1, True
+        elif head == "GS":
+            self.group, self.set, self.inside = self.group + 1, 0, False
+        elif head in {"SE", "GE", "IEA"}:
+            self.inside = False
+
+
 @dataclass(slots=True)
 class Stream:
-    """An interchange that is being read. Its ISA is taken apart already; ``segments`` gives everything, once."""
+    """An interchange that is being read. Its ISA is taken apart already; ``cuts`` gives everything, once."""
 
     opening: Opening
     reader: Reader
@@ -46,32 +101,19 @@ class Stream:
         """How it is cut."""
         return self.opening.separators
 
-    def segments(self) -> Iterator[RawSegment]:
-        """All segments in order, the ISA first."""
+    def cuts(self) -> Iterator[Cut]:
+        """All segments in order, many at a time; the ISA alone comes first."""
         mark = self.marks.element
-        yield RawSegment(1, self.start, f"ISA{mark}{mark.join(self.opening.fields)}", "ISA", 0, 0, 0)
-        number, group, set_, position, inside = 1, 0, 0, 0, False
-        prefixes = tuple(f"{tag}{mark}" for tag in HEADS)
+        isa = f"ISA{mark}{mark.join(self.opening.fields)}"
+        yield Cut(1, self.start, (isa,), (isa,), ((0, "ISA"),))
+        number = 2
+        begins = frozenset((*_LONG_HEADS, *(f"{tag}{mark}" for tag in _SHORT_HEADS)))
         while (window := self.reader.window(self.marks)) is not None:
-            offset = window.offset
-            for piece in window.pieces:
-                text = piece.strip(BLANKS)
-                here, offset = offset, offset + len(piece) + 1
-                if not text:
-                    continue
-                number += 1
-                head = text.partition(mark)[0] if text.startswith(prefixes) else ""
-                if head == "GS":
-                    group, set_, inside = group + 1, 0, False
-                elif head == "ST":
-                    set_, position, inside = set_ + 1, 0, True
-                elif head in {"GE", "IEA"}:
-                    inside = False
-                position = position + 1 if inside else 0
-                here += len(piece) - len(piece.lstrip(BLANKS))
-                yield RawSegment(number, here, text, head, group, set_ if inside else 0, position)
-                if head == "SE":
-                    inside = False
+            texts = [text for piece in window.pieces if (text := piece.strip(BLANKS))]
+            found = [(index, text.partition(mark)[0]) for index, text in enumerate(texts) if text[:3] in begins]
+            heads = [each for each in found if each[1] in _LONG_HEADS or each[1] in _SHORT_HEADS]
+            yield Cut(number, window.offset, window.pieces, texts, heads)
+            number += len(texts)
 
 
 def open_stream(connection: Connection, sha256: str, number: int) -> Stream:
@@ -97,12 +139,12 @@ class _Source:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._held = next(pieces, b"")
+        self._held = memoryview(next(pieces, b""))
         self.is_empty = not self._held
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes; none at the end."""
         if not self._held:
-            self._held = next(self._pieces, b"")
+            self._held = memoryview(next(self._pieces, b""))
         given, self._held = self._held[:size], self._held[size:]
-        return given
+        return bytes(given)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, select
 
 from gateway.errors import NotFound
 from gateway.flow.segment_names import Named, Namer, element_names
-from gateway.flow.segment_stream import RawSegment, open_stream
+from gateway.flow.segment_stream import Cut, Place, RawSegment, Stream, open_stream
 from gateway.ledger import tables
 from gateway.ledger.database import reading
 from gateway.ledger.sealing import opened_text
@@ -133,11 +133,11 @@ def segments(
         known = _Findings(connection, number)
         spans = [(first, first + count)]
         if only_findings:
-            spans = _from(first, _around(_marked(connection, row.sha256, number, known)))
+            spans = _from(first, _around(known.numbers(open_stream(connection, row.sha256, number).cuts())))
         stream = open_stream(connection, row.sha256, number)
         namer = Namer(stream.marks, policy or ExaminePolicy())
         page: list[SegmentView] = []
-        for raw, named in _wanted(stream.segments(), namer, spans):
+        for raw, named in _wanted(stream, namer, spans):
             if len(page) == count:
                 return Page(number, row.segments, tuple(page), more=True, next=raw.number)
             page.append(known.beside(_view(raw, named, stream.marks, unmasked=unmasked)))
@@ -148,18 +148,23 @@ def segments(
     return Page(number, row.segments, tuple(page), more, last + 1, known.unplaced(page, row.segments))
 
 
-def _wanted(stream: Iterable[RawSegment], namer: Namer, spans: Sequence[_Span]) -> Iterator[tuple[RawSegment, Named]]:
+def _wanted(stream: Stream, namer: Namer, spans: Sequence[_Span]) -> Iterator[tuple[RawSegment, Named]]:
     """The segments of these spans, with their names."""
-    waiting = list(reversed(spans))
-    for segment in stream:
-        while waiting and segment.number >= waiting[-1][1]:
-            waiting.pop()
-        if not waiting:
-            return
-        if segment.number < waiting[-1][0]:
-            namer.skip(segment)
-        else:
-            yield segment, namer.name(segment)
+    waiting, place = list(reversed(spans)), Place()
+    for cut in stream.cuts():
+        if waiting and waiting[-1][0] >= cut.number + len(cut.texts):
+            namer.skip(cut)
+            place.skip(cut)
+            continue
+        for segment in place.segments(cut):
+            while waiting and segment.number >= waiting[-1][1]:
+                waiting.pop()
+            if not waiting:
+                return
+            if segment.number < waiting[-1][0]:
+                namer.pass_over(segment)
+            else:
+                yield segment, namer.name(segment)
 
 
 # ---------------------------------------------------------------- one segment
@@ -249,13 +254,19 @@ class _Findings:
         for place, told in _of_partner(connection, number):
             self._in_sets[place][max(1, told.position)].append(told)
 
-    def numbers(self, segment: RawSegment) -> Iterator[int]:
-        """The numbers of segments that something is wrong with, told by the head of their set or group."""
-        if segment.head == "ST":
-            places = self._in_sets.get((segment.group, segment.set), {})
-            yield from (segment.number + position - 1 for position in sorted(places))
-        elif segment.head and self._about(segment.head, segment.group, segment.offset):
-            yield segment.number
+    def numbers(self, cuts: Iterable[Cut]) -> Iterator[int]:
+        """The numbers of segments that something is wrong with, told by the heads of their sets and groups."""
+        group = set_ = 0
+        for cut in cuts:
+            for index, head in cut.heads:
+                number = cut.number + index
+                if head == "ST":
+                    set_ += 1
+                    yield from (number + position - 1 for position in self._in_sets.get((group, set_), ()))
+                elif head == "GS":
+                    group, set_ = group + 1, 0
+                if head not in {"ST", "SE"} and self._about(head, group, -1):
+                    yield number
 
     def beside(self, view: SegmentView) -> SegmentView:
         """The segment with its findings, those of an element beside the element."""
@@ -284,7 +295,8 @@ class _Findings:
             return [each for each in self._of_groups.get(group, ()) if (each.segment or "GS") == tag]
         if tag == "ISA":
             return [each for each in self._of_all if each.segment in {"", "ISA"}]
-        return [each for each in self._of_all if each.segment == tag and each.offset in {-1, 0, offset}]
+        mine = [each for each in self._of_all if each.segment == tag]
+        return [each for each in mine if offset < 0 or each.offset <= 0 or each.offset == offset]
 
 
 def _of_partner(connection: Connection, number: int) -> Iterator[tuple[tuple[int, int], FindingStory]]:
@@ -319,12 +331,6 @@ def _of_partner(connection: Connection, number: int) -> Iterator[tuple[tuple[int
                     message=f"the partner's {row.kind} says: {sentence}",
                 ),
             )
-
-
-def _marked(connection: Connection, sha256: str, number: int, known: _Findings) -> Iterator[int]:
-    for segment in open_stream(connection, sha256, number).segments():
-        if segment.head:
-            yield from known.numbers(segment)
 
 
 def _around(numbers: Iterable[int]) -> list[_Span]:

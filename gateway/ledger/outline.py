@@ -25,8 +25,8 @@ class Branch:
     """One node of the tree.
 
     ``kind`` is message, payload, interchange, group, set, acknowledgment, awaited, receipt or exchange (another one
-    that belongs here). ``reference`` is what a person names: ``m12`` or the number of an exchange, or "". ``said`` is what
-    became of it, in words; ``at`` when, ms since 1970 UTC. ``left_out`` counts branches that were not read.
+    that belongs here). ``reference`` is what a person names: ``m12``, the number of an exchange, or "". ``said`` is
+    what became of it, in words; ``at`` when, ms since 1970 UTC. ``left_out`` counts branches that were not read.
     """
 
     kind: str
