@@ -40,7 +40,7 @@ from gateway.ledger.database import open_engine  # noqa: E402
 
 QUICK = 12_000  # exchanges
 GROUPS = (1, 10, 1000)  # measured beside --group, in short loads of their own
-SHORT = 3_000  # exchanges of such a load, at most
+SHORT = 4_000  # exchanges of such a load, at most
 FLOOR = 20_000  # exchanges whose rows the bare driver writes
 SLOW = 25  # ms: what --explain explains
 _EVERY = 10.0  # seconds between lines of progress
@@ -182,10 +182,12 @@ def _floor(engine: Any, clocks: Clocks, place: Path) -> dict[str, Any]:
 
 def _short(words: argparse.Namespace, group: int, work: Path) -> dict[str, Any]:
     """A load of its own with another size of groups."""
-    count = min(SHORT, words.exchanges // 10, group * 100)
+    count = min(SHORT, words.exchanges // 3, group * 100)  # after a third of it, in which the partners are new
     with store.database(words.database, work / f"group-{group}", reuse=False, keep=False) as url:
         engine = open_engine(url)
         life = Life(engine, World(words.exchanges, words.seed), group, words.payload)
+        life.run(max(1, count // 3))
+        life.clocks = Clocks()
         life.run(max(1, count))
         engine.dispose()
         return _rates(life.clocks)
