@@ -45,8 +45,12 @@ class Place(Protocol):
         """Puts the backup's database beside it; gives the url."""
         ...
 
-    def take(self, name: str) -> str:
-        """Changes the two over; gives where the one that was there is kept under ``name``."""
+    def aside(self, stamp: str) -> str:
+        """Where the one that is there is to be kept; empty where there is none."""
+        ...
+
+    def take(self, kept: str) -> None:
+        """Changes the two over; the one that was there goes to ``kept``."""
         ...
 
     def discard(self) -> None:
@@ -104,10 +108,11 @@ def restore(settings: Settings, url: str, wish: Wish, opened: Opened, watcher: W
             with _engine(staged_url) as engine:
                 upgrade(engine)
             with opened(staged_url) as context:
-                done = _settle(context, wish, manifest, present, known)
+                kept = place.aside(_stamp(context.clock()))
+                done = _settle(context, wish, manifest, present, known, kept)
             if wish.dry_run:
                 return done
-            done = done.keeping(place.take(done.kept))
+            place.take(kept)
     with _engine(url) as engine:
         checkpoint.keep(settings.home, Ledger(engine, lambda: manifest.at))
     return done
@@ -160,7 +165,9 @@ def _engine(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _settle(context: Context, wish: Wish, manifest: Manifest, present: Present, known: Checkpoint | None) -> Restored:
+def _settle(
+    context: Context, wish: Wish, manifest: Manifest, present: Present, known: Checkpoint | None, kept: str
+) -> Restored:
     """Makes the staged ledger fit to go on with, and says in it what was done."""
     with reading(context.ledger.engine) as connection:
         if not wish.replace and (reason := why_newer(present, connection, manifest.reached)):
@@ -169,11 +176,11 @@ def _settle(context: Context, wish: Wish, manifest: Manifest, present: Present, 
     since = Since(manifest.at, present, known, outcome, wish.ahead)
     with context.ledger.transaction(wish.actor) as recorder:
         settled = settle(context, recorder, since, reason=wish.reason)
-        kept = _name(recorder.now) if present.there else ""
         found = present.reached.newest.seq if present.reached else None
         recorder.event(
             "ledger-restored", backup=wish.backup.name, made_at=manifest.at, newest=manifest.reached.newest.seq,
-            found=found or None, known=known.seq if known else None, outcome=outcome, kept=kept, reason=wish.reason,
+            found=found or None, known=known.seq if known else None, outcome=outcome, kept=Path(kept).name,
+            reason=wish.reason,
         )  # fmt: skip
         now = recorder.now
     return Restored(
@@ -198,6 +205,5 @@ def _lost_until(outcome: Outcome, present: Present, now: int) -> int:
     return now
 
 
-def _name(now: int) -> str:
-    """Under which name the replaced ledger is kept: when it was replaced."""
-    return f"ledger_replaced_{datetime.fromtimestamp(now / 1000, UTC):%Y%m%d_%H%M%S}"
+def _stamp(now: int) -> str:
+    return f"{datetime.fromtimestamp(now / 1000, UTC):%Y%m%d_%H%M%S}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,6 @@ class Restored:
     left_on_server: tuple[str, ...] = ()  # mailboxes whose mail is taken again
     dry_run: bool = False
 
-    def keeping(self, kept: str) -> Restored:
-        """The same, once it is known where the replaced ledger is."""
-        return replace(self, kept=kept)
-
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: times in ISO 8601."""
         found = {
@@ -64,7 +60,8 @@ class Restored:
         made = spoken(self.made_at).strip()
         yield f"Restored from {self.backup}: the ledger as it was on {made} (event {self.newest})."
         if self.kept:
-            yield f"The ledger that was there is kept: {self.kept}."
+            where = self.kept if "/" in self.kept else f"the schema {self.kept}"
+            yield f"The ledger that was there is kept: {where}."
         if self.revision[0] != self.revision[1]:
             yield f"Its tables were brought from revision {self.revision[0]} to {self.revision[1]}."
         if self.outcome is Outcome.NOTHING_LOST:
@@ -83,7 +80,24 @@ class Restored:
     def _lost(self) -> Iterator[str]:
         span = f"between {spoken(self.made_at).strip()} and {spoken(self.lost_until).strip()}"
         told = ", ".join(_count(number, *_WORDS[kind]) for kind, number in self.lost.items())
+        if self.outcome is Outcome.NUMBERS_KNOWN:
+            told = told or "no mail, and no document"
         yield f"Lost is what was recorded {span}{f': {told}' if told else ''}."
+        yield from self._numbers()
+        if self.outcome is Outcome.UNKNOWN or self.lost:
+            yield (
+                f"Mail that was collected and deleted from its server {span} is not in this ledger, nor are"
+                " acknowledgments in it. Ask partners what they sent and got in this time; what they send again is new."
+            )
+            if self.left_on_server:
+                names = ", ".join(self.left_on_server)
+                yield f"Mail that lies on its server still is taken and delivered once more, as new: mailbox {names}."
+        yield (
+            "Profiles, secrets, keys of ours, holds and erasures are as they were then: do again what was done since."
+            " Seals that were made since do not fit this ledger; it says why, and the auditor should know."
+        )
+
+    def _numbers(self) -> Iterator[str]:
         if self.outcome is Outcome.UNKNOWN:
             yield "No ledger tells how far the numbers had come, so every series jumps ahead of all that may be in use:"
         elif self.settled.jumps:
@@ -95,14 +109,6 @@ class Restored:
             yield one_line(f"  {each.partner}: {where} go on at {each.after} instead of {each.before}")
         if len(self.settled.jumps) > _SHOWN:
             yield f"  … and {len(self.settled.jumps) - _SHOWN} more"
-        yield (
-            f"Mail that was collected and deleted from its server {span} is not in this ledger, nor are acknowledgments"
-            " in it. Ask partners what they sent and got in this time. What they send again is taken for new."
-        )
-        if self.left_on_server:
-            names = ", ".join(self.left_on_server)
-            yield f"Mail that lies on its server still is taken and delivered once more, as new: mailbox {names}."
-        yield "Profiles, secrets, keys of ours, holds and erasures are as they were then; do again what was done since."
 
     def _in_doubt(self) -> Iterator[str]:
         if self.settled.held:

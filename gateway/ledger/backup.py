@@ -158,7 +158,7 @@ def _write(engine: Engine, order: Order, place: Path, watcher: Watcher) -> Manif
         else:
             program = backup_postgres.dump(engine, connection, ledger, watcher)
             manifest = replace(manifest, program=f"pg_dump {program.version}")
-    meter = Meter(watcher, "read it back", ledger.stat().st_size)
+    meter = Meter(watcher, "read it back (MB)", ledger.stat().st_size)
     files.append(KeptFile(ledger.name, *backup_files.hashed(ledger, meter.add)))
     for name, source in order.home:
         copied = place / HOME / name
@@ -217,7 +217,7 @@ def _inside(backup: Path, manifest: Manifest, watcher: Watcher, *, full: bool, e
 
 
 def _odd_files(backup: Path, manifest: Manifest, watcher: Watcher) -> Iterator[str]:
-    meter = Meter(watcher, "compare the files", manifest.size)
+    meter = Meter(watcher, "compare the files (MB)", manifest.size)
     for each in manifest.files:
         try:
             size, sha256 = backup_files.hashed(backup / each.name, meter.add)

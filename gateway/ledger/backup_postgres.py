@@ -22,7 +22,9 @@ from gateway.ledger.postgres_programs import Program, ProgramFailedError
 _DUMPING = re.compile(r"dumping contents of table ")
 _MADE_BY = re.compile(r";\s+Dumped by pg_dump version: (\d+)")
 DUMP, RESTORE = "dump the database", "read the dump"
-TABLES = (*tables.metadata.tables, "alembic_version", "profile_revision", "partner_certificate")
+# Those of the profiles are known to another package, and the text index is none of the ledger's own tables.
+_BESIDE = ("alembic_version", "profile_revision", "partner_certificate", "search_text")
+TABLES = tuple(dict.fromkeys((*tables.metadata.tables, *_BESIDE)))
 
 
 def server_version(connection: Connection) -> str:

@@ -47,7 +47,7 @@ def copy(connection: Connection, to: Path, watcher: Watcher) -> None:
     """
     source = connection.connection.driver_connection
     assert isinstance(source, sqlite3.Connection)
-    meter = Meter(watcher, "copy the ledger", size_of(connection))
+    meter = Meter(watcher, "copy the ledger (MB)", size_of(connection))
     page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
     descriptor = os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     synced = 0

@@ -115,14 +115,24 @@ class PostgresPlace:
         """The url of the ledger in its schema of its own; what extensions made stays in sight."""
         return _looking_at(self._url, f"{STAGED},{_escaped(present)}")
 
-    def take(self, name: str) -> str:
+    def aside(self, stamp: str) -> str:
+        """The schema in which the present ledger is kept when it is replaced; empty where there is none."""
+        with self.present() as engine:
+            if engine is None:
+                return ""
+        with reading(self._engine) as connection:
+            taken = set(connection.execute(text("SELECT nspname FROM pg_namespace")).scalars())
+        name, number = f"ledger_replaced_{stamp}", 1
+        while name in taken:
+            number += 1
+            name = f"ledger_replaced_{stamp}_{number}"
+        return name
+
+    def take(self, kept: str) -> None:
         """Changes the two over: what was staged is the ledger from now on, and the present one is kept.
 
         Args:
-            name: of the schema that the present one goes to.
-
-        Returns:
-            Where the present one is now; empty where there was none.
+            kept: the schema that it goes to, from ``aside``.
 
         Raises:
             HomeInUse, DatabaseUnavailable: nothing was changed.
@@ -130,15 +140,13 @@ class PostgresPlace:
         with writing(self._engine) as connection:
             connection.execute(text("SELECT set_config('lock_timeout', :most, true)"), {"most": _LOCK_TIMEOUT})
             present = schema_of(connection)
-            had = connection.execute(text("SELECT to_regclass('alembic_version')")).scalar() is not None
             self._refuse_at_work(connection)
-            if had:
-                connection.exec_driver_sql(f"CREATE SCHEMA {_identifier(name)}")
-                connection.execute(text(_move(present, name)))
+            if kept:
+                connection.exec_driver_sql(f"CREATE SCHEMA {_identifier(kept)}")
+                connection.execute(text(_move(present, kept)))
             connection.execute(text(_move(STAGED, present)))
             connection.exec_driver_sql(f"DROP SCHEMA {STAGED}")
         self._analyze(present)
-        return f"the schema {name}" if had else ""
 
     def discard(self) -> None:
         """What was staged goes."""
@@ -269,7 +277,7 @@ def _pour(
     where, secret = programs.conninfo(engine)
     restoring = [reader.path, "--no-owner", "--no-privileges", "--no-comments", f"--use-list={chosen}", "--file=-"]
     doing = [shell.path, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={where}"]
-    watcher.step("restore tables")
+    watcher.step("restore tables (MB)")
     with (
         programs.started(doing, secret, stdout=subprocess.DEVNULL, stdin=subprocess.PIPE) as (psql, complaints),
         programs.started([*restoring, str(dump)], {}, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as (

@@ -61,7 +61,7 @@ class SqlitePlace:
         """
         self.discard()
         kept = manifest.ledger
-        meter = Meter(watcher, "restore the ledger", kept.size)
+        meter = Meter(watcher, "restore the ledger (MB)", kept.size)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             size, sha256 = backup_files.copy(self._backup / kept.name, self._staged, meter.add)
@@ -73,14 +73,21 @@ class SqlitePlace:
             raise RestoreFailed(path=self._backup, reason=f"{kept.name} is not what was backed up")
         return f"sqlite:///{self._staged}"
 
-    def take(self, name: str) -> str:
+    def aside(self, stamp: str) -> str:
+        """Where the present ledger is kept when it is replaced; empty where there is none."""
+        if not self._file.exists():
+            return ""
+        found, number = self._file.with_name(f"{self._file.name}.replaced_{stamp}"), 1
+        while os.path.lexists(found):
+            number += 1
+            found = self._file.with_name(f"{self._file.name}.replaced_{stamp}_{number}")
+        return str(found)
+
+    def take(self, kept: str) -> None:
         """Changes the two over: what was staged is the ledger from now on, and the present one is kept.
 
         Args:
-            name: what is put to the name of the present one.
-
-        Returns:
-            Where the present one is now; empty where there was none.
+            kept: where to, from ``aside``.
 
         Raises:
             HomeInUse: somebody has the present one open; nothing was changed.
@@ -90,16 +97,13 @@ class SqlitePlace:
             self._settle_staged()
             if not self._file.exists():
                 self._staged.rename(self._file)
-                backup_files.sync(self._file.parent)
-                return ""
-            kept = self._free(f"{self._file.name}.{name}")
-            with self._alone():
-                self._set_aside(kept)
-                self._staged.replace(self._file)
-                backup_files.sync(self._file.parent)
+            else:
+                with self._alone() as is_damaged:
+                    self._set_aside(Path(kept), is_damaged=is_damaged)
+                    self._staged.replace(self._file)
+            backup_files.sync(self._file.parent)
         except (OSError, sqlite3.Error) as problem:
             raise RestoreFailed(path=self._backup, reason=reason(problem)) from problem
-        return str(kept)
 
     def discard(self) -> None:
         """What was staged goes."""
@@ -120,44 +124,37 @@ class SqlitePlace:
         backup_files.sync(self._staged)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[bool]:
         """Nobody else can read or write the present ledger, and all that is in it is in its file.
 
-        A file that is damaged is nobody's to lock: it is moved as it is.
+        Gives whether it is damaged: such a file is nobody's to lock, and is moved as it is.
         """
+        is_damaged = False
         with closing(sqlite3.connect(self._file, timeout=_PATIENCE / 1000, isolation_level=None)) as connection:
             try:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
                 # Without a log of its own beside it, nothing is left that closing could remove from the new one.
                 (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
                 connection.execute("BEGIN EXCLUSIVE")
+                if mode == "wal":
+                    raise HomeInUse(path=self._home, holder="a process that has its ledger open")
             except sqlite3.OperationalError as problem:
                 if problem.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
                     raise HomeInUse(path=self._home, holder="a process that has its ledger open") from problem
-                mode = "damaged"
+                is_damaged = True
             except sqlite3.DatabaseError:
-                mode = "damaged"
-            if mode == "wal":
-                raise HomeInUse(path=self._home, holder="a process that has its ledger open")
-            yield
+                is_damaged = True
+            yield is_damaged
 
-    def _set_aside(self, kept: Path) -> None:
+    def _set_aside(self, kept: Path, *, is_damaged: bool) -> None:
         """The present file gets another name beside its own, with what a damaged one has beside it."""
-        for each in _beside(self._file):
+        for each in _beside(self._file) if is_damaged else ():
             with suppress(FileNotFoundError):
                 each.rename(kept.with_name(kept.name + each.name.removeprefix(self._file.name)))
         try:
             os.link(self._file, kept)
         except OSError:  # a file system without links: for an instant there is no ledger, and the next command says so
             self._file.rename(kept)
-
-    def _free(self, name: str) -> Path:
-        """A name that nobody has."""
-        found, number = self._file.with_name(name), 1
-        while os.path.lexists(found):
-            number += 1
-            found = self._file.with_name(f"{name}.{number}")
-        return found
 
 
 def _beside(file: Path) -> list[Path]:
