@@ -1,0 +1,286 @@
+"""Following a business document across types: 850 → its 997 → 855 → 856 → 810 → 820, in and out, as one story.
+
+The documents that carry the number that was asked for are found by it. Their other numbers (the invoice's on an 810,
+the shipment's on an 856) lead to further ones: the 820 that pays the invoice does not name the order. So that this ends
+where the story does:
+
+* only documents of one partner count, unless all are asked for, and none more than ``WITHIN`` away in time;
+* another value of a number that was asked for by name (the second order of a shipment) is another story;
+* a document is left by another name than it was found by, and only where it has few values of that name: who follows
+  an invoice comes to the payment, and not from there to the forty other invoices that it pays;
+* a number that says nothing by itself (a release "1", the reference of a batch) or stands in very many documents leads
+  nowhere; ``Chain.passed`` names it.
+
+Everything is found by indexes, one short question a number; a common number costs no more than a rare one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select
+
+from gateway.ledger.chain_answers import with_answers
+from gateway.ledger.chain_values import Chain, Document, Passed
+from gateway.ledger.database import reading
+from gateway.ledger.key_value import key_value
+from gateway.ledger.tables import business_key, exchange, transaction_set
+
+MOST = 200  # documents of one chain
+DEPTH = 3  # numbers from what was asked for
+WITHIN = 400 * 86_400_000  # ms: how far from the document that carries a number another one with the same may be
+SHORTEST = 3  # characters of a number that leads further
+COMMON = 50  # documents of the partner with one number: more of them are no story
+FEW = 10  # values of one name in a document that are followed
+_LOOKED_AT = 1_000  # documents with one number that are looked at, the newest first
+_NAMES = 30  # names that one value may have
+_AT_ONCE = 40  # documents in one question
+_KEYS = 200  # of one document
+
+# Names whose numbers are not unique by themselves: a batch's reference, a group, a release of a blanket order.
+WEAK = frozenset({"reference", "group", "release", "original", "report", "catalog", "equipment"})
+_NOTHING = frozenset({"N/A", "NONE", "NULL", "UNKNOWN", "TEST", "TBD", "VERBAL", "PHONE", "VARIOUS"})
+
+Key = tuple[str, str]  # name, value
+
+
+def follow(
+    engine: Engine,
+    value: str,
+    *,
+    name: str | None = None,
+    partner: str | None = None,
+    all_partners: bool = False,
+    most: int = MOST,
+) -> Chain:
+    """The chain of the documents around one number; without documents where nobody has it.
+
+    Args:
+        engine: the ledger.
+        value: an order's number, a shipment's, a claim's … as it stands in the documents.
+        name: what it is a number of (po, invoice, shipment, claim …); None: whatever has it.
+        partner: whose documents; None: of the partner that had it last.
+        all_partners: everybody's documents, as one story.
+        most: at most so many documents.
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    asked = f"{name}={value}" if name else value
+    kept = key_value(value.strip())
+    if not kept or "\0" in kept or any("\ud800" <= each <= "\udfff" for each in kept + (name or "")):
+        return Chain(asked, partner or "", ())
+    with reading(engine) as connection:
+        search = _Search(connection, partner, all_partners=all_partners, most=most)
+        search.begin(kept, [name] if name else list(_names(connection, kept)))
+        for depth in range(DEPTH):
+            if not search.further(depth):
+                break
+        documents = with_answers(connection, search.documents())
+    return Chain(
+        asked=asked,
+        partner="" if all_partners else search.partner or "",
+        documents=documents,
+        followed=tuple(search.followed),
+        passed=tuple(search.passed.values()),
+        others=tuple(sorted(search.others)),
+        cut=search.cut,
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    """One document of the chain, and the names that it was found by."""
+
+    row: Row[Any]
+    via: Key
+    depth: int
+    names: set[str]
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(slots=True)
+class _Search:
+    connection: Connection
+    partner: str | None
+    all_partners: bool
+    most: int
+    found: dict[int, _Found] = field(default_factory=dict)  # by transaction set
+    followed: dict[Key, None] = field(default_factory=dict)
+    passed: dict[Key, Passed] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)  # names whose other values are other stories
+    cut: bool = False
+
+    def begin(self, value: str, names: list[str]) -> None:
+        """The documents that carry what was asked for."""
+        found = [self._having((name, value)) for name in names]
+        self.cut = any(len(rows) >= _LOOKED_AT for rows in found)
+        rows = sorted((row for each in found for row in each), key=lambda row: (row.at, row.transaction_set))
+        if not self.all_partners:
+            if self.partner is None and rows:
+                self.partner = rows[-1].partner
+            self.others = {row.partner for row in rows} - {self.partner}
+            rows = [row for row in rows if row.partner == self.partner]
+        for row in reversed(rows):  # where there are too many, the newest
+            self._take(row, (row.name, row.value), 0)
+        self.asked = {row.name for row in rows}
+        self.followed = dict.fromkeys((row.name, row.value) for row in rows)
+        self._read_keys()
+
+    def further(self, depth: int) -> bool:
+        """Finds what the numbers of the documents of one depth lead to; whether that is anything."""
+        before = len(self.found)
+        for key, (since, until) in self._leading(depth).items():
+            if len(self.found) >= self.most:
+                self.cut = True
+                break
+            rows = self._having(key)
+            mine = [row for row in rows if self._counts(row) and since <= row.at <= until]
+            if len(mine) > COMMON or len(rows) >= _LOOKED_AT:
+                self.passed[key] = Passed(*key, f"it stands in {max(len(mine), len(rows)):,} documents or more")
+                continue
+            self.followed[key] = None
+            for row in mine:
+                self._take(row, key, depth + 1)
+        self._read_keys()
+        return len(self.found) > before
+
+    def documents(self) -> list[Document]:
+        """What was found, in time order."""
+        found = sorted(self.found.values(), key=lambda each: (each.row.at, each.row.exchange, each.row.transaction_set))
+        return [_document(each) for each in found]
+
+    # ------------------------------------------------------------ inside
+
+    def _having(self, key: Key) -> list[Row[Any]]:
+        name, value = key
+        return list(self.connection.execute(_BY_KEY, {"the_name": name, "the_value": value}))
+
+    def _counts(self, row: Row[Any]) -> bool:
+        return self.all_partners or row.partner == self.partner
+
+    def _take(self, row: Row[Any], via: Key, depth: int) -> None:
+        known = self.found.get(row.transaction_set)
+        if known is not None:
+            known.names.add(via[0])
+        elif len(self.found) >= self.most:
+            self.cut = True
+        else:
+            self.found[row.transaction_set] = _Found(row, via, depth, {via[0]})
+
+    def _leading(self, depth: int) -> dict[Key, tuple[int, int]]:
+        """The keys of the documents of one depth that lead further, each with the times that it is followed in."""
+        leading: dict[Key, tuple[int, int]] = {}
+        for each in self.found.values():
+            for key in self._ways_out(each) if each.depth == depth else ():
+                since, until = leading.get(key, (each.row.at, each.row.at))
+                leading[key] = min(since, each.row.at - WITHIN), max(until, each.row.at + WITHIN)
+        return leading
+
+    def _ways_out(self, each: _Found) -> Iterator[Key]:
+        """The keys of a document that may lead to others."""
+        by_name: dict[str, list[str]] = defaultdict(list)
+        for name, value in each.keys:
+            by_name[name].append(value)
+        for name, values in by_name.items():
+            if name in each.names | self.asked | WEAK:
+                continue
+            if len(values) > FEW:
+                self.passed.setdefault(
+                    (name, ""), Passed(name, "", f"one {each.row.set_id} names {len(values)} of them")
+                )
+                continue
+            for key in ((name, value) for value in values):
+                if key not in self.followed and key not in self.passed and not self._is_empty(key):
+                    yield key
+
+    def _is_empty(self, key: Key) -> bool:
+        """Whether a number says nothing by itself."""
+        value = key[1]
+        says = len(value) >= SHORTEST and value.upper() not in _NOTHING and len(set(value)) > 1
+        if not says:
+            self.passed[key] = Passed(*key, "it says nothing by itself")
+        return not says
+
+    def _read_keys(self) -> None:
+        """The keys of the documents that are new."""
+        new = [each for each in self.found.values() if not each.keys]
+        for start in range(0, len(new), _AT_ONCE):
+            some = new[start : start + _AT_ONCE]
+            keys = self._keys_of(some)
+            for each in some:
+                each.keys = tuple(sorted(keys[each.row.transaction_set] | {each.via}))
+
+    def _keys_of(self, some: list[_Found]) -> dict[int, set[Key]]:
+        """The keys of some documents, of each the first ones: a payment may name thousands."""
+        b = business_key.c
+        wanted = select(b.transaction_set, b.name, b.value).where(
+            b.exchange.in_([each.row.exchange for each in some]),
+            b.transaction_set.in_([each.row.transaction_set for each in some]),
+        )
+        rows = self.connection.execute(wanted.limit(_KEYS * 2)).all()
+        if len(rows) == _KEYS * 2 and len(some) > 1:
+            half = len(some) // 2
+            return self._keys_of(some[:half]) | self._keys_of(some[half:])
+        keys: dict[int, set[Key]] = defaultdict(set)
+        for row in rows:
+            keys[row.transaction_set].add((row.name, row.value))
+        return keys
+
+
+def _names(connection: Connection, value: str) -> Iterator[str]:
+    """The names that a value has, each found by one step in the index."""
+    b, last = business_key.c, ""
+    for _ in range(_NAMES):
+        wanted = select(func.min(b.name)).where(b.value == value, b.name > last)
+        name: str | None = connection.execute(wanted).scalar()
+        if name is None:
+            return
+        yield name
+        last = name
+
+
+def _by_key() -> Any:
+    """The documents with one key, the newest first: the index gives the keys, their rows the rest."""
+    b, s, x = business_key.c, transaction_set.c, exchange.c
+    keys = select(b.value, b.name, b.transaction_set, b.exchange)
+    keys = keys.where(b.value == bindparam("the_value"), b.name == bindparam("the_name"))
+    few = keys.order_by(b.value.desc(), b.name.desc(), b.transaction_set.desc()).limit(_LOOKED_AT).subquery("few")
+    columns = (
+        *(few.c.name, few.c.value, few.c.transaction_set, few.c.exchange),
+        *(s.set_id, s.control_number, s.status, s.acknowledged, s.delivered_at),
+        *(x.at, x.direction, x.partner, x.state, x.handed_over_at, x.duplicate_of),
+        x.control_number.label("interchange"),
+    )
+    joined = few.join(transaction_set, s.id == few.c.transaction_set).join(exchange, x.id == few.c.exchange)
+    return select(*columns).select_from(joined)
+
+
+_BY_KEY = _by_key()
+
+
+def _document(each: _Found) -> Document:
+    row = each.row
+    return Document(
+        at=row.at,
+        direction=row.direction,
+        set_id=row.set_id,
+        control_number=row.control_number,
+        partner=row.partner,
+        exchange=row.exchange,
+        transaction_set=row.transaction_set,
+        interchange=row.interchange,
+        state=row.state,
+        status=row.status,
+        acknowledged=row.acknowledged,
+        delivered_at=row.delivered_at,
+        handed_over_at=row.handed_over_at,
+        duplicate_of=row.duplicate_of,
+        keys=each.keys,
+        via=each.via,
+        depth=each.depth,
+    )
