@@ -13,7 +13,9 @@ import click
 
 from gateway.cli.ledger_backup import backup
 from gateway.cli.ledger_backup_restore import restore
+from gateway.cli.ledger_follow import follow
 from gateway.cli.ledger_restore import accept_restore
+from gateway.cli.ledger_seal import proof, seal, verify
 from gateway.cli.ledger_show import show
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
@@ -91,7 +93,11 @@ def command() -> None:
 command.add_command(backup)
 command.add_command(restore)
 command.add_command(accept_restore)
+command.add_command(seal)
+command.add_command(verify)
+command.add_command(proof)
 command.add_command(show)
+command.add_command(follow)
 
 
 @command.command("search")
