@@ -36,6 +36,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import DatabaseConflict, GatewayError
 from gateway.ledger import archive, bulk, prints, sealing, tables, tree
+from gateway.ledger import text as text_index
 from gateway.ledger.archive import Raw
 from gateway.ledger.daily import Counts
 from gateway.ledger.database import reading, writing
@@ -50,6 +51,7 @@ Wake = tuple[str, str]  # the name of a job, and the partner it is about, or ""
 Waker = Callable[[Connection, Iterable[Wake]], None]
 T = TypeVar("T")
 
+_SEARCHED = ("exchange", "business_key", "message", "payload")
 _TRIES = 8  # of a transaction that others are in the way of
 _NUMBER_KEY = ("partner", "ours", "theirs", "level")
 _AT_ONCE = 2_000  # rows that are removed with one statement
@@ -116,6 +118,9 @@ class Recorder:
         self.wakes: set[Wake] = set()
         self._prints = Prints()
         self._counts = Counts()
+        self._searched: dict[str, list[Row]] = {name: [] for name in _SEARCHED}  # inserted rows that can be searched
+        self._mails: set[int] = set()  # mails that were changed
+        self._keyless: set[int] = set()  # exchanges whose business keys were removed
         self._events: list[Row] = []
         self._owners: dict[str, str | None] = {}
 
@@ -190,6 +195,8 @@ class Recorder:
             {f"new_{name}": value for name, value in values.items()} | {"the_id": row_id}
         )
         self._prints.touched(table.name, (row_id,))
+        if table is tables.message:
+            self._mails.add(row_id)
 
     def change_where(self, table: Table, *which: ColumnElement[bool], **values: Any) -> list[int]:
         """Changes all rows of a table with an ``id`` that meet the conditions, at once; returns their ids."""
@@ -212,6 +219,11 @@ class Recorder:
         """Removes rows in order, and records that they are gone: of tables that are digested by owner, all of each."""
         self.flush()
         self._counts.removing(self.connection, table.name, owners)
+        if table is tables.message:
+            text_index.unindex(self.connection, messages=owners)
+        elif table in {tables.exchange, tables.business_key}:
+            text_index.unindex(self.connection, owners)
+            self._keyless.update(owners)
         column = table.c[prints.AUDITED[table.name].owner]
         for start in range(0, len(owners), _AT_ONCE):
             self.connection.execute(delete(table).where(column.in_(owners[start : start + _AT_ONCE])))
@@ -299,6 +311,8 @@ class Recorder:
             else:
                 bulk.append(self.connection, table, rows)
             self._counts.wrote(self.connection, table.name, rows)
+            if table.name in _SEARCHED:
+                self._searched[table.name] += rows
             self._rows[table.name] = []
         self._by_id.clear()
         self._write_changes()
@@ -308,12 +322,24 @@ class Recorder:
         """Writes the rest and makes what happened part of the tree; the last act, for others wait from here on."""
         self.flush()
         self._counts.write(self.connection)
+        self._index()
         written = self._prints.entry(self.connection)
         if written is not None:
             self._events.append(tree.recorded(self.now, *written))
         if self._events:
             tree.append(self.connection, self._events)
         self._events = []
+
+    def _index(self) -> None:
+        """What was written can be searched from now on."""
+        text_index.index_rows(self.connection, self._searched)
+        spoken_for = {row["message"] for row in self._searched["exchange"]}
+        if alone := self._mails - spoken_for:
+            text_index.index_mails(self.connection, alone)
+        if self._keyless:
+            text_index.reindex(self.connection, self._keyless)
+        self._searched = {name: [] for name in _SEARCHED}
+        self._mails, self._keyless = set(), set()
 
     def _write_changes(self) -> None:
         for (name, columns), rows in self._changes.items():
