@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from gateway.cli.acting import act_options, each_act
@@ -47,11 +45,13 @@ def list_(ctx: click.Context, as_json: bool) -> int:
 @command.command("show")
 @click.argument("reference")
 @click.option("--raw", is_flag=True, help="Write the raw bytes to stdout: the whole mail, or the interchange.")
+@click.option("--unmasked", is_flag=True, help="With --raw: ISA02 and ISA04 too; the ledger records that you did.")
 @json_option
 @click.pass_context
-def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
+def show(ctx: click.Context, reference: str, raw: bool, unmasked: bool, as_json: bool) -> int:
     """What it is, why it is here, and what to do."""
     from gateway.app import open_app
+    from gateway.flow import showing
     from gateway.flow.operate import Reference
     from gateway.ledger.work import quarantined
 
@@ -60,8 +60,13 @@ def show(ctx: click.Context, reference: str, raw: bool, as_json: bool) -> int:
         with app.ledger.reading() as connection:
             found = quarantined(connection, message=named.message, exchange=named.exchange)
         if raw:
-            for piece in app.ledger.pieces(str(found["sha256"])):
-                sys.stdout.buffer.write(piece)
+            if named.message is not None:
+                limits = app.settings.limits
+                pieces = showing.mail_bytes(app.ledger, named.message, limits, unmasked=unmasked)
+            else:
+                pieces = showing.interchange_bytes(app.ledger, named.exchange or 0, unmasked=unmasked)
+            for piece in pieces:
+                click.echo(piece, nl=False)
             return 0
     if as_json:
         print_document(found)
