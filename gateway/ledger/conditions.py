@@ -1,17 +1,22 @@
 """A query as SQL conditions, the same answers on SQLite and PostgreSQL; every value is a bound parameter.
 
-Case is folded for A–Z alone, because that is what both databases agree on whatever their locale.
+Case is folded for A–Z alone, because that is what both databases agree on whatever their locale. What these conditions
+say is what a search gives; how it is found quickly is the matter of ``finding``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, Table, UnaryExpression, and_, exists, false, func, literal, not_, or_
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.operators import custom_op
 
-from gateway.ledger.query import Query, identity_parts, number_forms
+from gateway.ledger.folding import folded
+from gateway.ledger.query import Criterion, Query, identity_parts, number_forms
+from gateway.ledger.spans import parse_span_of_numbers
 from gateway.ledger.states import EXCHANGE_ATTENTION, MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
     business_key,
@@ -25,41 +30,49 @@ from gateway.ledger.tables import (
 
 Condition = ColumnElement[bool]
 Text = ColumnElement[str]
+Maker = Callable[[str], Condition]
 
 _NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
-_UPPER_TO_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_PLUS = custom_op("+")
 _ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
 _MAIL_ATTENTION = sorted(state.value for state in MESSAGE_ATTENTION)
 _CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
-# Criteria that only an exchange can meet; a mail without one never does.
-_OF_EXCHANGES = (
-    "verdict",
-    "type",
-    "version",
-    "usage",
-    "control_number",
-    "group_control_number",
-    "set_control_number",
-    "sender",
-    "receiver",
-    "business_key",
-)
+# Flags that only an exchange can meet; a mail without one never does, as with criteria that _of_mail does not know.
+_OF_EXCHANGES = ("unacknowledged", "overdue", "duplicate", "settled", "late")
+
+
+def key_parts(written: str) -> tuple[str, str] | None:
+    """Name and value of a business key written ``po=4711``; None where it is a value alone."""
+    named = _NAMED_KEY.fullmatch(written)
+    return (named[1], named[2]) if named else None
 
 
 class Conditions:
-    """Makes the conditions for one kind of database; ``now`` (ms) is what overdue is measured against."""
+    """Makes the conditions for one kind of database.
 
-    def __init__(self, dialect: str, now: int) -> None:
+    Args:
+        dialect: its name.
+        now: the moment (ms) that overdue is measured against.
+        steered: on SQLite these conditions look up no index, so that only what stands beside them chooses one.
+    """
+
+    def __init__(self, dialect: str, now: int, *, steered: bool = False) -> None:
         self._sqlite = dialect == "sqlite"
         self._now = now
+        self._x: Any = _Plain(exchange) if steered and self._sqlite else exchange.c
+        self._m: Any = _Plain(message) if steered and self._sqlite else message.c
 
     # ------------------------------------------------------------ exchanges
 
     def of_exchanges(self, query: Query) -> list[Condition]:
         """What an exchange must meet, the page (``before``) not included."""
-        x = exchange.c
-        found = self._common(query, exchange)
-        makers: dict[str, Callable[[str], Condition]] = {
+        makers = self._of_exchange()
+        found = [self._one(criterion, makers) for criterion in query.criteria()]
+        return [*found, *self._flags(query), *_times(query, self._x)]
+
+    def _of_exchange(self) -> Mapping[str, Maker]:
+        x = self._x
+        return self._common(x) | {
             "verdict": lambda value: x.verdict == value,
             "type": lambda value: self._glob(literal(" ") + x.types + " ", ["", f" {value} ", ""]),
             "version": lambda value: self._glob(literal(" ") + x.versions, ["", f" {value.rstrip('*')}", ""]),
@@ -72,43 +85,49 @@ class Conditions:
             "business_key": self._business_key,
             "mailbox": self._mailbox,
             "file_name": lambda value: self._text(x.file_name, value, fold=True),
+            "to_address": self._recipient,
+            "agreement": lambda value: self._text(x.agreement, value),
+            "segments": lambda value: _within(x.segments, value),
+            "findings": lambda value: _within(x.findings, value),
+            "text": lambda value: and_(*(self._term(term) for term in value.split())),
         }
-        found += [make(value) for name, make in makers.items() if (value := getattr(query, name)) is not None]
-        if query.to_address is not None:
-            copied = exists().where(_CARRIER.c.id == x.message, self._listed(_CARRIER.c.cc_addresses, query.to_address))
-            found.append(or_(self._listed(x.to_addresses, query.to_address), copied))
-        found += [self._term(term) for term in (query.text or "").split()]
-        found += self._flags(query)
-        return found
 
     def _flags(self, query: Query) -> list[Condition]:
-        x = exchange.c
-        waited = select(expectation.c.exchange)
-        late = waited.where(expectation.c.due_at <= self._now)
+        x = self._x
         meanings: list[tuple[bool | None, Condition]] = [
             (query.needs_attention, and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))),
-            (query.unacknowledged, x.id.in_(waited)),
-            (query.overdue, or_(x.state == ExchangeState.OVERDUE.value, x.id.in_(late))),
-            (query.duplicate, _is_duplicate()),
+            (query.unacknowledged, exists().where(expectation.c.exchange == exchange.c.id)),
+            (query.overdue, or_(x.state == ExchangeState.OVERDUE.value, self._is_late())),
+            (query.duplicate, _is_duplicate(x)),
+            (query.settled, x.settled_at.is_not(None)),
+            (query.late, func.coalesce(x.acknowledged_at > x.due_at, false())),
         ]
         return [meaning if wanted else ~meaning for wanted, meaning in meanings if wanted is not None]
 
+    def _is_late(self) -> Condition:
+        """Its acknowledgment is due and did not come."""
+        return exists().where(expectation.c.exchange == exchange.c.id, expectation.c.due_at <= self._now)
+
     def _group_number(self, value: str) -> Condition:
-        groups = select(functional_group.c.exchange)
-        return exchange.c.id.in_(groups.where(self._number(functional_group.c.control_number, value)))
+        return exists().where(
+            functional_group.c.exchange == exchange.c.id, self._number(functional_group.c.control_number, value)
+        )
 
     def _set_number(self, value: str) -> Condition:
-        # Every interchange has a set 0001: asked of each exchange, not collected from all.
         return exists().where(
             transaction_set.c.exchange == exchange.c.id, self._number(transaction_set.c.control_number, value)
         )
 
     def _business_key(self, value: str) -> Condition:
+        return exists().where(business_key.c.exchange == exchange.c.id, self.key(value))
+
+    def key(self, value: str) -> Condition:
+        """What a row of business_key must meet: the value, or the name and the value."""
         matching = self._text(business_key.c.value, value)
-        named = _NAMED_KEY.fullmatch(value)
-        if named:
-            matching = or_(matching, and_(business_key.c.name == named[1], self._text(business_key.c.value, named[2])))
-        return exchange.c.id.in_(select(business_key.c.exchange).where(matching))
+        named = key_parts(value)
+        if named is None:
+            return matching
+        return or_(matching, and_(business_key.c.name == named[0], self._text(business_key.c.value, named[1])))
 
     def _identity(self, qualifier: Text, id_: Text, value: str) -> Condition:
         wanted, text = identity_parts(value)
@@ -118,48 +137,64 @@ class Conditions:
     def _mailbox(self, value: str) -> Condition:
         return exists().where(_CARRIER.c.id == exchange.c.message, self._text(_CARRIER.c.mailbox, value))
 
+    def _recipient(self, value: str) -> Condition:
+        copied = exists().where(_CARRIER.c.id == exchange.c.message, self._listed(_CARRIER.c.cc_addresses, value))
+        return or_(self._listed(self._x.to_addresses, value), copied)
+
     def _term(self, term: str) -> Condition:
         keys = exists().where(business_key.c.exchange == exchange.c.id, self._inside(business_key.c.value, term))
-        return or_(self._inside(exchange.c.subject, term), self._inside(exchange.c.file_name, term), keys)
+        return or_(self._inside(self._x.subject, term), self._inside(self._x.file_name, term), keys)
 
     # ------------------------------------------------------------ mails
 
     def of_messages(self, query: Query) -> list[Condition]:
         """What a mail must meet that no exchange speaks for: it has none, or it alone waits in quarantine."""
-        if any(getattr(query, name) is not None for name in _OF_EXCHANGES):
+        makers = self._of_mail()
+        if self.never_of_messages(query):
             return [false()]
-        if query.unacknowledged or query.overdue or query.duplicate:
-            return [false()]
-        m = message.c
-        alone = ~exists().where(exchange.c.message == m.id)
-        spoken_for = exists().where(exchange.c.message == m.id, exchange.c.state.in_(_MAIL_ATTENTION))
+        m = self._m
+        alone = ~exists().where(exchange.c.message == message.c.id)
+        spoken_for = exists().where(exchange.c.message == message.c.id, exchange.c.state.in_(_MAIL_ATTENTION))
         waiting = and_(m.state.in_(_MAIL_ATTENTION), ~spoken_for)
-        found = [or_(alone, waiting), *self._common(query, message)]
-        if query.mailbox is not None:
-            found.append(self._text(m.mailbox, query.mailbox))
-        if query.file_name is not None:
-            found.append(self._file(lambda column: self._text(column, query.file_name or "", fold=True)))
-        if query.to_address is not None:
-            listed = [self._listed(column, query.to_address) for column in (m.to_addresses, m.cc_addresses)]
-            found.append(or_(*listed))
-        found += [self._mail_term(term) for term in (query.text or "").split()]
+        found = [or_(alone, waiting), *_times(query, m)]
+        found += [self._one(criterion, makers) for criterion in query.criteria()]
         if query.needs_attention is not None:
             attention = m.state.in_(_MAIL_ATTENTION)
             found.append(attention if query.needs_attention else ~attention)
         return found
 
+    def never_of_messages(self, query: Query) -> bool:
+        """Whether it asks for what only an exchange can be."""
+        makers = self._of_mail()
+        unknown = any(not each.negated and each.field not in makers for each in query.criteria())
+        return unknown or any(getattr(query, name) for name in _OF_EXCHANGES)
+
+    def _of_mail(self) -> Mapping[str, Maker]:
+        m = self._m
+        return self._common(m) | {
+            "mailbox": lambda value: self._text(m.mailbox, value),
+            "file_name": lambda value: self._file(lambda column: self._text(column, value, fold=True)),
+            "to_address": lambda value: or_(self._listed(m.to_addresses, value), self._listed(m.cc_addresses, value)),
+            "text": lambda value: and_(*(self._mail_term(term) for term in value.split())),
+        }
+
     def _mail_term(self, term: str) -> Condition:
-        return or_(self._inside(message.c.subject, term), self._file(lambda column: self._inside(column, term)))
+        return or_(self._inside(self._m.subject, term), self._file(lambda column: self._inside(column, term)))
 
     def _file(self, matching: Callable[[Text], Condition]) -> Condition:
         return exists().where(payload.c.message == message.c.id, matching(payload.c.file_name))
 
     # ------------------------------------------------------------ both
 
-    def _common(self, query: Query, table: FromClause) -> list[Condition]:
+    def _one(self, criterion: Criterion, makers: Mapping[str, Maker]) -> Condition:
+        """One of its values, or none of them; what a row has not at all it does not meet."""
+        maker = makers.get(criterion.field)
+        met = false() if maker is None else or_(*(maker(value) for value in criterion.values))
+        return not_(met) if criterion.negated else met
+
+    def _common(self, c: Any) -> dict[str, Maker]:
         """What exchanges and mails have alike."""
-        c = table.c
-        makers: dict[str, Callable[[str], Condition]] = {
+        return {
             "partner": lambda value: self._text(c.partner, value),
             "direction": lambda value: c.direction == value,
             "kind": lambda value: c.kind == value,
@@ -170,19 +205,13 @@ class Conditions:
             "user": lambda value: self._text(c.user, value, fold=True),
             "subject": lambda value: self._inside(c.subject, value),
             "fault": lambda value: self._text(c.fault_code, value),
+            "size": lambda value: _within(c.size, value),
         }
-        found = [make(value) for name, make in makers.items() if (value := getattr(query, name)) is not None]
-        if query.since is not None:
-            found.append(c.at >= query.since)
-        if query.until is not None:
-            found.append(c.at < query.until)
-        return found
 
     def _message_id(self, column: Text, value: str) -> Condition:
-        bare = value.removeprefix("<").removesuffix(">")
-        if "*" not in bare:
-            return column.in_([bare, f"<{bare}>"])
-        return or_(self._text(column, bare), self._text(column, f"<{bare}>"))
+        if "*" not in value:
+            return column.in_([value, f"<{value}>"])
+        return or_(self._text(column, value), self._text(column, f"<{value}>"))
 
     def _number(self, column: Text, value: str) -> Condition:
         return self._text(column, value) if "*" in value else column.in_(number_forms(value))
@@ -190,7 +219,7 @@ class Conditions:
     def _text(self, column: Text, value: str, *, fold: bool = False) -> Condition:
         """The column is ``value``, in which ``*`` stands for anything."""
         if fold:
-            column, value = self._folded(column), value.translate(_UPPER_TO_LOWER)
+            column, value = self._folded(column), folded(value)
         if "*" not in value:
             return column == value
         return self._glob(column, value.split("*"))
@@ -220,7 +249,32 @@ class Conditions:
         return exists().select_from(elements).where(matching).correlate_except(elements)
 
 
-def _is_duplicate() -> Condition:
+class _Plain:
+    """The columns of a table, for which SQLite looks up no index: that is what a plus before a column says."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = table.c
+
+    def __getattr__(self, name: str) -> ColumnElement[Any]:
+        column = self._columns[name]
+        return UnaryExpression(column, operator=_PLUS, type_=column.type)
+
+
+def _times(query: Query, columns: Any) -> list[Condition]:
+    found = []
+    if query.since is not None:
+        found.append(columns.at >= query.since)
+    if query.until is not None:
+        found.append(columns.at < query.until)
+    return found
+
+
+def _within(column: ColumnElement[int], written: str) -> Condition:
+    low, high = parse_span_of_numbers(written, written)
+    found = [] if low is None else [column >= low]
+    return and_(*found, column <= high) if high is not None else and_(*found)
+
+
+def _is_duplicate(x: Any) -> Condition:
     """The same bytes, number or business document as an earlier exchange."""
-    x = exchange.c
     return or_(x.state == ExchangeState.DUPLICATE.value, x.duplicate_of.is_not(None), x.repeats.is_not(None))

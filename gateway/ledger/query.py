@@ -2,29 +2,94 @@
 
 Criteria are joined with *and*. In text criteria ``*`` stands for anything (``acme*``, ``*@acme.example``), and
 letters A–Z match without regard to case in names and addresses, but not in numbers, keys and Message-IDs.
+
+    Query(partner="acme", overdue=True, also=(either("type", "850", "855"), without("state", "delivered")))
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from gateway.errors import QueryInvalid
+from gateway.ledger.spans import normal_span
 
 LONGEST = 1_000  # characters of one criterion
 MOST_STARS = 4  # wildcards in one criterion: more would let a pattern run for ever
 MOST_TERMS = 20  # words of free text
+MOST_VALUES = 50  # alternatives in one criterion
+MOST_CRITERIA = 30  # in ``also``
 _INT64 = 2**63 - 1
+_BRACKETS = re.compile(r"^[<>\s]+|[<>\s]+$")
+
+CHOICES = ("direction", "kind", "state", "verdict", "usage")
+SPANS = ("size", "segments", "findings")
+CRITERIA = (
+    *("partner", "direction", "kind", "state", "verdict", "type", "version", "usage", "control_number"),
+    *("group_control_number", "set_control_number", "sender", "receiver", "business_key", "message_id"),
+    *("from_address", "to_address", "host", "user", "mailbox", "file_name", "subject", "fault", "agreement"),
+    *("size", "segments", "findings", "text"),
+)
+FLAGS = ("needs_attention", "unacknowledged", "overdue", "duplicate", "settled", "late")
+PROSE = frozenset({"subject", "text"})  # one value, in which a comma is a comma
+# How a page is ordered, and whether by text or by a number. A mail has only some of these.
+SORTS: Mapping[str, type] = {
+    "at": int, "updated": int, "size": int, "partner": str, "state": str, "type": str, "control": str, "file": str,
+    "subject": str, "from": str,
+}  # fmt: skip
+NEWEST = "-at"
+Cursor = tuple[int | str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One of several values of a field, or (``negated``) none of them. The fields are ``CRITERIA``.
+
+    Raises:
+        QueryInvalid: no row can be compared with it.
+    """
+
+    field: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses what neither database could compare, and writes each value in one way."""
+        if self.field not in CRITERIA:
+            raise QueryInvalid(where=self.field, reason="it is no criterion that takes several values")
+        if not self.values or len(self.values) > MOST_VALUES:
+            raise QueryInvalid(where=self.field, reason=f"it takes 1 to {MOST_VALUES} values")
+        if self.field in PROSE and len(self.values) > 1:
+            raise QueryInvalid(where=self.field, reason="it takes one value: a comma belongs to it")
+        normal = dict.fromkeys(_normal(self.field, value) for value in self.values)
+        object.__setattr__(self, "values", tuple(normal))
+
+
+def either(field: str, *values: str) -> Criterion:
+    """The field is one of the values."""
+    return Criterion(field, values)
+
+
+def without(field: str, *values: str) -> Criterion:
+    """The field is none of the values."""
+    return Criterion(field, values, negated=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """Criteria over exchanges and mails; None asks nothing. Newest first, at most ``limit`` rows.
 
-    ``since`` (included) and ``until`` (excluded) are milliseconds since 1970 UTC. ``before`` is the ``cursor`` of the
-    last row of the page before. ``business_key`` is a value or ``name=value``; ``sender`` and ``receiver`` are
-    ``qualifier:id`` or an id; control numbers match with and without leading zeros; ``version`` matches the start of
-    a GS08; ``subject`` matches anywhere; each blank-separated word of ``text`` must stand somewhere in the subject,
-    the file name or a business key; ``to_address`` looks at To and Cc.
+    ``since`` (included) and ``until`` (excluded) are milliseconds since 1970 UTC. ``business_key`` is a value or
+    ``name=value``; ``sender`` and ``receiver`` are ``qualifier:id`` or an id; control numbers match with and without
+    leading zeros; ``version`` matches the start of a GS08; ``subject`` matches anywhere; each blank-separated word of
+    ``text`` must stand somewhere in the subject, the file name or a business key; ``to_address`` looks at To and Cc;
+    ``size`` (bytes), ``segments`` and ``findings`` are ``10k..2M``, ``10k..``, ``..2M`` or ``0``.
+
+    ``also`` holds what a named field cannot say: several values, values that must not be, a field asked twice.
+    ``sort`` is a name of ``SORTS``, after a minus from the highest down; None is newest first. ``before`` is the
+    ``cursor`` of the last row of the page before.
 
     Raises:
         QueryInvalid: a criterion that no row can be compared with.
@@ -61,21 +126,97 @@ class Query:
     overdue: bool | None = None
     duplicate: bool | None = None
     limit: int | None = 50
-    before: tuple[int, int] | None = None
+    before: Cursor | None = None
+    agreement: str | None = None
+    size: str | None = None
+    segments: str | None = None
+    findings: str | None = None
+    settled: bool | None = None  # put to rest by a person
+    late: bool | None = None  # acknowledged after it was due
+    also: tuple[Criterion, ...] | None = None
+    sort: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what neither database could compare."""
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, str):
-                _check_text(each.name, value)
-        if self.text is not None and len(self.text.split()) > MOST_TERMS:
-            raise QueryInvalid(where="text", reason=f"it has more than {MOST_TERMS} words")
+        """Refuses what neither database could compare, and writes each value in one way."""
+        for name in CRITERIA:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _normal(name, value))
+        object.__setattr__(self, "also", self._rest(_criteria(self.also)))
+        object.__setattr__(self, "sort", None if self.sort == NEWEST else self.sort)
+        if self.sort is not None and self.sort.removeprefix("-") not in SORTS:
+            raise QueryInvalid(where=f"sort={self.sort}", reason=f"it sorts by {', '.join(SORTS)}")
         if self.limit is not None and not 1 <= self.limit <= _INT64:
             raise QueryInvalid(where=f"limit={self.limit}", reason="a limit is a number from 1 on")
-        for number in (self.since, self.until, *(self.before or ())):
+        for number in (self.since, self.until):
             if number is not None and abs(number) > _INT64:
                 raise QueryInvalid(where=str(number), reason="it is past what a moment can be")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise QueryInvalid(where="since and until", reason="the time window ends before it begins")
+        if self.before is not None:
+            object.__setattr__(self, "before", self._cursor(self.before))
+
+    def criteria(self) -> Iterator[Criterion]:
+        """All criteria but flags and times, the named ones first."""
+        for name in CRITERIA:
+            value = getattr(self, name)
+            if value is not None:
+                yield Criterion(name, (value,))
+        yield from self.also or ()
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The names of all that it asks of: criteria, flags, ``since`` and ``until``."""
+        named = [name for name in (*FLAGS, "since", "until") if getattr(self, name) is not None]
+        return frozenset([*named, *(each.field for each in self.criteria())])
+
+    @property
+    def order(self) -> tuple[str, bool]:
+        """The name of ``SORTS`` that it is ordered by, and whether from the highest down."""
+        sort = self.sort or NEWEST
+        return sort.removeprefix("-"), sort.startswith("-")
+
+    def _rest(self, also: Sequence[Criterion]) -> tuple[Criterion, ...] | None:
+        """``also`` without what a named field can say, which is put there: one query is one value."""
+        rest = []
+        for each in also:
+            if each.negated or len(each.values) > 1 or getattr(self, each.field) is not None:
+                rest.append(each)
+            else:
+                object.__setattr__(self, each.field, each.values[0])
+        return tuple(rest) or None
+
+    def _cursor(self, given: Sequence[Any]) -> Cursor:
+        kind = SORTS[self.order[0]]
+        if len(given) != 2 or not isinstance(given[0], kind) or not isinstance(given[1], int):
+            raise QueryInvalid(where=f"before={given}", reason="it is not the cursor of a page in this order")
+        if any(isinstance(each, int) and abs(each) > _INT64 for each in given):
+            raise QueryInvalid(where=f"before={given}", reason="it is past what a number can be")
+        if isinstance(given[0], str):
+            _check_characters("before", given[0])
+        return given[0], given[1]
+
+
+def _criteria(given: Sequence[Any] | None) -> tuple[Criterion, ...]:
+    """``also`` as it is kept; JSON may have made lists and mappings of it."""
+    found = tuple(
+        each if isinstance(each, Criterion) else Criterion(each["field"], tuple(each["values"]), bool(each["negated"]))
+        for each in given or ()
+    )
+    if len(found) > MOST_CRITERIA:
+        raise QueryInvalid(where="also", reason=f"it has more than {MOST_CRITERIA} criteria")
+    return found
+
+
+def _normal(name: str, value: str) -> str:
+    """The value without what does not count: blanks at its ends, the angle brackets of a Message-ID."""
+    _check_text(name, value)
+    value = " ".join(value.split()) if name == "text" else value.strip()
+    if name == "message_id":  # angle brackets belong to the header, not to the id (RFC 5322 section 3.6.4)
+        value = _BRACKETS.sub("", value)
+    if not value:
+        raise QueryInvalid(where=name, reason="a value is missing")
+    return normal_span(name, value) if name in SPANS else value
 
 
 def _check_text(name: str, value: str) -> None:
@@ -83,6 +224,12 @@ def _check_text(name: str, value: str) -> None:
         raise QueryInvalid(where=name, reason=f"it has {len(value)} characters; {LONGEST} are allowed")
     if value.count("*") > MOST_STARS:
         raise QueryInvalid(where=f"{name}={value}", reason=f"it has more than {MOST_STARS} stars")
+    if name == "text" and len(value.split()) > MOST_TERMS:
+        raise QueryInvalid(where="text", reason=f"it has more than {MOST_TERMS} words")
+    _check_characters(name, value)
+
+
+def _check_characters(name: str, value: str) -> None:
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise QueryInvalid(where=name, reason="it contains a character that is never stored (NUL or broken UTF-8)")
 

@@ -1,8 +1,8 @@
 """Finding exchanges and mails: the read side of the ledger.
 
-``parse_query`` reads a query, ``search`` and ``search_messages`` give pages of rows, newest first, ``count`` and
-``count_messages`` say how many there are in all. A mail that led to an exchange is found as that exchange; quarantined
-mails, bounces and receipts are found by ``search_messages``.
+``parse_query`` reads a query, ``search`` and ``search_messages`` give pages of rows, newest first or in the order that
+the query names, ``count`` and ``count_messages`` say how many there are in all. A mail that led to an exchange is found
+as that exchange; quarantined mails, bounces and receipts are found by ``search_messages``.
 """
 
 from __future__ import annotations
@@ -10,18 +10,33 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
-from gateway.ledger import tables
-from gateway.ledger.conditions import Conditions
+from gateway.errors import QueryInvalid
+from gateway.ledger import tables, ways
 from gateway.ledger.database import reading
-from gateway.ledger.query import Query
+from gateway.ledger.finding import Finder, steer
+from gateway.ledger.query import SORTS, Cursor, Query
 from gateway.ledger.rows import ExchangeRow, MessageRow, exchange_row, message_row
 from gateway.ledger.words import parse_query
 
-__all__ = ["ExchangeRow", "MessageRow", "Query", "count", "count_messages", "parse_query", "search", "search_messages"]
+__all__ = [
+    "ExchangeRow",
+    "MessageRow",
+    "Query",
+    "count",
+    "count_messages",
+    "cursor_of",
+    "parse_query",
+    "search",
+    "search_messages",
+]
+
+MAIL_SORTS = frozenset({"at", "size", "partner", "state", "subject", "from"})
+_SORTED_BY = {"updated": "updated_at", "control": "control_number", "file": "file_name", "from": "from_address"}
 
 _mail = tables.message.c
 _EXCHANGES = select(tables.exchange, _mail.cc_addresses, _mail.mailbox, _mail.proof, _mail.proof_detail).outerjoin(
@@ -31,95 +46,144 @@ _PARAMETERS = 5_000  # ids in one statement; SQLite takes 32,766
 
 
 def search(engine: Engine, query: Query, now: int | None = None) -> list[ExchangeRow]:
-    """The exchanges that meet the query, newest first.
+    """The exchanges that meet the query, in its order.
 
     Args:
         engine: the ledger.
-        query: the criteria, the limit and the page.
+        query: the criteria, the order, the limit and the page.
         now: the moment that ``overdue`` is measured against (ms); the clock's where None.
 
     Raises:
         DatabaseUnavailable: with the reason.
     """
     with reading(engine) as connection:
-        return exchanges_on(connection, query, now)
+        return _exchanges(connection, _exchange_finder(connection, query, now).page())
 
 
-def count(engine: Engine, query: Query, now: int | None = None) -> int:
-    """How many exchanges meet the query, whatever its limit and page."""
+def count(engine: Engine, query: Query, now: int | None = None, most: int | None = None) -> int:
+    """How many exchanges meet the query, whatever its limit and page.
+
+    An exact count of millions takes its time. With ``most`` no more than ``most`` + 1 are looked for, so that a
+    result above ``most`` means "more than that".
+    """
     with reading(engine) as connection:
-        conditions = _conditions(connection, now).of_exchanges(query)
-        return connection.execute(select(func.count()).select_from(tables.exchange).where(*conditions)).scalar_one()
+        return _exchange_finder(connection, _uncut(query), now).count(most)
 
 
 def search_messages(engine: Engine, query: Query, now: int | None = None) -> list[MessageRow]:
-    """The mails that meet the query and that no exchange speaks for, newest first."""
+    """The mails that meet the query and that no exchange speaks for, in its order where mails have what it is by.
+
+    Raises:
+        QueryInvalid: a page in an order that mails do not have.
+        DatabaseUnavailable: with the reason.
+    """
     with reading(engine) as connection:
-        return messages_on(connection, query, now)
+        return _messages(connection, _mail_finder(connection, query, now).page())
 
 
-def count_messages(engine: Engine, query: Query, now: int | None = None) -> int:
-    """How many mails ``search_messages`` would find without limit and page."""
+def count_messages(engine: Engine, query: Query, now: int | None = None, most: int | None = None) -> int:
+    """How many mails ``search_messages`` would find without limit and page; ``most`` as in ``count``."""
     with reading(engine) as connection:
-        conditions = _conditions(connection, now).of_messages(query)
-        return connection.execute(select(func.count()).select_from(tables.message).where(*conditions)).scalar_one()
+        return _mail_finder(connection, _uncut(query), now).count(most)
 
 
 def exchanges_on(connection: Connection, query: Query, now: int | None = None) -> list[ExchangeRow]:
     """``search`` within a transaction that is open already."""
-    statement = _EXCHANGES.where(*_conditions(connection, now).of_exchanges(query))
-    return _exchanges(connection, _page(statement, tables.exchange, query))
+    found = _exchange_finder(connection, query, now).page()
+    _unsteer(connection)
+    return _exchanges(connection, found)
 
 
 def messages_on(connection: Connection, query: Query, now: int | None = None) -> list[MessageRow]:
     """``search_messages`` within a transaction that is open already."""
-    statement = select(tables.message).where(*_conditions(connection, now).of_messages(query))
-    return _messages(connection, _page(statement, tables.message, query))
+    found = _mail_finder(connection, query, now).page()
+    _unsteer(connection)
+    return _messages(connection, found)
+
+
+def cursor_of(row: ExchangeRow | MessageRow, query: Query) -> Cursor:
+    """Where the page after ``row`` begins in the order of the query: its ``before``."""
+    name, _ = query.order
+    if name == "type":
+        value: Any = " ".join(row.types) if isinstance(row, ExchangeRow) else ""
+    else:
+        value = getattr(row, _SORTED_BY.get(name, name))
+    return value, row.id
 
 
 def exchange_on(connection: Connection, number: int) -> ExchangeRow | None:
     """One exchange by its id; None where there is none."""
-    found = _exchanges(connection, _EXCHANGES.where(tables.exchange.c.id == number))
+    found = _exchanges(connection, [number])
     return found[0] if found else None
 
 
 def message_on(connection: Connection, number: int) -> MessageRow | None:
     """One mail by its id, whether an exchange speaks for it or not; None where there is none."""
-    found = _messages(connection, select(tables.message).where(tables.message.c.id == number))
+    found = _messages(connection, [number])
     return found[0] if found else None
 
 
-def _exchanges(connection: Connection, statement: Select[Any]) -> list[ExchangeRow]:
-    found = connection.execute(statement).mappings().all()
+def _exchanges(connection: Connection, ids: Sequence[int]) -> list[ExchangeRow]:
+    """The exchanges of these ids, in that order."""
+    found = {row["id"]: row for row in _of(connection, _EXCHANGES, tables.exchange.c.id, ids)}
     key = tables.business_key.c
-    keys = _grouped(connection, select(key.exchange, key.name, key.value), key.exchange, [row["id"] for row in found])
-    return [exchange_row(dict(row), tuple(sorted(set(keys[row["id"]])))) for row in found]
+    keys = _grouped(connection, select(key.exchange, key.name, key.value), key.exchange, ids)
+    return [exchange_row(found[each], tuple(sorted(set(keys[each])))) for each in ids if each in found]
 
 
-def _messages(connection: Connection, statement: Select[Any]) -> list[MessageRow]:
-    found = connection.execute(statement).mappings().all()
+def _messages(connection: Connection, ids: Sequence[int]) -> list[MessageRow]:
+    """The mails of these ids, in that order."""
+    found = {row["id"]: row for row in _of(connection, select(tables.message), tables.message.c.id, ids)}
     part = tables.payload.c
     files = select(part.message, part.ordinal, part.file_name).where(part.file_name != "")
-    names = _grouped(connection, files, part.message, [row["id"] for row in found])
-    return [message_row(dict(row), tuple(str(name) for _, name in sorted(names[row["id"]]))) for row in found]
+    names = _grouped(connection, files, part.message, ids)
+    return [
+        message_row(found[each], tuple(str(name) for _, name in sorted(names[each]))) for each in ids if each in found
+    ]
 
 
-def _conditions(connection: Connection, now: int | None) -> Conditions:
-    return Conditions(connection.dialect.name, int(time.time() * 1000) if now is None else now)
+def _of(connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Sequence[int]) -> list[Any]:
+    """The rows whose column is one of the ids, with a statement for thousands of them."""
+    found: list[Any] = []
+    for start in range(0, len(ids), _PARAMETERS):
+        found += connection.execute(statement.where(column.in_(ids[start : start + _PARAMETERS]))).mappings()
+    return found
 
 
-def _page(statement: Select[Any], table: Table, query: Query) -> Select[Any]:
-    """One page: the order is total, and the next page begins after a row, so nothing is seen twice or missed."""
-    if query.before is not None:
-        statement = statement.where(tuple_(table.c.at, table.c.id) < query.before)
-    statement = statement.order_by(table.c.at.desc(), table.c.id.desc())
-    return statement if query.limit is None else statement.limit(query.limit)
+def _exchange_finder(connection: Connection, query: Query, now: int | None) -> Finder:
+    return Finder(connection, query, ways.of_exchanges(query, connection.dialect.name, _now(now)))
+
+
+def _mail_finder(connection: Connection, query: Query, now: int | None) -> Finder:
+    if query.order[0] not in MAIL_SORTS:
+        if query.before is not None:
+            raise QueryInvalid(where=f"sort={query.sort}", reason=f"mails are sorted by {', '.join(_mail_sorts())}")
+        query = replace(query, sort=None)
+    return Finder(connection, query, ways.of_mails(query, connection.dialect.name, _now(now)))
+
+
+def _mail_sorts() -> list[str]:
+    return [name for name in SORTS if name in MAIL_SORTS]
+
+
+def _uncut(query: Query) -> Query:
+    return replace(query, sort=None, before=None, limit=None)
+
+
+def _now(now: int | None) -> int:
+    return int(time.time() * 1000) if now is None else now
+
+
+def _unsteer(connection: Connection) -> None:
+    """The transaction goes on as if nothing had been found in it."""
+    if connection.dialect.name == "postgresql":
+        steer(connection)
 
 
 def _grouped(
     connection: Connection, statement: Select[Any], owner: ColumnElement[int], ids: Sequence[int]
 ) -> dict[int, list[tuple[Any, ...]]]:
-    """The rows that belong to ``ids``, by owner (their first column), with a statement for thousands of owners."""
+    """The rows that belong to ``ids``, by owner (their first column)."""
     groups: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for start in range(0, len(ids), _PARAMETERS):
         for row in connection.execute(statement.where(owner.in_(ids[start : start + _PARAMETERS]))):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from gateway.ledger import tables
+from gateway.ledger import tables, text
 
 START = 1_795_312_800_000  # 2026-11-22 02:00 UTC
 
@@ -65,7 +65,18 @@ def insert(connection: Connection, table: Table, **values: Any) -> int:
     """Inserts a row (lists become JSON) and returns its first key."""
     flat = {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in values.items()}
     key = connection.execute(table.insert().values(**flat)).inserted_primary_key
+    _index(connection, table, key[0], flat)  # type: ignore[index]
     return key[0]  # type: ignore[index]
+
+
+def _index(connection: Connection, table: Table, number: int, values: dict[str, Any]) -> None:
+    """Puts into the text index what a recorder would put there."""
+    if table is tables.exchange:
+        text.reindex(connection, [number])
+    elif table is tables.business_key:
+        text.reindex(connection, [values["exchange"]])
+    elif table in (tables.message, tables.payload):
+        text.index_mails(connection, [values.get("message", number)])
 
 
 def exchange(connection: Connection, **values: Any) -> int:

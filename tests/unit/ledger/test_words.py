@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.moments import duration, iso, milliseconds, spoken
-from gateway.ledger.query import Query, identity_parts, number_forms
+from gateway.ledger.query import Query, either, identity_parts, number_forms, without
 from gateway.ledger.words import ALIASES, FIELDS, parse_query
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -52,12 +52,52 @@ def test_words_flags_and_free_text_together():
         ("limit=5", {"limit": 5}),
         ("before=1795312800000-17", {"before": (1_795_312_800_000, 17)}),
         ("duplicate=NO", {"duplicate": False}),
+        ("-overdue", {"overdue": False}),
+        ("-duplicate=no", {"duplicate": True}),
+        ("settled", {"settled": True}),
+        ("limit=all", {"limit": None}),
+        ("sort=size", {"sort": "size"}),
+        ("sort=-Size", {"sort": "-size"}),
+        ("sort=newest", {}),
+        ("sort=oldest", {"sort": "at"}),
+        ("size=10k..2M", {"size": "10000..2000000"}),
+        ("size>10k", {"size": "10001.."}),
+        ("size<=2MB", {"size": "..2000000"}),
+        ("findings=0", {"findings": "0"}),
+        ("type=850,855", {"also": (either("type", "850", "855"),)}),
+        ("state=in-doubt,Overdue", {"also": (either("state", "in doubt", "overdue"),)}),
+        ("-state=delivered", {"also": (without("state", "delivered"),)}),
+        ("state!=delivered", {"also": (without("state", "delivered"),)}),
+        ("-state!=delivered", {"state": "delivered"}),
+        ("-po=4711,4712", {"also": (without("business_key", "po=4711", "po=4712"),)}),
+        ("po=4711,45*", {"also": (either("business_key", "po=4711", "po=45*"),)}),
+        ("-4711", {"also": (without("text", "4711"),)}),
+        ("-text=a=b", {"also": (without("text", "a=b"),)}),
+        (r"file=a\,b.edi", {"file_name": "a,b.edi"}),
+        (r"file=a\b.edi", {"file_name": r"a\b.edi"}),
+        (r"file=a\\,b.edi", {"also": (either("file_name", "a\\", "b.edi"),)}),
+        ("subject=Orders, urgent", {"subject": "Orders, urgent"}),
+        ("->x", {"also": (without("text", ">x"),)}),
+        ("a<b>c", {"text": "a<b>c"}),
+        ("-", {"text": "-"}),
         ("<CAF=abc@mail.example>", {"text": "<CAF=abc@mail.example>"}),
         ("=x", {"text": "=x"}),
     ],
 )
 def test_each_word(word, criterion):
     assert parsed(word) == Query(**criterion)
+
+
+def test_not_turns_the_next_word_round_and_words_that_a_row_may_have_several_of_may_be_said_twice():
+    assert parsed("NOT", "overdue", "type=850", "type=997", "NOT", "-partner=acme") == Query(
+        overdue=False, type="850", partner="acme", also=(either("type", "997"),)
+    )
+
+
+def test_pages_of_any_order_begin_after_a_row():
+    assert parsed("sort=partner", "before=acme%20co-17").before == ("acme co", 17)
+    assert parsed("sort=-size", "before=2048-17").before == (2048, 17)
+    assert parsed("before=-5-17").before == (-5, 17)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +148,22 @@ def test_a_day_of_changing_clocks_has_25_hours():
         (["limit=many"], "a number from 1 on"),
         (["before=x"], "not the cursor"),
         (["overdue=perhaps"], "yes or no"),
+        (["partner=a,,b"], "a value is missing beside a comma"),
+        (["partner=a", "partner=b"], "for either write partner=…,…"),
+        (["on=2026-11-22", "since=7d"], "since is said twice"),
+        (["-since=7d"], "since has no opposite"),
+        (["NOT"], "a word is missing after it"),
+        (["sort=colour"], "it sorts by at, updated, size, partner"),
+        (["sort=partner", "sort=size"], "sort is asked twice"),
+        (["sort=size", "before=acme-1"], "not the cursor of a page in this order"),
+        (["size=huge"], "a number or a span is wanted here: 1234, 10k.., ..2M, 10k..2M"),
+        (["size=2M..10k"], "the span ends before it begins"),
+        (["size=.."], "a number or a span is wanted here"),
+        (["size<0"], "nothing is below 0"),
+        (["partner>acme"], "only size, segments, findings can be compared; write partner=…"),
+        (["type=" + ",".join(map(str, range(51)))], "it takes 1 to 50 values"),
+        (["-x"] * 31, "more than 30 criteria"),
+        (["-nonsense=1"], "at -nonsense=1: there is no field nonsense"),
         (["subject=*a*b*c*d*"], "more than 4 stars"),
         (["subject=" + "x" * 1001], "1001 characters; 1000 are allowed"),
         (["subject=a\0b"], "never stored"),

@@ -1,0 +1,224 @@
+"""What of a query the text index can answer, as clauses that must all be met.
+
+The index gives too much rather than too little: a clause stands for what every row that meets the criterion has in the
+index. What the index cannot know (two letters, a sign alone) is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, Select, and_, literal, literal_column, or_, select
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import array
+
+from gateway.ledger.conditions import Condition, key_parts
+from gateway.ledger.folding import folded
+from gateway.ledger.marks import as_characters, coded, digits_of, mark
+from gateway.ledger.query import Criterion, Query
+from gateway.ledger.text import search_text
+
+MOST_TRIGRAMS = 6  # of one piece of text: more narrow nothing, and each costs
+_WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
+_RUN = re.compile(r"[0-9]{5,}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a row must have in the index: pieces of text, folded, and one of some marks."""
+
+    pieces: tuple[str, ...] = ()
+    marks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One of these; ``field`` is the criterion that it comes from."""
+
+    field: str
+    alternatives: tuple[Wanted, ...]
+
+
+def clauses_of_exchanges(query: Query) -> list[Clause]:
+    """What the index knows of exchanges that meet the query."""
+    return list(_clauses(query, _OF_EXCHANGES))
+
+
+def clauses_of_mails(query: Query) -> list[Clause]:
+    """What the index knows of mails that meet the query; that they are mails is one of them."""
+    return [marked("mail", mark("mail", "")), *_clauses(query, _OF_BOTH)]
+
+
+def marked(field: str, *marks: int) -> Clause:
+    """A row with one of these marks."""
+    return Clause(field, (Wanted(marks=marks),))
+
+
+def _clauses(query: Query, makers: Mapping[str, Callable[[str], Wanted | None]]) -> Iterator[Clause]:
+    for criterion in query.criteria():
+        if criterion.negated or criterion.field not in makers:
+            continue
+        for part in _parts(criterion):
+            found = [makers[part.field](value) for value in part.values]
+            if all(found):
+                yield Clause(part.field, tuple(each for each in found if each))
+
+
+def _parts(criterion: Criterion) -> Iterable[Criterion]:
+    """Free text word by word."""
+    if criterion.field != "text":
+        return [criterion]
+    return [Criterion("text", (term,)) for term in criterion.values[0].split() if term.strip("*")]
+
+
+def _marks(kind: str, *, fold: bool = False) -> Callable[[str], Wanted | None]:
+    """Of a fact that is asked for as a whole."""
+
+    def make(value: str) -> Wanted | None:
+        return None if "*" in value else Wanted(marks=(mark(kind, folded(value) if fold else value),))
+
+    return make
+
+
+def _type(value: str) -> Wanted | None:
+    return None if re.search(r"\s", value) else Wanted(marks=(mark("type", value),))
+
+
+def _usage(value: str) -> Wanted | None:
+    return None if value == "P" else Wanted(marks=(mark("usage", value),))
+
+
+def _pieces(value: str) -> Wanted | None:
+    return Wanted(pieces=tuple(filter(None, folded(value).split("*"))))
+
+
+def _key(value: str) -> Wanted | None:
+    named = key_parts(value)
+    return _pieces(named[1] if named else value)
+
+
+_OF_BOTH: Mapping[str, Callable[[str], Wanted | None]] = {
+    "partner": _marks("partner"),
+    "from_address": _marks("from", fold=True),
+    "user": _marks("user", fold=True),
+    "host": _marks("host", fold=True),
+    "subject": _pieces,
+    "file_name": _pieces,
+    "text": _pieces,
+}
+_OF_EXCHANGES = {**_OF_BOTH, "type": _type, "usage": _usage, "business_key": _key}
+
+
+# ---------------------------------------------------------------- asked of the index
+
+
+class TextIndex:
+    """Asks the text index of one database."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sqlite = connection.dialect.name == "sqlite"
+        self._trigrams = self._sqlite or _has_trigrams(connection)
+
+    def useful(self, clauses: Iterable[Clause]) -> list[Clause]:
+        """Those that the index can answer."""
+        return [each for each in clauses if all(self._answers(wanted) for wanted in each.alternatives)]
+
+    def ids(self, clauses: Sequence[Clause], *, mails: bool = False) -> Select[Any]:
+        """The statement for the ids of all that meets the clauses; those of mails as they are, not negative.
+
+        Args:
+            clauses: at least one, all ``useful``.
+            mails: mails instead of exchanges.
+        """
+        if self._sqlite:
+            number: Any = literal_column("rowid")
+            side = literal_column("rowid < 0" if mails else "rowid > 0")
+            matching = sql("search_text MATCH :expression").bindparams(expression=_expression(clauses))
+            statement = select((-number if mails else number).label("id"))
+            return statement.select_from(sql("search_text")).where(matching, side)
+        known: Any = search_text.c.id
+        return select((-known if mails else known).label("id")).where(
+            known < 0 if mails else known > 0, *(self._condition(each) for each in clauses)
+        )
+
+    def _answers(self, wanted: Wanted) -> bool:
+        if self._sqlite:
+            return bool(wanted.marks or any(_tokens(piece) for piece in wanted.pieces))
+        known = any(digits_of(piece) or (self._trigrams and _WORD.search(piece)) for piece in wanted.pieces)
+        return bool(wanted.marks or known)
+
+    def _condition(self, clause: Clause) -> Condition:
+        # Marks alone need no OR, which the index would answer one by one.
+        if all(not wanted.pieces for wanted in clause.alternatives):
+            return _has_any([each for wanted in clause.alternatives for each in wanted.marks])
+        return or_(*(self._one(wanted) for wanted in clause.alternatives))
+
+    def _one(self, wanted: Wanted) -> Condition:
+        found: list[Condition] = [_has_any(wanted.marks)] if wanted.marks else []
+        for piece in wanted.pieces:
+            digits = digits_of(piece)
+            if digits:  # few rows have them; the trigrams of a number would be read in vain
+                found.append(search_text.c.marks.contains(_numbers(int(each) for each in digits)))
+            elif self._trigrams and _WORD.search(piece):
+                found.append(search_text.c.text.like("%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"))
+        return and_(*found)
+
+
+def _numbers(values: Iterable[int]) -> Any:
+    return array([literal(value) for value in values])
+
+
+def _has_any(marks: Sequence[int]) -> Condition:
+    if len(marks) == 1:
+        return search_text.c.marks.contains(_numbers(marks))
+    return search_text.c.marks.overlap(_numbers(marks))
+
+
+def _expression(clauses: Iterable[Clause]) -> str:
+    """The clauses in the language of FTS5, in which everything is quoted."""
+    return " AND ".join(_either(_all(wanted) for wanted in each.alternatives) for each in clauses)
+
+
+def _either(parts: Iterable[str]) -> str:
+    found = list(dict.fromkeys(parts))
+    return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
+
+
+def _all(wanted: Wanted) -> str:
+    found = [_either(f'"{as_characters(each)}"' for each in wanted.marks)] if wanted.marks else []
+    for piece in wanted.pieces:
+        found += ['"' + token.replace('"', '""') + '"' for token in _tokens(piece)]
+    return found[0] if len(found) == 1 else f"({' AND '.join(found)})"
+
+
+def _tokens(piece: str) -> list[str]:
+    """The trigrams to look for: those of its numbers, five digits each, and where it has none some of its own."""
+    numbers = [code[at : at + 3] for code in map(coded, _RUN.findall(piece)) for at in range(len(code) - 2)]
+    if numbers:
+        return list(dict.fromkeys(numbers))
+    found = [piece[at : at + 3] for at in range(len(piece) - 2) if _is_certain(piece[at : at + 3])]
+    found = list(dict.fromkeys(found))
+    if len(found) > MOST_TRIGRAMS:
+        step = (len(found) - 1) / (MOST_TRIGRAMS - 1)
+        found = [found[round(number * step)] for number in range(MOST_TRIGRAMS)]
+    return found
+
+
+def _is_certain(trigram: str) -> bool:
+    """Whether every version of FTS5 takes these for three characters (a combining mark may be none)."""
+    return all(each.isprintable() if each.isascii() else each.isalnum() for each in trigram)
+
+
+_known: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
+
+
+def _has_trigrams(connection: Connection) -> bool:
+    """Whether the index on PostgreSQL knows trigrams; asked once."""
+    if connection.engine not in _known:
+        statement = sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_search_text'")
+        _known[connection.engine] = "gin_trgm_ops" in str(connection.execute(statement).scalar())
+    return _known[connection.engine]

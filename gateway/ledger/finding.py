@@ -1,0 +1,318 @@
+"""How a query is found: ids in order, without reading what does not matter, whatever there is.
+
+Neither database may guess. To walk from the newest row on and compare each is right for what is common and takes for
+ever for what is rare; to fetch all that an index names and sort it is right for what is rare only. So first each index
+that a criterion has is *probed*: does it name few rows? Then these are compared, and nothing else. Where none does,
+and the text index knows something of the query, it is asked month by month, newest first: a month that it names few
+rows of is compared row by row, a month of many is walked. Else the rows are walked along the index that names fewest.
+
+The conditions themselves decide what is found (see ``conditions``); what is here decides only how long it takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    any_,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from gateway.ledger.clauses import TextIndex, marked
+from gateway.ledger.conditions import Condition
+from gateway.ledger.marks import mark, month_of, span_of
+from gateway.ledger.query import Cursor, Query
+from gateway.ledger.ways import EVERYTHING, Asked, Way
+
+FEW = 2_000  # rows that are compared one by one
+VERY_FEW = 100  # so few that no other index need be asked
+MANY = 20_000  # rows up to which two ways are compared
+WIDTHS = (1, 1, 2, 4, 8, 12)  # months that are looked at together, one time after the other
+ALL_TIME = 4  # how often, before the index is asked about all time
+_BEGINNING, _END = -(2**63), 2**63 - 1
+
+# What PostgreSQL is not to use, set for the transaction. Without sorts and joins of whole tables nothing is left but
+# the index in order; and what a plan is thought to cost must not make PostgreSQL compile it.
+_WALK = ("seqscan", "hashjoin", "mergejoin", "bitmapscan", "sort")
+_PROBE = ("seqscan", "hashjoin", "mergejoin")
+
+Found = tuple[Any, int]  # what it is ordered by, and its id
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From ``start`` (included) to ``end`` (excluded), in ms."""
+
+    start: int = _BEGINNING
+    end: int = _END
+
+    def within(self, column: ColumnElement[int]) -> list[Condition]:
+        """As conditions."""
+        found: list[Condition] = [] if self.start == _BEGINNING else [column >= self.start]
+        return found if self.end == _END else [*found, column < self.end]
+
+    def cut(self, start: int, end: int) -> Window:
+        """What both have in common."""
+        return Window(max(self.start, start), min(self.end, end))
+
+
+class Finder:
+    """Finds the ids of one page of exchanges, or of mails that no exchange speaks for.
+
+    Args:
+        connection: a transaction that reads.
+        query: what is asked.
+        asked: the same as the table has it.
+    """
+
+    def __init__(self, connection: Connection, query: Query, asked: Asked) -> None:
+        self._connection = connection
+        self._sqlite = connection.dialect.name == "sqlite"
+        self._query = query
+        self._asked = asked
+        self._table: Table = asked.table
+        self._at, self._id = asked.table.c.at, asked.table.c.id
+        self._index = TextIndex(connection)
+        self._clauses = self._index.useful(asked.clauses)
+        self._without: Sequence[str] | None = None
+        self._sort, self._down = query.order
+        self._limit = query.limit
+        self._window = Window(
+            _BEGINNING if query.since is None else query.since, _END if query.until is None else query.until
+        )
+
+    # ------------------------------------------------------------ what is asked of it
+
+    def page(self) -> list[int]:
+        """The ids of the page, in its order."""
+        if self._asked.impossible:
+            return []
+        in_time = self._sort == "at" and self._limit is not None
+        return [number for _, number in (self._newest() if in_time else self._sorted())]
+
+    def count(self, most: int | None = None) -> int:
+        """How many there are whatever the page; at most ``most`` + 1 of them are looked for."""
+        if self._asked.impossible:
+            return 0
+        few = self._few()
+        if few is not None:
+            return len(self._compared(few, self._window, None))
+        conditions = [*self._asked.conditions, *self._superset()]
+        statement = select(func.count()).select_from(self._table).where(*conditions)
+        if most is not None:
+            some = select(self._id).where(*conditions).limit(most + 1).subquery()
+            statement = select(func.count()).select_from(some)
+        return int(self._execute(statement, ()).scalar_one())
+
+    # ------------------------------------------------------------ in order of time
+
+    def _newest(self) -> list[Found]:
+        direct = next((way for way in self._asked.ways if way.answers(self._asked.names)), None)
+        if direct is not None:
+            return self._walked(direct, self._window, self._limit)
+        few = self._few()
+        if few is not None:
+            return self._compared(few, self._window, self._limit)
+        way = self._best_way()
+        if all(clause.field in way.covers for clause in self._clauses):
+            return self._walked(way, self._window, self._limit)
+        found = self._month_by_month(way)
+        return self._first([*found, *self._beside()])
+
+    def _few(self) -> set[int] | None:
+        """The only rows that can meet the query, where an index names few."""
+        found: set[int] | None = None
+        for statement in (*self._asked.sets, *(self._ids_of(way) for way in self._asked.ways)):
+            ids = self._probe(statement)
+            if ids is not None:
+                found = ids if found is None else found & ids
+                if len(found) <= VERY_FEW:
+                    break
+        return found
+
+    def _ids_of(self, way: Way) -> Select[Any]:
+        """The rows of a way within the window."""
+        window = self._window.within(self._at)
+        found = [select(self._id).where(*each, *window) for each in way.alternatives]
+        return found[0] if len(found) == 1 else select(union_all(*found).subquery().c.id)
+
+    def _best_way(self) -> Way:
+        """The way with the fewest rows, as far as that is quickly told."""
+        ways = [way for way in self._asked.ways if way is not EVERYTHING]
+        if len(ways) < 2:
+            return ways[0] if ways else EVERYTHING
+        counted = []
+        for way in ways:
+            some = self._ids_of(way).limit(MANY).subquery()
+            counted.append(self._execute(select(func.count()).select_from(some), _PROBE).scalar_one())
+        return ways[counted.index(min(counted))]
+
+    def _month_by_month(self, way: Way) -> list[Found]:
+        """The page, the text index asked about one month after the other, then about more and more together."""
+        months = self._months(way)
+        found: list[Found] = []
+        turn = 0
+        while months and self._limit is not None and len(found) < self._limit:
+            if turn == ALL_TIME:
+                ids = self._probe(self._indexed())
+                if ids is not None:
+                    return self._compared(ids, self._window, self._limit)
+            some = months[: WIDTHS[min(turn, len(WIDTHS) - 1)]]
+            ids = self._probe(self._indexed(some))
+            if ids is None:
+                some = some[:1]
+            part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
+            left = self._limit - len(found)
+            found += self._walked(way, part, left) if ids is None else self._compared(ids, part, left)
+            months = months[len(some) :]
+            turn = turn + 1 if ids is not None else 0
+        return found
+
+    def _months(self, way: Way) -> Sequence[int]:
+        """The months from the first row of a way to its last one, within the window and the page."""
+        window = self._after_cursor(self._window)
+        ends = [self._edge(way, window, self._at), self._edge(way, window, self._at.desc())]
+        if None in ends:
+            return []
+        first, last = (month_of(at) for at in ends if at is not None)
+        months = range(first, last + 1)
+        return months[::-1] if self._down else months
+
+    def _indexed(self, months: Sequence[int] = ()) -> Select[Any]:
+        """The ids that the text index names, of all time or of some months."""
+        of = [marked("month", *(mark(self._asked.month, month) for month in months))] if months else []
+        return self._index.ids([*self._clauses, *of], mails=self._asked.mails)
+
+    def _edge(self, way: Way, window: Window, order: ColumnElement[Any]) -> int | None:
+        """The moment of the first row of a way in a window, in that order."""
+        moments: list[int] = []
+        for each in way.alternatives:
+            statement = select(self._at).where(*each, *window.within(self._at)).order_by(order).limit(1)
+            moments += self._execute(statement, _PROBE).scalars().all()
+        if not moments:
+            return None
+        return min(moments) if order is self._at else max(moments)
+
+    def _beside(self) -> list[Found]:
+        """What the text index does not have because it is at work."""
+        if self._asked.beside is None:
+            return []
+        ids = self._probe(self._asked.beside)
+        if ids is None:  # so many that they are met at once
+            return self._walked(EVERYTHING, self._window, self._limit)
+        return self._compared(ids, self._window, self._limit)
+
+    # ------------------------------------------------------------ rows
+
+    def _walked(self, way: Way, window: Window, limit: int | None) -> list[Found]:
+        """The first rows along an index."""
+        window = self._after_cursor(window)
+        order = (self._at.desc(), self._id.desc()) if self._down else (self._at, self._id)
+        found: list[Found] = []
+        for each in way.alternatives:
+            statement = select(self._at, self._id).where(*each, *window.within(self._at), *self._steered())
+            found += self._rows(statement.order_by(*order).limit(limit), _WALK)
+        return self._first(found)[:limit]
+
+    def _compared(self, ids: Collection[int], window: Window, limit: int | None) -> list[Found]:
+        """Those of some rows that meet the query, in order."""
+        if not ids:
+            return []
+        value, window = self._value(), self._after_cursor(window)
+        if self._sqlite:
+            given = func.json_each(json.dumps(list(ids))).table_valued("value", name="given")
+            among: Condition = self._id.in_(select(given.c.value))
+            at: Any = self._at.op("+")(0)  # no index of its own
+        else:
+            among, at = self._id == any_(literal(list(ids), ARRAY(BigInteger))), self._at
+        statement = select(value, self._id).where(among, *window.within(at), *self._steered())
+        found = self._first(self._rows(statement, _PROBE))
+        return found if limit is None else found[:limit]
+
+    def _sorted(self) -> list[Found]:
+        """A page in another order, or everything: all that can meet the query is looked at."""
+        few = self._few()
+        if few is not None:
+            return self._compared(few, self._window, self._limit)
+        value = self._value()
+        by = self._in_order(value)
+        order = (by.desc(), self._id.desc()) if self._down else (by, self._id)
+        conditions = [*self._asked.conditions, *self._superset(), *self._beyond()]
+        statement = select(value, self._id).where(*conditions).order_by(*order).limit(self._limit)
+        return self._rows(statement, ())
+
+    def _superset(self) -> list[Condition]:
+        """What the text index says of the query, where it is asked about all time."""
+        if not self._clauses:
+            return []
+        ids = self._index.ids(self._clauses, mails=self._asked.mails)
+        if self._asked.beside is None:
+            return [self._id.in_(ids)]
+        return [or_(self._id.in_(ids), self._id.in_(self._asked.beside))]
+
+    def _steered(self) -> list[Condition]:
+        return [*self._asked.steered, *self._beyond()]
+
+    def _beyond(self) -> list[Condition]:
+        """What comes after the last row of the page before."""
+        if self._query.before is None:
+            return []
+        value, number = self._query.before
+        by = self._in_order(self._value())
+        if self._down:
+            return [or_(by < value, and_(by == value, self._id < number))]
+        return [or_(by > value, and_(by == value, self._id > number))]
+
+    def _after_cursor(self, window: Window) -> Window:
+        """The window, as far as the page before has not covered it."""
+        before: Cursor | None = self._query.before
+        if before is None or self._sort != "at" or not isinstance(before[0], int):
+            return window
+        return window.cut(_BEGINNING, before[0] + 1) if self._down else window.cut(before[0], _END)
+
+    def _value(self) -> ColumnElement[Any]:
+        return self._asked.sorts[self._sort]
+
+    def _in_order(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Text is ordered by its characters, on both databases."""
+        return value if self._sqlite or value.type.python_type is int else value.collate("C")
+
+    def _first(self, found: Sequence[Found]) -> list[Found]:
+        """In order, each row once."""
+        return sorted(set(found), reverse=self._down)[: self._limit]
+
+    # ------------------------------------------------------------ asking
+
+    def _probe(self, statement: Select[Any]) -> set[int] | None:
+        """The ids that a statement gives, or None where they are more than few."""
+        found = self._execute(statement.limit(FEW + 1), _PROBE).scalars().all()
+        return None if len(found) > FEW else set(found)
+
+    def _rows(self, statement: Select[Any], without: Sequence[str]) -> list[Found]:
+        return [(row[0], row[1]) for row in self._execute(statement, without)]
+
+    def _execute(self, statement: Select[Any], without: Sequence[str]) -> Any:
+        if not self._sqlite and self._without != without:
+            steer(self._connection, without)
+            self._without = without
+        return self._connection.execute(statement)
+
+
+def steer(connection: Connection, without: Sequence[str] = ()) -> None:
+    """Tells PostgreSQL what not to use until the transaction ends."""
+    values = {f"enable_{each}": "off" if each in without else "on" for each in _WALK} | {"jit": "off"}
+    connection.execute(select(*(func.set_config(name, value, literal(value=True)) for name, value in values.items())))

@@ -1,0 +1,344 @@
+"""Search agrees with a plain filter over the same rows: every criterion, any combination, order, page and count.
+
+Once with the limits of ``finding`` as they are, where a few rows are always compared one by one, and once with tiny
+ones, where it walks, asks the text index month by month and gives up on what is too much, as on millions of rows.
+"""
+
+from __future__ import annotations
+
+
+import re
+from typing import Any
+
+import pytest
+from builders import ledger_rows as make
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.ledger import finding, tables
+from gateway.ledger.query import Criterion, Query, identity_parts, number_forms
+from gateway.ledger.search import MAIL_SORTS, cursor_of, exchanges_on, messages_on
+from gateway.ledger.search import _exchange_finder as exchange_finder
+from gateway.ledger.search import _mail_finder as mail_finder
+from gateway.ledger.search import _uncut as uncut
+from gateway.ledger.spans import parse_span_of_numbers
+from gateway.ledger.states import EXCHANGE_ATTENTION
+
+pytestmark = pytest.mark.integration
+
+START = make.START
+DAY = 86_400_000
+ALPHABET = st.sampled_from("aAbB1%_*?[]\\'\"\u00e9\u00c9\U0001f4e6 .@:\u0130")
+SHORT = st.text(ALPHABET, max_size=4)
+LONG = st.lists(
+    st.sampled_from(["order", "ORDERS", "123456", "4500012345", "abc", "gr\u00f6\u00dfe", "x", " ", "-"]), max_size=4
+)
+WORDS = SHORT | LONG.map("".join)
+MOMENT = st.sampled_from(
+    [0, -5, START, START + 1, START + DAY, START - 40 * DAY, START - 400 * DAY, START - 3_000 * DAY]
+)
+STATES = ["delivered", "overdue", "rejected", "duplicate", "sent"]
+
+
+@pytest.fixture(params=["as it is", "tiny"])
+def limits(request, monkeypatch):
+    """The limits of finding."""
+    if request.param == "tiny":
+        for name, value in (("FEW", 2), ("VERY_FEW", 1), ("MANY", 3), ("ALL_TIME", 1), ("WIDTHS", (1, 2))):
+            monkeypatch.setattr(finding, name, value)
+
+
+ROWS = st.fixed_dictionaries(
+    {
+        "at": MOMENT,
+        "updated_at": st.integers(START, START + 5),
+        "partner": st.sampled_from(["a", "b", "a*", ""]),
+        "direction": st.sampled_from(["in", "out"]),
+        "state": st.sampled_from(STATES),
+        "verdict": st.sampled_from(["", "accepted", "rejected"]),
+        "usage": st.sampled_from("PT"),
+        "subject": WORDS,
+        "file_name": WORDS,
+        "from_address": SHORT,
+        "to_addresses": st.lists(SHORT, max_size=2),
+        "message_id": SHORT.map(lambda text: f"<{text}>"),
+        "user": st.sampled_from(["u", "U2"]),
+        "host": st.sampled_from(["h", "H2"]),
+        "control_number": st.integers(0, 30).map(lambda number: str(number).zfill(9)),
+        "types": st.lists(st.sampled_from(["850", "85", "810"]), max_size=2).map(" ".join),
+        "versions": st.lists(st.sampled_from(["004010", "005010X222A1"]), max_size=2).map(" ".join),
+        "sender_qualifier": st.sampled_from(["01", "ZZ"]),
+        "sender_id": SHORT,
+        "agreement": st.sampled_from(["orders", "x,y", ""]),
+        "fault_code": st.sampled_from(["", "sending.deferred", "a"]),
+        "size": st.integers(0, 3_000),
+        "segments": st.integers(0, 5),
+        "findings": st.integers(0, 2),
+        "duplicate_of": st.none(),
+        "repeats": st.none() | st.just(1),
+        "settled_at": st.none() | st.just(START),
+        "acknowledged_at": st.none() | st.integers(1, 4),
+        "due_at": st.none() | st.integers(1, 4),
+        "keys": st.lists(st.tuples(st.sampled_from(["po", "a"]), WORDS), max_size=3, unique=True),
+        "group": st.sampled_from(["7", "0042"]),
+        "set": st.sampled_from(["0001", "123456"]),
+        "awaited": st.none() | st.integers(START - 1, START + 1),
+        "mailbox": st.none() | st.sampled_from(["orders", "other"]),
+    }
+)
+MAILS = st.fixed_dictionaries(
+    {
+        "at": MOMENT,
+        "partner": st.sampled_from(["a", "b", ""]),
+        "direction": st.sampled_from(["in", "out"]),
+        "state": st.sampled_from(["stored", "noted", "quarantined", "queued", "sent"]),
+        "kind": st.sampled_from(["letter", "bounce"]),
+        "subject": WORDS,
+        "from_address": SHORT,
+        "to_addresses": st.lists(SHORT, max_size=1),
+        "cc_addresses": st.lists(SHORT, max_size=1),
+        "message_id": SHORT.map(lambda text: f"<{text}>"),
+        "mailbox": st.sampled_from(["orders", "other"]),
+        "size": st.integers(0, 3_000),
+        "files": st.lists(WORDS, max_size=2),
+        "exchange": st.none() | st.sampled_from(["quarantined", "delivered"]),
+    }
+)
+IDENTITY = SHORT | SHORT.map(lambda text: f"ZZ:{text}")
+PATTERN = WORDS | st.sampled_from(["ord*", "*RDER*", "*", "*456*", "45*", "*23456*", "*50001*", "\u0130*"])
+SPAN = st.sampled_from(["0", "1", "1..", "..1", "1k..2k", "..1500"])
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "partner": st.sampled_from(["a", "b", "a*", "*", "c"]),
+    "direction": st.sampled_from(["in", "out"]),
+    "kind": st.sampled_from(["document", "letter", "bounce"]),
+    "state": st.sampled_from([*STATES, "noted", "quarantined"]),
+    "verdict": st.sampled_from(["accepted", "rejected"]),
+    "type": st.sampled_from(["850", "85", "810", "850 810"]),
+    "version": st.sampled_from(["004010", "005010", "0", "00*"]),
+    "usage": st.sampled_from(["P", "T"]),
+    "control_number": st.integers(0, 30).map(str) | st.just("*1"),
+    "group_control_number": st.sampled_from(["7", "42", "*4*"]),
+    "set_control_number": st.sampled_from(["1", "0123456", "123456", "1*"]),
+    "sender": IDENTITY,
+    "business_key": PATTERN | PATTERN.map(lambda text: f"po={text}"),
+    "message_id": SHORT | st.sampled_from(["*a*", "a*"]),
+    "from_address": SHORT | st.just("*a*"),
+    "to_address": SHORT | st.just("*a*"),
+    "host": st.sampled_from(["h", "H*", "h2"]),
+    "user": st.sampled_from(["u", "U2", "*"]),
+    "mailbox": st.sampled_from(["orders", "o*"]),
+    "file_name": PATTERN,
+    "subject": PATTERN,
+    "fault": st.sampled_from(["a", "sending*", "sending.deferred"]),
+    "agreement": st.sampled_from(["orders", "x*"]),
+    "size": SPAN,
+    "segments": SPAN,
+    "findings": SPAN,
+    "text": PATTERN,
+}
+CRITERIA = st.sampled_from(sorted(VALUES)).flatmap(
+    lambda field: st.builds(
+        Criterion,
+        st.just(field),
+        st.lists(
+            VALUES[field].filter(lambda text: text.strip("<> ")),
+            min_size=1,
+            max_size=1 + (field not in {"subject", "text"}),
+        ).map(tuple),
+        st.sampled_from([False, False, True]),
+    )
+)
+FLAG = st.none() | st.booleans()
+QUERIES = st.builds(
+    lambda **values: Query(**values),
+    also=st.lists(CRITERIA, max_size=3).map(tuple),
+    needs_attention=FLAG, unacknowledged=FLAG, overdue=FLAG, duplicate=FLAG, settled=FLAG, late=FLAG,
+    since=st.none() | st.sampled_from([START - 500 * DAY, START]),
+    until=st.none() | st.sampled_from([START + 1, START + 2 * DAY]),
+    sort=st.sampled_from([None, None, None, "at", "-size", "partner", "-state", "type", "file", "-updated", "subject", "from"]),
+    limit=st.sampled_from([None, 1, 2, 3, 50]),
+)  # fmt: skip
+
+
+def folded(text: str) -> str:
+    return re.sub("[A-Z]", lambda letter: letter[0].lower(), text)
+
+
+def like(pattern: str, text: str, *, fold: bool = False) -> bool:
+    """Whether ``text`` is ``pattern``, in which * stands for anything."""
+    if fold:
+        pattern, text = folded(pattern), folded(text)
+    return re.fullmatch(".*".join(re.escape(piece) for piece in pattern.split("*")), text, re.DOTALL) is not None
+
+
+def within(span: str, number: int) -> bool:
+    low, high = parse_span_of_numbers(span, "")
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
+def of_key(value: str, keys: list[tuple[str, str]]) -> bool:
+    named, sign, rest = value.partition("=")
+    return any(like(value, key) or (sign and named == name and like(rest, key)) for name, key in keys)
+
+
+def numbered(value: str, number: str) -> bool:
+    return like(value, number) if "*" in value else number in number_forms(value)
+
+
+def meets(field: str, value: str, row: dict[str, Any]) -> bool:
+    """The meaning of one criterion, written down plainly."""
+    if field in {"direction", "kind", "state", "verdict", "usage"}:
+        return row.get(field) == value
+    if field in {"size", "segments", "findings"}:
+        return field in row and within(value, row[field])
+    if field in {"partner", "agreement", "mailbox"}:
+        return like(value, row.get(field) or "") and row.get(field) is not None
+    if field in {"from_address", "host", "user"}:
+        return like(value, row[field], fold=True)
+    if field == "fault":
+        return like(value, row["fault_code"])
+    if field == "subject":
+        return like(f"*{value}*", row["subject"], fold=True)
+    if field == "file_name":
+        return any(like(value, name, fold=True) for name in row["files"])
+    if field == "to_address":
+        return any(like(value, each, fold=True) for each in row["addressed"])
+    if field == "message_id":
+        return like(value, row["message_id"]) or like(f"<{value}>", row["message_id"])
+    if field == "text":
+        texts = [row["subject"], *row["files"], *(key for _, key in row.get("keys", []))]
+        return all(any(like(f"*{term}*", text, fold=True) for text in texts) for term in value.split())
+    if "keys" not in row:  # a mail has nothing else
+        return False
+    if field == "type":
+        return f" {value} " in f" {row['types']} "
+    if field == "version":
+        return f" {value.rstrip('*')}" in f" {row['versions']}"
+    if field == "sender":
+        wanted, text = identity_parts(value)
+        return wanted in {None, row["sender_qualifier"]} and like(text, row["sender_id"])
+    if field == "business_key":
+        return of_key(value, row["keys"])
+    number = {"control_number": "control_number", "group_control_number": "group", "set_control_number": "set"}[field]
+    return numbered(value, row[number])
+
+
+def is_flagged(name: str, row: dict[str, Any], now: int) -> bool:
+    if "keys" not in row:
+        return name == "needs_attention" and row["state"] == "quarantined"
+    late = row["acknowledged_at"] is not None and row["due_at"] is not None and row["acknowledged_at"] > row["due_at"]
+    return {
+        "needs_attention": row["state"] in EXCHANGE_ATTENTION and row["settled_at"] is None,
+        "unacknowledged": row["awaited"] is not None,
+        "overdue": row["state"] == "overdue" or (row["awaited"] is not None and row["awaited"] <= now),
+        "duplicate": row["state"] == "duplicate" or row["repeats"] is not None,
+        "settled": row["settled_at"] is not None,
+        "late": late,
+    }[name]
+
+
+def naive(query: Query, row: dict[str, Any], now: int) -> bool:
+    """Whether a row meets a query."""
+    found = [any(meets(each.field, value, row) for value in each.values) ^ each.negated for each in query.criteria()]
+    for name in ("needs_attention", "unacknowledged", "overdue", "duplicate", "settled", "late"):
+        wanted = getattr(query, name)
+        found.append(wanted is None or is_flagged(name, row, now) == wanted)
+    found.append(query.since is None or row["at"] >= query.since)
+    found.append(query.until is None or row["at"] < query.until)
+    return all(found)
+
+
+def in_order(query: Query, rows: list[dict[str, Any]], names: dict[str, str]) -> list[int]:
+    sort, down = query.order
+    column = names.get(sort, "at")
+    return [row["id"] for row in sorted(rows, key=lambda row: (row[column], row["id"]), reverse=down)]
+
+
+CHECKED = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+COLUMNS = {
+    "at": "at", "updated": "updated_at", "size": "size", "partner": "partner", "state": "state", "type": "types",
+    "control": "control_number", "file": "file_name", "subject": "subject", "from": "from_address",
+}  # fmt: skip
+
+
+def paged(find: Any, query: Query) -> list[int]:
+    """All pages of a query, one after the other."""
+    found: list[int] = []
+    page = query
+    while True:
+        rows = find(page)
+        found += [row.id for row in rows]
+        if query.limit is None or len(rows) < query.limit:
+            return found
+        page = Query(
+            **{name: getattr(query, name) for name in query.__dataclass_fields__}
+            | {"before": cursor_of(rows[-1], query)}
+        )
+
+
+@CHECKED
+@given(rows=st.lists(ROWS, min_size=1, max_size=7), queries=st.lists(QUERIES, min_size=1, max_size=8))
+def test_exchanges_are_those_of_a_naive_filter(ledger_engine, limits, rows, queries):
+    with ledger_engine.connect() as connection, connection.begin() as transaction:
+        known = [written(connection, dict(row)) for row in rows]
+        for query in queries:
+            expected = in_order(query, [row for row in known if naive(query, row, START)], COLUMNS)
+            assert paged(lambda page: exchanges_on(connection, page, now=START), query) == expected, query
+            finder = exchange_finder(connection, uncut(query), START)
+            assert finder.count() == len(expected)
+            assert finder.count(1) in {min(len(expected), 2), len(expected)}
+        transaction.rollback()
+
+
+def written(connection: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Writes an exchange with all that belongs to it."""
+    beside = {name: row.pop(name) for name in ("keys", "group", "set", "awaited", "mailbox")}
+    mail = None
+    if beside["mailbox"] is not None:
+        mail = make.message(connection, mailbox=beside["mailbox"], cc_addresses=["a"], message_id="<carrier>")
+    row["id"] = make.exchange(connection, message=mail, **row)
+    group = make.group(connection, row["id"], control_number=beside["group"])
+    owner = make.transaction_set(connection, row["id"], group, control_number=beside["set"])
+    for name, value in beside["keys"]:
+        make.business_key(connection, row["id"], name, value, owner)
+    if beside["awaited"] is not None:
+        awaited = {"exchange": row["id"], "kind": "997", "partner": row["partner"], "within": 1}
+        make.insert(connection, tables.expectation, due_at=beside["awaited"], **awaited)
+    addressed = row["to_addresses"] + (["a"] if mail is not None else [])
+    return row | beside | {"kind": "document", "files": [row["file_name"]], "addressed": addressed}
+
+
+@CHECKED
+@given(mails=st.lists(MAILS, min_size=1, max_size=7), queries=st.lists(QUERIES, min_size=1, max_size=8))
+def test_mails_are_those_of_a_naive_filter(ledger_engine, limits, mails, queries):
+    with ledger_engine.connect() as connection, connection.begin() as transaction:
+        known = [row for mail in mails if (row := written_mail(connection, dict(mail))) is not None]
+        for query in queries:
+            expected = in_order(query, [row for row in known if naive(query, row, START)], {
+                name: column for name, column in COLUMNS.items() if name in MAIL_SORTS
+            })  # fmt: skip
+            if query.order[0] not in MAIL_SORTS:  # newest first, and one page
+                expected = in_order(Query(), [row for row in known if naive(query, row, START)], COLUMNS)
+                found = [row.id for row in messages_on(connection, query, now=START)]
+                assert found == expected[: query.limit], query
+                continue
+            assert paged(lambda page: messages_on(connection, page, now=START), query) == expected, query
+            assert mail_finder(connection, uncut(query), START).count() == len(expected)
+        transaction.rollback()
+
+
+def written_mail(connection: Any, row: dict[str, Any]) -> dict[str, Any] | None:
+    """Writes a mail with its files and the exchange that it led to; None where that speaks for it."""
+    files, led_to = row.pop("files"), row.pop("exchange")
+    row["id"] = make.message(connection, host="h", user="U2", **row)
+    for number, name in enumerate(files):
+        values = {"message": row["id"], "ordinal": number, "file_name": name, "sha256": "0" * 64}
+        make.insert(connection, tables.payload, **values)
+    if led_to is not None:
+        make.exchange(connection, message=row["id"], state=led_to)
+        if row["state"] != "quarantined" or led_to == "quarantined":
+            return None
+    addressed = [*row["to_addresses"], *row["cc_addresses"]]
+    return row | {"files": files, "addressed": addressed, "host": "h", "user": "U2", "fault_code": ""}
