@@ -71,7 +71,7 @@ def follow(
     """
     asked = f"{name}={value}" if name else value
     kept = key_value(value.strip())
-    if not kept or "\0" in kept or any("\ud800" <= each <= "\udfff" for each in kept + (name or "")):
+    if not kept or _is_no_text(kept + (name or "")):
         return Chain(asked, partner or "", ())
     with reading(engine) as connection:
         search = _Search(connection, partner, all_partners=all_partners, most=most)
@@ -89,6 +89,11 @@ def follow(
         others=tuple(sorted(search.others)),
         cut=search.cut,
     )
+
+
+def _is_no_text(written: str) -> bool:
+    """Whether no database can have it."""
+    return "\0" in written or any("\ud800" <= each <= "\udfff" for each in written)
 
 
 @dataclass(slots=True)

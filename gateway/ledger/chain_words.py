@@ -72,9 +72,10 @@ def _became(each: Document) -> str:
     status = _words(each.status if each.direction == "in" else each.acknowledged)
     if each.duplicate_of is not None:
         return f"{each.state} of exchange {each.duplicate_of}"
-    if each.delivered_at is not None:
-        return f"{status}, delivered" if status else "delivered"
-    return each.state if not status or status in each.state else f"{each.state}, {status}"
+    state = "delivered" if each.delivered_at is not None else each.state
+    if not status or status in state:
+        return state
+    return f"{status}, {state}" if each.direction == "in" else f"{state}, {status}"
 
 
 def _answer(answer: Answer, zone: tzinfo | None) -> str:
