@@ -100,6 +100,16 @@ def add(
     return number
 
 
+def extend(recorder: Recorder, number: int, exchanges: Iterable[int], messages: Iterable[int]) -> None:
+    """A hold on numbers holds more of them."""
+    row = recorder.connection.execute(select(hold.c.exchanges, hold.c.messages).where(hold.c.id == number)).one()
+    more = {
+        "exchanges": json.dumps(sorted({*json.loads(row.exchanges), *exchanges})),
+        "messages": json.dumps(sorted({*json.loads(row.messages), *messages})),
+    }
+    recorder.change(hold, number, **more)
+
+
 def release(recorder: Recorder, number: int, *, reason: str) -> bool:
     """Ends a hold; false where it was released before.
 

@@ -1,0 +1,276 @@
+"""Archives that were moved out, from both databases: complete, searched like the ledger, brought back as they were."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from builders.stage import HOUR, Stage, acknowledgment, invoice, orders
+from sqlalchemy import select
+
+from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArchiveUnwritable
+from gateway.flow import recall, retain
+from gateway.flow.seal import seal
+from gateway.flow.submit import submit
+from gateway.ledger import database, holds, moved, moved_write, tables
+from gateway.ledger.damage import damage
+from gateway.ledger.moved_file import opened
+from gateway.ledger.moved_rows import rows_of
+from gateway.ledger.moved_verify import verify
+from gateway.ledger.query import Query
+from gateway.ledger.search import search
+from gateway.ledger.story import raw_bytes, story
+from gateway.ledger.verify import Verification
+from gateway.settings import RetentionSettings
+
+pytestmark = pytest.mark.integration
+
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def stage(tmp_path, ledger_engine):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    stage.settings = replace(
+        stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=400))
+    )
+    return stage
+
+
+def life(stage, number=1):
+    stage.mail(orders(2 * number - 1))
+    submit(stage.context(), "acme", invoice(f"INV-{number}"))
+    stage.run()
+    ours = [row for row in stage.rows("exchange") if row["types"] == "810"][-1]
+    group = next(row for row in stage.rows("functional_group") if row["exchange"] == ours["id"])
+    stage.mail(acknowledgment(2 * number, int(str(group["control_number"]))))
+    stage.run()
+
+
+def old(stage):
+    """A life in November 2026, another that keeps the newest numbers, and a time when the first one is over."""
+    life(stage)
+    stage.now += 360 * DAY
+    life(stage, 2)
+    stage.now += 75 * DAY
+
+
+def everything(engine, x, m):
+    with database.reading(engine) as connection:
+        return {table.name: rows for table, rows in rows_of(connection, x, m)}
+
+
+def numbers(stage):
+    x = [int(str(row["id"])) for row in stage.rows("exchange")]
+    return x, [int(str(row["id"])) for row in stage.rows("message")]
+
+
+def assert_whole(stage):
+    with database.reading(stage.engine) as connection:
+        assert [each.sentence for each in Verification(connection).full()] == []
+    assert list(damage(stage.engine)) == []
+
+
+def moved_out(stage):
+    """The one archive that was written."""
+    (written,) = moved.archives(stage.ledger)
+    return stage.directory / "old" / "ledger-2026-11.db", written
+
+
+def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
+    old(stage)
+    x, m = numbers(stage)
+    before = everything(stage.engine, x, m)
+    contents = {str(row["sha256"]): row["bytes"] for row in stage.rows("content")}
+    gone = retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert (gone.exchanges, gone.messages) == (4, 4)
+    path, written = moved_out(stage)
+    assert (written.exchanges, written.messages, written.events) == (4, 4, gone.events)
+    assert written.moved_at is not None
+    assert_whole(stage)
+    left = set(numbers(stage)[0])
+    with opened(path) as archive:
+        assert {row.id for row in search(archive, Query(type="850"))} == {x[1]} - left
+        assert story(archive, x[0]).events
+        for row in before["exchange"][:4]:
+            assert raw_bytes(archive, row["sha256"]) == contents[row["sha256"]]
+    back = recall.recall(stage.context(), path, None, actor="the auditor", reason="an audit")
+    assert (back.exchanges, back.messages, back.events) == (4, 4, gone.events)
+    after = everything(stage.engine, x, m)
+    after["event"] = [row for row in after["event"] if row["kind"] != "recalled"]
+    assert after == before
+    assert {str(row["sha256"]): row["bytes"] for row in stage.rows("content")} == contents
+    assert_whole(stage)
+    again = recall.recall(stage.context(), path, None, actor="the auditor", reason="an audit")
+    assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
+
+
+def test_what_came_back_stays_until_it_is_released(stage):
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    back = recall.recall(stage.context(), path, Query(type="850"), actor="the auditor", reason="an audit")
+    assert back.exchanges == 1
+    assert retain.apply(stage.context()) == retain.Gone()
+    with stage.ledger.transaction("the auditor") as recorder:
+        holds.release(recorder, back.hold, reason="done")
+    assert retain.apply(stage.context()).exchanges == 1
+    assert_whole(stage)
+
+
+def test_an_archive_is_checked_against_the_ledger_and_the_seals(stage):
+    from gateway.ledger.seals import new_key
+
+    key = new_key()
+    old(stage)
+    stage_context = replace(stage.context(), seal_key=lambda: key)
+    sealed = seal(stage_context)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    assert list(verify(stage.engine, path, sealed.key)) == []
+    for statement, said in (
+        ("UPDATE event SET body = '{}' WHERE seq = (SELECT min(seq) FROM event)", "is not the one"),
+        ("UPDATE content SET bytes = x'00'", "are not what they were"),
+        ("DELETE FROM content", "which are missing"),
+        ("UPDATE exchange SET partner = 'globex'", "none of the archives"),
+    ):
+        altered = stage.directory / "altered.db"
+        altered.unlink(missing_ok=True)
+        shutil.copy(path, altered)
+        altered.chmod(0o600)
+        with closing(sqlite3.connect(altered)) as connection:
+            triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for (name,) in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(statement)
+            connection.commit()
+        found = list(verify(stage.engine, altered, sealed.key))
+        assert any("none of the archives" in each for each in found)
+        assert any(said in each for each in found), found
+        with pytest.raises(MovedArchiveAltered, match="never wrote one"):
+            recall.recall(stage.context(), altered, None, actor="me", reason="x")
+
+
+def test_the_same_month_twice_makes_two_archives(stage):
+    old(stage)
+    with stage.ledger.transaction() as recorder:
+        number = holds.add(recorder, ["type=850"], Query(type="850"), reason="a dispute")
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    with stage.ledger.transaction() as recorder:
+        holds.release(recorder, number, reason="over")
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    names = sorted(each.name for each in (stage.directory / "old").iterdir())
+    assert names == ["ledger-2026-11-2.db", "ledger-2026-11.db"]
+    assert_whole(stage)
+
+
+def test_a_month_leaves_when_its_last_day_is_over(stage):
+    life(stage)
+    stage.now += 30 * DAY
+    life(stage, 2)
+    stage.now += 375 * DAY  # 405 days after 2 November 2026, but the month ended 375 days ago
+    told = retain.plan(stage.context(), whole_months=True)
+    assert [line for line in told.lines if line.what == "ledger"] == []
+    assert [line for line in retain.plan(stage.context()).lines if line.what == "ledger"] != []
+
+
+def test_what_changed_after_it_was_written_into_the_archive_stays(stage, monkeypatch):
+    old(stage)
+    original = moved_write.write
+
+    def write(engine, directory, units):
+        written = original(engine, directory, units)
+        with stage.ledger.transaction() as recorder:
+            recorder.event("settled", exchange=units[0].exchanges[0], reason="meanwhile")
+        return written
+
+    monkeypatch.setattr(moved, "write", write)
+    gone = retain.apply(stage.context(), move_to=stage.directory / "old")
+    monkeypatch.undo()
+    assert 0 < gone.exchanges < 4
+    gone += retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert gone.exchanges == 4
+    with opened(stage.directory / "old" / "ledger-2026-11.db") as first, database.reading(first) as connection:
+        assert "settled" not in connection.execute(select(tables.event.c.kind)).scalars().all()
+    assert_whole(stage)
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_run_that_is_ended_anywhere_is_taken_up_by_the_next(stage, after, monkeypatch):
+    """The process dies at one of its commits: at the end everything left once, and nothing is lost."""
+    old(stage)
+    x, m = numbers(stage)
+    before = everything(stage.engine, x, m)
+    monkeypatch.setattr(moved, "_AT_ONCE", 1)
+    commits = 0
+
+    class DiedError(BaseException):
+        pass
+
+    from gateway.ledger.recording import Recorder
+
+    finish = Recorder.finish
+
+    def dying(recorder):
+        nonlocal commits
+        commits += 1
+        if commits > after:
+            raise DiedError
+        finish(recorder)
+
+    monkeypatch.setattr(Recorder, "finish", dying)
+    with pytest.raises(DiedError):
+        retain.apply(stage.context(), move_to=stage.directory / "old")
+    monkeypatch.setattr(Recorder, "finish", finish)
+    assert_whole(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert_whole(stage)
+    assert all(each.moved_at for each in moved.archives(stage.ledger))
+    for each in moved.archives(stage.ledger):
+        recall.recall(stage.context(), Path(each.file), None, actor="me", reason="x")
+    found = everything(stage.engine, x, m)
+    found["event"] = [row for row in found["event"] if row["kind"] != "recalled"]
+    assert found == before
+    assert_whole(stage)
+
+
+def test_where_no_archive_can_be_written_nothing_goes(stage):
+    old(stage)
+    (stage.directory / "old").write_text("a file in the way")
+    with pytest.raises(MovedArchiveUnwritable):
+        retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert len(stage.rows("exchange")) == 8
+    assert stage.rows("event_leaf") == []
+
+
+def test_what_is_no_archive_is_said(stage, tmp_path):
+    junk = tmp_path / "junk.db"
+    junk.write_bytes(b"no such thing")
+    with pytest.raises(MovedArchiveUnreadable, match="not an SQLite file"), opened(junk):
+        pass
+    with pytest.raises(MovedArchiveUnreadable, match="No such file"), opened(tmp_path / "gone.db"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
+        connection.execute("CREATE TABLE x (y)")
+    with pytest.raises(MovedArchiveUnreadable, match="no such table"), opened(tmp_path / "empty.db"):
+        pass
+
+
+def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch):
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, written = moved_out(stage)
+    from gateway.ledger import moved_file
+
+    called = []
+    monkeypatch.setattr(moved_file, "_revision", lambda _: "0001")
+    monkeypatch.setattr(moved_file, "upgrade", called.append)
+    with opened(path) as archive, database.reading(archive) as connection:
+        assert len(connection.execute(select(tables.exchange.c.id)).all()) == 4
+    assert called
+    assert moved_file.sha256_of(path) == written.sha256
