@@ -41,6 +41,7 @@ class Answer:
 
     name: str
     times: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # of this process: on SQLite all there is, whoever else is at work
     first: list[float] = field(default_factory=list)  # those with a parameter for the first time
     answered: int = 0
     plans: list[str] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Answer:
             "p50_ms": round(statistics.median(self.times), 3),
             "p95_ms": round(percentile(self.times, 0.95), 3),
             "max_ms": round(max(self.times), 3),
+            "cpu_p95_ms": round(percentile(self.cpu, 0.95), 3),
             "first_p95_ms": round(percentile(self.first, 0.95), 3),
             "calls": len(self.times),
             "mean_answers": round(self.answered / len(self.times), 1),
@@ -240,9 +242,10 @@ def _ask(engine: Engine, question: Question, repeats: int, seconds: float) -> An
     try:
         for turn in range(repeats):
             for parameter in question.parameters:
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), time.process_time()
                 answer.answered += question.ask(engine, parameter)
                 answer.times.append((time.perf_counter() - start) * 1000)
+                answer.cpu.append((time.process_time() - cpu) * 1000)
                 if turn == 0:
                     answer.first.append(answer.times[-1])
                 if time.perf_counter() > until and len(answer.times) > 12:
