@@ -83,6 +83,7 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
 
 def _upgrade(place: Path, *, as_json: bool) -> None:
     from gateway.app import open_app
+    from gateway.flow.configuration import note
     from gateway.jobs.queue import install
     from gateway.ledger.database import newest, revision, upgrade
 
@@ -90,6 +91,7 @@ def _upgrade(place: Path, *, as_json: bool) -> None:
         before = revision(app.engine)
         upgrade(app.engine)
         install(app.engine)
+        note(app.ledger, app.settings)
     if as_json:
         print_document({"home": str(place), "revision": newest(), "before": before})
     elif before == newest():

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.ledger_archive import archive
 from gateway.cli.ledger_backup import backup
 from gateway.cli.ledger_backup_restore import restore
+from gateway.cli.ledger_changes import changes
 from gateway.cli.ledger_follow import follow
+from gateway.cli.ledger_hold import hold
+from gateway.cli.ledger_keys import encrypt, forget_key
 from gateway.cli.ledger_restore import accept_restore
+from gateway.cli.ledger_retain import retain
 from gateway.cli.ledger_seal import proof, seal, verify
 from gateway.cli.ledger_show import show
 from gateway.cli.output import json_option, moment, print_document, print_rows
@@ -98,6 +103,9 @@ command.add_command(verify)
 command.add_command(proof)
 command.add_command(show)
 command.add_command(follow)
+for _each in (retain, hold, archive, forget_key, encrypt):
+    command.add_command(_each)
+command.add_command(changes)
 
 
 @command.command("search")

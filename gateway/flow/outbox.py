@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import ConfigurationFault, DocumentMisplaced, DocumentUnreadable, GatewayError
 from gateway.flow.context import Context
@@ -57,21 +58,24 @@ def _submit_file(context: Context, partner: str, file: Path) -> None:
     except GatewayError as fault:
         if not fault.permanent:
             raise
-        _refuse(context, partner, file, fault)
+        _refuse(context, partner, file, fault, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
         return
     if done.repeated:
         context.reporter.happened("documents submitted before")
         exchanges = ", ".join(map(str, done.exchanges))
-        context.ledger.record("document-repeated", partner=partner, name=file.name, exchanges=exchanges)
+        facts = {"name": file.name, "exchanges": exchanges, "sha256": hashlib.sha256(data).hexdigest()}
+        context.ledger.record("document-repeated", partner=partner, **facts)
     _move(file, SENT_DIRECTORY)
 
 
-def _refuse(context: Context, partner: str, file: Path, fault: GatewayError) -> None:
+def _refuse(context: Context, partner: str, file: Path, fault: GatewayError, **facts: Any) -> None:
     context.reporter.happened("documents refused")
     context.reporter.trouble(fault, f"outbox/{partner}/{file.name}")
     refused = _move(file, FAILED_DIRECTORY)
     refused.with_name(refused.name + _WHY).write_text(f"{fault}\n{fault.next_step}\n({fault.code})\n", "utf-8")
-    context.ledger.record("document-refused", partner=partner, name=file.name, code=fault.code, reason=str(fault))
+    context.ledger.record(
+        "document-refused", partner=partner, name=file.name, code=fault.code, reason=str(fault), **facts
+    )
 
 
 def _move(file: Path, to: str) -> Path:
