@@ -39,6 +39,7 @@ from gateway.ledger import key_life
 from gateway.ledger.database import check, open_engine, settle
 from gateway.ledger.keys import Keys
 from gateway.ledger.leases import ALONE, Leases, SharedLeases
+from gateway.ledger.moved_file import opened
 from gateway.ledger.payload_keys import Vault
 from gateway.ledger.recording import Ledger, Wake
 from gateway.ledger.seals import SealKey, new_key, private_key
@@ -93,12 +94,18 @@ class App:
     @cached_property
     def secrets(self) -> Secrets:
         """Passwords: environment, credentials directory, then the encrypted table."""
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        return Secrets(lambda: self.engine, self.home / KEY_FILE, os.environ, Path(directory) if directory else None)
+        named = os.environ.get("CREDENTIALS_DIRECTORY")
+        directory = Path(named) if named else None
+        return Secrets(lambda: self.home_engine, self.home / KEY_FILE, os.environ, directory)
 
     @cached_property
     def engine(self) -> Engine:
-        """The database of the ledger and the profiles."""
+        """The database of the ledger; or an archive, where one is looked into (see ``open_app``)."""
+        return self.home_engine
+
+    @cached_property
+    def home_engine(self) -> Engine:
+        """The database of this home: its ledger, profiles, keys and secrets."""
         url = self.settings.database_url
         if "{password}" in url:
             # The database's own password cannot be kept in the database.
@@ -111,6 +118,11 @@ class App:
     def vault(self) -> Vault:
         """Opens what lies encrypted; whoever reads or writes raw bytes finds it with the engine."""
         return Vault(self.home / KEY_FILE, self._encrypting)
+
+    @property
+    def archive_vault(self) -> Vault:
+        """Opens what lies encrypted in archives: their keys stayed here."""
+        return Vault(self.home / KEY_FILE, source=self.home_engine)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -128,17 +140,17 @@ class App:
     @cached_property
     def partners(self) -> PartnerStore:
         """The profiles, every revision kept."""
-        return PartnerStore(self.engine)
+        return PartnerStore(self.home_engine)
 
     @cached_property
     def certificates(self) -> CertificateStore:
         """The certificates of partners."""
-        return CertificateStore(self.engine)
+        return CertificateStore(self.home_engine)
 
     @cached_property
     def keys(self) -> Keys:
         """Our own keys for S/MIME."""
-        return Keys(lambda: self.engine, self.home / KEY_FILE)
+        return Keys(lambda: self.home_engine, self.home / KEY_FILE)
 
     @cached_property
     def access_tokens(self) -> dict[str, TokenSource]:
@@ -182,7 +194,8 @@ class App:
         """What the steps of the flow are given, with the profiles as they stand now."""
         directory = self.directory()
         self._wanting = encrypting(directory)
-        key_life.ready(self.ledger, self._wanting)
+        if self.engine is self.home_engine:
+            key_life.ready(self.ledger, self._wanting)
         return Context(
             settings=self.settings,
             ledger=self.ledger,
@@ -230,14 +243,14 @@ class App:
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:
         """One event about the configuration, in the name of ``actor``."""
-        self.ledger.record(kind, partner=partner, **body)
+        Ledger(self.home_engine, self.clock, self.actor).record(kind, partner=partner, **body)
 
     def close(self) -> None:
         """Lets go of the database."""
         if isinstance(leases := self.__dict__.get("leases"), SharedLeases):
             leases.close()
-        if "engine" in self.__dict__:
-            self.engine.dispose()
+        if "home_engine" in self.__dict__:
+            self.home_engine.dispose()
 
     @cached_property
     def _has_jobs(self) -> bool:
@@ -336,6 +349,7 @@ def open_app(
     verify: bool = True,
     actor: str | None = None,
     clock: Callable[[], int] = milliseconds,
+    archive: Path | None = None,
 ) -> Iterator[App]:
     """Opens a home and closes it again.
 
@@ -345,9 +359,10 @@ def open_app(
         verify: the database must be there, at the newest migration.
         actor: who acts; the login name by default.
         clock: gives milliseconds since 1970 UTC.
+        archive: look into this archive, which was moved out, in place of the ledger; nothing can be written then.
 
     Raises:
-        HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable
+        HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable, MovedArchiveUnreadable
         LedgerBehind, CheckpointUnwritable: with ``lock`` and ``verify``
     """
     with ExitStack() as stack:
@@ -358,6 +373,8 @@ def open_app(
         stack.callback(app.close)
         if verify:
             check(app.engine)
+        if archive is not None:
+            app.engine = stack.enter_context(opened(archive, app.archive_vault))
         if not (lock and verify):
             yield app
             return

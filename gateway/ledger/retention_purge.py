@@ -60,6 +60,16 @@ class Gone:
     contents: int = 0
     size: int = 0
 
+    def as_dict(self) -> dict[str, int]:
+        """For ``--json``."""
+        return {
+            "exchanges": self.exchanges,
+            "mails": self.messages,
+            "events": self.events,
+            "contents": self.contents,
+            "bytes": self.size,
+        }
+
     def __add__(self, other: Gone) -> Gone:
         return Gone(
             self.exchanges + other.exchanges,

@@ -1,0 +1,142 @@
+"""``gateway ledger archive``: archives that were moved out; and the option that looks into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.acting import act_options
+from gateway.cli.output import json_option, moment, print_document, print_rows
+
+_COLUMNS = ("archive", "file", "from", "to", "exchanges", "mails", "events", "bytes", "state")
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _keep(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    ctx.ensure_object(dict)["archive"] = value
+
+
+archive_option: Callable[[Any], Any] = click.option(
+    "--archive",
+    type=_FILE,
+    callback=_keep,
+    expose_value=False,
+    metavar="FILE",
+    help="Look into this archive instead of the ledger (`gateway ledger archive list` names them).",
+)
+"""``--archive FILE``; the command passes ``ctx.obj["archive"]`` to ``open_app``."""
+
+
+@click.group("archive")
+def archive() -> None:
+    """Archives that were moved out: list, verify, restore; with --archive, search and show look into one."""
+
+
+@archive.command("list")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> int:
+    """Show every archive that was written, the oldest first, with its SHA-256."""
+    from dataclasses import asdict
+
+    from gateway.app import open_app
+    from gateway.ledger.moments import iso
+    from gateway.ledger.moved import archives
+
+    with open_app(ctx.obj["home"]) as app:
+        found = archives(app.ledger)
+    if as_json:
+        times = ("at", "first_at", "last_at", "moved_at")
+        rows = [asdict(each) for each in found]
+        print_rows(({**row, **{n: row[n] and iso(row[n]) for n in times}} for row in rows), (), as_json=True)
+        return 0
+    told: list[dict[str, object]] = [
+        {
+            "archive": each.id,
+            "file": each.file,
+            "from": moment(each.first_at)[:10],
+            "to": moment(each.last_at)[:10],
+            "exchanges": each.exchanges,
+            "mails": each.messages,
+            "events": each.events,
+            "bytes": each.size,
+            "state": _state(each.file, moved=each.moved_at is not None),
+        }
+        for each in found
+    ]
+    print_rows(told, _COLUMNS, as_json=False, empty="No archive was written.")
+    return 0
+
+
+def _state(file: str, *, moved: bool) -> str:
+    if not Path(file).exists():
+        return "not at its place"
+    return "moved out" if moved else "being moved out"
+
+
+@archive.command("verify")
+@click.argument("file", type=_FILE)
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, file: Path, as_json: bool) -> int:
+    """Check an archive: its bytes, its events against the ledger's tree, and the seals.
+
+    Exit code 65 where anything is not what was written.
+    """
+    from gateway.app import open_app
+    from gateway.flow.seal import public_key
+    from gateway.ledger.moved_verify import verify as problems_of
+
+    with open_app(ctx.obj["home"]) as app:
+        problems = list(problems_of(app.engine, file, public_key(app.context())))
+    if as_json:
+        print_document({"file": str(file), "problems": problems})
+    for problem in [] if as_json else problems:
+        click.echo(problem)
+    if not problems and not as_json:
+        click.echo(f"{file} is what was written.")
+    return 65 if problems else 0
+
+
+@archive.command("restore")
+@click.argument("file", type=_FILE)
+@click.argument("words", nargs=-1)
+@act_options
+@click.pass_context
+def restore(
+    ctx: click.Context,
+    file: Path,
+    words: tuple[str, ...],
+    reason: str,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Bring exchanges and mails back from an archive, under their own numbers; all of it without WORDS.
+
+    WORDS are those of `gateway ledger search`. What came back is over its time; a legal hold keeps it until somebody
+    releases that (`gateway ledger hold release`).
+
+    \b
+    gateway ledger archive restore /srv/edi/archives/ledger-2019-03.db key=po=4711 --why "audit of 2019"
+    """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
+    from gateway.app import open_app
+    from gateway.flow.recall import recall
+    from gateway.ledger.words import parse_query
+
+    query = parse_query(words) if words else None
+    with open_app(ctx.obj["home"], lock=True, actor=by) as app:
+        back = recall(
+            app.context(), file, query, actor=app.actor, reason=reason, vault=app.archive_vault, dry_run=dry_run
+        )
+    if as_json:
+        print_document(back.as_dict() | {"dry_run": dry_run})
+        return 0
+    would = "would come back (dry run: nothing was changed)" if dry_run else "came back"
+    click.echo(f"{back.exchanges} exchanges and {back.messages} mails {would}.")
+    if back.hold is not None:
+        click.echo(f"Hold {back.hold} keeps them.")
+    return 0
