@@ -24,6 +24,7 @@ from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, Reporter, Tally
+from gateway.flow.retain import retain
 from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
@@ -59,6 +60,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("expected", expect),  # files that should have come by an hour
     ("backup", keep_backups),  # a copy of the ledger, where one is due
     ("alert", alert),  # who should know of what needs a person
+    ("retain", retain),  # what is over its time, where gateway.toml says that the night puts it away
     ("seal", seal_when_due),  # how far the ledger has come, signed, to where it cannot be rewritten
 )
 
