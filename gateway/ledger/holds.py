@@ -16,12 +16,13 @@ from sqlalchemy import Connection, Row, select
 from gateway.errors import NotFound, QueryInvalid
 from gateway.ledger.conditions import Conditions
 from gateway.ledger.leases import take_turns_over
-from gateway.ledger.query import Query
+from gateway.ledger.query import CRITERIA, FLAGS, Criterion, Query
 from gateway.ledger.recording import Recorder
 from gateway.ledger.tables import exchange, hold, message
 
-# What changes by itself, and would end a hold unseen; and what is no criterion.
-_PASSING = ("needs_attention", "unacknowledged", "overdue", "duplicate", "state", "before", "limit")
+# What changes by itself, and would end a hold unseen.
+_PASSING = frozenset({*FLAGS, "state", "fault"})
+_PAGING = ("limit", "before", "sort")
 _CHUNK = 500
 _TURN = "legal holds"
 
@@ -178,13 +179,16 @@ def _meeting(connection: Connection, table: Any, conditions: Sequence[Any], ids:
 
 
 def _criteria(query: Query | None) -> dict[str, Any]:
-    said = {name: value for name, value in asdict(query).items() if value is not None} if query is not None else {}
-    for name in _PASSING:
-        if said.pop(name, None) is not None and name != "limit":
-            raise QueryInvalid(
-                where=name.replace("_", "-"), reason="it changes by itself, and what is held must stay held"
-            )
-    return said
+    """What a query asks, for JSON; nothing where it asks nothing."""
+    if query is None:
+        return {}
+    for name in sorted(query.asked & _PASSING):
+        reason = "it changes by itself, and what is held must stay held"
+        raise QueryInvalid(where=name.replace("_", "-"), reason=reason)
+    told = {name: value for name, value in asdict(query).items() if value is not None and name not in _PAGING}
+    if "also" in told:
+        told["also"] = [each | {"values": list(each["values"])} for each in told["also"]]
+    return told
 
 
 def _refuse_absent(connection: Connection, exchanges: Collection[int], messages: Collection[int]) -> None:
@@ -199,8 +203,16 @@ def _hold(row: Row[Any]) -> Hold:
     values = {name: getattr(row, name) for name in ("id", "at", "actor", "reason", "released_at", "released_by")}
     for name in ("words", "exchanges", "messages"):
         values[name] = tuple(json.loads(getattr(row, name)))
-    said = json.loads(row.query)
+    return Hold(**values, release_reason=row.release_reason, query=_query(json.loads(row.query)))
+
+
+def _query(said: dict[str, Any]) -> Query | None:
+    """The query as it was kept; None where there was none."""
+    if not said:
+        return None
     known = {each.name for each in fields(Query)}
     # A criterion of a later version, whose meaning is not known here: the hold is then on all that the rest names.
     criteria = {name: value for name, value in said.items() if name in known}
-    return Hold(**values, release_reason=row.release_reason, query=Query(**criteria) if said else None)
+    also = [each for each in criteria.pop("also", None) or () if each["field"] in CRITERIA]
+    more = tuple(Criterion(each["field"], tuple(each["values"]), bool(each["negated"])) for each in also)
+    return Query(**criteria, also=more or None)
