@@ -52,6 +52,7 @@ LONGEST_TYPE = 60  # characters: a stranger's interchange may name a hundred typ
 _AT_ONCE = 1_000  # ids in one statement
 _NOTHING = (0, 0, 0)
 _WHOLE = -1  # in place of a day: the month
+_ALL = ("", "", "", "")  # direction, kind, usage and type of a row of sums
 _ZEROS = dict.fromkeys(SUMS, 0)
 _BLANK: dict[str, Any] = dict.fromkeys(column.name for column in daily_count.columns)
 
@@ -71,7 +72,8 @@ class Difference:
     rows: Sums
 
     def __str__(self) -> str:
-        of = " ".join(each for each in self.key if each) or "nobody"
+        of = " ".join(each for each in self.key if each) or "strangers"
+        of += ", all together" if not any(self.key[1:]) else ""
         told = [f"{one} interchanges, {two} sets, {three} bytes" for one, two, three in (self.counted, self.rows)]
         when = self.day.isoformat() if self.day else f"{self.month:%Y-%m}"
         return f"{when}, {of}: counted are {told[0]}; the rows say {told[1]}"
@@ -114,7 +116,7 @@ class Counts:
 
     def write(self, connection: Connection) -> None:
         """Adds it all to the table."""
-        added = {key: sums for key, sums in self._added.items() if any(sums)}
+        added = _with_sums({key: sums for key, sums in self._added.items() if any(sums)})
         self._added.clear()
         self._exchanges.clear()
         if not added:
@@ -190,7 +192,7 @@ def rebuild(connection: Connection, month: int) -> None:
         # Whoever has counted is waited for, whoever is about to count waits: what we read is what was counted.
         connection.exec_driver_sql("LOCK TABLE daily_count IN EXCLUSIVE MODE")
     connection.execute(delete(daily_count).where(daily_count.c.month == month))
-    rows = [_BLANK | row for row in _wide(_from_rows(connection, month))]
+    rows = [_BLANK | row for row in _wide(_with_sums(_from_rows(connection, month)))]
     if rows:
         bulk.append(connection, daily_count, rows)
 
@@ -206,7 +208,7 @@ def months(connection: Connection) -> range:
 
 def _differences(connection: Connection) -> Iterator[Difference]:
     for month in months(connection):
-        counted, rows = _counted(connection, month), _from_rows(connection, month)
+        counted, rows = _counted(connection, month), _with_sums(_from_rows(connection, month))
         whole: dict[tuple[int, Key], Sums] = {}
         for (_, key), amounts in rows.items():
             _more(whole, (_WHOLE, key), amounts)
@@ -248,6 +250,15 @@ def _more(found: dict[tuple[int, Key], Sums], key: tuple[int, Key], amounts: Seq
 
 
 # ---------------------------------------------------------------- rows and statements
+
+
+def _with_sums(added: Mapping[tuple[int, Key], Sequence[int]]) -> dict[tuple[int, Key], Sums]:
+    """Counts with the sums of each day and partner."""
+    found: dict[tuple[int, Key], Sums] = {}
+    for (day, key), amounts in added.items():
+        _more(found, (day, key), amounts)
+        _more(found, (day, (key[0], *_ALL)), amounts)
+    return found
 
 
 def _wide(added: Mapping[tuple[int, Key], Sequence[int]]) -> list[dict[str, Any]]:

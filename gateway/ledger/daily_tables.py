@@ -27,13 +27,14 @@ def day_column(what: str, day: int) -> str:
 
 # What of a partner came and went in one month (UTC), of one kind, usage and type: in all, and on each of its days.
 # Months in rows and days in columns take a fifth of the space that a row for each day takes, and of the time to read.
+# One more row of each month and partner holds the sum of the others; its direction, kind, usage and type are empty.
 # Derived: the rows of exchanges and transaction sets say it again.
 daily_count = Table(
     "daily_count",
     metadata,
     Column("month", BigInteger, primary_key=True, autoincrement=False),
     Column("partner", Text, primary_key=True),  # "" for strangers
-    Column("direction", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),  # "" in the row of sums
     Column("kind", Text, primary_key=True),
     Column("usage", Text, primary_key=True),  # ISA15
     Column("type", Text, primary_key=True),  # of interchanges: all their types, as in exchange.types; of sets: ST01

@@ -56,15 +56,15 @@ def _month(connection: sa.Connection, start: date, after: date) -> list[dict[str
     blank = dict.fromkeys(SUMS, 0) | dict.fromkeys(DAYS)
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     span = {"first": (start - EPOCH).days * DAY, "after": (after - EPOCH).days * DAY}
+    month = {"month": start.year * 12 + start.month - 1}
     for statement in COUNTED:
         for row in connection.execute(sa.text(statement), span):
-            key = tuple(row[1:6])
-            month = {"month": start.year * 12 + start.month - 1}
-            wide = found.setdefault(key, blank | month | dict(zip(DIMENSIONS, key, strict=True)))
-            for name, amount in zip(SUMS, row[6:], strict=True):
-                day = f"{name[0]}{_date(row[0]).day:02}"
-                wide[name] += int(amount)
-                wide[day] = (wide[day] or 0) + int(amount)
+            for key in (tuple(row[1:6]), (row[1], "", "", "", "")):  # and the sum of the partner
+                wide = found.setdefault(key, blank | month | dict(zip(DIMENSIONS, key, strict=True)))
+                for name, amount in zip(SUMS, row[6:], strict=True):
+                    day = f"{name[0]}{_date(row[0]).day:02}"
+                    wide[name] += int(amount)
+                    wide[day] = (wide[day] or 0) + int(amount)
     return list(found.values())
 
 

@@ -186,7 +186,7 @@ def test_an_empty_ledger_gives_empty_reports(ledger_engine):
     with reading(ledger_engine) as connection:
         for by in (["month", "day", "hour"], ["partner"], []):
             told = volumes(connection, scope, by)
-            assert (told.rows, told.total.interchanges) == ((), 0)
+            assert (list(told.rows), told.total.interchanges) == ([], 0)
         assert quality(connection, scope) == mistakes(connection, scope) == answers(connection, scope, END) == ()
         october = parse_scope(["on=2026-10", "zone=UTC"], datetime.now(UTC))
         (month,) = charges(connection, october, TariffSettings("EUR", monthly_fee=Decimal(5))).months

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.errors import QueryInvalid
 from gateway.ledger.daily import clipped_column
 from gateway.ledger.literals import whole
-from gateway.ledger.reports.rows import names_type, which, within_window
+from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.tables import exchange, expectation
 
@@ -185,6 +185,6 @@ def _lives(
     x = exchange.c
     within = [*within_window(scope), *which(scope, x), x.direction == direction, x.kind == "document", condition]
     if scope.type is not None:
-        within.append(names_type(x.types, scope.type))
+        within.append(has_type(x.types, scope.type))
     columns = (x.partner, clipped_column(x.types).label("type"), took.label("took"), outcome.label("outcome"))
     return select(*columns).where(*within).subquery()

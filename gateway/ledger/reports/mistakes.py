@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.ledger.reports.rows import names_type, which, within_window
+from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.tables import acknowledgment, exchange, finding, transaction_set
 
@@ -72,7 +72,7 @@ def _found_by_us(connection: Connection, scope: Scope, most: int) -> list[Mistak
     counted = select(*kind, *sums).join_from(finding, exchange, x.id == f.exchange)
     if scope.type is not None:
         counted = counted.join(transaction_set, transaction_set.c.id == f.transaction_set)
-        within.append(names_type(transaction_set.c.set_id, scope.type))
+        within.append(has_type(transaction_set.c.set_id, scope.type))
     every = counted.where(*within, f.level == "error").group_by(*kind).subquery()
     order = func.row_number().over(partition_by=every.c.partner, order_by=[every.c.occurred.desc(), every.c.newest])
     ranked = select(every, order.label("place")).subquery()
@@ -138,7 +138,7 @@ def _words_of_partners(
     wanted = select(x.partner, x.id, a.kind, a.codes, a.errors).join_from(acknowledgment, exchange, x.id == a.exchange)
     if scope.type is not None:
         wanted = wanted.join(transaction_set, transaction_set.c.id == a.transaction_set)
-        within.append(names_type(transaction_set.c.set_id, scope.type))
+        within.append(has_type(transaction_set.c.set_id, scope.type))
     streamed = wanted.where(*within).order_by(x.id, a.id).execution_options(yield_per=_STREAM)
     for row in connection.execute(streamed):
         said = [_read(sentence) for sentence in json.loads(row.errors)]

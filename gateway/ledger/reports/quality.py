@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 from gateway.errors import QueryInvalid
 from gateway.ledger.daily import clipped_column
 from gateway.ledger.literals import word
-from gateway.ledger.reports.rows import names_type, which, within_window
+from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.tables import exchange, transaction_set
@@ -116,7 +116,7 @@ def _sets(scope: Scope, by: Sequence[str]) -> Any:
 
 def _within(scope: Scope, types: ColumnElement[str]) -> list[ColumnElement[bool]]:
     found = [*within_window(scope), *which(scope, exchange.c), exchange.c.kind == "document"]
-    return [*found, names_type(types, scope.type)] if scope.type is not None else found
+    return [*found, has_type(types, scope.type)] if scope.type is not None else found
 
 
 def _dimensions(by: Sequence[str], types: ColumnElement[str]) -> list[ColumnElement[Any]]:

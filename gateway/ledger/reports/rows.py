@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from gateway.ledger.daily import DAY, clipped_column
-from gateway.ledger.literals import whole, word
+from gateway.ledger.daily_sums import names_type
+from gateway.ledger.literals import whole
 from gateway.ledger.reports.scope import Scope, Stretch
 from gateway.ledger.tables import exchange, transaction_set
 
@@ -28,14 +29,14 @@ def counted(connection: Connection, scope: Scope, stretch: Stretch, by: Sequence
     dimensions = [of[0][name] for name in by]
     interchanges = select(*dimensions, func.count(), func.sum(exchange.c.size)).group_by(*dimensions)
     if scope.type is not None:
-        interchanges = interchanges.where(names_type(types[0], scope.type))
+        interchanges = interchanges.where(has_type(types[0], scope.type))
     for row in connection.execute(interchanges.where(*within)):
         if row[-2]:
             yield tuple(row[:-2]), (row[-2], 0, int(row[-1]))
     dimensions = [of[1][name] for name in by]
     sets = select(*dimensions, func.count()).join_from(transaction_set, exchange).group_by(*dimensions)
     if scope.type is not None:
-        sets = sets.where(names_type(types[1], scope.type))
+        sets = sets.where(has_type(types[1], scope.type))
     for row in connection.execute(sets.where(*within)):
         if row[-1]:
             yield tuple(row[:-1]), (0, row[-1], 0)
@@ -52,10 +53,9 @@ def which(scope: Scope, of: Any) -> list[ColumnElement[bool]]:
     return [of[name] == value for name in names if (value := getattr(scope, name)) is not None]
 
 
-def names_type(types: ColumnElement[str], type_: str) -> ColumnElement[bool]:
+def has_type(types: ColumnElement[str], type_: str) -> ColumnElement[bool]:
     """Whether blank-separated types have that one among them."""
-    padded = word(" ").concat(types).concat(word(" "))
-    return func.replace(padded, f" {type_} ", "") != padded
+    return names_type(types, literal(f" {type_} "))
 
 
 def _columns(stretch: Stretch, type_: ColumnElement[str]) -> Mapping[str, ColumnElement[Any]]:

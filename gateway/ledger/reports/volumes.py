@@ -7,18 +7,19 @@ the ends of a window that does not begin or end at midnight UTC.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from operator import itemgetter
+from typing import Any, overload
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.daily import DAY
-from gateway.ledger.daily_sums import sums, sums_by_day
-from gateway.ledger.daily_tables import DIMENSIONS, daily_count, date_of
-from gateway.ledger.reports.rows import Key, Sums, counted, names_type, which
+from gateway.ledger.daily_sums import lines_by_day, sums, sums_by_day
+from gateway.ledger.daily_tables import DIMENSIONS, SUMS, date_of
+from gateway.ledger.reports.rows import Key, Sums, counted
 from gateway.ledger.reports.scope import Scope, Stretch, stretches
 from gateway.ledger.tables import exchange
 
@@ -57,13 +58,59 @@ class Volume:
         return told | sums_ | {"kilocharacters": float(self.kilocharacters)}
 
 
+class Lines(Sequence[Volume]):
+    """The lines of a report, kept as columns: there may be tens of thousands, and most are only written out.
+
+    Args:
+        by: what they are by.
+        columns: the values for each of ``by``, then the three sums, each as long as there are lines; days are numbers
+            since 1970-01-01. They are sorted here.
+    """
+
+    __slots__ = ("_by", "_columns", "_order")
+
+    def __init__(self, by: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
+        self._by = tuple(by)
+        self._columns = tuple(columns)
+        self._order = list(range(len(columns[-1])))
+        for column in reversed(self._columns[:-3]):  # a sort keeps the order of what is equal
+            self._order.sort(key=column.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, place: int) -> Volume: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Volume]: ...
+    def __getitem__(self, place: int | slice) -> Volume | list[Volume]:
+        if isinstance(place, slice):
+            return [self._line(each) for each in self._order[place]]
+        return self._line(self._order[place])
+
+    def __iter__(self) -> Iterator[Volume]:
+        return map(self._line, self._order)
+
+    def total(self) -> Volume:
+        """The sums of all lines."""
+        interchanges, sets, bytes_ = (sum(column) for column in self._columns[-3:])
+        return Volume(interchanges, sets, bytes_)
+
+    def _line(self, place: int) -> Volume:
+        values = [column[place] for column in self._columns]
+        told = dict(zip(self._by, values, strict=False))
+        if "day" in told:
+            told["day"] = date_of(told["day"]).isoformat()
+        return Volume(*values[-3:], **told)
+
+
 @dataclass(frozen=True, slots=True)
 class Volumes:
     """The lines in the order of what they are by, and their total."""
 
     scope: Scope
     by: tuple[str, ...]
-    rows: tuple[Volume, ...]
+    rows: Lines
     total: Volume
 
     def as_dict(self) -> dict[str, Any]:
@@ -86,67 +133,96 @@ def volumes(connection: Connection, scope: Scope, by: Sequence[str] = ("partner"
     for name in by:
         if name not in BY or by.count(name) > 1:
             raise QueryInvalid(where=f"by {name}", reason=f"some of {', '.join(BY)} are possible, each once")
-    found: dict[Key, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for key, amounts in _counted(connection, _clamped(connection, scope), by):
-        line = found[key]
-        for place, amount in enumerate(amounts):
-            line[place] += amount
-    rows = tuple(_line(by, key, found[key]) for key in sorted(found))
-    interchanges, sets, bytes_ = (sum(line[place] for line in found.values()) for place in range(3))
-    return Volumes(scope, tuple(by), rows, Volume(interchanges, sets, bytes_))
-
-
-def _line(by: Sequence[str], key: Key, amounts: Sequence[int]) -> Volume:
-    told: dict[str, Any] = dict(zip(by, key, strict=True))
-    if "day" in told:
-        told["day"] = date_of(told["day"]).isoformat()
-    return Volume(amounts[0], amounts[1], amounts[2], **told)
+    sources = list(_sources(_clamped(connection, scope), by))
+    if len(sources) == 1 and sources[0].days is not None and "day" in by:  # nothing to add up
+        columns = _columns_by_day(connection, scope, sources[0], by)
+    else:
+        found: dict[Key, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for source in sources:
+            for key, amounts in _counted(connection, scope, source, by):
+                line = found[key]
+                for place, amount in enumerate(amounts):
+                    line[place] += amount
+        columns = [[key[place] for key in found] for place in range(len(by))]
+        columns += [[amounts[place] for amounts in found.values()] for place in range(3)]
+    rows = Lines(by, columns)
+    return Volumes(scope, tuple(by), rows, rows.total())
 
 
 def _clamped(connection: Connection, scope: Scope) -> Scope:
-    """The window without the years before the first exchange and after the last."""
+    """The window without the days before the first exchange and after the last."""
     first, last = connection.execute(select(func.min(exchange.c.at), func.max(exchange.c.at))).one()
     if first is None or first >= scope.until or last < scope.since:
         return replace(scope, until=scope.since + 1)
-    return replace(scope, since=max(scope.since, first), until=min(scope.until, last + 1))
+    since, until = first // DAY * DAY, (last // DAY + 1) * DAY
+    return replace(scope, since=max(scope.since, since), until=min(scope.until, until))
 
 
-def _counted(connection: Connection, scope: Scope, by: Sequence[str]) -> Iterator[tuple[Key, Sums]]:
-    local = "hour" in by or "day" in by
-    for stretch in stretches(scope, months="month" in by, offsets=local):
-        from_rows, days = _sources(stretch, by)
-        labels = {"month": stretch.month}
-        for part in from_rows:
-            asked = [name for name in by if name not in labels]
-            for key, amounts in counted(connection, scope, part, asked):
-                yield _arranged(by, labels | dict(zip(asked, key, strict=True))), amounts
-        if days is not None:
-            yield from _from_days(connection, scope, days, by, labels)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A part of the window: days that the daily counts tell, or a stretch that is counted row by row."""
+
+    month: str
+    days: range | None
+    stretch: Stretch
 
 
-def _sources(stretch: Stretch, by: Sequence[str]) -> tuple[list[Stretch], range | None]:
-    """What of a stretch must be counted row by row, and the days that the daily counts tell."""
-    first, after = -(-stretch.since // DAY), stretch.until // DAY
-    if "hour" in by or ("day" in by and stretch.offset % DAY) or first >= after:
-        return [stretch], None
-    ends = [replace(stretch, until=first * DAY), replace(stretch, since=after * DAY)]
-    return [each for each in ends if each.since < each.until], range(first, after)
+def _sources(scope: Scope, by: Sequence[str]) -> Iterator[_Source]:
+    for stretch in stretches(scope, months="month" in by, offsets="hour" in by or "day" in by):
+        first, after = -(-stretch.since // DAY), stretch.until // DAY
+        if "hour" in by or ("day" in by and stretch.offset % DAY) or first >= after:
+            yield _Source(stretch.month, None, stretch)
+            continue
+        yield _Source(stretch.month, range(first, after), stretch)
+        for end in (replace(stretch, until=first * DAY), replace(stretch, since=after * DAY)):
+            if end.since < end.until:
+                yield _Source(stretch.month, None, end)
 
 
-def _from_days(
-    connection: Connection, scope: Scope, days: range, by: Sequence[str], labels: dict[str, Any]
-) -> Iterator[tuple[Key, Sums]]:
-    asked = [name for name in by if name in DIMENSIONS]
-    conditions: list[ColumnElement[bool]] = which(scope, daily_count.c)
-    if scope.type is not None:
-        conditions.append(names_type(daily_count.c.type, scope.type))
-    if "day" not in by:
-        for key, amounts in sums(connection, days[0], days[-1], asked, *conditions):
-            yield _arranged(by, labels | dict(zip(asked, key, strict=True))), amounts
+def _counted(connection: Connection, scope: Scope, source: _Source, by: Sequence[str]) -> Iterator[tuple[Key, Sums]]:
+    """The keys in the order of ``by``, with their sums."""
+    if source.days is None:
+        asked = [name for name in by if name != "month"]
+        arranged = _arrangement(("month", *asked), by)
+        for key, amounts in counted(connection, scope, source.stretch, asked):
+            yield arranged((source.month, *key)), amounts
         return
-    for day, key, amounts in sums_by_day(connection, days[0], days[-1], asked, *conditions):
-        yield _arranged(by, labels | {"day": day} | dict(zip(asked, key, strict=True))), amounts
+    asked, narrow = _asked(scope, by)
+    first, last = source.days[0], source.days[-1]
+    if "day" not in by:
+        arranged = _arrangement(("month", *asked), by)
+        for key, amounts in sums(connection, first, last, asked, narrow):
+            yield arranged((source.month, *key)), amounts
+        return
+    arranged = _arrangement(("month", "day", *asked), by)
+    for day, key, amounts in sums_by_day(connection, first, last, asked, narrow):
+        yield arranged((source.month, day, *key)), amounts
 
 
-def _arranged(by: Sequence[str], values: dict[str, Any]) -> Key:
-    return tuple(values[name] for name in by)
+def _columns_by_day(connection: Connection, scope: Scope, source: _Source, by: Sequence[str]) -> list[list[Any]]:
+    """The columns of lines that come from the daily counts alone, each day of each key once."""
+    assert source.days is not None, "the caller looks"
+    asked, narrow = _asked(scope, by)
+    columns: dict[str, list[Any]] = {name: [] for name in ("month", "day", *asked, *SUMS)}
+    for key, start, *counts in lines_by_day(connection, source.days[0], source.days[-1], asked, narrow):
+        places = [place for place, amounts in enumerate(zip(*counts, strict=True)) if any(amounts)]
+        columns["day"] += [start + place for place in places]
+        for name, value in zip(("month", *asked), (source.month, *key), strict=True):
+            columns[name] += [value] * len(places)
+        for name, amounts in zip(SUMS, counts, strict=True):
+            columns[name] += [amounts[place] for place in places]
+    return [columns[name] for name in (*by, *SUMS)]
+
+
+def _asked(scope: Scope, by: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """What the daily counts are asked for: by which dimensions, and narrowed by which values."""
+    narrow = {name: value for name in DIMENSIONS if (value := getattr(scope, name)) is not None}
+    return [name for name in by if name in DIMENSIONS], narrow
+
+
+def _arrangement(given: Sequence[str], by: Sequence[str]) -> Callable[[tuple[Any, ...]], Key]:
+    """What puts the values of ``given`` into the order of ``by``."""
+    places = [given.index(name) for name in by]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)
