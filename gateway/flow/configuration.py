@@ -236,21 +236,6 @@ def untold_profiles(connection: Connection) -> list[dict[str, Any]]:
     return [_as_body(row) for row in rows.mappings() if (row["partner"], row["revision"]) not in told]
 
 
-def contradicting_profiles(connection: Connection) -> list[str]:
-    """What the table of profiles says other than the ledger, as sentences: somebody changed it behind our back."""
-    table = profile_revision
-    stored = {(row.partner, row.revision): row for row in connection.execute(select(table))}
-    found = []
-    for place, sha256 in told_revisions(connection).items():
-        key, revision = place
-        row = stored.get(place)
-        if row is None:
-            found.append(f"revision {revision} of the profile of {key} is gone")
-        elif hashlib.sha256(row.profile.encode()).hexdigest() != row.sha256 or sha256 not in {"", row.sha256}:
-            found.append(f"revision {revision} of the profile of {key} is not the text that was applied")
-    return found
-
-
 def _as_body(row: RowMapping) -> dict[str, Any]:
     names: Iterable[str] = ("partner", "revision", "at", "by", "file", "sha256", "status")
     return {("applied_at" if name == "at" else name): row[name] for name in names}

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 
 from gateway.errors import DatabaseUnavailable, ProfileOverlap
 from gateway.flow import configuration
@@ -22,7 +22,6 @@ from gateway.settings.written import as_written
 from partners.model import Status
 from partners.profile import read_profile
 from partners.store import PartnerStore
-from partners.tables import profile_revision
 
 pytestmark = pytest.mark.integration
 
@@ -120,36 +119,6 @@ def test_a_profile_that_nobody_told_of_is_told_by_the_next_start(ledger):
     assert (event.partner, event.body["by"], event.body["applied_at"]) == ("acme", "mallory", NOW - 5)
     assert event.body["sha256"] == store.heads()[0].sha256
     assert "which nobody told of" in sentence(event)
-
-
-def test_a_profile_that_was_changed_or_removed_behind_our_back_is_named(ledger):
-    store = PartnerStore(ledger.engine)
-    configuration.apply_profiles(ledger, store, [profile("acme"), profile("bolt"), profile("coil")], actor="ann")
-    with reading(ledger.engine) as connection:
-        assert configuration.contradicting_profiles(connection) == []
-    forged = PROFILE.format(key="coil", upper="COIL") + "# a back door"
-    digest = hashlib.sha256(forged.encode()).hexdigest()
-    with writing(ledger.engine) as connection:
-        unguard(connection)
-        connection.execute(update(profile_revision).where(profile_revision.c.partner == "acme").values(profile="x"))
-        connection.execute(profile_revision.delete().where(profile_revision.c.partner == "bolt"))
-        coil = profile_revision.c.partner == "coil"
-        connection.execute(update(profile_revision).where(coil).values(profile=forged, sha256=digest))
-    with reading(ledger.engine) as connection:
-        assert sorted(configuration.contradicting_profiles(connection)) == [
-            "revision 1 of the profile of acme is not the text that was applied",
-            "revision 1 of the profile of bolt is gone",
-            "revision 1 of the profile of coil is not the text that was applied",
-        ]
-
-
-def unguard(connection) -> None:
-    """What an administrator of the database can do: the table's own guard against changes is taken off."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("DROP TRIGGER profile_revision_append_only ON profile_revision")
-        return
-    for verb in ("update", "delete"):
-        connection.exec_driver_sql(f"DROP TRIGGER profile_revision_no_{verb}")
 
 
 def test_a_secret_is_told_with_who_and_never_what(ledger, tmp_path):
