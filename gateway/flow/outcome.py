@@ -210,7 +210,7 @@ def _give_up(context: Context, recorder: Recorder, mail: DueMail, fault: Gateway
     context.reporter.trouble(fault, f"exchange {mail.exchange}")
 
 
-def _answer(fault: GatewayError) -> dict[str, str]:
+def _answer(fault: GatewayError) -> dict[str, Any]:
     """What the host said word for word, where it said something, and to whose address."""
     return {name: str(fault.details[name]) for name in ("host", "recipient", "reply") if name in fault.details}
 
