@@ -80,12 +80,13 @@ def verify(
     gateway ledger verify --full --seals /mnt/auditor/seals.txt --key /mnt/auditor/key.txt
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
     from gateway.app import open_app
+    from gateway.flow.seal import seals_file
     from gateway.flow.verify import Verdict
     from gateway.flow.verify import verify as looked
 
     verdict = Verdict()
     with open_app(ctx.obj["home"]) as app:
-        own = app.context().settings.seal.file
+        own = seals_file(app.settings)
         places = files or ((own,) if own.exists() else ())
         with _progress() as progress:
             found = looked(

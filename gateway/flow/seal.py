@@ -25,6 +25,7 @@ from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.states import MessageState
 from gateway.mail.compose import compose, message_id, written_date
 from gateway.mail.model import Attachment, Draft, OutgoingMail
+from gateway.settings import Settings
 
 _OWN = 2  # leaves that a seal itself adds to the tree: a tree that grew by no more has nothing new in it
 _MAIL_KIND = "seal"
@@ -48,6 +49,11 @@ class Sealed:
 def origin(domain: str) -> str:
     """The name of a ledger in its seals, and of the key that signs them."""
     return f"{domain}/ledger"
+
+
+def seals_file(settings: Settings) -> Path:
+    """The file that seals are appended to."""
+    return settings.seal.file or settings.home / "seals.txt"
 
 
 def public_key(context: Context) -> SealKey:
@@ -89,7 +95,7 @@ def seal(context: Context, file: Path | None = None) -> Sealed:
         head = tree.head_of(connection)
     made = seals.make_seal(name, head.size, head.root, head.seq, context.clock())
     note = seals.sign(made, name, private)
-    target = file or context.settings.seal.file
+    target = file or seals_file(context.settings)
     _append(target, note)
 
     def record(recorder: Recorder) -> None:

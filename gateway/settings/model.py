@@ -181,7 +181,7 @@ class RetentionSettings:
 class SealSettings:
     """The seals of the ledger: the file that they are appended to, who gets them by mail, and how often."""
 
-    file: Path = Path("seals.txt")  # absolute once settings were read
+    file: Path | None = None  # None: seals.txt in the home
     to: tuple[str, ...] = ()
     every: timedelta | None = timedelta(days=1)  # None: only when a person asks for one
 

@@ -226,7 +226,8 @@ class _Reader:
         found = self._table("seal")
         if found.get("to") and "smtp" not in self.document:
             self.fail(("seal", "to"), "a mail needs the host of [smtp]")
-        found["file"] = Path(self._absolute(found.get("file", "seals.txt")))
+        if "file" in found:
+            found["file"] = Path(self._absolute(found["file"]))
         return SealSettings(**found)
 
     def _tariff(self) -> TariffSettings | None:
