@@ -16,7 +16,7 @@ from gateway import x12
 from gateway.errors import ConfigurationFault
 from gateway.flow.context import Context
 from gateway.flow.secure import Sealed, seal
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.mail.compose import message_id, written_date
@@ -102,14 +102,19 @@ def _receipt_within(security: Security) -> int | None:
 
 
 def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
-    """Queues the stored mail of an exchange once more: the same bytes, numbers, Message-ID and recipients."""
+    """Queues the stored mail of an exchange once more: the same bytes, numbers, Message-ID and recipients.
+
+    Raises:
+        ContentPutAway, ContentErased: its bytes are not kept any more.
+    """
     x, m, o = tables.exchange, tables.message, tables.outgoing
     recorder.flush()
     row = recorder.connection.execute(
-        select(x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address)
+        select(x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address, m.c.sha256)
         .join(m, m.c.id == x.c.message)
         .where(x.c.id == exchange)
     ).one()
+    archive.refuse_gone(recorder.connection, row.sha256)
     recorder.connection.execute(delete(o).where(o.c.exchange == exchange))
     recorder.put(
         o,

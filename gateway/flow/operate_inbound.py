@@ -26,7 +26,7 @@ from gateway.flow.context import Context
 from gateway.flow.duplicates import Known
 from gateway.flow.inbound import prepare
 from gateway.flow.record import GOOD, Entry
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
@@ -219,7 +219,7 @@ def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run
     """Hands the documents of an exchange to the business again, under the same names and keys.
 
     Raises:
-        NotFound, NotAllowedNow: nothing of it was delivered.
+        NotFound, NotAllowedNow: nothing of it was delivered, or its bytes are not kept any more.
     """
     table = tables.transaction_set
     with acting(context, actor, dry_run=dry_run) as recorder:
@@ -229,6 +229,7 @@ def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run
             return before(number, "its documents wait to be handed over again", number)
         if "delivered" not in states:
             raise not_now("exchange", exchange, "none of its documents was delivered")
+        archive.refuse_gone(recorder.connection, exchange.sha256)
         recorder.change_where(table, table.c.exchange == number, table.c.delivery == "delivered", delivery="due")
         recorder.change(tables.exchange, number, state=ExchangeState.ACCEPTED, updated_at=recorder.now)
         recorder.event("redelivered", exchange=number, partner=exchange.partner, reason=reason)

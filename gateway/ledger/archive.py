@@ -150,6 +150,19 @@ def at_hand(connection: Connection, names: Sequence[str]) -> set[str]:
     return found
 
 
+def refuse_gone(connection: Connection, name: str) -> None:
+    """Says nothing where bytes are kept, before something is done that will need them.
+
+    Raises:
+        ContentPutAway, ContentErased: they were, in order.
+    """
+    row = connection.execute(select(content.c.cipher).where(content.c.sha256 == name)).first()
+    if row is None:
+        _refuse_put_away(connection, [name])
+    elif row.cipher:
+        secret_of(connection, name)
+
+
 def is_erased(connection: Connection, name: str) -> bool:
     """Whether the keys of encrypted content were forgotten."""
     try:

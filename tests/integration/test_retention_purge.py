@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,11 +12,12 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import ContentPutAway, DatabaseUnavailable, NotFound
-from gateway.flow import retain
+from gateway.flow import operate, retain
 from gateway.flow.submit import submit
 from gateway.ledger import database, holds, retention_purge, tables, tree
 from gateway.ledger.damage import damage
 from gateway.ledger.query import Query
+from gateway.ledger.recording import Recorder
 from gateway.ledger.story import raw_bytes, story
 from gateway.ledger.verify import Verification
 from gateway.settings import Kept, RetentionSettings
@@ -265,3 +267,49 @@ def test_a_hold_that_is_released_by_hand_is_named(stage):
         number = holds.add(recorder, ["partner=acme"], Query(partner="acme"), reason="a dispute")
     meddle(stage, "UPDATE hold SET released_at = 1")
     assert sentences(stage) == [f"Hold {number} is not what was recorded."]
+
+
+def test_what_would_need_bytes_that_were_put_away_is_refused_and_nothing_is_stuck(stage):
+    life(stage)
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    by_type = {str(row["types"]): int(str(row["id"])) for row in stage.rows("exchange") if row["kind"] == "document"}
+    with pytest.raises(ContentPutAway):
+        operate.resend(stage.context(), by_type["810"], actor="ann", reason="asked")
+    with pytest.raises(ContentPutAway):
+        operate.resend_anew(stage.context(), by_type["810"], actor="ann", reason="asked")
+    with pytest.raises(ContentPutAway):
+        operate.redeliver(stage.context(), by_type["850"], actor="ann", reason="asked")
+    with pytest.raises(ContentPutAway):
+        operate.replay(stage.context(), str(by_type["850"]), actor="ann", reason="asked")
+    stage.mail(orders(3))
+    assert [str(fault) for _, fault in stage.run().troubles] == []
+    assert_whole(stage)
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_run_that_dies_at_any_commit_is_taken_up_by_the_next(stage, after, monkeypatch):
+    """What is left is whole after each death, and what goes in the end is what goes at once."""
+    for number in (1, 2, 3):
+        life(stage, number)
+    stage.now += 401 * DAY
+    life(stage, 4)
+    monkeypatch.setattr(retain, "PAGE", 2)
+    commits, finish = iter([False] * after + [True] * 100), Recorder.finish
+
+    class DiedError(BaseException):
+        pass
+
+    def dying(recorder):
+        finish(recorder)
+        if next(commits):
+            raise DiedError
+
+    monkeypatch.setattr(Recorder, "finish", dying)
+    with suppress(DiedError):
+        retain.apply(stage.context())
+    monkeypatch.setattr(Recorder, "finish", finish)
+    assert_whole(stage)
+    retain.apply(stage.context())
+    assert_whole(stage)
+    assert sorted(str(row["types"]) for row in stage.rows("exchange")) == ["810", "850", "997", "997"]
