@@ -18,6 +18,7 @@ from gateway.cli.ledger_changes import changes
 from gateway.cli.ledger_follow import follow
 from gateway.cli.ledger_hold import hold
 from gateway.cli.ledger_keys import encrypt, forget_key
+from gateway.cli.ledger_report import report
 from gateway.cli.ledger_restore import accept_restore
 from gateway.cli.ledger_retain import retain
 from gateway.cli.ledger_seal import proof, seal, verify
@@ -106,6 +107,7 @@ command.add_command(follow)
 for _each in (retain, hold, archive, forget_key, encrypt):
     command.add_command(_each)
 command.add_command(changes)
+command.add_command(report)
 
 
 @command.command("search")

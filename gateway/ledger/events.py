@@ -108,6 +108,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "backup-made": "backup {backup} made[ and checked ({verified})]",
     "ledger-restored": "restored from the backup {backup}, which ends at event {newest}[, in the place of a ledger that"
     " ended at event {found}]: {outcome}[; the one that was there is kept as {kept}][: {reason}]",
+    "recounted": "the daily counts of {months|month} written anew[, which had {differences|difference}]",
     "sealed": "the ledger sealed over {size} events[, up to event {newest}][, in {file}]",
     "seal-mailed": "the seal over {size} events mailed to {to}[: {reply}]",
     # what is held, and what was put away
@@ -149,6 +150,7 @@ _ACTS = frozenset(
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         *(
+            "recounted",
             "shown-unmasked",
             "settings-seen",
             "settings-changed",

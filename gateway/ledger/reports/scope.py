@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
@@ -69,13 +69,14 @@ def parse_scope(words: Sequence[str], now: datetime, zone: tzinfo | None = None)
     """
     zone = _zone_of(words, zone)
     query = parse_query(words, now, zone)
-    for each in fields(query):
-        value = getattr(query, each.name)
-        if each.name not in CRITERIA and value != each.default:
-            allowed = ", ".join((*CRITERIA, "on", "zone"))
-            raise QueryInvalid(where=each.name.replace("_", "-"), reason=f"a report takes {allowed}")
-        if isinstance(value, str) and "*" in value:
-            raise QueryInvalid(where=f"{each.name}={value}", reason="a report takes one value or all, no stars")
+    for name in sorted(query.asked - set(CRITERIA)):
+        allowed = ", ".join((*CRITERIA, "on", "zone"))
+        raise QueryInvalid(where=name.replace("_", "-"), reason=f"a report takes {allowed}")
+    for each in query.criteria():
+        if each.negated or len(each.values) > 1 or "*" in each.values[0]:
+            raise QueryInvalid(where=each.field, reason="a report takes one value or all: no alternatives, no stars")
+    if query.also or query.sort or query.before is not None:
+        raise QueryInvalid(where="words", reason="a report takes each field once, and neither sort nor before")
     since, until = query.since, query.until
     if since is None and until is None:
         since, until = month_of(now, zone)
