@@ -1,10 +1,8 @@
-"""``gateway ledger archive``: archives that were moved out; and the option that looks into one."""
+"""``gateway ledger archive``: archives that were moved out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,21 +11,6 @@ from gateway.cli.output import json_option, moment, print_document, print_rows
 
 _COLUMNS = ("archive", "file", "from", "to", "exchanges", "mails", "events", "bytes", "state")
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def _keep(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
-    ctx.ensure_object(dict)["archive"] = value
-
-
-archive_option: Callable[[Any], Any] = click.option(
-    "--archive",
-    type=_FILE,
-    callback=_keep,
-    expose_value=False,
-    metavar="FILE",
-    help="Look into this archive instead of the ledger (`gateway ledger archive list` names them).",
-)
-"""``--archive FILE``; the command passes ``ctx.obj["archive"]`` to ``open_app``."""
 
 
 @click.group("archive")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.+)", re.DOTALL)
 @click.option("--partner", metavar="KEY", help="Whose documents (default: of the partner that had it last).")
 @click.option("--all-partners", is_flag=True, help="Everybody's documents, as one story.")
 @click.option("--table", is_flag=True, help="One row a document.")
+@archive_option
 @json_option
 @click.pass_context
 def follow(ctx: click.Context, key: str, partner: str | None, all_partners: bool, table: bool, as_json: bool) -> int:
@@ -37,11 +39,10 @@ def follow(ctx: click.Context, key: str, partner: str | None, all_partners: bool
     gateway ledger follow invoice=INV-7 --partner acme
     gateway ledger follow claim=26463774 --json
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
-    from gateway.app import open_app
     from gateway.errors import NotFound
     from gateway.ledger.chain_words import row_of, tell_chain
 
-    with open_app(ctx.obj["home"]) as app:
+    with looking(ctx) as app:
         chain = _chain(app.engine, key, partner, all_partners=all_partners)
     if not chain.documents:
         raise NotFound(what="document with", key=key if partner is None else f"{key} of {partner}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _views(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("show")
 @click.argument("reference")
 @_views
+@archive_option
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, reference: str, everything: bool, as_json: bool, findings: bool, **wishes: Any) -> int:
@@ -86,11 +88,9 @@ def show(ctx: click.Context, /, reference: str, everything: bool, as_json: bool,
     gateway ledger show 17 --segments --from 100000 --count 50 --elements
     gateway ledger show 17 --answer
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
-    from gateway.app import open_app
-
     view = _view(wishes, findings=findings)
     limit = None if everything else _FOR_MACHINES if as_json else _FOR_PEOPLE
-    with open_app(ctx.obj["home"]) as app:
+    with looking(ctx) as app:
         number, is_mail = _resolved(app.engine, reference, exactly=view in {"raw", "mail", "answer"})
         _show(
             app,
