@@ -23,6 +23,7 @@ from gateway.cli.ledger_restore import accept_restore
 from gateway.cli.ledger_retain import retain
 from gateway.cli.ledger_seal import proof, seal, verify
 from gateway.cli.ledger_show import show
+from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ command.add_command(report)
 @click.option("--mails", is_flag=True, help="Only mails that led to no exchange: quarantined, bounces, receipts.")
 @click.option("--count", "only_count", is_flag=True, help="Say only how many there are.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV that no spreadsheet takes for formulas.")
+@archive_option
 @json_option
 @click.pass_context
 def search(
@@ -146,12 +148,11 @@ def search(
     sender receiver key message-id from to host user mailbox file subject fault text since until on zone
     limit before · Flags: overdue unacknowledged duplicate attention (each also =yes or =no)
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
-    from gateway.app import open_app
     from gateway.ledger import search as find
 
     query = _query(words, criteria, limit=limit)
     only_exchanges = query.before is not None and not mails
-    with open_app(ctx.obj["home"]) as app:
+    with looking(ctx) as app:
         if only_count:
             counted = {"exchanges": 0 if mails else find.count(app.engine, query)}
             counted["mails"] = find.count_messages(app.engine, query)
@@ -180,6 +181,7 @@ def search(
 @_criteria("to")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="JSON Lines or CSV.")
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: stdout).")
+@archive_option
 @click.pass_context
 def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Path | None, **criteria: Any) -> int:
     """Write everything that meets the query, however much it is: exchanges, then mails that led to none.
@@ -187,11 +189,10 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
     WORDS and options are those of search, but an address in To or Cc is the word to=ADDRESS. A file is complete or
     not there at all.
     """
-    from gateway.app import open_app
     from gateway.ledger.export import csv_lines, every, json_lines
 
     query = _query(words, criteria, limit=None)
-    with open_app(ctx.obj["home"]) as app:
+    with looking(ctx) as app:
         rows = every(app.engine, query)
         lines = json_lines(rows) if form == "jsonl" else csv_lines(rows)
         if target is None:

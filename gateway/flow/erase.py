@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, exists, or_, select
 
 from gateway.errors import HeldBack, NotAllowedNow
 from gateway.flow.context import Context
@@ -158,6 +158,8 @@ def _units_of(context: Context, partner: str) -> Iterator[list[Key]]:
         while True:
             later = or_(c.at > after[0], and_(c.at == after[0], c.id > after[1]))
             wanted = select(c.id, c.at).where(c.partner == partner, c.at >= after[0], later)
+            if table is message:
+                wanted = wanted.where(~exists().where(exchange.c.message == message.c.id))
             with context.ledger.reading() as connection:
                 rows = connection.execute(wanted.order_by(c.at, c.id).limit(PAGE)).all()
                 keys: list[Key] = [("m", row.id) for row in rows]
