@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 @click.option(
     "--ahead",
     type=click.IntRange(1, 100_000_000),
-    help="How many control numbers to skip in each series, where nobody knows how far they came (default: by how many"
-    " were used before, at least 1,000).",
+    help="How many control numbers to skip in each series, where nobody knows how far they came (default: 1,000, and"
+    " one for every second since anything was known).",
 )
 @click.option("--with-home", is_flag=True, help="Put back gateway.toml, profiles and what else of the home is in it.")
 @click.option("--full", is_flag=True, help="Look at everything in the backup first, not at a sample.")

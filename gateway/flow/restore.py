@@ -67,7 +67,7 @@ class Wish:
     """What a person wants: which backup, who and why.
 
     ``replace``: also in the place of a ledger that is newer, or not known to be older. ``ahead``: how many numbers to
-    skip where nobody knows how far they came; None: by how many were used before. ``full``: look at all of the backup.
+    skip where nobody knows how far they came; None: a thousand, and one a second since. ``full``: look at all of it.
     """
 
     backup: Path

@@ -32,7 +32,7 @@ from gateway.ledger.work import DueMail, due_mails, interrupted_mails
 from gateway.settings import SmtpSettings
 
 _EVER, _ALL = 2**62, 2**31  # ms since 1970 UTC; rows
-_MARGIN = 3  # times as many numbers as were used in as long a time before
+_SECOND = 1_000  # ms
 _RESENT, _HELD = "mails in doubt, sent again", "mails held in doubt"  # as the doubt of a mail is counted
 
 
@@ -51,7 +51,7 @@ class Settled:
 class Since:
     """What may have happened since: from the moment of the backup (ms since 1970 UTC) until now.
 
-    ``ahead``: how many numbers to skip where nobody knows; None: by how many were used before.
+    ``ahead``: how many numbers to skip where nobody knows; None: a thousand, and one for every second.
     """
 
     at: int
@@ -124,7 +124,7 @@ def _numbers(context: Context, recorder: Recorder, since: Since) -> Mapping[str,
     after = {}
     for name in names | _not_begun(context):
         known = [each[name] for each in sources if name in each] or [1]
-        after[name] = ahead_of(known, _ahead(recorder.connection, name, since, recorder.now))
+        after[name] = ahead_of(known, _ahead(since, recorder.now))
     return after
 
 
@@ -140,22 +140,12 @@ def _not_begun(context: Context) -> set[str]:
     return found
 
 
-def _ahead(connection: Connection, name: str, since: Since, now: int) -> int:
-    """How many numbers of a series to skip: far more than can have been used since anything was known of it."""
+def _ahead(since: Since, now: int) -> int:
+    """How many numbers of a series to skip: more than can have been used since anything was known of it.
+
+    One for every second, so that a backup which is restored once more, when all else is lost again, jumps further.
+    """
     if since.ahead is not None:
         return since.ahead
-    x = tables.exchange.c
-    partner, _, _, level = json.loads(name)
-    until = since.at
-    span = max(now - max(until, since.known.at if since.known else 0), 0)
-    first = connection.execute(select(func.min(x.at)).where(x.partner == partner, x.direction == "out")).scalar()
-    if first is None:
-        return AHEAD
-    ours = and_(x.partner == partner, x.direction == "out", x.at.between(until - span, until))
-    counted = select(func.count()).select_from(tables.exchange).where(ours)
-    if level == "group":
-        joined = tables.exchange.join(tables.functional_group, tables.functional_group.c.exchange == x.id)
-        counted = select(func.count()).select_from(joined).where(ours)
-    used: int = connection.execute(counted).scalar_one()
-    seen = max(min(span, until - int(first)), 1)  # a ledger that is younger than that tells of a part
-    return max(AHEAD, _MARGIN * used * span // seen)
+    known = max(since.at, since.known.at if since.known else 0)
+    return AHEAD + max(now - known, 0) // _SECOND
