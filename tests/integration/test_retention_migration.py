@@ -25,18 +25,21 @@ COUNT = 30
 BIG = bytes(range(256)) * 20_000
 
 
-# What a revision before 0007 has.
-STATEMENTS = (
-    "INSERT INTO message (id, at, direction, state, partner, sha256) VALUES (:id, :at, 'in', 'processed', 'a', :mail)",
-    "INSERT INTO sighting (mailbox, uid, sha256, message, at, size, state)"
-    " VALUES ('orders', CAST(:id AS TEXT), :mail, :id, :at, 1, 'deleted')",
-    "INSERT INTO exchange (id, at, updated_at, direction, kind, state, partner, message, sha256, types, control_number,"
-    " duplicate_of) VALUES (:id, :at, :at, 'in', 'document', 'delivered', 'a', :id, :name, '850',"
-    " CAST(:id AS TEXT), :twin)",
-    "INSERT INTO functional_group (id, exchange, ordinal) VALUES (:id, :id, 1)",
-    "INSERT INTO transaction_set (id, functional_group, exchange, ordinal, set_id) VALUES (:id, :id, :id, 1, '850')",
-    "INSERT INTO business_key (value, name, transaction_set, exchange) VALUES ('PO', 'po', :id, :id)",
-    "INSERT INTO event (seq, at, kind, exchange, message) VALUES (:id, :at, 'received', :id, :id)",
+SIGHTING = "('orders', CAST(:id AS TEXT), :mail, :id, :at, 1, 'deleted')"
+EXCHANGE = "(:id, :at, :at, 'in', 'document', 'delivered', 'a', :id, :name, '850', CAST(:id AS TEXT), :twin)"
+# What a revision before 0007 has: table, columns and values.
+ROWS = (
+    ("message", "id, at, direction, state, partner, sha256", "(:id, :at, 'in', 'processed', 'a', :mail)"),
+    ("sighting", "mailbox, uid, sha256, message, at, size, state", SIGHTING),
+    (
+        "exchange",
+        "id, at, updated_at, direction, kind, state, partner, message, sha256, types, control_number, duplicate_of",
+        EXCHANGE,
+    ),
+    ("functional_group", "id, exchange, ordinal", "(:id, :id, 1)"),
+    ("transaction_set", "id, functional_group, exchange, ordinal, set_id", "(:id, :id, :id, 1, '850')"),
+    ("business_key", "value, name, transaction_set, exchange", "('PO', 'po', :id, :id)"),
+    ("event", "seq, at, kind, exchange, message", "(:id, :at, 'received', :id, :id)"),
 )
 
 
@@ -80,8 +83,8 @@ def write(connection, number):
     values = {"id": number, "at": number * 1000, "mail": hashlib.sha256(mail).hexdigest()}
     values["name"] = hashlib.sha256(interchange).hexdigest()
     values["twin"] = number - 1 if number % 10 == 0 else None
-    for statement in STATEMENTS:
-        connection.execute(text(statement), values)
+    for table, columns, row in ROWS:
+        connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES {row}"), values)
 
 
 def assert_whole(engine):
