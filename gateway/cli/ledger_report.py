@@ -283,7 +283,7 @@ def recount(ctx: click.Context, dry_run: bool, as_json: bool) -> int:
     if not found:
         click.echo("The daily counts agree with the exchanges.", err=True)
     elif not dry_run:
-        click.echo(f"The counts of {len(months)} months were written anew.", err=True)
+        click.echo(f"Months whose counts were written anew: {len(months)}.", err=True)
     return 1 if found and dry_run else 0
 
 

@@ -83,10 +83,12 @@ class _Writer:
 
         yield self._words(self.page.title, "title")
         yield self._words(self.page.subtitle, "subtitle")
-        yield Spacer(0, 8)
-        yield self._facts()
-        yield Spacer(0, 10)
-        yield self._figures()
+        if self.page.facts:
+            yield Spacer(0, 8)
+            yield self._facts()
+        if self.page.figures:
+            yield Spacer(0, 10)
+            yield self._figures()
         for number, section in enumerate(self.page.sections):
             yield from self._section(number, section)
 

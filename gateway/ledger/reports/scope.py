@@ -45,8 +45,10 @@ class Scope:
 
     @property
     def zone_name(self) -> str:
-        """The zone for people."""
-        return getattr(self.zone, "key", None) or str(self.zone or "local time")
+        """The zone for people; the local one by its names within the window."""
+        if self.zone is not None:
+            return getattr(self.zone, "key", None) or str(self.zone)
+        return "/".join(dict.fromkeys(f"{at_zone(at, None):%Z}" for at in (self.since, self.until - 1)))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, in the zone."""
