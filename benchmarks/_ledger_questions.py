@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from _ledger_world import DAY, rare_words
+from _ledger_world import DAY, HOUR, rare_words
 from sqlalchemy import Connection, Engine, event, func, select
 
 from gateway.ledger import tables
@@ -79,7 +79,8 @@ class Sample:
     pos: list[str]
     chains: list[str]  # PO numbers of documents that several others followed
     stories: list[int]
-    seals: list[Any]
+    seals: list[Any]  # made within the last day: as a batch makes them without other settings
+    late_seals: list[Any]  # within the last hour
 
 
 def sample(engine: Engine, count: int, seed: int) -> Sample:
@@ -100,7 +101,8 @@ def sample(engine: Engine, count: int, seed: int) -> Sample:
             ordered[:count],
             ordered[count:],
             [row.id for row in exchanges],
-            list(_seals(connection, chance, count)),
+            list(_seals(connection, chance, count, DAY)),
+            list(_seals(connection, chance, count, HOUR)),
         )
 
 
@@ -118,15 +120,16 @@ def _some(connection: Connection, chance: random.Random, count: int, *which: Any
             yield row
 
 
-def _seals(connection: Connection, chance: random.Random, count: int) -> Iterator[Any]:
-    """Seals as they would have been made within the last day."""
+def _seals(connection: Connection, chance: random.Random, count: int, span: int) -> Iterator[Any]:
+    """Seals as they would have been made within the last ``span`` ms."""
     from gateway.ledger import tree
     from gateway.ledger.seals import make_seal
 
     head = tree.head_of(connection)
     e = tables.event.c
-    last = connection.execute(select(func.max(e.at))).scalar_one()
-    before = connection.execute(select(func.max(e.seq)).where(e.at < last - DAY)).scalar() or head.seq // 2
+    newest = select(e.seq, e.at).order_by(e.seq.desc()).limit(1)
+    last = connection.execute(newest).one().at
+    before = connection.execute(newest.where(e.at < last - span)).scalar() or 0
     nodes = tree.Nodes(connection, head.size)
     sizes = [head.size - chance.randint(0, head.seq - before) for _ in range(count)]
     for size in sizes:
@@ -174,7 +177,8 @@ def questions(given: Sample) -> list[Question]:
         Question("counts by day and partner, a month", _daily, months),
         Question("newest 50", found("limit=50") if _knows_limit() else found(), partners),
         Question("all of a document chain", _chain, [{"po": po} for po in given.chains]),
-        Question("verify since the last seal", _since, given.seals),
+        Question("verify since the last seal, a day", _since, given.seals),
+        Question("verify since the last seal, an hour", _since, given.late_seals),
     ]
 
 
