@@ -119,11 +119,6 @@ class App:
         """Opens what lies encrypted; whoever reads or writes raw bytes finds it with the engine."""
         return Vault(self.home / KEY_FILE, self._encrypting)
 
-    @property
-    def archive_vault(self) -> Vault:
-        """Opens what lies encrypted in archives: their keys stayed here."""
-        return Vault(self.home / KEY_FILE, source=self.home_engine)
-
     @cached_property
     def ledger(self) -> Ledger:
         """What happened, for good."""
@@ -374,7 +369,7 @@ def open_app(
         if verify:
             check(app.engine)
         if archive is not None:
-            app.engine = stack.enter_context(opened(archive, app.archive_vault))
+            app.engine = stack.enter_context(opened(archive, app.vault.elsewhere(app.home_engine)))
         if not (lock and verify):
             yield app
             return

@@ -112,9 +112,7 @@ def restore(
 
     query = parse_query(words) if words else None
     with open_app(ctx.obj["home"], lock=True, actor=by) as app:
-        back = recall(
-            app.context(), file, query, actor=app.actor, reason=reason, vault=app.archive_vault, dry_run=dry_run
-        )
+        back = recall(app.context(), file, query, actor=app.actor, reason=reason, dry_run=dry_run)
     if as_json:
         print_document(back.as_dict() | {"dry_run": dry_run})
         return 0

@@ -19,7 +19,6 @@ from gateway.ledger.conditions import Conditions
 from gateway.ledger.database import reading
 from gateway.ledger.moved import keys_in
 from gateway.ledger.moved_file import opened, sha256_of
-from gateway.ledger.payload_keys import Vault
 from gateway.ledger.query import Query
 from gateway.ledger.recording import Recorder
 from gateway.ledger.retention_policy import Policies, Spans
@@ -56,7 +55,6 @@ def recall(
     *,
     actor: str,
     reason: str,
-    vault: Vault | None = None,
     dry_run: bool = False,
 ) -> Recalled:
     """Brings back what meets a query, with the mails and exchanges that belong to it; all of it without a query.
@@ -67,7 +65,7 @@ def recall(
     """
     check_known(context, path)
     exchanges, messages, events, number = 0, 0, 0, None
-    with opened(path, vault) as archive:
+    with opened(path) as archive:
         for units in _batches(archive, keys_in(path) if query is None else _meeting(archive, query)):
             if context.stopping():
                 break

@@ -248,7 +248,8 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
             value=recorder.sealed(masked_text(finding.value), entry.partner),
-            message=finding.message,
+            # A sentence quotes the value that is wrong.
+            message=recorder.sealed(finding.message, entry.partner if finding.value else ""),
         )
 
 

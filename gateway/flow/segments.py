@@ -20,7 +20,7 @@ from gateway.flow.segment_names import Named, Namer, element_names
 from gateway.flow.segment_stream import Cut, Place, RawSegment, Stream, open_stream
 from gateway.ledger import tables
 from gateway.ledger.database import reading
-from gateway.ledger.sealing import opened_text
+from gateway.ledger.sealing import opened_row
 from gateway.ledger.story_values import FindingStory, sentences
 from gateway.x12.masking import masked
 from gateway.x12.model import ExaminePolicy, Separators
@@ -243,8 +243,8 @@ class _Findings:
             .limit(_MOST_FINDINGS)
         )
         for row in connection.execute(wanted):
-            told = FindingStory(*row[: len(names)])
-            told = replace(told, value=opened_text(connection, told.value))
+            opened = opened_row(connection, dict(zip(names, row, strict=False)))
+            told = FindingStory(**opened)
             if row.group is not None and row.set is not None:
                 self._in_sets[row.group, row.set][max(1, told.position)].append(told)
             elif row.group is not None:

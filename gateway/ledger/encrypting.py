@@ -52,13 +52,14 @@ def _share(recorder: Recorder, sealing: Sealing, judge: Judge, partner: str, nam
 def _findings(recorder: Recorder, sealing: Sealing, partner: str, units: Iterable[Unit]) -> None:
     at = {number: unit.at for unit in units for number in unit.exchanges}
     f = finding.c
-    wanted = select(f.id, f.exchange, f.value).where(f.value != "")
+    wanted = select(f.id, f.exchange, f.value, f.message).where(f.value != "")
     rows = [row for row in ask(recorder.connection, wanted, f.exchange, list(at)) if not looks_sealed(row.value)]
-    changed = [
-        {"the_id": row.id, "sealed": sealed_text(row.value, sealing.of(PARTNER, partner, at[row.exchange]))}
-        for row in rows
-    ]
+    changed = []
+    for row in rows:
+        key = sealing.of(PARTNER, partner, at[row.exchange])
+        sealed = {"value": sealed_text(row.value, key), "message": sealed_text(row.message, key)}
+        changed.append({"the_id": row.id, **{f"sealed_{name}": text for name, text in sealed.items()}})
     if changed:
-        statement = update(finding).where(f.id == bindparam("the_id")).values(value=bindparam("sealed"))
-        recorder.connection.execute(statement, changed)
+        new = {name: bindparam(f"sealed_{name}") for name in ("value", "message")}
+        recorder.connection.execute(update(finding).where(f.id == bindparam("the_id")).values(new), changed)
         recorder.touch(finding, sorted({row.exchange for row in rows}))

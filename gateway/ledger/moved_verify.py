@@ -12,7 +12,7 @@ from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
 from gateway.ledger.moved_file import opened, sha256_of
 from gateway.ledger.moved_proof import leaves_at_home, problems_of, seqs_in
-from gateway.ledger.payload_keys import vault_of
+from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.seals import SealKey
 from gateway.ledger.tables import event, moved_archive, seal, tree_head
 
@@ -32,10 +32,9 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
     """
     with reading(home) as connection:
         known = connection.execute(select(moved_archive.c.id).where(moved_archive.c.sha256 == sha256_of(path))).first()
-        vault = vault_of(connection)
     if known is None:
         yield f"{path.name} is none of the archives that this ledger recorded: it was changed, or is another ledger's."
-    with opened(path, vault) as engine, reading(engine) as archive:
+    with opened(path, archive_vault(home)) as engine, reading(engine) as archive:
         for (said,) in archive.execute(text("PRAGMA integrity_check")):
             if said != "ok":
                 yield f"The file: {said}"

@@ -25,7 +25,7 @@ from gateway.ledger.database import open_engine, reading, upgrade, writing
 from gateway.ledger.moved_file import opened, sha256_of, sync
 from gateway.ledger.moved_proof import problems_of, seqs_in, write_proof
 from gateway.ledger.moved_rows import are_same, numbers, rows_of
-from gateway.ledger.payload_keys import vault_of
+from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.retention_units import Unit, ask
 from gateway.ledger.tables import content, content_key, content_piece, put_away
 
@@ -166,9 +166,7 @@ def _read_back(engine: Engine, work: Path, units: Sequence[Unit], target: Path) 
     Raises:
         MovedArchiveUnwritable: it does not.
     """
-    with reading(engine) as home:
-        vault = vault_of(home)
-    with opened(work, vault) as archive:
+    with opened(work, archive_vault(engine)) as archive:
         for start in range(0, len(units), _AT_ONCE):
             some = units[start : start + _AT_ONCE]
             with reading(engine) as home, reading(archive) as written:

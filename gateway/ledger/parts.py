@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from gateway.ledger.events import Event, event_of
 from gateway.ledger.rows import ExchangeRow, exchange_row
-from gateway.ledger.sealing import opened_text
+from gateway.ledger.sealing import opened_row
 from gateway.ledger.story_values import (
     AcknowledgmentStory,
     AwaitedStory,
@@ -121,8 +121,8 @@ def findings(bounds: Bounds, number: int) -> Findings:
     """The findings by group and set; those of the interchange itself under (None, None)."""
     found: dict[tuple[int | None, int | None], list[FindingStory]] = defaultdict(list)
     for row in bounds.rows("findings", finding, finding.c.id, finding.c.exchange == number):
-        told = FindingStory(**_fields(FindingStory, row._mapping))  # noqa: SLF001 - SQLAlchemy's public accessor
-        told = replace(told, value=opened_text(bounds.connection, told.value))
+        opened = opened_row(bounds.connection, row._mapping)  # noqa: SLF001 - SQLAlchemy's public accessor
+        told = FindingStory(**_fields(FindingStory, opened))
         found[row.functional_group, row.transaction_set].append(told)
     return {place: tuple(told) for place, told in found.items()}
 

@@ -98,6 +98,10 @@ class Vault:
         """From now on all connections of the engine find this vault."""
         engine.update_execution_options(**{_OPTION: self})
 
+    def elsewhere(self, source: Engine) -> Vault:
+        """The same for another database, whose payload keys are in ``source``."""
+        return Vault(self._key_file, source=source)
+
     def made(self) -> tuple[bytes, str]:
         """A new key, and as it is stored.
 
@@ -157,6 +161,13 @@ class Vault:
             return Fernet(read_key(self._key_file))
         except FileNotFoundError:
             raise PayloadKeyUnreadable(key=key, reason=f"the home's key {self._key_file} is gone") from None
+
+
+def archive_vault(home: Engine) -> Vault | None:
+    """What opens archives of a ledger: their payload keys stayed in it."""
+    with reading(home) as connection:
+        vault = vault_of(connection)
+    return None if vault is None else vault.elsewhere(home)
 
 
 def vault_of(connection: Connection) -> Vault | None:

@@ -235,6 +235,12 @@ def looks_sealed(value: str) -> bool:
     return value.startswith(_MARK)
 
 
+def opened_row(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A finding, of which value and sentence may be encrypted, as it was (see ``opened_text``)."""
+    told = {name: opened_text(connection, row[name]) for name in ("value", "message")}
+    return {**row, **told}
+
+
 def opened_text(connection: Connection, value: str) -> str:
     """A short text as it was before ``Sealing.text``; "(erased)" where its key was forgotten.
 

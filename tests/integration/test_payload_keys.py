@@ -14,11 +14,14 @@ from gateway.demo import documents
 from gateway.errors import ContentErased, HeldBack, PayloadKeyUnreadable
 from gateway.flow import erase, retain
 from gateway.flow.collect import collect
+from gateway.flow.recall import recall
 from gateway.flow.submit import submit
 from gateway.ledger import archive, database, holds, key_life, tables
 from gateway.ledger.damage import damage
 from gateway.ledger.mailboxes import head_of
-from gateway.ledger.payload_keys import Vault
+from gateway.ledger.moved_file import opened
+from gateway.ledger.moved_verify import verify
+from gateway.ledger.payload_keys import Vault, archive_vault
 from gateway.ledger.query import Query
 from gateway.ledger.secrets import make_key
 from gateway.ledger.story import raw_bytes, story
@@ -65,7 +68,7 @@ def order(number, name=CANARY, *, sender="ZZ:ACMERETAIL"):
 
 def life(stage, number=1):
     stage.mail(order(2 * number - 1), subject="an order")
-    submit(stage.context(), "acme", invoice(f"{CANARY}-{number}"))
+    submit(stage.context(), "acme", invoice(f"INV-{number}"))
     stage.run()
     ours = [row for row in stage.rows("exchange") if row["types"] == "810"][-1]
     group = next(row for row in stage.rows("functional_group") if row["exchange"] == ours["id"])
@@ -264,19 +267,30 @@ def test_what_lay_in_clear_and_is_offered_by_a_partner_that_encrypts_is_encrypte
     assert_whole(stage)
 
 
-def test_values_in_findings_are_encrypted_and_told_as_before(stage):
-    bad = order(1).replace(b"*00*SA*", f"*{CANARY}*SA*".encode())
-    stage.mail(bad)
+def findings_of(stage, number=1):
+    told = story(stage.engine, number)
+    return [each for group in told.groups for one in group.sets for each in one.findings]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
+    """As they are found, or where they lay in clear before; sentences quote them."""
+    if before:
+        stage.profiles = [ACME, GLOBEX]
+    stage.mail(order(1).replace(b"*00*SA*", f"*{CANARY}*SA*".encode()))
     stage.run()
-    values = [str(row["value"]) for row in stage.rows("finding") if row["value"]]
-    assert values
-    assert all(value.startswith("sealed:") and CANARY not in value for value in values)
-    told = story(stage.engine, 1)
-    said = {each.value for group in told.groups for one in group.sets for each in one.findings}
-    assert any(CANARY in value for value in said)
+    if before:
+        assert any(CANARY in str(row["message"]) for row in stage.rows("finding"))
+        stage.profiles = [SECRET, GLOBEX]
+        assert erase.encrypt(stage.context(), "acme") > 0
+    rows = [row for row in stage.rows("finding") if row["value"]]
+    assert rows
+    assert all(str(row[name]).startswith("sealed:") for row in rows for name in ("value", "message"))
+    told = findings_of(stage)
+    assert any(CANARY in each.value for each in told)
+    assert any(CANARY in each.message for each in told)
     forget(stage)
-    told = story(stage.engine, 1)
-    assert "(erased)" in {each.value for group in told.groups for one in group.sets for each in one.findings}
+    assert {(each.value, each.message) for each in findings_of(stage) if each.value} == {("(erased)", "(erased)")}
     assert_whole(stage)
 
 
@@ -363,4 +377,36 @@ def test_a_key_of_what_is_held_or_at_work_is_not_forgotten(stage):
     assert erase.erase(stage.context(), "acme", [found.month], actor="the officer", reason="the law") > 0
     with pytest.raises(ContentErased):
         raw_bytes(stage.engine, str(stage.rows("exchange")[0]["sha256"]))
+    assert_whole(stage)
+
+
+def test_in_an_archive_bytes_stay_encrypted_and_are_erased_with_the_ledgers_key(stage):
+    """The archive has no key of its own: forgetting in the ledger erases what was moved out too."""
+    stage.settings = replace(
+        stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=400))
+    )
+    life(stage)
+    stage.now += 360 * DAY
+    life(stage, 2)
+    stage.now += 75 * DAY
+    name = str(stage.rows("exchange")[0]["sha256"])
+    before = raw_bytes(stage.engine, name)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path = stage.directory / "old" / "ledger-2026-11.db"
+    assert CANARY.encode() not in path.read_bytes()
+    assert list(verify(stage.engine, path)) == []
+    with opened(path, archive_vault(stage.engine)) as archive:
+        assert raw_bytes(archive, name) == before
+    with opened(path) as archive, pytest.raises(PayloadKeyUnreadable):
+        raw_bytes(archive, name)
+    recall(stage.context(), path, Query(type="810"), actor="ann", reason="an audit")
+    assert raw_bytes(stage.engine, name) == before
+    assert_whole(stage)
+    with stage.ledger.transaction("ann") as recorder:
+        holds.release(recorder, 1, reason="done")
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    forget(stage, before=(2026, 12))
+    with opened(path, archive_vault(stage.engine)) as archive, pytest.raises(ContentErased):
+        raw_bytes(archive, name)
+    assert list(verify(stage.engine, path)) == []
     assert_whole(stage)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
+from gateway.ledger.sealing import opened_text
 from gateway.ledger.tables import acknowledgment, exchange, finding, transaction_set
 
 MOST = 10  # errors of each partner and direction
@@ -85,7 +86,7 @@ def _found_by_us(connection: Connection, scope: Scope, most: int) -> list[Mistak
             row.x12,
             row.segment,
             f"{row.element:02}" if row.element else "",
-            _without(row.message, row.value),
+            _without(opened_text(connection, row.message), opened_text(connection, row.value)),
             row.occurred,
             row.exchanges,
             row.exchange,
