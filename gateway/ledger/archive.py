@@ -114,7 +114,7 @@ def read(connection: Connection, names: Sequence[str]) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for start in range(0, len(names), _CHUNK):
-        wanted = select(*COLUMNS).where(content.c.sha256.in_(names[start : start + _CHUNK]))
+        wanted: Select[Any] = select(*COLUMNS).where(content.c.sha256.in_(names[start : start + _CHUNK]))
         for row in connection.execute(wanted).all():
             found[row.sha256] = b"".join(_all(connection, row))
     _refuse_put_away(connection, [name for name in names if name not in found])

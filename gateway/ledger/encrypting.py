@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -60,6 +61,6 @@ def _findings(recorder: Recorder, sealing: Sealing, partner: str, units: Iterabl
         sealed = {"value": sealed_text(row.value, key), "message": sealed_text(row.message, key)}
         changed.append({"the_id": row.id, **{f"sealed_{name}": text for name, text in sealed.items()}})
     if changed:
-        new = {name: bindparam(f"sealed_{name}") for name in ("value", "message")}
+        new: dict[str, Any] = {name: bindparam(f"sealed_{name}") for name in ("value", "message")}
         recorder.connection.execute(update(finding).where(f.id == bindparam("the_id")).values(new), changed)
         recorder.touch(finding, sorted({row.exchange for row in rows}))

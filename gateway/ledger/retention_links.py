@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, select
 
 from gateway.ledger.retention_units import Judge, Key, Unit, ask
 from gateway.ledger.tables import (
@@ -161,11 +161,10 @@ class _Links:
             yield from self._pairs(("x", e.exchange), ("m", e.message), column, values)
 
     def _pointers(self, x: Sequence[int]) -> Iterator[_Ends]:
-        """Exchanges that point to these, and those that these point to, by a foreign key."""
+        """Exchanges that point to these by a foreign key."""
         c = exchange.c
         for column in (c.answers, c.duplicate_of):
             yield from self._pairs(("x", c.id), ("x", column), column, x)
-        yield from self._pairs(("x", c.id), ("x", c.answers), c.id, x)
 
     def _pairs(
         self,
@@ -174,9 +173,10 @@ class _Links:
         column: ColumnElement[Any],
         values: Sequence[int],
     ) -> Iterator[_Ends]:
-        there = select(one[1], other[1]).where(one[1].is_not(None), other[1].is_not(None)).distinct()
+        there: Select[*tuple[Any, ...]] = select(one[1], other[1]).where(one[1].is_not(None), other[1].is_not(None)).distinct()
         for row in ask(self._connection, there, column, values):
-            yield (one[0], int(row[0])), (other[0], int(row[1]))
+            first, second = map(int, row)
+            yield (one[0], first), (other[0], second)
 
 
 def _named(unit: Unit) -> str:
