@@ -199,11 +199,19 @@ def rebuild(connection: Connection, month: int) -> None:
 
 def months(connection: Connection) -> range:
     """The months from the first exchange or count to the last, as ``year × 12 + month - 1``."""
-    at, month = exchange.c.at, daily_count.c.month
-    days = [each // DAY for each in connection.execute(select(func.min(at), func.max(at))).one() if each is not None]
+    month = daily_count.c.month
+    days = [each // DAY for each in bounds(connection) if each is not None]
     counted = connection.execute(select(func.min(month), func.max(month))).one()
     found = [*(month_and_day(each)[0] for each in days), *(each for each in counted if each is not None)]
     return range(min(found), max(found) + 1) if found else range(0)
+
+
+def bounds(connection: Connection) -> tuple[int | None, int | None]:
+    """The times of the first and of the last exchange, in ms; None where there is none."""
+    # Two questions: asked for both ends at once, SQLite reads the whole index.
+    ends = (select(each(exchange.c.at)) for each in (func.min, func.max))
+    first, last = (connection.execute(each).scalar() for each in ends)
+    return first, last
 
 
 def _differences(connection: Connection) -> Iterator[Difference]:

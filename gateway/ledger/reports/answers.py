@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Subquery,
     and_,
     case,
@@ -21,7 +22,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    true,
 )
 
 from gateway.errors import QueryInvalid
@@ -161,30 +161,30 @@ def _sent(scope: Scope, now: int) -> Subquery:
     )
     took = case((x.acknowledged_at < x.handed_over_at, 0), else_=x.acknowledged_at - x.handed_over_at)
     gone = or_(x.handed_over_at.is_not(None), x.acknowledged_at.is_not(None))
-    return _lives(scope, "out", gone, took, outcome)
+    return _lives([*_within(scope, "out"), gone], took, outcome, exchange)
 
 
 def _received(scope: Scope) -> Subquery:
     """When each document that came was answered."""
     x, a = exchange.c, _answer.c
-    mine = (a.answers == x.id, a.direction == "out", a.kind == "acknowledgment")
-    handed_over = select(func.min(a.handed_over_at)).where(*mine).correlate(exchange).scalar_subquery()
-    is_one = exists().where(*mine)
-    took = case((handed_over < x.at, 0), else_=handed_over - x.at)
-    outcome = case((handed_over.is_not(None), "answered"), (is_one, "waiting"), else_="untold")
-    return _lives(scope, "in", true(), took, outcome)
+    mine = (a.direction == "out", a.kind == "acknowledgment")
+    asked = select(a.answers, func.min(a.handed_over_at).label("first")).join_from(exchange, _answer, a.answers == x.id)
+    answer = asked.where(*_within(scope, "in"), *mine).group_by(a.answers).subquery("answered")
+    first = answer.c.first
+    took = case((first < x.at, 0), else_=first - x.at)
+    outcome = case((first.is_not(None), "answered"), (answer.c.answers.is_not(None), "waiting"), else_="untold")
+    return _lives(_within(scope, "in"), took, outcome, exchange.outerjoin(answer, answer.c.answers == x.id))
+
+
+def _within(scope: Scope, direction: str) -> list[ColumnElement[bool]]:
+    x = exchange.c
+    within = [*within_window(scope), *which(scope, x), x.direction == direction, x.kind == "document"]
+    return [*within, has_type(x.types, scope.type)] if scope.type is not None else within
 
 
 def _lives(
-    scope: Scope,
-    direction: str,
-    condition: ColumnElement[bool],
-    took: ColumnElement[int],
-    outcome: ColumnElement[str],
+    within: Sequence[ColumnElement[bool]], took: ColumnElement[int], outcome: ColumnElement[str], source: FromClause
 ) -> Subquery:
     x = exchange.c
-    within = [*within_window(scope), *which(scope, x), x.direction == direction, x.kind == "document", condition]
-    if scope.type is not None:
-        within.append(has_type(x.types, scope.type))
     columns = (x.partner, clipped_column(x.types).label("type"), took.label("took"), outcome.label("outcome"))
-    return select(*columns).where(*within).subquery()
+    return select(*columns).select_from(source).where(*within).subquery()

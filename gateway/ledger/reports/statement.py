@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.literals import word
@@ -16,7 +16,8 @@ from gateway.ledger.reports.mistakes import Mistake, mistakes
 from gateway.ledger.reports.quality import Quality, quality
 from gateway.ledger.reports.scope import Scope, month_of
 from gateway.ledger.reports.volumes import Volume, Volumes, volumes
-from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, ExchangeState
+from gateway.ledger.search_tables import ATTENTION
+from gateway.ledger.states import EXCHANGE_MEANING, ExchangeState
 from gateway.ledger.tables import exchange
 from gateway.settings import TariffSettings
 
@@ -178,10 +179,9 @@ def _documents(scope: Scope) -> list[ColumnElement[bool]]:
 
 def _open(scope: Scope) -> list[ColumnElement[bool]]:
     x = exchange.c
-    states = sorted(each.value for each in EXCHANGE_ATTENTION)
-    # By its states rather than its partner: those are few, and a partner's exchanges may be a million.
-    partner = x.partner.concat(word("")) == scope.partner
-    return [x.state.in_(states), x.settled_at.is_(None), partner, x.at < scope.until]
+    # In the words of the index of those that need a person, and by it alone: a partner's exchanges may be a million.
+    needs_a_person: ColumnElement[bool] = literal_column(f"({ATTENTION})")
+    return [needs_a_person, x.partner.concat(word("")) == scope.partner, x.at < scope.until]
 
 
 def _listed(connection: Connection, which: list[ColumnElement[bool]], most: int, *, newest: bool) -> tuple[Listed, ...]:

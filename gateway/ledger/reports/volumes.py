@@ -13,15 +13,14 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, overload
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from gateway.errors import QueryInvalid
-from gateway.ledger.daily import DAY
+from gateway.ledger.daily import DAY, bounds
 from gateway.ledger.daily_sums import lines_by_day, sums, sums_by_day
 from gateway.ledger.daily_tables import DIMENSIONS, SUMS, date_of
 from gateway.ledger.reports.rows import Key, Sums, counted
 from gateway.ledger.reports.scope import Scope, Stretch, stretches
-from gateway.ledger.tables import exchange
 
 BY = ("month", "day", "hour", *DIMENSIONS)
 
@@ -151,8 +150,8 @@ def volumes(connection: Connection, scope: Scope, by: Sequence[str] = ("partner"
 
 def _clamped(connection: Connection, scope: Scope) -> Scope:
     """The window without the days before the first exchange and after the last."""
-    first, last = connection.execute(select(func.min(exchange.c.at), func.max(exchange.c.at))).one()
-    if first is None or first >= scope.until or last < scope.since:
+    first, last = bounds(connection)
+    if first is None or last is None or first >= scope.until or last < scope.since:
         return replace(scope, until=scope.since + 1)
     since, until = first // DAY * DAY, (last // DAY + 1) * DAY
     return replace(scope, since=max(scope.since, since), until=min(scope.until, until))
