@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.ledger_statement import statement
+from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document, print_rows
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _scoped(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, text in reversed(_OPTIONS):
         function = click.option(f"--{name}", f"with_{name}", metavar="VALUE", help=text)(function)
     csv = click.option("--csv", "as_csv", is_flag=True, help="Print CSV that no spreadsheet takes for formulas.")
-    decorated: Callable[..., Any] = click.argument("words", nargs=-1)(csv(json_option(function)))
+    decorated: Callable[..., Any] = click.argument("words", nargs=-1)(csv(archive_option(json_option(function))))
     return decorated
 
 
@@ -72,10 +73,9 @@ def volumes(ctx: click.Context, /, words: tuple[str, ...], by: str, as_csv: bool
     gateway ledger report volumes partner=acme since=2026-01 --by month,type
     gateway ledger report volumes on=yesterday --by hour
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
-    from gateway.app import open_app
     from gateway.ledger.reports.volumes import volumes as find
 
-    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+    with looking(ctx) as app, app.ledger.reading() as connection:
         found = find(connection, _scope(words, given, app.now()), _by(by))
     if as_json:
         print_document(found.as_dict())
@@ -118,11 +118,10 @@ def quality(
     gateway ledger report quality on=2026-10
     gateway ledger report quality partner=acme direction=in since=90d --errors
     """  # noqa: D301 - as above
-    from gateway.app import open_app
     from gateway.ledger.reports.mistakes import mistakes
     from gateway.ledger.reports.quality import quality as find
 
-    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+    with looking(ctx) as app, app.ledger.reading() as connection:
         scope = _scope(words, given, app.now())
         verdicts = [] if only_errors else [each.as_dict() for each in find(connection, scope, _by(by))]
         errors = [each.as_dict() for each in mistakes(connection, scope, most)]
@@ -178,11 +177,10 @@ def acknowledgments(
     gateway ledger report acknowledgments on=2026-10
     gateway ledger report acknowledgments direction=out since=90d --by partner
     """  # noqa: D301 - as above
-    from gateway.app import open_app
     from gateway.ledger.moments import duration
     from gateway.ledger.reports.answers import answers
 
-    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+    with looking(ctx) as app, app.ledger.reading() as connection:
         scope = _scope(words, given, app.now())
         found = [each.as_dict() for each in answers(connection, scope, app.now(), _by(by))]
     if as_json:
@@ -217,10 +215,9 @@ def charges(ctx: click.Context, /, words: tuple[str, ...], as_csv: bool, as_json
     gateway ledger report charges on=2026-10
     gateway ledger report charges since=2026-01 until=2026-10 --csv
     """  # noqa: D301 - as above
-    from gateway.app import open_app
     from gateway.ledger.reports.charges import charges as find
 
-    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+    with looking(ctx) as app, app.ledger.reading() as connection:
         found = find(connection, _scope(words, given, app.now()), app.settings.tariff)
     if not found.currency:
         click.echo(_NO_TARIFF, err=True)

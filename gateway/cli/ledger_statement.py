@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import click
 
+from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _path = click.Path(path_type=Path)
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A TrueType font for a PDF, where names need letters that Helvetica lacks.",
 )
+@archive_option
 @json_option
 @click.pass_context
 def statement(
@@ -68,10 +70,8 @@ def statement(
     gateway ledger report statement --all --month 2026-10 --to statements --format pdf
     gateway ledger report statement acme --json
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
-    from gateway.app import open_app
-
     _check(partner, target, everybody=everybody, as_json=as_json)
-    with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
+    with looking(ctx) as app, app.ledger.reading() as connection:
         scope = _month(month, zone, app.now())
         tell = _teller(app, connection, scope, most=most, without_charges=without_charges)
         if everybody:

@@ -84,6 +84,9 @@ def test_from_a_plan_to_an_archive_and_back(home):
     assert "BEG*00" in gateway(home, "ledger", "show", number, "--raw", "--archive", path)[0]
     rows = gateway(home, "ledger", "export", "--format", "jsonl", "--archive", path)[0].splitlines()
     assert len(rows) == 4
+    volumes = gateway(home, "ledger", "report", "volumes", "on=2019-03", "--archive", path, "--json")[0]
+    assert json.loads(volumes)["total"]["interchanges"] == 4
+    assert "PO-1" in gateway(home, "ledger", "follow", "PO-1", "--archive", path)[0]
     back = gateway(home, "ledger", "archive", "restore", path, "type=850", "--why", "an audit", "--dry-run", "--json")
     assert json.loads(back[0])["exchanges"] == 1
     assert len(home.rows("exchange")) == 4
