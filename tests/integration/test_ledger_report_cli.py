@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 import shutil
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from builders import ledger_rows as make
@@ -19,6 +23,7 @@ from gateway.errors import QueryInvalid, UnknownPartner, UsageFault
 from gateway.ledger import daily
 from gateway.ledger.daily_tables import daily_count
 from gateway.ledger.database import open_engine, reading, writing
+from gateway.settings import parse_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.unrecorded]
 
@@ -238,3 +243,34 @@ def test_recount_finds_what_differs_mends_it_and_is_recorded(run, home):
         kinds = connection.exec_driver_sql("SELECT kind FROM event").scalars().all()
     assert "recounted" in kinds
     engine.dispose()
+
+
+# ---------------------------------------------------------------- the page
+
+
+def examples(kind):
+    page = Path(__file__).resolve().parents[2] / "docs" / "reports.md"
+    return re.findall(rf"```{kind}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_tariff_of_the_page_is_one(home):
+    (tariff,) = examples("toml")
+    uncommented = re.sub("^# ", "", tariff, flags=re.MULTILINE)
+    found = parse_settings((HOME + uncommented).encode(), home=home).tariff
+    assert (found.mailbox_fee, found.minimum, found.tiers[0].start) == (Decimal("12.50"), 1, 10_000)
+
+
+def test_the_python_of_the_page_runs(home, capsys):
+    (program,) = examples("python")
+    now = "datetime(2026, 10, 20, tzinfo=UTC)"
+    exec(program.replace("/srv/edi", str(home)).replace("datetime.now(UTC)", now), {})
+    assert "acme in 1 1.5" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_page_run(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in examples("sh"):
+        for line in block.splitlines():
+            words = shlex.split(line)
+            assert words[:3] == ["gateway", "ledger", "report"], line
+            told(run(*words[3:]))
