@@ -98,7 +98,9 @@ class Restored:
         )
 
     def _numbers(self) -> Iterator[str]:
-        if self.outcome is Outcome.UNKNOWN:
+        if self.outcome is Outcome.UNKNOWN and not self.settled.jumps:
+            yield "No number of ours was used before, and no partner is known whose numbers may have begun since."
+        elif self.outcome is Outcome.UNKNOWN:
             yield "No ledger tells how far the numbers had come, so every series jumps ahead of all that may be in use:"
         elif self.settled.jumps:
             yield "The ledger that was there is whole and tells how far the numbers had come; they go on from there:"

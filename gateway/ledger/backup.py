@@ -25,7 +25,7 @@ from gateway.ledger import (
     backup_manifest,
     backup_postgres,
     backup_sqlite,
-    restore_postgres,
+    postgres_scratch,
 )
 from gateway.ledger.backup_contents import odd_contents
 from gateway.ledger.backup_files import Meter, Watcher
@@ -190,7 +190,7 @@ def _described(engine: Engine, connection: Connection, order: Order, now: Reache
 def _refuse_without_room(place: Path, wanted: int) -> None:
     free = os.statvfs(place)
     if free.f_bavail * free.f_frsize < wanted:
-        megabytes = f"{wanted / 1e6:,.0f} MB are needed, and {free.f_bavail * free.f_frsize / 1e6:,.0f} MB are free"
+        megabytes = f"{wanted / 1e6:,.1f} MB are needed, and {free.f_bavail * free.f_frsize / 1e6:,.1f} MB are free"
         raise BackupFailed(path=place, reason=f"there is no room: {megabytes}")
 
 
@@ -255,7 +255,7 @@ def _tried(ledger: Path, manifest: Manifest, watcher: Watcher, engine: Engine | 
     if engine is None or engine.dialect.name == SQLITE:
         return Checked(manifest, (), NOT_TRIED + NO_SERVER)
     try:
-        with restore_postgres.scratch(engine, ledger, manifest.schema, watcher) as made:
+        with postgres_scratch.scratch(engine, ledger, manifest.schema, watcher) as made:
             if made is None:
                 return Checked(manifest, (), NOT_TRIED + NOT_ALLOWED)
             with reading(made) as connection:

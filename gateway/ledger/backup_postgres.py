@@ -8,7 +8,7 @@ jobs are only wake-ups.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -142,3 +142,18 @@ def reader(file: Path, wanted: int = 0, purpose: str = RESTORE) -> Program:
         # What it was dumped by cannot be read, so ask for a newer program.
         return programs.find("pg_restore", program.major + 1, purpose)
     return programs.find("pg_restore", max(wanted, int(made_by[1]) if made_by else 0), purpose)
+
+
+def chosen(reader: Program, dump: Path, there: Sequence[str]) -> str:
+    """The list of what of a dump is restored: all but the schema itself, and the extensions that are there.
+
+    Raises:
+        ProgramFailedError: it is no dump.
+    """
+    listed = programs.run([reader.path, "--list", str(dump)], {})
+    left_out = [r" SCHEMA - ", r" ACL ", r" COMMENT "]
+    left_out += [rf" EXTENSION - {re.escape(each)} " for each in there]
+    unwanted = re.compile("|".join(left_out))
+    return (
+        "\n".join(line for line in listed.splitlines() if not line.startswith(";") and not unwanted.search(line)) + "\n"
+    )

@@ -8,8 +8,6 @@ committed, whatever ended it.
 
 from __future__ import annotations
 
-import re
-import secrets
 import subprocess
 import tempfile
 import threading
@@ -18,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 
 from gateway.errors import BackupUnfit, HomeInUse, RestoreFailed
 from gateway.ledger import backup_postgres
@@ -28,35 +26,13 @@ from gateway.ledger.backup_manifest import Manifest
 from gateway.ledger.backup_postgres import schema_of, server_version, strangers
 from gateway.ledger.database import guarded, open_engine, reading, writing
 from gateway.ledger.postgres_programs import Program, ProgramFailedError
+from gateway.ledger.postgres_schemas import identifier, looking_at, move
 
 STAGED = "ledger_restoring"  # the schema in which a restored ledger is made ready
 _HELD = "ledger_restoring_held"  # where the present one is, for as long as the first transaction runs
 _LOCK_TIMEOUT = "10s"
 _CHUNK = 1 << 20
 
-# Moves everything from one schema to another but what an extension made; what belongs to a table goes with it.
-_MOVE = """
-DO $move$ DECLARE each text; BEGIN
-    FOR each IN
-        SELECT format('ALTER %s %I.%I SET SCHEMA {to}', CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
-            WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, '{name}', relname)
-        FROM pg_catalog.pg_class AS thing WHERE relnamespace = '{source}'::regnamespace
-            AND relkind IN ('r', 'p', 'v', 'm', 'S') AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
-                WHERE classid = 'pg_catalog.pg_class'::regclass AND objid = thing.oid AND deptype IN ('e', 'a', 'i'))
-        UNION ALL
-        SELECT format('ALTER ROUTINE %I.%I(%s) SET SCHEMA {to}', '{name}', proname,
-            pg_catalog.pg_get_function_identity_arguments(thing.oid))
-        FROM pg_catalog.pg_proc AS thing WHERE pronamespace = '{source}'::regnamespace
-            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
-                WHERE classid = 'pg_catalog.pg_proc'::regclass AND objid = thing.oid AND deptype = 'e')
-        UNION ALL
-        SELECT format('ALTER TYPE %I.%I SET SCHEMA {to}', '{name}', typname)
-        FROM pg_catalog.pg_type AS thing WHERE typnamespace = '{source}'::regnamespace AND typtype IN ('d', 'e')
-            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend
-                WHERE classid = 'pg_catalog.pg_type'::regclass AND objid = thing.oid AND deptype = 'e')
-    LOOP EXECUTE each; END LOOP;
-END $move$;
-"""
 _AT_WORK = """
 SELECT holder FROM {table} WHERE until > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY until DESC LIMIT 1
 """
@@ -104,7 +80,7 @@ class PostgresPlace:
                 chosen = Path(directory) / "list"
                 reader = backup_postgres.reader(dump)
                 shell = programs.find("psql", wanted, "restore the database")
-                chosen.write_text(_chosen(reader, dump, extensions))
+                chosen.write_text(backup_postgres.chosen(reader, dump, extensions))
                 schema = manifest.schema or present
                 _pour(self._engine, shell, reader, dump, chosen, _head(schema), _tail(schema), watcher)
         except ProgramFailedError as problem:
@@ -113,7 +89,7 @@ class PostgresPlace:
 
     def staged_url(self, present: str) -> str:
         """The url of the ledger in its schema of its own; what extensions made stays in sight."""
-        return _looking_at(self._url, f"{STAGED},{_escaped(present)}")
+        return looking_at(self._url, STAGED, present)
 
     def aside(self, stamp: str) -> str:
         """The schema in which the present ledger is kept when it is replaced; empty where there is none."""
@@ -142,9 +118,9 @@ class PostgresPlace:
             present = schema_of(connection)
             self._refuse_at_work(connection)
             if kept:
-                connection.exec_driver_sql(f"CREATE SCHEMA {_identifier(kept)}")
-                connection.execute(text(_move(present, kept)))
-            connection.execute(text(_move(STAGED, present)))
+                connection.exec_driver_sql(f"CREATE SCHEMA {identifier(kept)}")
+                connection.execute(text(move(present, kept)))
+            connection.execute(text(move(STAGED, present)))
             connection.exec_driver_sql(f"DROP SCHEMA {STAGED}")
         self._analyze(present)
 
@@ -165,7 +141,7 @@ class PostgresPlace:
                 "SELECT relname FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r'"
             )
             for name in connection.execute(wanted, {"schema": schema}).scalars().all():
-                connection.exec_driver_sql(f"ANALYZE {_identifier(schema)}.{_identifier(name)}")
+                connection.exec_driver_sql(f"ANALYZE {identifier(schema)}.{identifier(name)}")
 
     def _refuse_at_work(self, connection: Connection) -> None:
         for table in ("lease", "claim"):
@@ -180,60 +156,11 @@ class PostgresPlace:
             raise BackupUnfit(path=self._backup, reason=reason)
 
 
-def _looking_at(url: URL, path: str) -> str:
-    """The url with a search path of its own."""
-    given = url.query.get("options", "")
-    options = f"{given if isinstance(given, str) else ' '.join(given)} -c search_path={path}".strip()
-    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
-
-
-# ---------------------------------------------------------------- a scratch database, to prove a dump
-
-
-@contextmanager
-def scratch(engine: Engine, dump: Path, schema: str, watcher: Watcher) -> Iterator[Engine | None]:
-    """The dump restored into a database of its own, which goes at the end; None where we may not make one.
-
-    Raises:
-        ProgramFailedError: it could not be restored.
-        ProgramMissing, ProgramTooOld
-    """
-    with reading(engine) as connection:
-        may = connection.execute(text("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"))
-        if not may.scalar():
-            yield None
-            return
-    watcher.step("restore into a scratch database")
-    name = f"gateway_check_{secrets.token_hex(6)}"
-    _outside(engine, f"CREATE DATABASE {name} TEMPLATE template0")
-    made = open_engine(_looking_at(engine.url.set(database=name), _escaped(schema)))
-    try:
-        reader = backup_postgres.reader(dump)
-        where, secret = programs.conninfo(made)
-        words = [reader.path, "--exit-on-error", "--no-owner", "--no-privileges", "--no-comments", "--no-password"]
-        _outside(made, f"CREATE SCHEMA IF NOT EXISTS {_identifier(schema)}")
-        with tempfile.TemporaryDirectory() as directory:
-            chosen = Path(directory) / "list"
-            chosen.write_text(_chosen(reader, dump, []))
-            programs.run([*words, f"--use-list={chosen}", f"--dbname={where}", str(dump)], secret)
-        yield made
-    finally:
-        made.dispose()
-        with suppress(Exception):  # said by its name: gateway_check_…
-            _outside(engine, f"DROP DATABASE IF EXISTS {name}")
-
-
-def _outside(engine: Engine, statement: str) -> None:
-    """A statement that is no part of a transaction."""
-    with guarded(engine), engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)
-
-
 # ---------------------------------------------------------------- restoring
 
 
 def _head(schema: str) -> str:
-    name = _identifier(schema)
+    name = identifier(schema)
     return "\n".join(
         [
             "BEGIN;",
@@ -241,25 +168,14 @@ def _head(schema: str) -> str:
             f"CREATE SCHEMA IF NOT EXISTS {name};",
             f"CREATE SCHEMA {_HELD};",
             f"CREATE SCHEMA {STAGED};",
-            _move(schema, _HELD),
+            move(schema, _HELD),
             "",
         ]
     )
 
 
 def _tail(schema: str) -> str:
-    return "\n".join([_move(schema, STAGED), _move(_HELD, schema), f"DROP SCHEMA {_HELD};", "COMMIT;", ""])
-
-
-def _chosen(reader: Program, dump: Path, there: list[str]) -> str:
-    """What of the dump is restored: all but the schema itself, and extensions that are there."""
-    listed = programs.run([reader.path, "--list", str(dump)], {})
-    left_out = [r" SCHEMA - ", r" ACL ", r" COMMENT "]
-    left_out += [rf" EXTENSION - {re.escape(each)} " for each in there]
-    unwanted = re.compile("|".join(left_out))
-    return (
-        "\n".join(line for line in listed.splitlines() if not line.startswith(";") and not unwanted.search(line)) + "\n"
-    )
+    return "\n".join([move(schema, STAGED), move(_HELD, schema), f"DROP SCHEMA {_HELD};", "COMMIT;", ""])
 
 
 def _extensions(connection: Connection) -> list[str]:
@@ -316,21 +232,3 @@ def _copy(source: IO[bytes], target: IO[bytes], watcher: Watcher) -> None:
         if done >= MEGABYTE:
             watcher.advance(done // MEGABYTE)
             done %= MEGABYTE
-
-
-def _move(source: str, target: str) -> str:
-    literal = source.replace("'", "''")
-    return _MOVE.format(
-        to=_identifier(target).replace("'", "''").replace("%", "%%"),
-        name=literal,
-        source=_identifier(source).replace("'", "''"),
-    )
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _escaped(name: str) -> str:
-    """An identifier within ``options`` of a connection, where blanks and backslashes part words."""
-    return re.sub(r"([\\ ])", r"\\\1", _identifier(name))

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 
 from gateway.errors import BackupDamaged, BackupExists, BackupFailed, ProgramMissing, ProgramTooOld
 from gateway.flow.submit import submit
-from gateway.ledger import backup_manifest, backup_postgres, backup_sqlite, postgres_programs, restore_postgres, tables
+from gateway.ledger import backup_manifest, backup_postgres, backup_sqlite, postgres_programs, postgres_scratch, tables
 from gateway.ledger.backup import NOT_ALLOWED, NOT_TRIED, Order, back_up, check, require_whole
 from gateway.ledger.backup_files import Nobody
 from gateway.ledger.backup_manifest import LEDGER, Manifest
@@ -61,7 +61,7 @@ def looked_into(backup: Path, manifest: Manifest, engine):
         with backup_sqlite.opened(ledger) as found:
             yield found
     else:
-        with restore_postgres.scratch(engine, ledger, manifest.schema, Nobody()) as found:
+        with postgres_scratch.scratch(engine, ledger, manifest.schema, Nobody()) as found:
             yield found
 
 
