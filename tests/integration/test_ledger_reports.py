@@ -371,7 +371,7 @@ def test_what_partners_found_is_grouped_without_position_and_value(ledger_engine
         make.insert(connection, tables.acknowledgment, **ta1, status="rejected", errors=["duplicate number"])
         told = mistakes(connection, Scope(0, END * 2, direction="out"))
     assert [(each.x12, each.segment, each.element, each.sentence, each.count) for each in told] == [
-        ("7", "PO1", "3", "PO1, element 3: invalid code value", 2),
+        ("7", "PO1", "03", "PO103: invalid code value", 2),
         ("", "", "", "something else that a partner's word may be", 1),
         ("025", "", "", "TA1: duplicate number", 1),
         ("5", "", "", "one or more segments in error", 1),
@@ -440,6 +440,7 @@ def test_answers_agree_with_a_naive_count(sqlite_engine, lives):
 def test_how_fast_we_answered_is_told_from_our_acknowledgments(ledger_engine):
     with writing(ledger_engine) as connection:
         first, second, _ = record(connection, [{"at": START, "sets": [("850", "accepted")]} for _ in range(3)])
+        record(connection, [{"at": START, "state": state} for state in ("duplicate", "quarantined", "discarded")])
         answer = {"direction": "out", "kind": "acknowledgment"}
         record(connection, [{**answer, "answers": first, "handed_over_at": START + 90_000}])
         record(connection, [{**answer, "answers": second}])

@@ -29,10 +29,13 @@ from gateway.ledger.daily import clipped_column
 from gateway.ledger.literals import whole
 from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
+from gateway.ledger.states import ExchangeState
 from gateway.ledger.tables import exchange, expectation
 
 BY = ("partner", "direction", "type")
 PERCENTILES = (50, 90, 95, 100)
+
+_UNANSWERED = [each.value for each in (ExchangeState.DUPLICATE, ExchangeState.QUARANTINED, ExchangeState.DISCARDED)]
 
 _answer = exchange.alias("answer")
 
@@ -47,7 +50,8 @@ class Answers:
     in no share.
 
     Direction ``in``: documents that came, and the hand-over of our acknowledgment to the SMTP host. ``waiting`` have
-    one that is not handed over, ``untold`` have none. Nothing was agreed, so that nothing is late.
+    one that is not handed over, ``untold`` have none. Nothing was agreed, so that nothing is late. Duplicates (they
+    get the acknowledgment of the first again) and what is held are not in it.
     """
 
     exchanges: int
@@ -167,13 +171,14 @@ def _sent(scope: Scope, now: int) -> Subquery:
 def _received(scope: Scope) -> Subquery:
     """When each document that came was answered."""
     x, a = exchange.c, _answer.c
+    within = [*_within(scope, "in"), x.state.not_in(_UNANSWERED)]
     mine = (a.direction == "out", a.kind == "acknowledgment")
     asked = select(a.answers, func.min(a.handed_over_at).label("first")).join_from(exchange, _answer, a.answers == x.id)
-    answer = asked.where(*_within(scope, "in"), *mine).group_by(a.answers).subquery("answered")
+    answer = asked.where(*within, *mine).group_by(a.answers).subquery("answered")
     first = answer.c.first
     took = case((first < x.at, 0), else_=first - x.at)
     outcome = case((first.is_not(None), "answered"), (answer.c.answers.is_not(None), "waiting"), else_="untold")
-    return _lives(_within(scope, "in"), took, outcome, exchange.outerjoin(answer, answer.c.answers == x.id))
+    return _lives(within, took, outcome, exchange.outerjoin(answer, answer.c.answers == x.id))
 
 
 def _within(scope: Scope, direction: str) -> list[ColumnElement[bool]]:

@@ -151,11 +151,18 @@ def _words_of_partners(
 def _read(sentence: str) -> tuple[str, str, str, str]:
     """X12 code, segment, element and words of a sentence about an AK3, AK4 or AK5, without position and value."""
     if found := _CODE.match(sentence):
-        place = _PLACE.match(found["where"])
-        segment, element = (place["segment"], place["element"] or "") if place else ("", "")
-        where = f"{segment}, element {element}" if element else segment
-        return found["code"], segment, element, f"{where or found['where']}: {found['what']}"
+        segment, element, where = _place(found["where"])
+        return found["code"], segment, element, f"{where}: {found['what']}"
     if found := _PLAIN.match(sentence):
         return found["code"], "", "", found["what"]
-    place = _PLACE.match(sentence)
-    return ("", place["segment"], place["element"] or "", place["segment"]) if place else ("", "", "", sentence)
+    return "", *_place(sentence)
+
+
+def _place(written: str) -> tuple[str, str, str]:
+    """Segment, element and both as REF02; what is no place is told as it is."""
+    place = _PLACE.match(written)
+    if place is None:
+        return "", "", written
+    number, dash, component = (place["element"] or "").partition("-")
+    element = f"{number.zfill(2)}{dash}{component}" if number else ""
+    return place["segment"], element, place["segment"] + element
