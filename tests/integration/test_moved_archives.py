@@ -17,13 +17,13 @@ from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArc
 from gateway.flow import recall, retain
 from gateway.flow.seal import seal
 from gateway.flow.submit import submit
-from gateway.ledger import database, holds, moved, moved_write, tables
+from gateway.ledger import daily, database, holds, moved, moved_write, tables
 from gateway.ledger.damage import damage
 from gateway.ledger.moved_file import opened
 from gateway.ledger.moved_rows import rows_of
 from gateway.ledger.moved_verify import verify
 from gateway.ledger.query import Query
-from gateway.ledger.search import search
+from gateway.ledger.search import parse_query, search
 from gateway.ledger.story import raw_bytes, story
 from gateway.ledger.verify import Verification
 from gateway.settings import RetentionSettings
@@ -73,6 +73,7 @@ def numbers(stage):
 def assert_whole(stage):
     with database.reading(stage.engine) as connection:
         assert [each.sentence for each in Verification(connection).full()] == []
+        assert daily.check(connection) == []
     assert list(damage(stage.engine)) == []
 
 
@@ -94,13 +95,16 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert written.moved_at is not None
     assert_whole(stage)
     left = set(numbers(stage)[0])
+    assert search(stage.engine, parse_query(["INV-1"])) == []
     with opened(path) as archive:
         assert {row.id for row in search(archive, Query(type="850"))} == {x[1]} - left
         assert story(archive, x[0]).events
+        assert [row.id for row in search(archive, parse_query(["INV-1"]))] == [x[0]]
         for row in before["exchange"][:4]:
             assert raw_bytes(archive, row["sha256"]) == contents[row["sha256"]]
     back = recall.recall(stage.context(), path, None, actor="the auditor", reason="an audit")
     assert (back.exchanges, back.messages, back.events) == (4, 4, gone.events)
+    assert [row.id for row in search(stage.engine, parse_query(["INV-1"]))] == [x[0]]
     after = everything(stage.engine, x, m)
     after["event"] = [row for row in after["event"] if row["kind"] != "recalled"]
     assert after == before

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.errors import ContentPutAway, DatabaseUnavailable, NotFound
 from gateway.flow import operate, retain
 from gateway.flow.submit import submit
-from gateway.ledger import database, holds, retention_purge, tables, tree
+from gateway.ledger import daily, database, holds, retention_purge, tables, tree
 from gateway.ledger.damage import damage
 from gateway.ledger.query import Query
 from gateway.ledger.recording import Recorder
@@ -58,6 +58,7 @@ def assert_whole(stage):
     """Nothing is wrong: tree, rows, bytes, and no row points to one that is gone."""
     with database.reading(stage.engine) as connection:
         assert [each.sentence for each in Verification(connection).full()] == []
+        assert daily.check(connection) == []
     assert list(damage(stage.engine)) == []
 
 
