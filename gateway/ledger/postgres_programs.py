@@ -77,7 +77,9 @@ def _directory_version(path: str) -> str:
 @cache
 def _program(path: str) -> Program | None:
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - a program of PostgreSQL's
+        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL's
+            [path, "--version"], capture_output=True, text=True, timeout=30, check=False, env=environment({})
+        )
         if version := _VERSION.search(done.stdout):
             return Program(path, ".".join(part for part in version.groups() if part))
     return None
