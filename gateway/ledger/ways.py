@@ -110,7 +110,9 @@ _OF_FEW = {
 
 def _ways(query: Query) -> list[Way]:
     """The indexes in order of time that answer something of a query, and that over all rows where it names times."""
-    found = [Way(frozenset({flag}), ((text(words),),)) for flag, words in _OF_FEW.items() if getattr(query, flag)]
+    found = [
+        Way(frozenset({flag}), ((_word_for_word(words),),)) for flag, words in _OF_FEW.items() if getattr(query, flag)
+    ]
     wanted = [each for each in query.criteria() if not each.negated and each.field in _BY_FIELD]
     for criterion in wanted:
         alternatives = _BY_FIELD[criterion.field](criterion.values)
@@ -131,19 +133,24 @@ def _control_numbers(values: Sequence[str]) -> list[tuple[Condition, ...]]:
 def _states(values: Sequence[str]) -> list[tuple[Condition, ...]]:
     if set(values) & set(few.USUAL_STATES):
         return []
-    return [(text(few.UNUSUAL_STATE), _x.state == value) for value in values]
+    return [(_word_for_word(few.UNUSUAL_STATE), _x.state == value) for value in values]
 
 
 def _verdicts(values: Sequence[str]) -> list[tuple[Condition, ...]]:
     if set(values) & set(few.USUAL_VERDICTS):
         return []
-    return [(text(few.UNUSUAL_VERDICT), _x.verdict == value) for value in values]
+    return [(_word_for_word(few.UNUSUAL_VERDICT), _x.verdict == value) for value in values]
 
 
 def _faults(values: Sequence[str]) -> list[tuple[Condition, ...]]:
     if any("*" in value for value in values):
         return []
-    return [(text(few.FAULTY), _x.fault_code == value) for value in values]
+    return [(_word_for_word(few.FAULTY), _x.fault_code == value) for value in values]
+
+
+def _word_for_word(condition: str) -> Condition:
+    """The condition of an index of few rows, as it has it."""
+    return text(f"({condition})")  # type: ignore[return-value]
 
 
 _BY_FIELD: Mapping[str, Callable[[Sequence[str]], list[tuple[Condition, ...]]]] = {
@@ -172,7 +179,7 @@ def _sets_of_exchanges(query: Query, dialect: str, now: int) -> Iterable[Select[
             yield from maker(criterion, dialect == "sqlite")
     if query.overdue:
         late = select(expectation.c.exchange).where(expectation.c.due_at <= now)
-        raised = select(_x.id).where(text(few.UNUSUAL_STATE), _x.state == ExchangeState.OVERDUE.value)
+        raised = select(_x.id).where(_word_for_word(few.UNUSUAL_STATE), _x.state == ExchangeState.OVERDUE.value)
         yield _all_of([late, raised])
     if query.unacknowledged:
         yield select(expectation.c.exchange)
@@ -221,7 +228,7 @@ def _set_numbers(criterion: Criterion, _sqlite: bool) -> Iterable[Select[Any]]:
     forms = _forms(criterion.values)
     if forms and all(len(form) >= few.SHORTEST for form in forms):
         number = transaction_set.c.control_number
-        yield select(transaction_set.c.exchange).where(text(few.LONG_NUMBER), number.in_(forms))
+        yield select(transaction_set.c.exchange).where(_word_for_word(few.LONG_NUMBER), number.in_(forms))
 
 
 _SETS: Mapping[str, Callable[[Criterion, bool], Iterable[Select[Any]]]] = {
