@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import GatewayError
@@ -77,6 +77,8 @@ def look(engine: Engine | None, backup: Reached, known: Checkpoint | None) -> Pr
 
 
 def _read(connection: Connection, backup: Reached, known: Checkpoint | None) -> Present:
+    if not inspect(connection).has_table(tables.event.name):
+        return Present(there=True, reached=Reached())  # a command that found no ledger made an empty file
     now = reached(connection)
     whole = _is_whole(connection)
     newer = whole and bool(now.newest.seq) and holds(connection, backup)

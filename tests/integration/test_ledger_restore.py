@@ -419,6 +419,18 @@ def test_what_a_restore_wrote_makes_another_history(place):
         place.restore(late)
 
 
+def test_an_empty_file_that_a_command_made_is_no_ledger(place):
+    if not place.on_sqlite:
+        return
+    backup = place.back_up()
+    place.lose()
+    engine = open_engine(place.url)
+    assert revision(engine) is None
+    engine.dispose()
+    assert place.file.exists()
+    assert place.restore(backup).outcome is Outcome.UNKNOWN
+
+
 def test_another_history_is_not_replaced_unasked(place):
     backup = place.back_up()
     place.send("INV-3")
