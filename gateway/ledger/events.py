@@ -136,6 +136,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "authorized": "the gateway was allowed to use [oauth.{name}][: {how}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
+    "query-saved": "query {name} saved: {words}[, in the place of: {before}]",
+    "query-deleted": "saved query {name} deleted: {words}",
     "restore-accepted": "a ledger of {found} events was accepted, where {known} had been seen[: {reason}]",
     "numbers-jumped": "the {level} numbers of {ours} to {theirs} go on at {after} instead of {before}[: {reason}]",
 }
@@ -161,6 +163,7 @@ _ACTS = frozenset(
             "authorized",
         ),
         *("restore-accepted", "numbers-jumped", "ledger-restored", "backup-made"),
+        *("query-saved", "query-deleted"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
         *("held", "hold-released", "recalled", "payload-key-forgotten", "encrypted"),
