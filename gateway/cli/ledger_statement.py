@@ -28,9 +28,7 @@ _path = click.Path(path_type=Path)
 
 @click.command("statement")
 @click.argument("partner", required=False)
-@click.option(
-    "--all", "everybody", is_flag=True, help="One of each partner with traffic then, in a directory."
-)
+@click.option("--all", "everybody", is_flag=True, help="One of each partner with traffic then, in a directory.")
 @click.option("--month", metavar="YYYY-MM", help="The month (default: the last that is over).")
 @click.option("--to", "target", type=_path, help="The file, ending in .html or .pdf; with --all the directory.")
 @click.option("--format", "form", type=click.Choice(["html", "pdf"]), default="html", help="Of the files of --all.")

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, overload
 
@@ -99,7 +100,7 @@ class Lines(Sequence[Volume]):
         values = [column[place] for column in self._columns]
         told = dict(zip(self._by, values, strict=False))
         if "day" in told:
-            told["day"] = date_of(told["day"]).isoformat()
+            told["day"] = _written_day(told["day"])
         return Volume(*values[-3:], **told)
 
 
@@ -217,6 +218,11 @@ def _asked(scope: Scope, by: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """What the daily counts are asked for: by which dimensions, and narrowed by which values."""
     narrow = {name: value for name in DIMENSIONS if (value := getattr(scope, name)) is not None}
     return [name for name in by if name in DIMENSIONS], narrow
+
+
+@lru_cache(maxsize=4096)
+def _written_day(day: int) -> str:
+    return date_of(day).isoformat()
 
 
 def _arrangement(given: Sequence[str], by: Sequence[str]) -> Callable[[tuple[Any, ...]], Key]:
