@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from gateway.errors import ConfigurationFault, RestoredUnprocessed, SenderUndecided
 from gateway.flow import outcome
@@ -63,6 +63,7 @@ class Since:
 
 def settle(context: Context, recorder: Recorder, since: Since, *, reason: str) -> Settled:
     """Does all of it, in the transaction of ``recorder``."""
+    _end_batch(recorder, since)
     due = recorder.connection.execute(
         select(func.count()).select_from(tables.transaction_set).where(tables.transaction_set.c.delivery == "due")
     ).scalar_one()
@@ -72,6 +73,12 @@ def settle(context: Context, recorder: Recorder, since: Since, *, reason: str) -
     held = _hold_messages(recorder, since)
     jumps = put_numbers(recorder, _numbers(context, recorder, since), reason=reason)
     return Settled(jumps, counts[_HELD], counts[_RESENT], held, due)
+
+
+def _end_batch(recorder: Recorder, since: Since) -> None:
+    """The batch that made the backup was running in it; nobody is to look for what interrupted it."""
+    table = tables.batch
+    recorder.connection.execute(update(table).where(table.c.ended_at.is_(None)).values(ended_at=since.at))
 
 
 # ---------------------------------------------------------------- what may have gone

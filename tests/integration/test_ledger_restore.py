@@ -419,6 +419,16 @@ def test_what_a_restore_wrote_makes_another_history(place):
         place.restore(late)
 
 
+def test_the_batch_that_made_the_backup_is_not_missed(place):
+    with place.stage.engine.begin() as connection:
+        connection.execute(tables.batch.insert().values(id=99, started_at=place.stage.now))
+    backup = place.back_up()
+    place.lose()
+    place.restore(backup)
+    place.stage.run()
+    assert [row["kind"] for row in place.stage.rows("alert") if row["kind"] == "night"] == []
+
+
 def test_an_empty_file_that_a_command_made_is_no_ledger(place):
     if not place.on_sqlite:
         return
