@@ -52,9 +52,9 @@ ALIASES: Mapping[str, str] = {
 # Business keys that every gateway extracts; their names may stand as a field: po=4711 is key=po=4711.
 KEY_NAMES = frozenset(
     {
-        *("acknowledgment", "adjustment", "bill_of_lading", "catalog", "check", "claim", "forecast", "inquiry"),
-        *("invoice", "order", "original", "po", "quotation", "receipt", "reference", "release", "report"),
-        *("shipment", "trace"),
+        *("acknowledgment", "adjustment", "bill_of_lading", "booking", "catalog", "check", "claim", "equipment"),
+        *("forecast", "inquiry", "invoice", "order", "original", "po", "quotation", "receipt", "reference"),
+        *("release", "report", "shipment", "trace"),
     }
 )
 # on: since and until of one day; zone: of the times.
