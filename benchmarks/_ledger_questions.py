@@ -93,7 +93,7 @@ def sample(engine: Engine, count: int, seed: int) -> Sample:
         key = select(b.c.value).where(b.c.name == "po").order_by(b.c.value).limit(1)
         ordered = [
             str(connection.execute(key.where(b.c.exchange == row.id)).scalar())
-            for row in _some(connection, chance, 2 * count, x.c.types == "850")
+            for row in _some(connection, chance, 2 * count, x.c.types == "850", x.c.partner != "")
         ]
         return Sample(
             now,
