@@ -175,8 +175,10 @@ class Maker:
             for name, value in paper.keys:
                 keys.setdefault(name, []).append(value)
             case.business_keys[0, n] = keys
-        if job.fate != "stranger":
-            agreement = case.partner.agreements[0]
+        if job.fate == "stranger":
+            case.partner = None
+        else:
+            agreement = self.partner(who).agreements[0]
             case.agreements = {(0, n): agreement for n in range(len(sets))}
         return case
 
