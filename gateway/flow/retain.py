@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from gateway.flow.context import Context
-from gateway.ledger import moved, retention_purge
+from gateway.ledger import moved, retention_purge, retention_records
 from gateway.ledger.archive import insert
 from gateway.ledger.holds import wait_for_holds
 from gateway.ledger.key_life import empty_transit, wipe
@@ -201,6 +201,8 @@ def apply(context: Context, *, move_to: Path | None = None, since: int | None = 
         work = _Work(replace(context, ledger=ledger), rules, context.clock())
         total = work.leave() if move_to is None else work.move(move_to)
         total += work.payload(since)
+        if since is None:
+            work.records()
     if total != Gone():
         wipe(context.ledger.engine)
     return total
@@ -267,6 +269,18 @@ class _Work:
                 self.context.reporter.advance(len(over))
         self._tell(total)
         return total
+
+    def records(self) -> None:
+        """What only told of rows that are gone."""
+        before, total = self.now - self.rules.shortest().ledger, 0
+        following: int | None = 0
+        while following is not None and not self.context.stopping():
+            with self.context.ledger.reading() as connection:
+                found, following = retention_records.spent(connection, following, before)
+            if found:
+                with self.context.ledger.transaction() as recorder:
+                    total += retention_records.forget(recorder, found)
+        self.context.reporter.happened("records put away", total)
 
     def purge(self, recorder: Recorder, keys: Sequence[Key], only: Collection[Key] | None = None) -> Gone:
         """Puts away those of some units that go, looked at again within the transaction."""
