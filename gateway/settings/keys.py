@@ -206,7 +206,7 @@ def _every_or_never(value: object) -> timedelta | None:
 
 
 SEAL = (
-    _path("file", "`seals.txt`", "The file that seals of the ledger are appended to; best where whoever may write to the database may not."),  # noqa: E501
+    _path("file", "`seals.txt` in the home", "The file that seals of the ledger are appended to; best where whoever may write to the database may not."),  # noqa: E501
     Key("to", alerts.addresses, "list of addresses", "none", "Who gets every seal by mail: an auditor."),
     Key("every", _every_or_never, "time span, 1m to 365d, or `never`", "`24h`", "How often a batch seals; `never`: only `gateway ledger seal` does."),  # noqa: E501
 )  # fmt: skip

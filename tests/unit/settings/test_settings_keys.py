@@ -17,6 +17,7 @@ from gateway.settings import (
     SealSettings,
     Settings,
     SmtpSettings,
+    TariffSettings,
     WorkerSettings,
     parse_settings,
 )
@@ -36,6 +37,7 @@ VALUES = {
     "retention": RetentionSettings,
     "backup": BackupSettings,
     "seal": SealSettings,
+    "tariff": TariffSettings,
 }
 ELSEWHERE = {
     "gateway": {
@@ -51,6 +53,7 @@ ELSEWHERE = {
         "retention",
         "backup",
         "seal",
+        "tariff",
         "sha256",
         "written",
     },
