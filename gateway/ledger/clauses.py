@@ -22,7 +22,7 @@ from gateway.ledger.marks import as_characters, coded, digits_of, mark
 from gateway.ledger.query import Criterion, Query
 from gateway.ledger.text import search_text
 
-MOST_TRIGRAMS = 6  # of one piece of text: more narrow nothing, and each costs
+MOST_TRIGRAMS = 3  # of one piece of text: more narrow little, and each costs a third of a millisecond
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
 _RUN = re.compile(r"[0-9]{5,}", re.ASCII)
 

@@ -7,7 +7,7 @@ say is what a search gives; how it is found quickly is the matter of ``finding``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, UnaryExpression, and_, exists, false, func, literal, not_, or_
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.operators import custom_op
 
 from gateway.ledger.folding import folded
-from gateway.ledger.query import Criterion, Query, identity_parts, number_forms
+from gateway.ledger.query import FLAGS, Criterion, Query, identity_parts, number_forms
 from gateway.ledger.spans import parse_span_of_numbers
 from gateway.ledger.states import EXCHANGE_ATTENTION, MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
@@ -92,17 +92,26 @@ class Conditions:
             "text": lambda value: and_(*(self._term(term) for term in value.split())),
         }
 
-    def _flags(self, query: Query) -> list[Condition]:
+    def _flags(self, query: Query) -> Iterator[Condition]:
+        for name in FLAGS:
+            wanted = getattr(query, name)
+            if wanted is not None:
+                meaning = self._flag(name)
+                yield meaning if wanted else ~meaning
+
+    def _flag(self, name: str) -> Condition:
         x = self._x
-        meanings: list[tuple[bool | None, Condition]] = [
-            (query.needs_attention, and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))),
-            (query.unacknowledged, exists().where(expectation.c.exchange == exchange.c.id)),
-            (query.overdue, or_(x.state == ExchangeState.OVERDUE.value, self._is_late())),
-            (query.duplicate, _is_duplicate(x)),
-            (query.settled, x.settled_at.is_not(None)),
-            (query.late, func.coalesce(x.acknowledged_at > x.due_at, false())),
-        ]
-        return [meaning if wanted else ~meaning for wanted, meaning in meanings if wanted is not None]
+        if name == "needs_attention":
+            return and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))
+        if name == "unacknowledged":
+            return exists().where(expectation.c.exchange == exchange.c.id)
+        if name == "overdue":
+            return or_(x.state == ExchangeState.OVERDUE.value, self._is_late())
+        if name == "duplicate":  # the same bytes, number or business document as an earlier exchange
+            return or_(x.state == ExchangeState.DUPLICATE.value, x.duplicate_of.is_not(None), x.repeats.is_not(None))
+        if name == "settled":
+            return x.settled_at.is_not(None)
+        return func.coalesce(x.acknowledged_at > x.due_at, false())  # late
 
     def _is_late(self) -> Condition:
         """Its acknowledgment is due and did not come."""
@@ -273,8 +282,3 @@ def _within(column: ColumnElement[int], written: str) -> Condition:
     low, high = parse_span_of_numbers(written, written)
     found = [] if low is None else [column >= low]
     return and_(*found, column <= high) if high is not None else and_(*found)
-
-
-def _is_duplicate(x: Any) -> Condition:
-    """The same bytes, number or business document as an earlier exchange."""
-    return or_(x.state == ExchangeState.DUPLICATE.value, x.duplicate_of.is_not(None), x.repeats.is_not(None))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
+from gateway.errors import QueryInvalid
 from gateway.ledger.query import Query
 from gateway.ledger.rows import ExchangeRow, MessageRow
 from gateway.ledger.search import search, search_messages
@@ -36,9 +37,14 @@ def every(engine: Engine, query: Query, now: int | None = None) -> Iterator[Row]
 
     Rows come page by page, each page a transaction of its own: an export takes as long as it takes and blocks nobody.
 
+    The order is that of time: any other would look at everything for each page.
+
     Raises:
+        QueryInvalid: another order is asked for.
         DatabaseUnavailable: with the reason.
     """
+    if query.order[0] != "at":
+        raise QueryInvalid(where=f"sort={query.sort}", reason="an export is in order of time: newest or oldest")
     yield from _pages(lambda page: search(engine, page, now), query)
     yield from _pages(lambda page: search_messages(engine, page, now), query)
 

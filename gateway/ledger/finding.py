@@ -40,9 +40,10 @@ from gateway.ledger.ways import EVERYTHING, Asked, Way
 
 FEW = 2_000  # rows that are compared one by one
 VERY_FEW = 100  # so few that no other index need be asked
-MANY = 20_000  # rows up to which two ways are compared
-WIDTHS = (1, 1, 2, 4, 8, 12)  # months that are looked at together, one time after the other
-ALL_TIME = 4  # how often, before the index is asked about all time
+MANY = 100_000  # rows up to which ways are counted
+NEAR = 2_000  # rows that are walked before anything else is tried
+WIDTHS = (1, 3, 8, 12)  # months that are looked at together, one time after the other
+ALL_TIME = 3  # how often, before the index is asked about all time
 _BEGINNING, _END = -(2**63), 2**63 - 1
 
 # What PostgreSQL is not to use, set for the transaction. Without sorts and joins of whole tables nothing is left but
@@ -111,7 +112,7 @@ class Finder:
         few = self._few()
         if few is not None:
             return len(self._compared(few, self._window, None))
-        conditions = [*self._asked.conditions, *self._superset()]
+        conditions = [*self._asked.conditions(), *self._superset()]
         statement = select(func.count()).select_from(self._table).where(*conditions)
         if most is not None:
             some = select(self._id).where(*conditions).limit(most + 1).subquery()
@@ -127,9 +128,10 @@ class Finder:
         few = self._few()
         if few is not None:
             return self._compared(few, self._window, self._limit)
-        way = self._best_way()
-        if all(clause.field in way.covers for clause in self._clauses):
-            return self._walked(way, self._window, self._limit)
+        way, others = self._best_way()
+        covered = frozenset().union(*(each.covers for each in self._asked.ways))
+        if all(clause.field in covered for clause in self._clauses):
+            return self._walked_far(way, self._window, self._limit, [self._ids_of(each) for each in others])
         found = self._month_by_month(way)
         return self._first([*found, *self._beside()])
 
@@ -150,62 +152,70 @@ class Finder:
         found = [select(self._id).where(*each, *window) for each in way.alternatives]
         return found[0] if len(found) == 1 else select(union_all(*found).subquery().c.id)
 
-    def _best_way(self) -> Way:
-        """The way with the fewest rows, as far as that is quickly told."""
+    def _best_way(self) -> tuple[Way, list[Way]]:
+        """The way with the fewest rows, and others that have not many, as far as that is quickly told."""
         ways = [way for way in self._asked.ways if way is not EVERYTHING]
         if len(ways) < 2:
-            return ways[0] if ways else EVERYTHING
+            return (ways[0] if ways else EVERYTHING), []
         counted = []
         for way in ways:
             some = self._ids_of(way).limit(MANY).subquery()
             counted.append(self._execute(select(func.count()).select_from(some), _PROBE).scalar_one())
-        return ways[counted.index(min(counted))]
+        best = ways[counted.index(min(counted))]
+        return best, [way for way, number in zip(ways, counted, strict=True) if way is not best and number < MANY]
 
     def _month_by_month(self, way: Way) -> list[Found]:
         """The page, the text index asked about one month after the other, then about more and more together."""
         months = self._months(way)
         found: list[Found] = []
-        turn = 0
+        turn, width = 0, WIDTHS[0]
         while months and self._limit is not None and len(found) < self._limit:
             if turn == ALL_TIME:
                 ids = self._probe(self._indexed())
                 if ids is not None:
                     return self._compared(ids, self._window, self._limit)
-            some = months[: WIDTHS[min(turn, len(WIDTHS) - 1)]]
+            some = months[:width]
             ids = self._probe(self._indexed(some))
             if ids is None:
                 some = some[:1]
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
-            found += self._walked(way, part, left) if ids is None else self._compared(ids, part, left)
+            if ids is None:
+                found += self._walked_far(way, part, left, [self._indexed(some)])
+            else:
+                found += self._compared(ids, part, left)
             months = months[len(some) :]
             turn = turn + 1 if ids is not None else 0
+            width = WIDTHS[min(turn, len(WIDTHS) - 1)]
+            if ids:  # as many as will most likely name few rows
+                width = min(width, max(1, FEW * len(some) // (2 * len(ids))))
         return found
 
     def _months(self, way: Way) -> Sequence[int]:
-        """The months from the first row of a way to its last one, within the window and the page."""
+        """The months from the first row of a way to its last one, in order, within the window and the page."""
         window = self._after_cursor(self._window)
-        ends = [self._edge(way, window, self._at), self._edge(way, window, self._at.desc())]
-        if None in ends:
+        first, last = self._edge(way, window), self._edge(way, window, back=True)
+        if first is None or last is None:
             return []
-        first, last = (month_of(at) for at in ends if at is not None)
-        months = range(first, last + 1)
-        return months[::-1] if self._down else months
+        step = -1 if self._down else 1
+        return range(month_of(first), month_of(last) + step, step)
 
     def _indexed(self, months: Sequence[int] = ()) -> Select[Any]:
         """The ids that the text index names, of all time or of some months."""
         of = [marked("month", *(mark(self._asked.month, month) for month in months))] if months else []
         return self._index.ids([*self._clauses, *of], mails=self._asked.mails)
 
-    def _edge(self, way: Way, window: Window, order: ColumnElement[Any]) -> int | None:
-        """The moment of the first row of a way in a window, in that order."""
+    def _edge(self, way: Way, window: Window, after: int = 0, *, back: bool = False) -> int | None:
+        """The moment of the first row of a way in a window, or of the one ``after`` so many; ``back``: the last."""
+        down = self._down ^ back
         moments: list[int] = []
         for each in way.alternatives:
-            statement = select(self._at).where(*each, *window.within(self._at)).order_by(order).limit(1)
+            statement = select(self._at).where(*each, *window.within(self._at))
+            statement = statement.order_by(self._at.desc() if down else self._at).limit(1).offset(after or None)
             moments += self._execute(statement, _PROBE).scalars().all()
         if not moments:
             return None
-        return min(moments) if order is self._at else max(moments)
+        return max(moments) if down else min(moments)
 
     def _beside(self) -> list[Found]:
         """What the text index does not have because it is at work."""
@@ -218,15 +228,34 @@ class Finder:
 
     # ------------------------------------------------------------ rows
 
-    def _walked(self, way: Way, window: Window, limit: int | None) -> list[Found]:
+    def _walked_far(self, way: Way, window: Window, limit: int | None, others: Sequence[Select[Any]]) -> list[Found]:
+        """The first rows along an index; those that do not come soon are looked for among the ids of others, too.
+
+        SQLite reads a row only when the index has said that its id is among them. PostgreSQL has read it by then.
+        """
+        edge = self._edge(way, self._after_cursor(window), NEAR) if self._sqlite and others else None
+        if edge is None or limit is None:
+            return self._walked(way, window, limit)
+        near, far = window.cut(edge, _END), window.cut(_BEGINNING, edge)
+        if not self._down:
+            near, far = window.cut(_BEGINNING, edge + 1), window.cut(edge + 1, _END)
+        found = self._walked(way, near, limit)
+        if len(found) < limit:
+            found += self._walked(way, far, limit - len(found), [self._id.op("+")(0).in_(each) for each in others])
+        return found
+
+    def _walked(self, way: Way, window: Window, limit: int | None, more: Sequence[Condition] = ()) -> list[Found]:
         """The first rows along an index."""
         window = self._after_cursor(window)
-        order = (self._at.desc(), self._id.desc()) if self._down else (self._at, self._id)
         found: list[Found] = []
         for each in way.alternatives:
-            statement = select(self._at, self._id).where(*each, *window.within(self._at), *self._steered())
-            found += self._rows(statement.order_by(*order).limit(limit), _WALK)
+            conditions = (*each, *window.within(self._at), *more, *self._steered())
+            statement = select(self._at, self._id).where(*conditions)
+            found += self._rows(statement.order_by(*self._time_order()).limit(limit), _WALK)
         return self._first(found)[:limit]
+
+    def _time_order(self) -> tuple[ColumnElement[Any], ...]:
+        return (self._at.desc(), self._id.desc()) if self._down else (self._at, self._id)
 
     def _compared(self, ids: Collection[int], window: Window, limit: int | None) -> list[Found]:
         """Those of some rows that meet the query, in order."""
@@ -251,7 +280,7 @@ class Finder:
         value = self._value()
         by = self._in_order(value)
         order = (by.desc(), self._id.desc()) if self._down else (by, self._id)
-        conditions = [*self._asked.conditions, *self._superset(), *self._beyond()]
+        conditions = [*self._asked.conditions(), *self._superset(), *self._beyond()]
         statement = select(value, self._id).where(*conditions).order_by(*order).limit(self._limit)
         return self._rows(statement, ())
 

@@ -46,7 +46,7 @@ class Asked:
 
     table: Table
     names: frozenset[str]
-    conditions: Sequence[Condition]
+    conditions: Callable[[], Sequence[Condition]]
     steered: Sequence[Condition]
     sets: Sequence[Select[Any]]
     ways: Sequence[Way]
@@ -63,7 +63,7 @@ def of_exchanges(query: Query, dialect: str, now: int) -> Asked:
     return Asked(
         table=exchange,
         names=query.asked,
-        conditions=Conditions(dialect, now).of_exchanges(query),
+        conditions=lambda: Conditions(dialect, now).of_exchanges(query),
         steered=Conditions(dialect, now, steered=True).of_exchanges(query),
         sets=list(_sets_of_exchanges(query, dialect, now)),
         ways=_ways(query),
@@ -82,7 +82,7 @@ def of_mails(query: Query, dialect: str, now: int) -> Asked:
     return Asked(
         table=message,
         names=query.asked | {"alone"},
-        conditions=conditions.of_messages(query),
+        conditions=lambda: conditions.of_messages(query),
         steered=Conditions(dialect, now, steered=True).of_messages(query),
         sets=list(_sets_of_mails(query)),
         ways=[EVERYTHING] if _TIMES & query.asked else [],

@@ -44,7 +44,7 @@ STATES = ["delivered", "overdue", "rejected", "duplicate", "sent"]
 def limits(request, monkeypatch):
     """The limits of finding."""
     if request.param == "tiny":
-        for name, value in (("FEW", 1), ("VERY_FEW", 0), ("MANY", 3), ("ALL_TIME", 1), ("WIDTHS", (1, 2))):
+        for name, value in (("FEW", 1), ("VERY_FEW", 0), ("MANY", 20), ("NEAR", 2), ("ALL_TIME", 2), ("WIDTHS", (1, 2))):
             monkeypatch.setattr(finding, name, value)
 
 

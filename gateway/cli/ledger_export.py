@@ -1,0 +1,97 @@
+"""``gateway ledger export``: everything that meets a query, in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.looking import archive_option, looking
+from gateway.cli.query_words import SETTINGS, criteria, query_of, said
+from gateway.errors import UsageFault
+
+
+@click.command("export", context_settings=SETTINGS)
+@criteria("to")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv", "parquet"]), required=True,
+    help="JSON Lines for programs, CSV for spreadsheets, Parquet for analysis.",
+)  # fmt: skip
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path, dir_okay=False), help="The file (default, not Parquet: stdout)."
+)
+@archive_option
+@click.pass_context
+def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Path | None, **options: Any) -> int:
+    """Write everything that meets the query, however much it is: exchanges, then mails that led to none.
+
+    WORDS and options are those of search, but an address in To or Cc is the word to=ADDRESS; the order is that of
+    time. A file is complete or not there at all. Parquet needs pyarrow: pip install 'edi-gateway[parquet]'.
+
+    \b
+    gateway ledger export --format csv --to october.csv on=2026-10 partner=acme
+    gateway ledger export --format parquet --to all.parquet
+    gateway ledger export --format jsonl @open-orders | jq .control_number
+    """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
+    from gateway.ledger.export import csv_lines, every, json_lines
+
+    if form == "parquet" and target is None:
+        raise UsageFault(reason="Parquet goes into a file: name it with --to")
+    asked = said(ctx, words, options)
+    with looking(ctx) as app:
+        rows = every(app.engine, query_of(app, asked, limit=None))
+        if target is None:
+            for line in json_lines(rows) if form == "jsonl" else csv_lines(rows):
+                click.echo(line, nl=False)
+            return 0
+        if form == "parquet":
+            from gateway.ledger.parquet import write_parquet
+
+            written = _finished(target, lambda unfinished: write_parquet(rows, unfinished))
+        else:
+            counted = _Counted(rows)
+            lines = json_lines(counted) if form == "jsonl" else csv_lines(counted)
+            _finished(target, lambda unfinished: _write(lines, unfinished))
+            written = counted.number
+    click.echo(f"{written} rows written to {target}", err=True)
+    return 0
+
+
+class _Counted:
+    """Rows, and how many have gone by."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self.number = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        row = next(self._rows)
+        self.number += 1
+        return row
+
+
+def _write(lines: Iterable[str], target: Path) -> int:
+    with target.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(lines)
+    return 0
+
+
+def _finished(target: Path, write: Callable[[Path], int]) -> int:
+    """Writes beside the target and renames, so that nobody ever reads half an export; returns what ``write`` does."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        count = write(unfinished)
+        unfinished.replace(target)
+    except OSError as problem:
+        raise UsageFault(reason=f"{target} cannot be written: {problem.strerror}") from problem
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return count
