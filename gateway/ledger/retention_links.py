@@ -173,7 +173,8 @@ class _Links:
         column: ColumnElement[Any],
         values: Sequence[int],
     ) -> Iterator[_Ends]:
-        there: Select[*tuple[Any, ...]] = select(one[1], other[1]).where(one[1].is_not(None), other[1].is_not(None)).distinct()
+        ends = select(one[1], other[1]).distinct()
+        there: Select[*tuple[Any, ...]] = ends.where(one[1].is_not(None), other[1].is_not(None))
         for row in ask(self._connection, there, column, values):
             first, second = map(int, row)
             yield (one[0], first), (other[0], second)
