@@ -72,6 +72,8 @@ class Clocks:
     recording_cpu: float = 0.0
     commits: int = 0
     exchanges: int = 0
+    read: int = 0  # bytes, by this process: on SQLite the database's
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def sample(engine: Engine, count: int, seed: int) -> Sample:
     with reading(engine) as connection:
         x, b = tables.exchange, tables.business_key
         now = connection.execute(select(func.max(x.c.at))).scalar_one()
-        exchanges = list(_some(connection, chance, count, x.c.kind == "document"))
+        exchanges = list(_some(connection, chance, count, x.c.kind == "document", x.c.partner != ""))
         key = select(b.c.value).where(b.c.name == "po").order_by(b.c.value).limit(1)
         ordered = [
             str(connection.execute(key.where(b.c.exchange == row.id)).scalar())
