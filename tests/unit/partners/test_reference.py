@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings.model import Kept
 from partners.calendar import Calendar
 from partners.model import (
     AcknowledgmentPolicy,
@@ -17,6 +18,7 @@ from partners.model import (
     Partner,
     Security,
     Separators,
+    Storage,
 )
 from partners.profile import read_profile
 from partners.profile_keys import all_keys
@@ -35,6 +37,8 @@ SECTIONS = {
     "`[security]`": ("security.", Security),
     "`[calendar]`": ("calendar.", Calendar),
     "`[[expected]]`": ("expected.", Expected),
+    "`[retention]`": ("retention.", Kept),
+    "`[storage]`": ("storage.", Storage),
 }
 
 
