@@ -1,0 +1,347 @@
+"""A unit of work on the ledger: buffers rows and writes them table by table.
+
+One ``Recorder`` lives inside one write transaction. Rows of one kind are written with one statement for
+the whole group, which is what makes a group commit cheap; ids are taken in advance, so that rows can
+point at each other before they are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Update,
+    bindparam,
+    case,
+    delete,
+    literal_column,
+    update,
+)
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from gateway.errors import GatewayError
+from gateway.ledger import archive, bulk, prints, sealing, tables, tree
+from gateway.ledger import text as text_index
+from gateway.ledger.archive import Raw
+from gateway.ledger.daily import Counts
+from gateway.ledger.plain_json import encoding
+from gateway.ledger.prints import Prints
+from gateway.ledger.sealing import Sealing
+from gateway.ledger.storable import clean, storable
+from gateway.ledger.taking import Ids, Numbers
+
+Row = dict[str, Any]
+Wake = tuple[str, str]  # the name of a job, and the partner it is about, or ""
+
+_SEARCHED = ("exchange", "business_key", "message", "payload")
+_AT_ONCE = 2_000  # rows that are removed with one statement
+
+_as_json = encoding(sort_keys=True, default=str)
+
+# A row is written after the rows that it points to.
+_ORDER: tuple[Table, ...] = (
+    tables.content,
+    tables.message,
+    tables.sighting,
+    tables.payload,
+    tables.exchange,
+    tables.interchange_key,
+    tables.functional_group,
+    tables.transaction_set,
+    tables.business_key,
+    tables.finding,
+    tables.acknowledgment,
+    tables.receipt,
+    tables.outgoing,
+    tables.expectation,
+    tables.received_number,
+    tables.number_epoch,
+    tables.number_gap,
+    tables.arrival,
+    tables.alert,
+    tables.hold,
+    tables.moved_archive,
+)
+_MAY_EXIST = (tables.content, tables.sighting, tables.business_key)  # written once, offered often
+
+
+def _blank_row(table: Table) -> Row:
+    """Every column with its default, so that all rows of a table can go into one statement."""
+    return {
+        column.name: column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
+        for column in table.columns
+    }
+
+
+_BLANK: Mapping[str, Row] = {table.name: _blank_row(table) for table in _ORDER}
+
+
+class Recorder:
+    """What may be written in one transaction. Made by ``Ledger.transaction``; not for use outside of it.
+
+    ``connection`` serves reads within the same transaction; call ``flush`` before a read that must see
+    what was buffered here.
+    """
+
+    def __init__(self, connection: Connection, now: int, actor: str) -> None:
+        self.connection = connection
+        self.now = now
+        self.actor = actor
+        self._rows: dict[str, list[Row]] = {table.name: [] for table in _ORDER}
+        self._by_id: dict[tuple[str, int], Row] = {}
+        self._changes: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
+        self._ids = Ids(connection)
+        self._numbers = Numbers(connection)
+        self.wakes: set[Wake] = set()
+        self._prints = Prints()
+        self._counts = Counts()
+        self._searched: dict[str, list[Row]] = {name: [] for name in _SEARCHED}  # inserted rows that can be searched
+        self._mails: set[int] = set()  # mails that were changed
+        self._keyless: set[int] = set()  # exchanges whose business keys were removed
+        self._events: list[Row] = []
+        self._owners: dict[str, str | None] = {}
+
+    def wake(self, job: str, partner: str = "") -> None:
+        """Something is due from this commit on: whoever waits for such work (many workers) shall look at once."""
+        self.wakes.add((job, partner))
+
+    # ------------------------------------------------------------ rows
+
+    def keep(self, data: Raw, name: str = "", *, owner: str | None = None) -> str:
+        """Keeps raw bytes, once, and returns their SHA-256 in hexadecimal: their name for ever.
+
+        Args:
+            data: the bytes; big ones are written at once, in pieces.
+            name: their SHA-256, where the caller has computed it.
+            owner: the partner whose bytes they are, "" for nobody; None where it is not known yet (see ``entrust``).
+        """
+        name = name or hashlib.sha256(data).hexdigest()
+        if len(data) > archive.WHOLE:
+            self.keep_pieces(archive.slices(data), name, len(data), owner=owner)
+        else:
+            row = {"sha256": name, "size": len(data), "at": self.now, "bytes": bytes(data), "pieces": 0, "cipher": ""}
+            self._rows["content"].append(row)
+            self._owners[name] = owner
+        return name
+
+    def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int, *, owner: str | None = None) -> None:
+        """Keeps what is too big for memory under its SHA-256, written at once, a piece at a time."""
+        archive.keep_pieces(self.connection, name, size, self.now, pieces, self._sealing, owner)
+
+    def entrust(self, name: str, owner: str) -> None:
+        """Bytes that were kept before anybody knew whose they are, belong to a partner ("": to nobody we know)."""
+        if self._sealing is not None:
+            if name in self._owners:
+                self.flush()
+            self._sealing.entrust(name, owner)
+
+    def sealed(self, text: str, owner: str) -> str:
+        """A value out of a partner's document, encrypted where the partner wants that (see ``sealing``)."""
+        return text if self._sealing is None else self._sealing.text(owner, text)
+
+    @property
+    def sealing(self) -> Sealing | None:
+        """What encrypts in this transaction; None where nothing ever was encrypted."""
+        return self._sealing
+
+    @cached_property
+    def _sealing(self) -> Sealing | None:
+        return sealing.begin(self.connection, self.now, lambda key: self.touch(tables.payload_key, (key,)))
+
+    def add(self, table: Table, **values: Any) -> int:
+        """Buffers a row of a table with an ``id`` and returns the id it will have."""
+        row_id = self._ids.take(table)
+        row = _BLANK[table.name] | {"id": row_id} | values
+        self._rows[table.name].append(row)
+        self._by_id[table.name, row_id] = row
+        return row_id
+
+    def put(self, table: Table, **values: Any) -> None:
+        """Buffers a row of a table whose key the caller knows."""
+        self._rows[table.name].append(_BLANK[table.name] | values)
+
+    def change(self, table: Table, row_id: int, **values: Any) -> None:
+        """Changes a row by its ``id``, whether it is buffered still or long written."""
+        values = storable(values)
+        row = self._by_id.get((table.name, row_id))
+        if row is not None:
+            row.update(values)
+            return
+        key = (table.name, tuple(sorted(values)))
+        self._changes.setdefault(key, []).append(
+            {f"new_{name}": value for name, value in values.items()} | {"the_id": row_id}
+        )
+        self._prints.touched(table.name, (row_id,))
+        if table is tables.message:
+            self._mails.add(row_id)
+
+    def change_where(self, table: Table, *which: ColumnElement[bool], **values: Any) -> list[int]:
+        """Changes all rows of a table with an ``id`` that meet the conditions, at once; returns their ids."""
+        self.flush()
+        changed = update(table).where(*which).values(storable(values)).returning(table.c.id)
+        ids = list(self.connection.execute(changed).scalars())
+        self._prints.touched(table.name, ids)
+        return ids
+
+    def touch(self, table: Table, owners: Iterable[int]) -> None:
+        """Rows of an audited table were changed by a statement of the caller's own (see ``prints``).
+
+        Args:
+            table: which one.
+            owners: their ids; of tables that are digested by owner, the owners' ids.
+        """
+        self._prints.touched(table.name, owners)
+
+    def remove(self, table: Table, owners: Sequence[int]) -> None:
+        """Removes rows in order, and records that they are gone: of tables that are digested by owner, all of each."""
+        self.flush()
+        self._counts.removing(self.connection, table.name, owners)
+        if table is tables.message:
+            text_index.unindex(self.connection, messages=owners)
+        elif table in {tables.exchange, tables.business_key}:
+            text_index.unindex(self.connection, owners)
+            self._keyless.update(owners)
+        column = table.c[prints.AUDITED[table.name].owner]
+        for start in range(0, len(owners), _AT_ONCE):
+            self.connection.execute(delete(table).where(column.in_(owners[start : start + _AT_ONCE])))
+        self._prints.touched(table.name, owners)
+
+    def event(
+        self,
+        kind: str,
+        /,
+        *,
+        exchange: int | None = None,
+        message: int | None = None,
+        partner: str = "",
+        **body: Any,
+    ) -> None:
+        """Appends what happened to the history. ``body`` must be JSON; sentences are made when it is read.
+
+        Events are written, in their order, when the transaction ends.
+        """
+        self._events.append(
+            {
+                "seq": 0,
+                "at": self.now,
+                "kind": kind,
+                "exchange": exchange,
+                "message": message,
+                "partner": partner,
+                "actor": self.actor,
+                "body": clean(_as_json(body)),
+                "rows": None,
+            }
+        )
+
+    def fault(self, fault: GatewayError) -> Row:
+        """The two columns that keep a fault with a message or exchange."""
+        return {"fault_code": fault.code, "fault": json.dumps(fault.as_dict(), ensure_ascii=False, sort_keys=True)}
+
+    # ------------------------------------------------------------ numbers
+
+    def take_number(self, partner: str, ours: str, theirs: str, level: str, after: Callable[[int], int]) -> int:
+        """Takes the next control number of an identity pair; gapless, because a rollback gives it back.
+
+        Args:
+            partner: the partner's key.
+            ours: our identity, ``qualifier:id``.
+            theirs: the partner's identity.
+            level: interchange or group.
+            after: the rule that gives the number after another one (width, wrap).
+        """
+        return self._numbers.take((partner, ours, theirs, level), after)
+
+    # ------------------------------------------------------------ writing
+
+    def flush(self) -> None:
+        """Writes what is buffered but the events; the transaction goes on."""
+        for table in _ORDER:
+            rows = self._rows[table.name]
+            if not rows:
+                continue
+            if table in _MAY_EXIST:
+                rows = _without_repeats(table, [storable(row) for row in rows])
+            elif table.name not in prints.AUDITED:
+                rows = [storable(row) for row in rows]
+            self._prints.wrote(table.name, rows)
+            if table is tables.content and self._sealing is not None:
+                self._sealing.write(rows, self._owners)
+            elif table in _MAY_EXIST:
+                bulk.write(self.connection, table.name, partial(self._offer, table), rows)
+            else:
+                bulk.append(self.connection, table, rows)
+            self._counts.wrote(self.connection, table.name, rows)
+            if table.name in _SEARCHED:
+                self._searched[table.name] += rows
+            self._rows[table.name] = []
+        self._by_id.clear()
+        self._write_changes()
+        self._numbers.write()
+
+    def finish(self) -> None:
+        """Writes the rest and makes what happened part of the tree; the last act, for others wait from here on."""
+        self.flush()
+        self._counts.write(self.connection)
+        self._index()
+        written = self._prints.entry(self.connection)
+        if written is not None:
+            self._events.append(tree.recorded(self.now, *written))
+        if self._events:
+            tree.append(self.connection, self._events)
+        self._events = []
+
+    def _index(self) -> None:
+        """What was written can be searched from now on."""
+        text_index.index_rows(self.connection, self._searched)
+        spoken_for = {row["message"] for row in self._searched["exchange"]}
+        if alone := self._mails - spoken_for:
+            text_index.index_mails(self.connection, alone)
+        if self._keyless:
+            text_index.reindex(self.connection, self._keyless)
+        self._searched = {name: [] for name in _SEARCHED}
+        self._mails, self._keyless = set(), set()
+
+    def _write_changes(self) -> None:
+        for (name, columns), rows in self._changes.items():
+            bulk.write(self.connection, (name, columns), partial(_change, name, columns), rows)
+        self._changes.clear()
+
+    def _insert(self, table: Table) -> Any:
+        return archive.insert(self.connection, table)
+
+    def _offer(self, table: Table) -> Any:
+        """INSERT of what may be there already. A mail that had gone from its server counts from now when it is back."""
+        offer = self._insert(table)
+        if table is not tables.sighting:
+            return offer.on_conflict_do_nothing()
+        was_gone = table.c.state == literal_column("'deleted'")
+        return offer.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={
+                "state": offer.excluded.state,
+                "size": offer.excluded.size,
+                "at": case((was_gone, offer.excluded.at), else_=table.c.at),
+            },
+        )
+
+
+def _change(name: str, columns: tuple[str, ...]) -> Update:
+    """The UPDATE of these columns of a row, by its id."""
+    table = tables.metadata.tables[name]
+    changed: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+    return update(table).where(table.c.id == bindparam("the_id")).values(changed)
+
+
+def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:
+    """Each key once, and in one order for all: two transactions that offer the same rows never wait in a circle."""
+    names = [column.name for column in table.primary_key.columns]
+    found = {tuple(row[name] for name in names): row for row in rows}
+    return [found[key] for key in sorted(found)]
