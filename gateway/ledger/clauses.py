@@ -141,8 +141,9 @@ class TextIndex:
             statement = select((-number if mails else number).label("id"))
             return statement.select_from(sql("search_text")).where(matching, side)
         known: Any = search_text.c.id
+        side = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
         return select((-known if mails else known).label("id")).where(
-            known < 0 if mails else known > 0, *(self._condition(each) for each in clauses)
+            side, *(self._condition(each) for each in clauses)
         )
 
     def _answers(self, wanted: Wanted) -> bool:

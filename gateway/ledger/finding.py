@@ -138,13 +138,23 @@ class Finder:
     def _few(self) -> set[int] | None:
         """The only rows that can meet the query, where an index names few."""
         found: set[int] | None = None
-        for statement in (*self._asked.sets, *(self._ids_of(way) for way in self._asked.ways)):
+        ways = [(self._ids_of(way), way.covers) for way in self._asked.ways]
+        for statement, covers in (*((each, frozenset[str]()) for each in self._asked.sets), *ways):
             ids = self._probe(statement)
-            if ids is not None:
-                found = ids if found is None else found & ids
-                if len(found) <= VERY_FEW:
-                    break
+            if ids is None:
+                continue
+            found = ids if found is None else found & ids
+            if len(found) > VERY_FEW and self._is_indexed_with(covers):
+                ids = self._probe(self._indexed())
+                found = found if ids is None else found & ids
+            if len(found) <= VERY_FEW:
+                break
         return found
+
+    def _is_indexed_with(self, covers: frozenset[str]) -> bool:
+        """Whether the text index knows these few rows, and something more of the query to tell them apart."""
+        fields = {clause.field for clause in self._clauses}
+        return bool(fields & covers) and bool(fields - covers)
 
     def _ids_of(self, way: Way) -> Select[Any]:
         """The rows of a way within the window."""

@@ -177,12 +177,14 @@ def _sets_of_exchanges(query: Query, dialect: str, now: int) -> Iterable[Select[
         maker = _SETS.get(criterion.field)
         if maker is not None and not criterion.negated:
             yield from maker(criterion, dialect == "sqlite")
+    # An awaited acknowledgment is its exchange's partner's.
+    theirs = [expectation.c.partner == query.partner] if query.partner and "*" not in query.partner else []
     if query.overdue:
-        late = select(expectation.c.exchange).where(expectation.c.due_at <= now)
+        late = select(expectation.c.exchange).where(expectation.c.due_at <= now, *theirs)
         raised = select(_x.id).where(_word_for_word(few.UNUSUAL_STATE), _x.state == ExchangeState.OVERDUE.value)
         yield _all_of([late, raised])
     if query.unacknowledged:
-        yield select(expectation.c.exchange)
+        yield select(expectation.c.exchange).where(*theirs)
 
 
 def _keys(criterion: Criterion, sqlite: bool) -> Iterable[Select[Any]]:

@@ -8,6 +8,7 @@ import json
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import click
 import pytest
 from builders import ledger_rows as make
 from click.testing import CliRunner
@@ -95,6 +96,49 @@ def test_a_full_page_tells_how_to_go_on(run):
 def test_counts(run):
     assert told(run(ledger, "search", "--count")) == "2 exchanges\n1 mails\n"
     assert json.loads(told(run(ledger, "search", "po=4711", "--count", "--json"))) == {"exchanges": 2, "mails": 0}
+
+
+def test_a_count_may_stop_at_a_number(run):
+    assert told(run(ledger, "search", "--count", "--up-to", "1")) == "1+ exchanges\n1 mails\n"
+    counted = json.loads(told(run(ledger, "search", "--count", "--up-to", "1", "--json")))
+    assert counted == {"exchanges": 1, "mails": 1, "more": ["exchanges"]}
+    assert told(run(ledger, "search", "--count", "--up-to", "2")) == "2 exchanges\n1 mails\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["-partner=acme"], [2]),
+        (["-host=nowhere.example", "direction=in"], [1]),
+        (["NOT", "direction=out"], [1]),
+        (["type=850,810", "--sort", "oldest"], [1, 2]),
+        (["--", "-state=sent"], [1]),
+        (["--partner", "acme", "-overdue"], [1]),
+        (["size=1k.."], [2, 1]),
+    ],
+)
+def test_a_word_may_begin_with_a_minus(run, words, found):
+    lines = told(run(ledger, "search", "--json", *words)).splitlines()
+    assert [each["id"] for each in map(json.loads, lines) if each["record"] == "exchange"] == found
+
+
+@pytest.mark.parametrize("word", ["--partnr=acme", "--overdu"])
+def test_an_option_that_there_is_not_is_no_word(run, word):
+    result = run(ledger, "search", word)
+    assert isinstance(result.exception, click.NoSuchOption)
+    assert "Did you mean" in result.exception.format_message()
+
+
+def test_help_is_help_although_words_may_begin_with_a_minus(run):
+    assert "Fields: partner direction" in told(run(ledger, "search", "-h"))
+
+
+def test_a_full_page_in_another_order_tells_how_to_go_on(run):
+    first = run(ledger, "search", "sort=partner", "--limit", "1", "--json")
+    assert [json.loads(line)["id"] for line in told(first).splitlines()] == [1, 1]
+    assert "There may be more: add before=acme-1\n" in first.stderr
+    second = run(ledger, "search", "sort=partner", "--limit", "1", "--json", "before=acme-1")
+    assert [json.loads(line)["id"] for line in told(second).splitlines()] == [2]
 
 
 def test_search_prints_csv_that_no_spreadsheet_computes(run):

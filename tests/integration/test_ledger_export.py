@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from datetime import UTC, datetime
 
 import pytest
 from builders import ledger_rows as make
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ledger import export
+from gateway.errors import NotInstalled, QueryInvalid
+from gateway.ledger import export, parquet
 from gateway.ledger.database import writing
 from gateway.ledger.query import Query
 
@@ -71,3 +74,58 @@ def test_both_forms_hold_every_property(ledger_engine):
     assert (second["record"], second["subject"], second["message_id"]) == ("message", "'@home", "<q@x>")
     assert set(documents[0]) <= set(first)
     assert set(documents[1]) - {"file_names"} <= set(first)
+
+
+# ---------------------------------------------------------------- Parquet
+
+
+@pytest.mark.integration
+def test_parquet_holds_every_property_with_its_type_in_groups_of_rows(ledger_engine, monkeypatch, tmp_path):
+    from pyarrow import parquet as reader
+
+    monkeypatch.setattr(parquet, "GROUP", 2)
+    with writing(ledger_engine) as connection:
+        mail = make.message(connection, proof="signed", proof_detail={"fingerprint": "ab"})
+        ids = [make.exchange(connection, at=START + each, types="850 855", message=mail) for each in range(4)]
+        make.business_key(connection, ids[0], "po", "=4711")
+        make.message(connection, state="quarantined", layers=[{"kind": "signed"}], subject="=1+1")
+    target = tmp_path / "all.parquet"
+    assert parquet.write_parquet(export.every(ledger_engine, Query(limit=None)), target) == 5
+    assert reader.ParquetFile(target).num_row_groups == 3
+    rows = reader.read_table(target).to_pylist()
+    assert [row["id"] for row in rows[:4]] == ids[::-1]
+    first, letter = rows[3], rows[4]
+    assert first["at"] == datetime.fromtimestamp(START / 1000, UTC)
+    assert (first["types"], first["size"], first["settled_at"]) == (["850", "855"], 1234, None)
+    assert first["keys"] == [{"name": "po", "value": "=4711"}]
+    assert first["proof_detail"] == [{"name": "fingerprint", "value": "ab"}]
+    assert (letter["record"], letter["subject"], letter["keys"]) == ("message", "=1+1", None)
+    assert json.loads(letter["layers"]) == [{"kind": "signed"}]
+
+
+def test_parquet_columns_are_those_of_the_other_forms():
+    assert set(parquet.NAMES) == {*export.COLUMNS, "file_names"}
+
+
+@pytest.mark.integration
+def test_nothing_found_is_a_file_without_rows(ledger_engine, tmp_path):
+    from pyarrow import parquet as reader
+
+    assert parquet.write_parquet(export.every(ledger_engine, Query(limit=None)), tmp_path / "none.parquet") == 0
+    assert reader.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+def test_without_pyarrow_the_fault_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(NotInstalled) as caught:
+        parquet.write_parquet(iter(()), tmp_path / "x.parquet")
+    assert caught.value.next_step == "Install it, for example with `pip install 'edi-gateway[parquet]'`."
+
+
+@pytest.mark.integration
+def test_an_export_is_in_order_of_time_oldest_first_where_that_is_asked(ledger_engine):
+    with writing(ledger_engine) as connection:
+        ids = [make.exchange(connection, at=START + each) for each in range(3)]
+    assert [row.id for row in export.every(ledger_engine, Query(limit=None, sort="at"))] == ids
+    with pytest.raises(QueryInvalid, match="in order of time"):
+        list(export.every(ledger_engine, Query(sort="size")))
