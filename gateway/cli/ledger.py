@@ -13,6 +13,7 @@ from gateway.cli.ledger_follow import follow
 from gateway.cli.ledger_hold import hold
 from gateway.cli.ledger_keys import encrypt, forget_key
 from gateway.cli.ledger_query import query
+from gateway.cli.ledger_reindex import reindex
 from gateway.cli.ledger_report import report
 from gateway.cli.ledger_restore import accept_restore
 from gateway.cli.ledger_retain import retain
@@ -29,6 +30,7 @@ def command() -> None:
 command.add_command(search)
 command.add_command(export)
 command.add_command(query)
+command.add_command(reindex)
 command.add_command(backup)
 command.add_command(restore)
 command.add_command(accept_restore)

@@ -136,12 +136,12 @@ class TextIndex:
         """
         if self._sqlite:
             number: Any = literal_column("rowid")
-            side = literal_column("rowid < 0" if mails else "rowid > 0")
+            of_mails: Any = literal_column("rowid < 0" if mails else "rowid > 0")
             matching = sql("search_text MATCH :expression").bindparams(expression=_expression(clauses))
             statement = select((-number if mails else number).label("id"))
-            return statement.select_from(sql("search_text")).where(matching, side)
+            return statement.select_from(sql("search_text")).where(matching, of_mails)
         known: Any = search_text.c.id
-        side = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
+        side: Any = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
         return select((-known if mails else known).label("id")).where(
             side, *(self._condition(each) for each in clauses)
         )
@@ -174,9 +174,9 @@ def _numbers(values: Iterable[int]) -> Any:
 
 
 def _has_any(marks: Sequence[int]) -> Condition:
-    if len(marks) == 1:
-        return search_text.c.marks.contains(_numbers(marks))
-    return search_text.c.marks.overlap(_numbers(marks))
+    known: Any = search_text.c.marks
+    found: Condition = known.contains(_numbers(marks)) if len(marks) == 1 else known.overlap(_numbers(marks))
+    return found
 
 
 def _expression(clauses: Iterable[Clause]) -> str:
@@ -215,6 +215,11 @@ def _is_certain(trigram: str) -> bool:
 
 
 _known: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
+
+
+def forget_trigrams(engine: Engine) -> None:
+    """The index was made anew: what it knows is asked again."""
+    _known.pop(engine, None)
 
 
 def _has_trigrams(connection: Connection) -> bool:

@@ -33,7 +33,7 @@ Text = ColumnElement[str]
 Maker = Callable[[str], Condition]
 
 _NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
-_PLUS = custom_op("+")
+_PLUS: custom_op[Any] = custom_op("+")
 _ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
 _MAIL_ATTENTION = sorted(state.value for state in MESSAGE_ATTENTION)
 _CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
@@ -99,7 +99,7 @@ class Conditions:
                 meaning = self._flag(name)
                 yield meaning if wanted else ~meaning
 
-    def _flag(self, name: str) -> Condition:
+    def _flag(self, name: str) -> Any:
         x = self._x
         if name == "needs_attention":
             return and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))

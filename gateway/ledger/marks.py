@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 PIECE = 5  # digits
 _DIGITS = re.compile(r"[0-9]{5,}", re.ASCII)
-_NUMBERS = 10**PIECE  # below this a mark is five digits
+_NUMBERS: int = 10**PIECE  # below this a mark is five digits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799_999  # the last moment of the year 9999
 

@@ -192,9 +192,10 @@ class Query:
             raise QueryInvalid(where=f"before={given}", reason="it is not the cursor of a page in this order")
         if any(isinstance(each, int) and abs(each) > _INT64 for each in given):
             raise QueryInvalid(where=f"before={given}", reason="it is past what a number can be")
-        if isinstance(given[0], str):
-            _check_characters("before", given[0])
-        return given[0], given[1]
+        value: Any = given[0]
+        if isinstance(value, str):
+            _check_characters("before", value)
+        return value, given[1]
 
 
 def _criteria(given: Sequence[Any] | None) -> tuple[Criterion, ...]:

@@ -83,15 +83,20 @@ _TRIGRAMS = "text gin_trgm_ops, "
 
 @event.listens_for(metadata, "after_create")
 def make_text_index(_metadata: object, connection: Connection, **_: object) -> None:
-    """Makes the empty text index.
-
-    Where the server has no pg_trgm, or this user may not put it into the database, the index knows marks and numbers
-    alone, and a text is looked for in the rows themselves.
-    """
+    """Makes the empty text index."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(FULL_TEXT)
         return
     connection.exec_driver_sql(_TABLE)
+    make_trigram_index(connection)
+
+
+def make_trigram_index(connection: Connection) -> None:
+    """Makes the index of PostgreSQL's table.
+
+    Where the server has no pg_trgm, or this user may not put it into the database, the index knows marks and numbers
+    alone, and a text is looked for in the rows themselves.
+    """
     try:
         with connection.begin_nested():
             connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")

@@ -11,7 +11,7 @@ The index never holds too little: a row that changed may be in it twice, by what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Select, Table, Text, delete, exists, select
@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger import bulk, marks, tables
 from gateway.ledger.marks import COLUMNS, Indexed
+from gateway.ledger.search_tables import make_trigram_index
 from gateway.ledger.states import MessageState
 
 Row = Mapping[str, Any]
@@ -94,6 +95,39 @@ def unindex(connection: Connection, exchanges: Collection[int] = (), messages: C
         connection.execute(delete(search_text).where(search_text.c.id.in_(some)))
 
 
+def rebuild(connection: Connection, tell: Callable[[int], None] = lambda _: None) -> None:
+    """Makes the index anew, with trigrams where PostgreSQL has them by now.
+
+    Args:
+        connection: a transaction that writes; whoever searches waits for its end.
+        tell: called with the number of rows that were indexed, again and again.
+    """
+    on_sqlite = connection.dialect.name == "sqlite"
+    if on_sqlite:
+        connection.exec_driver_sql("INSERT INTO search_text (search_text) VALUES ('delete-all')")
+    else:
+        connection.exec_driver_sql("DROP INDEX IF EXISTS ix_search_text")
+        connection.exec_driver_sql("TRUNCATE search_text")
+    for ids in _pages(connection, tables.exchange):
+        _add(connection, list(_exchanges(connection, ids)))
+        tell(len(ids))
+    for ids in _pages(connection, tables.message):
+        index_mails(connection, ids)
+        tell(len(ids))
+    if not on_sqlite:
+        make_trigram_index(connection)
+
+
+def _pages(connection: Connection, table: Table) -> Iterator[list[int]]:
+    """The ids of a table, some at a time."""
+    after = -(2**62)
+    while ids := list(
+        connection.execute(select(table.c.id).where(table.c.id > after).order_by(table.c.id).limit(_AT_ONCE)).scalars()
+    ):
+        yield ids
+        after = ids[-1]
+
+
 # ---------------------------------------------------------------- what is there
 
 
@@ -109,7 +143,7 @@ def _exchanges(connection: Connection, ids: Collection[int]) -> Iterator[Indexed
         for owner, value in connection.execute(select(_k.exchange, _k.value).where(_k.exchange.in_(some))):
             values[owner].append(value)
         for row in connection.execute(select(*_EXCHANGE).where(_x.id.in_(some))).mappings():
-            yield marks.of_exchange(row, values[row["id"]])
+            yield marks.of_exchange(dict(row), values[row["id"]])
 
 
 def _mails(connection: Connection, wanted: Select[Any], ids: Collection[int]) -> Iterator[Indexed]:
@@ -119,7 +153,7 @@ def _mails(connection: Connection, wanted: Select[Any], ids: Collection[int]) ->
         files = select(_p.message, _p.file_name).where(_p.message.in_([row["id"] for row in found]))
         for owner, name in connection.execute(files) if found else ():
             names[owner].append(name)
-        yield from (marks.of_mail(row, names[row["id"]]) for row in found)
+        yield from (marks.of_mail(dict(row), names[row["id"]]) for row in found)
 
 
 def _slices(ids: Iterable[int]) -> Iterator[list[int]]:

@@ -189,7 +189,8 @@ def _sets_of_exchanges(query: Query, dialect: str, now: int) -> Iterable[Select[
 
 def _keys(criterion: Criterion, sqlite: bool) -> Iterable[Select[Any]]:
     """Keys that are named in full, or on SQLite by how they begin: PostgreSQL's index may be in another order."""
-    k, found = business_key.c, []
+    k = business_key.c
+    found: list[tuple[tuple[str, bool], tuple[Condition, ...]]] = []
     for value in criterion.values:
         named = key_parts(value)
         found.append((_beginning(value), ()))

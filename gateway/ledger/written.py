@@ -21,7 +21,7 @@ _SHORT = {
     "needs_attention": "attention",
     "message_id": "message-id",
 }
-_STATE_WORDS = {state: word for word, state in STATES.items()}
+_STATE_WORDS: dict[str, str] = {state: word for word, state in STATES.items()}
 _PLAIN = re.compile(r"[\w.*#/+][\w.*#/+-]*")
 _DEFAULT_LIMIT = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

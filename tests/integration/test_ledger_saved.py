@@ -136,8 +136,13 @@ def test_an_export_takes_saved_queries_too(home):
     assert [json.loads(line)["id"] for line in lines] == [1]
 
 
+def test_the_index_is_made_anew(home):
+    assert home("reindex").stderr == "1 exchanges and mails looked at; the index is new.\n"
+    assert json.loads(home("search", "sunday", "--json").output)["id"] == 1
+
+
 def test_the_commands_are_in_the_group():
-    assert {"search", "export", "query"} <= set(ledger.commands)
+    assert {"search", "export", "query", "reindex"} <= set(ledger.commands)
 
 
 def test_saving_leaves_other_tables_alone(kept):

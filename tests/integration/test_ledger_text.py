@@ -177,4 +177,24 @@ def test_without_pg_trgm_numbers_and_marks_are_found_by_the_index_and_words_in_t
     with reading(engine) as connection:
         assert not clauses._has_trigrams(connection)
         assert TextIndex(connection).useful(clauses_of_exchanges(Query(text="rder"))) == []
+    with writing(engine) as connection:
+        text.rebuild(connection)
+    clauses.forget_trigrams(engine)
+    assert [row.id for row in search(engine, Query(text="rder"))] == ids[::-1]
+    with reading(engine) as connection:
+        assert indexed(connection, Query(text="rder")) == ids
     engine.dispose()
+
+
+def test_the_index_can_be_made_anew(ledger_engine):
+    with writing(ledger_engine) as connection:
+        ids = [make.exchange(connection, subject=f"Order 12345{each}") for each in range(7)]
+        mail = make.message(connection, state="noted", subject="Order that came back")
+        text.unindex(connection, ids[:3])
+        told: list[int] = []
+        text.rebuild(connection, told.append)
+        assert sum(told) == len(ids) + 1
+        assert indexed(connection, Query(text="12345")) == ids
+        assert indexed(connection, Query(text="Order"), mails=True) == [mail]
+        text.unindex(connection, ids, [mail])
+        assert indexed(connection, Query(text="Order")) == []

@@ -1,0 +1,32 @@
+"""``gateway ledger reindex``: make the text index anew."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("reindex")
+@click.pass_context
+def reindex(ctx: click.Context) -> None:
+    """Make the index anew by which texts and numbers are found.
+
+    Needed only where it is damaged, or where PostgreSQL has got the extension pg_trgm since. Nothing of the ledger
+    itself changes; whoever searches meanwhile waits.
+    """
+    from gateway.app import open_app
+    from gateway.ledger.clauses import forget_trigrams
+    from gateway.ledger.database import writing
+    from gateway.ledger.text import rebuild
+
+    done = 0
+    with open_app(ctx.obj["home"], lock=True) as app, writing(app.engine) as connection:
+
+        def tell(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            if before // 100_000 != done // 100_000:
+                click.echo(f"{done:,} rows …", err=True)
+
+        rebuild(connection, tell)
+        forget_trigrams(app.engine)
+    click.echo(f"{done:,} exchanges and mails looked at; the index is new.", err=True)
