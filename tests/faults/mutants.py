@@ -60,7 +60,7 @@ def _number_apart() -> None:
 
     def take_and_commit(self: Any, *args: Any) -> int:
         number = take(self, *args)
-        self._write_numbers()
+        self._numbers.write()
         self.connection.exec_driver_sql("COMMIT")
         self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         return number
