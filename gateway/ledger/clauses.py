@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import array
 
 from gateway.ledger.conditions import Condition, key_parts
 from gateway.ledger.folding import folded
-from gateway.ledger.marks import as_characters, coded, digits_of, mark
-from gateway.ledger.query import Criterion, Query
+from gateway.ledger.marks import VERSION, as_characters, coded, digits_of, mark
+from gateway.ledger.query import Criterion, Query, identity_parts
 from gateway.ledger.text import search_text
 
 MOST_TRIGRAMS = 3  # of one piece of text: more narrow little, and each costs a third of a millisecond
@@ -88,6 +88,21 @@ def _type(value: str) -> Wanted | None:
     return None if re.search(r"\s", value) else Wanted(marks=(mark("type", value),))
 
 
+def _version(value: str) -> Wanted | None:
+    begins = value.rstrip("*")
+    if len(begins) < VERSION or re.search(r"[\s*]", begins):
+        return None
+    return Wanted(marks=(mark("version", begins[:VERSION]),))
+
+
+def _identity(kind: str) -> Callable[[str], Wanted | None]:
+    def make(value: str) -> Wanted | None:
+        _, id_ = identity_parts(value)
+        return None if "*" in id_ else Wanted(marks=(mark(kind, id_),))
+
+    return make
+
+
 def _usage(value: str) -> Wanted | None:
     return None if value == "P" else Wanted(marks=(mark("usage", value),))
 
@@ -110,7 +125,15 @@ _OF_BOTH: Mapping[str, Callable[[str], Wanted | None]] = {
     "file_name": _pieces,
     "text": _pieces,
 }
-_OF_EXCHANGES = {**_OF_BOTH, "type": _type, "usage": _usage, "business_key": _key}
+_OF_EXCHANGES = {
+    **_OF_BOTH,
+    "type": _type,
+    "version": _version,
+    "usage": _usage,
+    "sender": _identity("sender"),
+    "receiver": _identity("receiver"),
+    "business_key": _key,
+}
 
 
 # ---------------------------------------------------------------- asked of the index

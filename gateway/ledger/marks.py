@@ -21,6 +21,7 @@ from gateway.ledger.folding import folded
 Row = Mapping[str, Any]
 
 PIECE = 5  # digits
+VERSION = 6  # characters of a GS08 that say the version and the release
 _DIGITS = re.compile(r"[0-9]{5,}", re.ASCII)
 _NUMBERS: int = 10**PIECE  # below this a mark is five digits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,7 +46,10 @@ def of_exchange(row: Row, keys: Iterable[str]) -> Indexed:
         mark("from", folded(row["from_address"])),
         mark("user", folded(row["user"])),
         mark("host", folded(row["host"])),
+        mark("sender", row["sender_id"]),
+        mark("receiver", row["receiver_id"]),
         *(mark("type", each) for each in row["types"].split()),
+        *(mark("version", each[:VERSION]) for each in row["versions"].split()),
     ]
     if row["usage"] != "P":
         marks.append(mark("usage", row["usage"]))
@@ -108,7 +112,7 @@ def _start(month: int) -> int:
 
 # ---------------------------------------------------------------- on SQLite
 
-COLUMNS = 16
+COLUMNS = 24
 _CODE = {f"{number:03}": chr(0xE000 + number) for number in range(1_000)}
 _BASE = 0xE400  # of marks: three characters of eleven bits each
 

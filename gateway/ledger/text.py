@@ -45,7 +45,8 @@ _DELETE = (
 _THERE = "SELECT 1 FROM search_text WHERE search_text MATCH ? AND rowid = ?"
 _x, _m, _k, _p = tables.exchange.c, tables.message.c, tables.business_key.c, tables.payload.c
 _EXCHANGE = (
-    *(_x.id, _x.at, _x.partner, _x.from_address, _x.user, _x.host, _x.types, _x.usage, _x.subject, _x.file_name),
+    *(_x.id, _x.at, _x.partner, _x.from_address, _x.user, _x.host, _x.types, _x.versions, _x.usage),
+    *(_x.sender_id, _x.receiver_id, _x.subject, _x.file_name),
 )
 _MAIL = (_m.id, _m.at, _m.partner, _m.from_address, _m.user, _m.host, _m.subject)
 

@@ -39,7 +39,7 @@ WHERE_SET = (
     *(("acknowledgment", "exchange"), ("receipt", "exchange"), ("receipt", "original")),
 )
 HASHED = (("exchange", "message_id"), ("message", "message_id"), ("message", "sha256"))
-COLUMNS = 16
+COLUMNS = 24
 BATCH = 2_000  # rows that are indexed with one statement
 
 
@@ -143,8 +143,8 @@ UPPER_TO_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 253_402_300_799_999
 EXCHANGES = (
-    'SELECT id, at, partner, from_address, "user", host, types, usage, subject, file_name FROM exchange'
-    " WHERE id > :after ORDER BY id LIMIT :size"
+    'SELECT id, at, partner, from_address, "user", host, types, versions, usage, sender_id, receiver_id, subject,'
+    " file_name FROM exchange WHERE id > :after ORDER BY id LIMIT :size"
 )
 KEYS = "SELECT exchange, value FROM business_key WHERE exchange BETWEEN :first AND :last"
 MAILS = (
@@ -175,7 +175,10 @@ def _pages(wanted: str, parts: str) -> Iterator[tuple[list[Any], defaultdict[int
 
 
 def _exchange(row: Any, keys: Iterable[str]) -> Indexed:
-    marks = [_mark("month", _month(row.at)), *_marks(row), *(_mark("type", each) for each in row.types.split())]
+    marks = [_mark("month", _month(row.at)), *_marks(row)]
+    marks += [_mark("sender", row.sender_id), _mark("receiver", row.receiver_id)]
+    marks += [_mark("type", each) for each in row.types.split()]
+    marks += [_mark("version", each[:6]) for each in row.versions.split()]
     if row.usage != "P":
         marks.append(_mark("usage", row.usage))
     return _indexed(row.id, [row.subject, row.file_name, *keys], marks)

@@ -329,7 +329,7 @@ FIXED = {
     "state": STATES,
     "verdict": ["accepted", "rejected"],
     "type": ["850", "85", "810"],
-    "version": ["004010", "005010"],
+    "version": ["004010", "005010", "005010X2*"],
     "usage": ["P", "T"],
     "control_number": ["7", "*1", "12"],
     "group_control_number": ["7", "42"],
