@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from builders.certificates import Made, make
-from builders.stage import _empty_ledger
+from builders.stage import empty_ledger
 from gateway.app import KEY_FILE, App
 from gateway.demo import documents
 from gateway.flow.night import Summary, night
@@ -47,7 +47,7 @@ class Gateway:
         for each in ("inbox", "outbox", "partners"):
             (self.home / each).mkdir(parents=True)
         make_key(self.home / KEY_FILE)
-        shutil.copy(_empty_ledger(), self.home / "ledger.db")
+        shutil.copy(empty_ledger(), self.home / "ledger.db")
         self.now = int(WHEN.timestamp() * 1000)
         text = f'[gateway]\nname = "{name}"\ndomain = "{name}.example"\nidentities = ["{self.identity}"]\n'
         text += "processes = 1\n"

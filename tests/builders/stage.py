@@ -77,7 +77,7 @@ versions = ["004010"]
 
 
 @cache
-def _empty_ledger() -> Path:
+def empty_ledger() -> Path:
     """A migrated SQLite ledger, made once: migrating one for every test would take longer than the tests."""
     place = Path(tempfile.mkdtemp(prefix="ledger")) / "empty.db"
     atexit.register(shutil.rmtree, place.parent, ignore_errors=True)
@@ -96,7 +96,7 @@ class Stage:
         self.directory = directory
         self.profiles = list(profiles)
         if engine is None:
-            shutil.copy(_empty_ledger(), directory / "ledger.db")
+            shutil.copy(empty_ledger(), directory / "ledger.db")
             engine = database.open_engine(f"sqlite:///{directory / 'ledger.db'}")
             Stage.opened.append(engine)
         self.engine = engine

@@ -40,7 +40,7 @@ def test_a_life_of_alerts_on_both_databases(ledger_engine, tmp_path):
     assert first.counts["alerts told"] == 600
     assert len(stage.sent) == 1
     assert "alerts told" not in stage.run().counts
-    for number in range(1, 600):
+    for number in sorted(row["id"] for row in stage.rows("message") if row["direction"] == "in")[:599]:
         operate.discard(stage.context(), f"m{number}", actor="jo", reason="spam")
     stage.now += 2 * HOUR
     stage.run()

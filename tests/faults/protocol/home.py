@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from builders.stage import _empty_ledger
+from builders.stage import empty_ledger
 from sqlalchemy import Engine
 
 from faults.protocol.hosts import PASSWORD
@@ -101,7 +101,7 @@ class Home:
             (directory / each).mkdir()
         make_key(directory / KEY_FILE)
         if engine is None:
-            shutil.copy(_empty_ledger(), directory / "ledger.db")
+            shutil.copy(empty_ledger(), directory / "ledger.db")
         self._engine = engine
         self._settings = parse_settings((_GATEWAY + settings).encode(), home=directory)
         with self.app() as app:
@@ -117,7 +117,7 @@ class Home:
         app = App(self._settings, "tester", lambda: self.now)
         if self._engine is None:
             self._engine = app.engine
-        app.__dict__["engine"] = self._engine
+        app.__dict__["engine"] = app.__dict__["home_engine"] = self._engine
         box: Any = app.mailboxes[0]
         post: Any = app.transport
         box._commit_timeout, post._dot_timeout = self.patience["mailbox"], self.patience["smtp"]

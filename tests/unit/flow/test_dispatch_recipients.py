@@ -164,7 +164,7 @@ def test_verp_without_a_key_is_a_fault_of_the_configuration_and_loses_nothing(st
 def test_the_name_under_which_the_host_keeps_a_mail_is_kept(stage):
     send(stage)
     stage.run()
-    assert '"queue_id": "1"' in bodies(stage, "sent")[0]
+    assert '"queue_id":"1"' in bodies(stage, "sent")[0]
     assert stage.rows("exchange")[0]["smtp_reply"] == "250 2.0.0 kept as 1"
 
 

@@ -33,7 +33,7 @@ def test_a_repaired_payload_is_recorded_with_its_repairs_and_delivered(stage):
 def test_an_archive_is_told_with_its_name(stage):
     stage.mailbox.deliver(MAILS["zip"].raw)
     stage.run()
-    (payload,) = stage.rows("payload")
+    payload = stage.rows("payload")[0]
     assert (payload["path"], payload["file_name"]) == ("1/1", "a.edi")
     assert payload["repairs"] == "taken from the archive a.zip"
     assert "a.edi: taken from the archive a.zip" in "\n".join(tell_message(message_story(stage.engine, 1)))

@@ -1,23 +1,27 @@
 """`gateway partner`: what operators type and read. The home is a stand-in, its profiles are at rest in SQLite."""
 
+import hashlib
 import json
 import os
+import shutil
 import sys
 import types
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from builders.stage import empty_ledger
 from click.testing import CliRunner
-from sqlalchemy import create_engine, event
+from sqlalchemy import select
 
 from gateway.cli.partner import command
 from gateway.errors import NotAllowedNow, ProfileInvalid, ProfileOverlap, UnknownPartner, UsageFault
-from gateway.ledger.tables import control_number
+from gateway.ledger.database import open_engine
+from gateway.ledger.recording import Ledger
+from gateway.ledger.tables import event as ledger_event
 from partners.directory import Directory
 from partners.model import Identity
 from partners.store import PartnerStore
-from partners.tables import metadata
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "partners"
 ACME = str(SAMPLES / "acme.toml")
@@ -31,8 +35,14 @@ class Home:
         self.partners = PartnerStore(engine)
         self.settings = types.SimpleNamespace(identities=(("ZZ", "OURCO"),), partners_directory=directory)
         self.actor = "ann"
-        self.recorded = []
-        self.ledger = types.SimpleNamespace(reading=engine.connect)
+        self.ledger = Ledger(engine, self.now, "ann")
+
+    @property
+    def recorded(self):
+        """What the ledger tells: kind, partner, actor, body."""
+        with self.ledger.reading() as connection:
+            rows = connection.execute(select(ledger_event).where(ledger_event.c.kind.like("p%")).order_by("seq")).all()
+        return [(row.kind, row.partner, row.actor, json.loads(row.body)) for row in rows]
 
     def directory(self):
         return Directory(self.partners.current(), [Identity.parse("ZZ:OURCO")])
@@ -41,16 +51,13 @@ class Home:
         return 1_700_000_000_000
 
     def record(self, kind, *, partner="", **body):
-        self.recorded.append((kind, partner, self.actor, body))
+        self.ledger.record(kind, partner=partner, actor=self.actor, **body)
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    engine = create_engine(f"sqlite:///{tmp_path / 'profiles.db'}")
-    event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    metadata.create_all(engine)
-    control_number.create(engine)
+    shutil.copy(empty_ledger(), tmp_path / "ledger.db")
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
     home = Home(engine, SAMPLES)
 
     @contextmanager
@@ -85,7 +92,8 @@ def test_apply_adds_the_partners_of_a_directory_and_records_each(run, home):
     found = rows(run("apply", str(SAMPLES), "--json", "--by", "bob"))
     assert found[0] == {"key": "acme", "change": "added", "revision": 1, "status": "live"}
     assert {"acme", "mercy", "fable"} <= {each["key"] for each in found}
-    body = {"revision": 1, "change": "added", "file": "acme.toml"}
+    sha256 = hashlib.sha256(Path(ACME).read_bytes()).hexdigest()
+    body = {"revision": 1, "change": "added", "file": "acme.toml", "sha256": sha256, "status": "live"}
     assert home.recorded[0] == ("profile-applied", "acme", "bob", body)
     assert len(home.recorded) == len(found) == len(list(SAMPLES.glob("*.toml")))
 
