@@ -78,7 +78,7 @@ _TABLE = (
     'CREATE TABLE search_text (id bigint NOT NULL, text text COLLATE "C" NOT NULL, marks integer[] NOT NULL,'
     " CONSTRAINT pk_search_text PRIMARY KEY (id))"
 )
-_TRIGRAMS = "text gin_trgm_ops, "
+_INDEX = "CREATE INDEX ix_search_text ON search_text USING gin ({})"
 
 
 @event.listens_for(metadata, "after_create")
@@ -100,7 +100,6 @@ def make_trigram_index(connection: Connection) -> None:
     try:
         with connection.begin_nested():
             connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-        trigrams = _TRIGRAMS
+            connection.exec_driver_sql(_INDEX.format("text gin_trgm_ops, marks"))
     except DBAPIError:
-        trigrams = ""
-    connection.exec_driver_sql(f"CREATE INDEX ix_search_text ON search_text USING gin ({trigrams}marks)")
+        connection.exec_driver_sql(_INDEX.format("marks"))

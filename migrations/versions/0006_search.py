@@ -128,13 +128,13 @@ def _trigrams() -> None:
     insert = "INSERT INTO search_text (id, text, marks) VALUES (%s, %s, %s)"
     for rows in _everything():
         connection.exec_driver_sql(insert, [_text_and_marks(*row) for row in rows])
-    trigrams = "text gin_trgm_ops, "
+    index = "CREATE INDEX ix_search_text ON search_text USING gin ({})"
     try:
         with connection.begin_nested():
             connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            connection.exec_driver_sql(index.format("text gin_trgm_ops, marks"))
     except DBAPIError:
-        trigrams = ""
-    op.execute(f"CREATE INDEX ix_search_text ON search_text USING gin ({trigrams}marks)")
+        connection.exec_driver_sql(index.format("marks"))
 
 
 Indexed = tuple[int, list[str], list[str], list[int]]  # id, texts, runs of digits, marks

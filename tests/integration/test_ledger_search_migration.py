@@ -126,3 +126,27 @@ def indexed(connection: Connection, query: Query, *, mails: bool = False) -> lis
 
 def on_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
+
+
+def test_where_pg_trgm_may_not_be_made_the_index_knows_what_it_can_without(postgres):
+    import psycopg
+    from sqlalchemy.engine import make_url
+
+    url = postgres.fresh_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS plain")
+        connection.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
+        connection.execute("GRANT ALL ON SCHEMA public TO plain")
+        connection.execute(f"REVOKE ALL ON DATABASE {make_url(url).database} FROM plain, PUBLIC")
+        connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {make_url(url).database} TO plain")
+    plain = make_url(url).set(username="plain", password="x").render_as_string(hide_password=False)
+    engine = open_engine(plain)
+    upgrade(engine)
+    with reading(engine) as connection:
+        made = connection.exec_driver_sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_search_text'")
+        assert "USING gin (marks)" in made.scalar_one()
+    with writing(engine) as connection:
+        numbers = [make.exchange(connection, subject=f"Order 45000123{each}") for each in range(4)]
+    assert [row.id for row in search(engine, Query(text="00123"))] == numbers[::-1]
+    assert [row.id for row in search(engine, Query(text="rder"))] == numbers[::-1]
+    engine.dispose()
