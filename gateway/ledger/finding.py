@@ -28,7 +28,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -158,9 +157,7 @@ class Finder:
 
     def _ids_of(self, way: Way) -> Select[Any]:
         """The rows of a way within the window."""
-        window = self._window.within(self._at)
-        found = [select(self._id).where(*each, *window) for each in way.alternatives]
-        return found[0] if len(found) == 1 else select(union_all(*found).subquery().c.id)
+        return select(self._id).where(*way.together, *self._window.within(self._at))
 
     def _best_way(self) -> tuple[Way, list[Way]]:
         """The way with the fewest rows, and others that have not many, as far as that is quickly told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, select, text, union_all
@@ -22,17 +22,21 @@ _TIMES = frozenset({"since", "until"})
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """An index whose rows stand in order of time: each alternative is what rows that stand together have in common."""
+    """An index whose rows stand in order of time: each alternative is what rows that stand together have in common.
 
-    covers: frozenset[str]  # the names of what it answers in full
+    ``covers`` are the names of what it answers in full, ``together`` the conditions of all alternatives as one.
+    """
+
+    covers: frozenset[str]
     alternatives: tuple[tuple[Condition, ...], ...]
+    together: tuple[Condition, ...]
 
     def answers(self, names: frozenset[str]) -> bool:
         """Whether nothing of these is left to compare."""
         return names <= self.covers | _TIMES
 
 
-EVERYTHING = Way(frozenset(), ((),))
+EVERYTHING = Way(frozenset(), ((),), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,42 +114,19 @@ _OF_FEW = {
 
 def _ways(query: Query) -> list[Way]:
     """The indexes in order of time that answer something of a query, and that over all rows where it names times."""
-    found = [
-        Way(frozenset({flag}), ((_word_for_word(words),),)) for flag, words in _OF_FEW.items() if getattr(query, flag)
-    ]
-    wanted = [each for each in query.criteria() if not each.negated and each.field in _BY_FIELD]
-    for criterion in wanted:
-        alternatives = _BY_FIELD[criterion.field](criterion.values)
-        if alternatives:
+    found = [_of_few(flag, words) for flag, words in _OF_FEW.items() if getattr(query, flag)]
+    for criterion in query.criteria():
+        maker = _BY_FIELD.get(criterion.field)
+        way = maker(criterion.values) if maker is not None and not criterion.negated else None
+        if way is not None:
             alone = sum(each.field == criterion.field for each in query.criteria()) == 1
-            found.append(Way(frozenset({criterion.field} if alone else ()), tuple(alternatives)))
+            found.append(way if alone else replace(way, covers=frozenset()))
     return [*found, EVERYTHING] if not query.asked or _TIMES & query.asked else found
 
 
-def _partners(values: Sequence[str]) -> list[tuple[Condition, ...]]:
-    return [] if any("*" in value for value in values) else [(_x.partner == value,) for value in values]
-
-
-def _control_numbers(values: Sequence[str]) -> list[tuple[Condition, ...]]:
-    return [(_x.control_number == form,) for form in _forms(values)]
-
-
-def _states(values: Sequence[str]) -> list[tuple[Condition, ...]]:
-    if set(values) & set(few.USUAL_STATES):
-        return []
-    return [(_word_for_word(few.UNUSUAL_STATE), _x.state == value) for value in values]
-
-
-def _verdicts(values: Sequence[str]) -> list[tuple[Condition, ...]]:
-    if set(values) & set(few.USUAL_VERDICTS):
-        return []
-    return [(_word_for_word(few.UNUSUAL_VERDICT), _x.verdict == value) for value in values]
-
-
-def _faults(values: Sequence[str]) -> list[tuple[Condition, ...]]:
-    if any("*" in value for value in values):
-        return []
-    return [(_word_for_word(few.FAULTY), _x.fault_code == value) for value in values]
+def _of_few(flag: str, words: str) -> Way:
+    condition = (_word_for_word(words),)
+    return Way(frozenset({flag}), (condition,), condition)
 
 
 def _word_for_word(condition: str) -> Condition:
@@ -153,12 +134,25 @@ def _word_for_word(condition: str) -> Condition:
     return text(f"({condition})")  # type: ignore[return-value]
 
 
-_BY_FIELD: Mapping[str, Callable[[Sequence[str]], list[tuple[Condition, ...]]]] = {
-    "partner": _partners,
-    "control_number": _control_numbers,
-    "state": _states,
-    "verdict": _verdicts,
-    "fault": _faults,
+def _one_of(
+    field: str, column: ColumnElement[str], values: Sequence[str], *, words: str = "", usual: Iterable[str] = ()
+) -> Way | None:
+    """The way along an index over a column; None where a value has a star, or is one that the index does not have."""
+    if not values or any("*" in value for value in values) or set(values) & set(usual):
+        return None
+    first = (_word_for_word(words),) if words else ()
+    alternatives = tuple((*first, column == value) for value in values)
+    return Way(frozenset({field}), alternatives, (*first, column.in_(values)) if len(values) > 1 else alternatives[0])
+
+
+_BY_FIELD: Mapping[str, Callable[[Sequence[str]], Way | None]] = {
+    "partner": lambda values: _one_of("partner", _x.partner, values),
+    "control_number": lambda values: _one_of("control_number", _x.control_number, _forms(values)),
+    "state": lambda values: _one_of("state", _x.state, values, words=few.UNUSUAL_STATE, usual=few.USUAL_STATES),
+    "verdict": lambda values: _one_of(
+        "verdict", _x.verdict, values, words=few.UNUSUAL_VERDICT, usual=few.USUAL_VERDICTS
+    ),
+    "fault": lambda values: _one_of("fault", _x.fault_code, values, words=few.FAULTY, usual=("",)),
 }
 
 
