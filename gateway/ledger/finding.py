@@ -122,11 +122,13 @@ class Finder:
 
     def _newest(self) -> list[Found]:
         direct = next((way for way in self._asked.ways if way.answers(self._asked.names)), None)
-        if direct is not None:
+        if direct is not None and len(direct.alternatives) == 1:
             return self._walked(direct, self._window, self._limit)
         few = self._few()
         if few is not None:
             return self._compared(few, self._window, self._limit)
+        if direct is not None:
+            return self._walked(direct, self._window, self._limit)
         way, others = self._best_way()
         covered = frozenset().union(*(each.covers for each in self._asked.ways))
         if all(clause.field in covered for clause in self._clauses):
@@ -144,7 +146,7 @@ class Finder:
                 continue
             found = ids if found is None else found & ids
             if len(found) > VERY_FEW and self._is_indexed_with(covers):
-                ids = self._probe(self._indexed())
+                ids = self._probe(self._indexed(self._months_of_window()))
                 found = found if ids is None else found & ids
             if len(found) <= VERY_FEW:
                 break
@@ -178,7 +180,7 @@ class Finder:
         turn, width = 0, WIDTHS[0]
         while months and self._limit is not None and len(found) < self._limit:
             if turn == ALL_TIME:
-                ids = self._probe(self._indexed())
+                ids = self._probe(self._indexed(self._months_of_window()))
                 if ids is not None:
                     return self._compared(ids, self._window, self._limit)
             some = months[:width]
@@ -206,6 +208,13 @@ class Finder:
             return []
         step = -1 if self._down else 1
         return range(month_of(first), month_of(last) + step, step)
+
+    def _months_of_window(self) -> Sequence[int]:
+        """The months of the window, where it has two ends and they are not far from each other."""
+        if self._window.start == _BEGINNING or self._window.end == _END:
+            return []
+        months = range(month_of(self._window.start), month_of(self._window.end) + 1)
+        return months if len(months) <= WIDTHS[-1] else []
 
     def _indexed(self, months: Sequence[int] = ()) -> Select[Any]:
         """The ids that the text index names, of all time or of some months."""
@@ -295,7 +304,7 @@ class Finder:
         """What the text index says of the query, where it is asked about all time."""
         if not self._clauses:
             return []
-        ids = self._index.ids(self._clauses, mails=self._asked.mails)
+        ids = self._indexed(self._months_of_window())
         if self._asked.beside is None:
             return [self._id.in_(ids)]
         return [or_(self._id.in_(ids), self._id.in_(self._asked.beside))]
