@@ -84,6 +84,15 @@ def _marks(kind: str, *, fold: bool = False) -> Callable[[str], Wanted | None]:
     return make
 
 
+def _sender(value: str) -> Wanted | None:
+    """An address, or all of a domain: ``*@acme.example``."""
+    whole = folded(value)
+    if "*" not in whole:
+        return Wanted(marks=(mark("from", whole),))
+    _, sign, domain = whole.rpartition("@")
+    return Wanted(marks=(mark("domain", domain),)) if sign and domain and "*" not in domain else None
+
+
 def _type(value: str) -> Wanted | None:
     return None if re.search(r"\s", value) else Wanted(marks=(mark("type", value),))
 
@@ -118,7 +127,7 @@ def _key(value: str) -> Wanted | None:
 
 _OF_BOTH: Mapping[str, Callable[[str], Wanted | None]] = {
     "partner": _marks("partner"),
-    "from_address": _marks("from", fold=True),
+    "from_address": _sender,
     "user": _marks("user", fold=True),
     "host": _marks("host", fold=True),
     "subject": _pieces,

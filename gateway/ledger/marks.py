@@ -44,6 +44,7 @@ def of_exchange(row: Row, keys: Iterable[str]) -> Indexed:
         mark("month", month_of(row["at"])),
         mark("partner", row["partner"]),
         mark("from", folded(row["from_address"])),
+        mark("domain", domain_of(row["from_address"])),
         mark("user", folded(row["user"])),
         mark("host", folded(row["host"])),
         mark("sender", row["sender_id"]),
@@ -63,6 +64,7 @@ def of_mail(row: Row, files: Iterable[str]) -> Indexed:
         mark("mail", ""),
         mark("partner", row["partner"]),
         mark("from", folded(row["from_address"])),
+        mark("domain", domain_of(row["from_address"])),
         mark("user", folded(row["user"])),
         mark("host", folded(row["host"])),
     ]
@@ -78,6 +80,11 @@ def _indexed(number: int, texts: Iterable[str], marks: list[int]) -> Indexed:
 def mark(kind: str, value: str | int) -> int:
     """A fact as a number from 100,000 to 2³¹; two facts may have the same one."""
     return _NUMBERS + zlib.crc32(f"{kind}\0{value}".encode()) % (2**31 - _NUMBERS)
+
+
+def domain_of(address: str) -> str:
+    """What stands behind the last @ of an address, folded; all of it where there is none."""
+    return folded(address).rpartition("@")[2]
 
 
 def digits_of(text: str) -> tuple[str, ...]:

@@ -190,7 +190,8 @@ def _mail(row: Any, files: Iterable[str]) -> Indexed:
 
 
 def _marks(row: Any) -> list[int]:
-    folded = (("from", row.from_address), ("user", row.user), ("host", row.host))
+    folded = (("from", row.from_address), ("domain", row.from_address.rpartition("@")[2]))
+    folded += (("user", row.user), ("host", row.host))
     return [_mark("partner", row.partner), *(_mark(kind, _folded(value)) for kind, value in folded)]
 
 
