@@ -64,9 +64,7 @@ class ProgramMissing(ConfigurationFault):
 class ProgramTooOld(ConfigurationFault):
     code = "program.too-old"
     sentence = "{program} is of version {found}; to {purpose} {wanted} or newer is needed."
-    advice = (
-        "Install PostgreSQL's client programs in that version; an older one cannot do it rightly."
-    )
+    advice = "Install PostgreSQL's client programs in that version; an older one cannot do it rightly."
 
 
 class RestoredUnprocessed(MessageFault):
