@@ -247,9 +247,9 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             component=finding.component,
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
-            value=recorder.sealed(masked_text(finding.value), entry.partner),
+            value=recorder.encrypted(masked_text(finding.value), entry.partner),
             # A sentence quotes the value that is wrong.
-            message=recorder.sealed(finding.message, entry.partner if finding.value else ""),
+            message=recorder.encrypted(finding.message, entry.partner if finding.value else ""),
         )
 
 

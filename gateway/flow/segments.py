@@ -19,8 +19,8 @@ from gateway.errors import NotFound
 from gateway.flow.segment_names import Named, Namer, element_names
 from gateway.flow.segment_stream import Cut, Place, RawSegment, Stream, open_stream
 from gateway.ledger import tables
+from gateway.ledger.at_rest import opened_row
 from gateway.ledger.database import reading
-from gateway.ledger.sealing import opened_row
 from gateway.ledger.story_values import FindingStory, sentences
 from gateway.x12.masking import masked
 from gateway.x12.model import ExaminePolicy, Separators

@@ -3,7 +3,7 @@
 Pieces are written and read one at a time, so that a message of gigabytes needs memory for a megabyte, and stays
 below what one value of a database may hold (SQLite 1 GB by default).
 
-Bytes may lie encrypted (see ``sealing``); whoever reads gets them as they were. Bytes that were put away by policy, or
+Bytes may lie encrypted (see ``at_rest``); whoever reads gets them as they were. Bytes that were put away by policy, or
 whose key was forgotten, are told apart from those that were never kept.
 """
 
@@ -39,7 +39,7 @@ _CHUNK = 500  # names in one question
 
 
 class Sealer(Protocol):
-    """What encrypts big content (see ``sealing``)."""
+    """What encrypts big content (see ``at_rest``)."""
 
     def pieces(self, name: str, pieces: Iterable[bytes], owner: str | None) -> tuple[str, Iterator[bytes]]:
         """The cipher, and the pieces as they are written."""
@@ -206,7 +206,7 @@ def guarded_file(directory: Path | None) -> Iterator[IO[bytes]]:
 TAG = 16  # bytes that encryption adds to each piece
 
 
-def sealed_piece(secret: bytes, name: str, ordinal: int, piece: bytes) -> bytes:
+def encrypted_piece(secret: bytes, name: str, ordinal: int, piece: bytes) -> bytes:
     """A piece, encrypted. Its place is the nonce, which a key that serves one content alone never uses twice."""
     return AESGCM(secret).encrypt(ordinal.to_bytes(12, "big"), piece, name.encode())
 

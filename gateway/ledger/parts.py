@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, select
 
+from gateway.ledger.at_rest import opened_row
 from gateway.ledger.events import Event, event_of
 from gateway.ledger.rows import ExchangeRow, exchange_row
-from gateway.ledger.sealing import opened_row
 from gateway.ledger.story_values import (
     AcknowledgmentStory,
     AwaitedStory,

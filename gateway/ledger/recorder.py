@@ -27,13 +27,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
-from gateway.ledger import archive, bulk, prints, sealing, tables, tree
+from gateway.ledger import archive, at_rest, bulk, prints, tables, tree
 from gateway.ledger import text as text_index
 from gateway.ledger.archive import Raw
+from gateway.ledger.at_rest import AtRest
 from gateway.ledger.daily import Counts
 from gateway.ledger.plain_json import encoding
 from gateway.ledger.prints import Prints
-from gateway.ledger.sealing import Sealing
 from gateway.ledger.storable import clean, storable
 from gateway.ledger.taking import Ids, Numbers
 
@@ -133,27 +133,27 @@ class Recorder:
 
     def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int, *, owner: str | None = None) -> None:
         """Keeps what is too big for memory under its SHA-256, written at once, a piece at a time."""
-        archive.keep_pieces(self.connection, name, size, self.now, pieces, self._sealing, owner)
+        archive.keep_pieces(self.connection, name, size, self.now, pieces, self._at_rest, owner)
 
     def entrust(self, name: str, owner: str) -> None:
         """Bytes that were kept before anybody knew whose they are, belong to a partner ("": to nobody we know)."""
-        if self._sealing is not None:
+        if self._at_rest is not None:
             if name in self._owners:
                 self.flush()
-            self._sealing.entrust(name, owner)
+            self._at_rest.entrust(name, owner)
 
-    def sealed(self, text: str, owner: str) -> str:
-        """A value out of a partner's document, encrypted where the partner wants that (see ``sealing``)."""
-        return text if self._sealing is None else self._sealing.text(owner, text)
+    def encrypted(self, text: str, owner: str) -> str:
+        """A value out of a partner's document, encrypted where the partner wants that (see ``at_rest``)."""
+        return text if self._at_rest is None else self._at_rest.text(owner, text)
 
     @property
-    def sealing(self) -> Sealing | None:
+    def at_rest(self) -> AtRest | None:
         """What encrypts in this transaction; None where nothing ever was encrypted."""
-        return self._sealing
+        return self._at_rest
 
     @cached_property
-    def _sealing(self) -> Sealing | None:
-        return sealing.begin(self.connection, self.now, lambda key: self.touch(tables.payload_key, (key,)))
+    def _at_rest(self) -> AtRest | None:
+        return at_rest.begin(self.connection, self.now, lambda key: self.touch(tables.payload_key, (key,)))
 
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
@@ -272,8 +272,8 @@ class Recorder:
             elif table.name not in prints.AUDITED:
                 rows = [storable(row) for row in rows]
             self._prints.wrote(table.name, rows)
-            if table is tables.content and self._sealing is not None:
-                self._sealing.write(rows, self._owners)
+            if table is tables.content and self._at_rest is not None:
+                self._at_rest.write(rows, self._owners)
             elif table in _MAY_EXIST:
                 bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:

@@ -285,7 +285,7 @@ def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
         assert erase.encrypt(stage.context(), "acme") > 0
     rows = [row for row in stage.rows("finding") if row["value"]]
     assert rows
-    assert all(str(row[name]).startswith("sealed:") for row in rows for name in ("value", "message"))
+    assert all(str(row[name]).startswith("encrypted:") for row in rows for name in ("value", "message"))
     told = findings_of(stage)
     assert any(CANARY in each.value for each in told)
     assert any(CANARY in each.message for each in told)
@@ -295,11 +295,11 @@ def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
 
 
 def test_a_value_that_only_looks_encrypted_is_told_as_it_is(stage):
-    from gateway.ledger.sealing import opened_text
+    from gateway.ledger.at_rest import opened_text
 
     stage.mail(order(1))
     stage.run()
-    for text in ("sealed:1:AAAA", "sealed:999:AAAA", "sealed:", "sealed:x:y", "sealed:1:%%%", "plain"):
+    for text in ("encrypted:1:AAAA", "encrypted:999:AAAA", "encrypted:", "encrypted:x:y", "encrypted:1:%%%", "plain"):
         with stage.ledger.reading() as connection:
             assert opened_text(connection, text) == text
 

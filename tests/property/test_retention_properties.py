@@ -8,12 +8,12 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ledger.archive import TAG, _opened_piece, sealed_piece
+from gateway.ledger.archive import TAG, _opened_piece, encrypted_piece
+from gateway.ledger.at_rest import encrypted_text
 from gateway.ledger.payload_keys import PayloadKey
 from gateway.ledger.retention_checks import _merged
 from gateway.ledger.retention_policy import Policies, Rule, Spans
 from gateway.ledger.retention_purge import ranges
-from gateway.ledger.sealing import sealed_text
 
 secrets = st.binary(min_size=32, max_size=32)
 spans = st.integers(1, 10**12)
@@ -24,15 +24,15 @@ types = st.sampled_from(["", "850", "837", "997"])
 
 @given(secrets, st.binary(max_size=2_000), st.integers(0, 2**40), st.text("0123456789abcdef", min_size=64, max_size=64))
 def test_a_piece_opens_with_its_own_key_at_its_own_place_only(secret, data, ordinal, name):
-    sealed = sealed_piece(secret, name, ordinal, data)
-    assert len(sealed) == len(data) + TAG
-    assert _opened_piece(secret, name, ordinal, sealed) == data
+    encrypted = encrypted_piece(secret, name, ordinal, data)
+    assert len(encrypted) == len(data) + TAG
+    assert _opened_piece(secret, name, ordinal, encrypted) == data
     other = bytes([secret[0] ^ 1]) + secret[1:]
     for wrong in (
-        _opened_piece(other, name, ordinal, sealed),
-        _opened_piece(secret, name, ordinal + 1, sealed),
-        _opened_piece(secret, f"{int(name[0], 16) ^ 1:x}{name[1:]}", ordinal, sealed),
-        _opened_piece(secret, name, ordinal, sealed[:-1] + bytes([sealed[-1] ^ 1])),
+        _opened_piece(other, name, ordinal, encrypted),
+        _opened_piece(secret, name, ordinal + 1, encrypted),
+        _opened_piece(secret, f"{int(name[0], 16) ^ 1:x}{name[1:]}", ordinal, encrypted),
+        _opened_piece(secret, name, ordinal, encrypted[:-1] + bytes([encrypted[-1] ^ 1])),
     ):
         assert wrong == b""
 
@@ -46,10 +46,10 @@ def test_a_wrapped_key_is_the_same_key_again(kek, secret, number):
 
 
 @given(secrets, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
-def test_a_sealed_text_holds_nothing_of_the_text(secret, text):
-    sealed = sealed_text(text, PayloadKey(3, secret))
-    assert sealed.startswith("sealed:3:")
-    assert len(text) < 8 or text not in sealed
+def test_an_encrypted_text_holds_nothing_of_the_text(secret, text):
+    encrypted = encrypted_text(text, PayloadKey(3, secret))
+    assert encrypted.startswith("encrypted:3:")
+    assert len(text) < 8 or text not in encrypted
 
 
 @given(st.sets(st.integers(0, 300)))

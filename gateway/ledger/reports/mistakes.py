@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from gateway.ledger.at_rest import opened_text
 from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
-from gateway.ledger.sealing import opened_text
 from gateway.ledger.tables import acknowledgment, exchange, finding, transaction_set
 
 MOST = 10  # errors of each partner and direction

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Row, case, delete, select
 
 from gateway.errors import ContentErased, PayloadKeyUnreadable
 from gateway.ledger import payload_keys, tree
-from gateway.ledger.archive import insert, raw, sealed_piece, slices
+from gateway.ledger.archive import encrypted_piece, insert, raw, slices
 from gateway.ledger.payload_keys import CIPHER, HOME, PARTNER, TRANSIT, PayloadKey, Vault, vault_of
 from gateway.ledger.tables import content, content_key, content_piece, payload_key
 
-_MARK = "sealed:"  # before a short text that is encrypted: sealed:<payload key>:<base64>
+_MARK = "encrypted:"  # before a short text that is encrypted: encrypted:<payload key>:<base64>
 _NONCE = 12
 _CHUNK = 500  # names in one question
 
@@ -26,7 +26,7 @@ Content = dict[str, Any]
 Touched = Callable[[int], None]
 
 
-def begin(connection: Connection, now: int, touched: Touched) -> Sealing | None:
+def begin(connection: Connection, now: int, touched: Touched) -> AtRest | None:
     """What encrypts in this transaction; None where nothing ever was encrypted.
 
     Args:
@@ -46,10 +46,10 @@ def begin(connection: Connection, now: int, touched: Touched) -> Sealing | None:
     if vault is None:
         raise PayloadKeyUnreadable(key=row.id, reason="this command knows no home's key")
     is_on = row.scope == TRANSIT and row.token is not None and bool(vault.encrypting())
-    return Sealing(connection, now, vault, vault.opened(row) if is_on else None, touched)
+    return AtRest(connection, now, vault, vault.opened(row) if is_on else None, touched)
 
 
-class Sealing:
+class AtRest:
     """The encryption of one transaction.
 
     Args:
@@ -121,7 +121,7 @@ class Sealing:
             return "", iter(pieces)
         secret = os.urandom(32)
         self._wrap(name, secret, self.key(owner))
-        return CIPHER, (sealed_piece(secret, name, n, each) for n, each in enumerate(pieces))
+        return CIPHER, (encrypted_piece(secret, name, n, each) for n, each in enumerate(pieces))
 
     def again(self, name: str, owner: str | None) -> bool:
         """Big content is offered that is there already; whether it can stay as it is."""
@@ -147,10 +147,10 @@ class Sealing:
         secret = os.urandom(32)
         self._wrap(name, secret, key)
         kept = {"sha256": name, "size": row.size, "at": row.at, "pieces": row.pieces, "cipher": CIPHER}
-        kept["bytes"] = b"" if row.pieces else sealed_piece(secret, name, 0, bytes(data))
+        kept["bytes"] = b"" if row.pieces else encrypted_piece(secret, name, 0, bytes(data))
         self._connection.execute(insert(self._connection, content), kept)
         for ordinal, piece in enumerate(slices(data) if row.pieces else ()):
-            written = {"sha256": name, "ordinal": ordinal, "bytes": sealed_piece(secret, name, ordinal, piece)}
+            written = {"sha256": name, "ordinal": ordinal, "bytes": encrypted_piece(secret, name, ordinal, piece)}
             self._connection.execute(insert(self._connection, content_piece), written)
 
     def share(self, name: str, owner: str) -> None:
@@ -172,7 +172,7 @@ class Sealing:
             return []
         secrets = {row["sha256"]: os.urandom(32) for row in rows if self.wants(owners.get(row["sha256"]))}
         written = [
-            row | {"cipher": CIPHER, "bytes": sealed_piece(secrets[row["sha256"]], row["sha256"], 0, row["bytes"])}
+            row | {"cipher": CIPHER, "bytes": encrypted_piece(secrets[row["sha256"]], row["sha256"], 0, row["bytes"])}
             if row["sha256"] in secrets
             else row | {"cipher": ""}
             for row in rows
@@ -220,17 +220,17 @@ class Sealing:
         """A short text of a partner's document, encrypted where the partner wants that."""
         if not value or not owner or not self.wants(owner):
             return value
-        return sealed_text(value, self.key(owner))
+        return encrypted_text(value, self.key(owner))
 
 
-def sealed_text(value: str, key: PayloadKey) -> str:
+def encrypted_text(value: str, key: PayloadKey) -> str:
     """A short text, encrypted under a key."""
     nonce = os.urandom(_NONCE)
-    sealed = nonce + AESGCM(key.secret).encrypt(nonce, value.encode("utf-8", "surrogatepass"), _bound(key.id))
-    return f"{_MARK}{key.id}:{base64.b64encode(sealed).decode('ascii')}"
+    encrypted = nonce + AESGCM(key.secret).encrypt(nonce, value.encode("utf-8", "surrogatepass"), _bound(key.id))
+    return f"{_MARK}{key.id}:{base64.b64encode(encrypted).decode('ascii')}"
 
 
-def looks_sealed(value: str) -> bool:
+def looks_encrypted(value: str) -> bool:
     """Whether a short text is encrypted, or happens to look so."""
     return value.startswith(_MARK)
 
@@ -242,7 +242,7 @@ def opened_row(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any]
 
 
 def opened_text(connection: Connection, value: str) -> str:
-    """A short text as it was before ``Sealing.text``; "(erased)" where its key was forgotten.
+    """A short text as it was before ``AtRest.text``; "(erased)" where its key was forgotten.
 
     What a document happened to hold and only looks encrypted stays as it is.
     """
@@ -255,10 +255,10 @@ def opened_text(connection: Connection, value: str) -> str:
         return value
     for row in vault.rows(connection, [int(number)]):
         try:
-            sealed = base64.b64decode(coded, validate=True)
+            encrypted = base64.b64decode(coded, validate=True)
             if row.token is None:
                 return "(erased)"
-            plain = AESGCM(vault.opened(row).secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(row.id))
+            plain = AESGCM(vault.opened(row).secret).decrypt(encrypted[:_NONCE], encrypted[_NONCE:], _bound(row.id))
             return plain.decode("utf-8", "surrogatepass")
         except (InvalidTag, binascii.Error, ValueError):
             break
