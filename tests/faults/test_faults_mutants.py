@@ -26,7 +26,7 @@ def test_a_kill_finds(make_bench, name):
         points = mutant.order(bench.count(mutant.near)) if mutant.near else []
         for at in points[:TRIALS]:
             found |= set(bench.injected(Injection(at, calls=mutant.near)).violations)
-            if found:
+            if mutant.breaks in {each[0] for each in found}:
                 break
     assert mutant.breaks in {each[0] for each in found}
 
@@ -37,6 +37,6 @@ def test_a_power_cut_finds(make_bench, tmp_path, name):
     with Disks(tmp_path) as disks, disks.bench(Options(mutant=name), make_bench) as bench:
         for _ in range(TRIALS):
             found |= set(cut_trial(bench, disks, chance).violations)
-            if found:
+            if MUTANTS[name].breaks in {each[0] for each in found}:  # a file cut short may show in another way first
                 break
     assert MUTANTS[name].breaks in {each[0] for each in found}
