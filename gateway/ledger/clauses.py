@@ -18,21 +18,24 @@ from sqlalchemy.dialects.postgresql import array
 
 from gateway.ledger.conditions import Condition, key_parts
 from gateway.ledger.folding import folded
-from gateway.ledger.marks import VERSION, as_characters, coded, digits_of, mark
+from gateway.ledger.marks import OF_KEYS, VERSION, as_characters, coded, mark, pieces_of, runs_of
 from gateway.ledger.query import Criterion, Query, identity_parts
 from gateway.ledger.text import search_text
 
 MOST_TRIGRAMS = 3  # of one piece of text: more narrow little, and each costs a third of a millisecond
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
-_RUN = re.compile(r"[0-9]{5,}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a row must have in the index: pieces of text, folded, and one of some marks."""
+    """What a row must have in the index: pieces of text, folded, and one of some marks.
+
+    ``in_keys``: the pieces stand in a business key.
+    """
 
     pieces: tuple[str, ...] = ()
     marks: tuple[int, ...] = ()
+    in_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ def _pieces(value: str) -> Wanted | None:
 
 def _key(value: str) -> Wanted | None:
     named = key_parts(value)
-    return _pieces(named[1] if named else value)
+    pieces = folded(named[1] if named else value).split("*")
+    return Wanted(pieces=tuple(filter(None, pieces)), in_keys=True)
 
 
 _OF_BOTH: Mapping[str, Callable[[str], Wanted | None]] = {
@@ -180,8 +184,8 @@ class TextIndex:
 
     def _answers(self, wanted: Wanted) -> bool:
         if self._sqlite:
-            return bool(wanted.marks or any(_tokens(piece) for piece in wanted.pieces))
-        known = any(digits_of(piece) or (self._trigrams and _WORD.search(piece)) for piece in wanted.pieces)
+            return bool(wanted.marks or any(_parts_of(piece, in_keys=False) for piece in wanted.pieces))
+        known = any(runs_of(piece) or (self._trigrams and _WORD.search(piece)) for piece in wanted.pieces)
         return bool(wanted.marks or known)
 
     def _condition(self, clause: Clause) -> Condition:
@@ -193,12 +197,20 @@ class TextIndex:
     def _one(self, wanted: Wanted) -> Condition:
         found: list[Condition] = [_has_any(wanted.marks)] if wanted.marks else []
         for piece in wanted.pieces:
-            digits = digits_of(piece)
-            if digits:  # few rows have them; the trigrams of a number would be read in vain
-                found.append(search_text.c.marks.contains(_numbers(int(each) for each in digits)))
-            elif self._trigrams and _WORD.search(piece):
+            runs = runs_of(piece)
+            found += [_has_run(run, in_keys=wanted.in_keys) for run in runs]
+            # Few rows have a number: of a piece that is nothing else the trigrams would be read in vain.
+            if self._trigrams and _WORD.search(piece) and runs != [piece]:
                 found.append(search_text.c.text.like("%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"))
         return and_(*found)
+
+
+def _has_run(run: str, *, in_keys: bool) -> Condition:
+    """A run of digits stands in a business key, or anywhere."""
+    digits = [int(piece) for piece in pieces_of(run)]
+    known: Any = search_text.c.marks
+    of_key: Condition = known.contains(_numbers(OF_KEYS + each for each in digits))
+    return of_key if in_keys else or_(of_key, known.contains(_numbers(digits)))
 
 
 def _numbers(values: Iterable[int]) -> Any:
@@ -224,21 +236,30 @@ def _either(parts: Iterable[str]) -> str:
 def _all(wanted: Wanted) -> str:
     found = [_either(f'"{as_characters(each)}"' for each in wanted.marks)] if wanted.marks else []
     for piece in wanted.pieces:
-        found += ['"' + token.replace('"', '""') + '"' for token in _tokens(piece)]
-    return found[0] if len(found) == 1 else f"({' AND '.join(found)})"
+        found += _parts_of(piece, in_keys=wanted.in_keys)
+    return _every(found)
 
 
-def _tokens(piece: str) -> list[str]:
-    """The trigrams to look for: those of its numbers, five digits each, and where it has none some of its own."""
-    numbers = [code[at : at + 3] for code in map(coded, _RUN.findall(piece)) for at in range(len(code) - 2)]
-    if numbers:
-        return list(dict.fromkeys(numbers))
-    found = [piece[at : at + 3] for at in range(len(piece) - 2) if _is_certain(piece[at : at + 3])]
-    found = list(dict.fromkeys(found))
-    if len(found) > MOST_TRIGRAMS:
-        step = (len(found) - 1) / (MOST_TRIGRAMS - 1)
-        found = [found[round(number * step)] for number in range(MOST_TRIGRAMS)]
-    return found
+def _every(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})"
+
+
+def _parts_of(piece: str, *, in_keys: bool) -> list[str]:
+    """What a piece of text is looked for by: its numbers, five digits each, and some trigrams of the rest."""
+    runs = runs_of(piece)
+    found = [
+        _either(_trigrams_of(coded(run, of_key=key)) for key in ((True,) if in_keys else (True, False))) for run in runs
+    ]
+    trigrams = [piece[at : at + 3] for at in range(len(piece) - 2)]
+    trigrams = list(dict.fromkeys(each for each in trigrams if _is_certain(each) and not (runs and each.isdigit())))
+    if len(trigrams) > MOST_TRIGRAMS:
+        step = (len(trigrams) - 1) / (MOST_TRIGRAMS - 1)
+        trigrams = [trigrams[round(number * step)] for number in range(MOST_TRIGRAMS)]
+    return found + ['"' + each.replace('"', '""') + '"' for each in trigrams]
+
+
+def _trigrams_of(code: str) -> str:
+    return _every([f'"{code[at : at + 3]}"' for at in range(len(code) - 2)])
 
 
 def _is_certain(trigram: str) -> bool:

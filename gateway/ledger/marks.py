@@ -1,9 +1,9 @@
 """What the text index knows an exchange or a mail by: its texts, the numbers in them, and marks.
 
 The index finds three characters anywhere in a text (a trigram). That alone is too little for numbers: each three digits
-stand in one row of fifty. So every five digits in a row are indexed too, and each fact that is often asked beside a
-text (partner, type, month …) as a mark. The index may give too much, never too little: what it gives is compared with
-the row itself.
+stand in one row of fifty. So every five digits in a row are indexed too, those of business keys apart from others such
+as control numbers; and each fact that is often asked beside a text (partner, type, month …) as a mark. The index may
+give too much, never too little: what it gives is compared with the row itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,8 @@ Row = Mapping[str, Any]
 PIECE = 5  # digits
 VERSION = 6  # characters of a GS08 that say the version and the release
 _DIGITS = re.compile(r"[0-9]{5,}", re.ASCII)
-_NUMBERS: int = 10**PIECE  # below this a mark is five digits
+OF_KEYS: int = 10**PIECE  # what is added to five digits of a business key; below it a mark is five digits of others
+_FIRST_MARK = 2 * OF_KEYS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799_999  # the last moment of the year 9999
 
@@ -35,7 +36,8 @@ class Indexed:
     id: int
     texts: tuple[str, ...]
     marks: tuple[int, ...]  # that of its month first
-    numbers: tuple[str, ...] = field(default=())  # runs of five digits and more, each once
+    numbers: tuple[str, ...]  # runs of five digits and more, each once: those of business keys
+    others: tuple[str, ...]  # and those that stand elsewhere alone
 
 
 def of_exchange(row: Row, keys: Iterable[str]) -> Indexed:
@@ -54,7 +56,7 @@ def of_exchange(row: Row, keys: Iterable[str]) -> Indexed:
     ]
     if row["usage"] != "P":
         marks.append(mark("usage", row["usage"]))
-    return _indexed(row["id"], [row["subject"], row["file_name"], *keys], marks)
+    return _indexed(row["id"], marks, [row["subject"], row["file_name"]], list(keys))
 
 
 def of_mail(row: Row, files: Iterable[str]) -> Indexed:
@@ -68,18 +70,20 @@ def of_mail(row: Row, files: Iterable[str]) -> Indexed:
         mark("user", folded(row["user"])),
         mark("host", folded(row["host"])),
     ]
-    return _indexed(-row["id"], [row["subject"], *files], marks)
+    return _indexed(-row["id"], marks, [row["subject"], *files], [])
 
 
-def _indexed(number: int, texts: Iterable[str], marks: list[int]) -> Indexed:
-    known = tuple(dict.fromkeys(filter(None, texts)))
-    return Indexed(number, known, tuple(marks), tuple(dict.fromkeys(_DIGITS.findall("\n".join(known)))))
+def _indexed(number: int, marks: list[int], texts: list[str], keys: list[str]) -> Indexed:
+    known = tuple(dict.fromkeys(filter(None, [*texts, *keys])))
+    numbers = dict.fromkeys(_DIGITS.findall("\n".join(keys)))
+    others = dict.fromkeys(each for each in _DIGITS.findall("\n".join(texts)) if each not in numbers)
+    return Indexed(number, known, tuple(marks), tuple(numbers), tuple(others))
 
 
 @lru_cache(maxsize=65_536)
 def mark(kind: str, value: str | int) -> int:
-    """A fact as a number from 100,000 to 2³¹; two facts may have the same one."""
-    return _NUMBERS + zlib.crc32(f"{kind}\0{value}".encode()) % (2**31 - _NUMBERS)
+    """A fact as a number from 200,000 to 2³¹; two facts may have the same one."""
+    return _FIRST_MARK + zlib.crc32(f"{kind}\0{value}".encode()) % (2**31 - _FIRST_MARK)
 
 
 def domain_of(address: str) -> str:
@@ -87,9 +91,9 @@ def domain_of(address: str) -> str:
     return folded(address).rpartition("@")[2]
 
 
-def digits_of(text: str) -> tuple[str, ...]:
-    """Every five digits in a row of the text."""
-    return tuple(dict.fromkeys(piece for run in _DIGITS.findall(text) for piece in pieces_of(run)))
+def runs_of(text: str) -> list[str]:
+    """The runs of five digits and more in a text."""
+    return _DIGITS.findall(text)
 
 
 def pieces_of(run: str) -> Iterator[str]:
@@ -122,6 +126,7 @@ def _start(month: int) -> int:
 COLUMNS = 24
 _CODE = {f"{number:03}": chr(0xE000 + number) for number in range(1_000)}
 _BASE = 0xE400  # of marks: three characters of eleven bits each
+_KEY_CODE = {f"{number:03}": chr(0xEC00 + number) for number in range(1_000)}
 
 
 def as_columns(indexed: Indexed) -> tuple[Any, ...]:
@@ -130,15 +135,17 @@ def as_columns(indexed: Indexed) -> tuple[Any, ...]:
     A run of digits is written with a character for every three of them, so that a trigram is five digits; a mark is
     one trigram. Both are characters that nobody uses (private use area of Unicode).
     """
-    texts = [*indexed.texts, *map(coded, indexed.numbers), *map(as_characters, indexed.marks)]
+    runs = [coded(run, of_key=True) for run in indexed.numbers] + [coded(run) for run in indexed.others]
+    texts = [*indexed.texts, *runs, *map(as_characters, indexed.marks)]
     if len(texts) > COLUMNS:
         texts[COLUMNS - 1 :] = ["\n".join(texts[COLUMNS - 1 :])]
     return (indexed.id, *texts, *(None,) * (COLUMNS - len(texts)))
 
 
-def coded(run: str) -> str:
+def coded(run: str, *, of_key: bool = False) -> str:
     """A run of digits, each three of them as one character."""
-    return "".join([_CODE[run[at : at + 3]] for at in range(len(run) - 2)])
+    code = _KEY_CODE if of_key else _CODE
+    return "".join([code[run[at : at + 3]] for at in range(len(run) - 2)])
 
 
 @lru_cache(maxsize=65_536)
@@ -152,7 +159,8 @@ def as_characters(number: int) -> str:
 
 def as_text_and_marks(indexed: Indexed) -> tuple[str, list[int]]:
     """The two columns of the table: all texts, folded, and marks and digits together as numbers."""
-    pieces = (int(piece) for run in indexed.numbers for piece in pieces_of(run))
+    pieces = [OF_KEYS + int(piece) for run in indexed.numbers for piece in pieces_of(run)]
+    pieces += [int(piece) for run in indexed.others for piece in pieces_of(run)]
     return folded("\n".join(indexed.texts)), [*dict.fromkeys(pieces), *indexed.marks]
 
 

@@ -137,7 +137,7 @@ def _trigrams() -> None:
         connection.exec_driver_sql(index.format("marks"))
 
 
-Indexed = tuple[int, list[str], list[str], list[int]]  # id, texts, runs of digits, marks
+Indexed = tuple[int, list[str], list[str], list[str], list[int]]  # id, texts, digits of keys and of others, marks
 DIGITS = re.compile(r"[0-9]{5,}", re.ASCII)
 UPPER_TO_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,12 +181,12 @@ def _exchange(row: Any, keys: Iterable[str]) -> Indexed:
     marks += [_mark("version", each[:6]) for each in row.versions.split()]
     if row.usage != "P":
         marks.append(_mark("usage", row.usage))
-    return _indexed(row.id, [row.subject, row.file_name, *keys], marks)
+    return _indexed(row.id, marks, [row.subject, row.file_name], list(keys))
 
 
 def _mail(row: Any, files: Iterable[str]) -> Indexed:
     marks = [_mark("mails of month", _month(row.at)), _mark("mail", ""), *_marks(row)]
-    return _indexed(-row.id, [row.subject, *files], marks)
+    return _indexed(-row.id, marks, [row.subject, *files], [])
 
 
 def _marks(row: Any) -> list[int]:
@@ -195,13 +195,15 @@ def _marks(row: Any) -> list[int]:
     return [_mark("partner", row.partner), *(_mark(kind, _folded(value)) for kind, value in folded)]
 
 
-def _indexed(number: int, texts: Iterable[str], marks: list[int]) -> Indexed:
-    known = list(dict.fromkeys(filter(None, texts)))
-    return number, known, list(dict.fromkeys(DIGITS.findall("\n".join(known)))), marks
+def _indexed(number: int, marks: list[int], texts: list[str], keys: list[str]) -> Indexed:
+    known = list(dict.fromkeys(filter(None, [*texts, *keys])))
+    numbers = list(dict.fromkeys(DIGITS.findall("\n".join(keys))))
+    others = dict.fromkeys(each for each in DIGITS.findall("\n".join(texts)) if each not in numbers)
+    return number, known, numbers, list(others), marks
 
 
 def _mark(kind: str, value: str | int) -> int:
-    return 100_000 + zlib.crc32(f"{kind}\0{value}".encode()) % (2**31 - 100_000)
+    return 200_000 + zlib.crc32(f"{kind}\0{value}".encode()) % (2**31 - 200_000)
 
 
 def _month(at: int) -> int:
@@ -213,15 +215,21 @@ def _folded(text: str) -> str:
     return text.translate(UPPER_TO_LOWER)
 
 
-def _columns(number: int, texts: list[str], runs: list[str], marks: list[int]) -> tuple[Any, ...]:
-    coded = ["".join(chr(0xE000 + int(run[at : at + 3])) for at in range(len(run) - 2)) for run in runs]
-    marked = ["".join(chr(0xE400 + (mark >> shift) % 2_048) for shift in (22, 11, 0)) for mark in marks]
-    values = [*texts, *coded, *marked]
+def _columns(number: int, texts: list[str], numbers: list[str], others: list[str], marks: list[int]) -> tuple[Any, ...]:
+    values = [*texts, *(_coded(run, 0xEC00) for run in numbers), *(_coded(run, 0xE000) for run in others)]
+    values += ["".join(chr(0xE400 + (mark >> shift) % 2_048) for shift in (22, 11, 0)) for mark in marks]
     if len(values) > COLUMNS:
         values[COLUMNS - 1 :] = ["\n".join(values[COLUMNS - 1 :])]
     return (number, *values, *(None,) * (COLUMNS - len(values)))
 
 
-def _text_and_marks(number: int, texts: list[str], runs: list[str], marks: list[int]) -> tuple[int, str, list[int]]:
-    pieces = (int(run[at : at + 5]) for run in runs for at in range(len(run) - 4))
+def _coded(run: str, base: int) -> str:
+    return "".join(chr(base + int(run[at : at + 3])) for at in range(len(run) - 2))
+
+
+def _text_and_marks(
+    number: int, texts: list[str], numbers: list[str], others: list[str], marks: list[int]
+) -> tuple[int, str, list[int]]:
+    pieces = [100_000 + int(run[at : at + 5]) for run in numbers for at in range(len(run) - 4)]
+    pieces += [int(run[at : at + 5]) for run in others for at in range(len(run) - 4)]
     return number, _folded("\n".join(texts)), [*dict.fromkeys(pieces), *marks]
