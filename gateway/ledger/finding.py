@@ -45,8 +45,7 @@ WIDTHS = (1, 3, 8, 12)  # months that are looked at together, one time after the
 ALL_TIME = 3  # how often, before the index is asked about all time
 _BEGINNING, _END = -(2**63), 2**63 - 1
 
-# What PostgreSQL is not to use, set for the transaction. Without sorts and joins of whole tables nothing is left but
-# the index in order; and what a plan is thought to cost must not make PostgreSQL compile it.
+# What PostgreSQL is not to use. Without sorts and joins of whole tables nothing is left but the index in order.
 _WALK = ("seqscan", "hashjoin", "mergejoin", "bitmapscan", "sort")
 _PROBE = ("seqscan", "hashjoin", "mergejoin")
 
@@ -88,7 +87,7 @@ class Finder:
         self._at, self._id = asked.table.c.at, asked.table.c.id
         self._index = TextIndex(connection)
         self._clauses = self._index.useful(asked.clauses)
-        self._without: Sequence[str] | None = None
+        self._without: Sequence[str] = ()
         self._sort, self._down = query.order
         self._limit = query.limit
         self._window = Window(
@@ -358,6 +357,14 @@ class Finder:
 
 
 def steer(connection: Connection, without: Sequence[str] = ()) -> None:
-    """Tells PostgreSQL what not to use until the transaction ends."""
-    values = {f"enable_{each}": "off" if each in without else "on" for each in _WALK} | {"jit": "off"}
+    """Tells PostgreSQL until the transaction ends what not to use; nothing: it is to do as it thinks best.
+
+    What a plan is thought to cost without these must not make PostgreSQL compile it, or start processes for it.
+    """
+    if not without:
+        names = (*(f"enable_{each}" for each in _WALK), "jit", "max_parallel_workers_per_gather")
+        connection.exec_driver_sql("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in names))
+        return
+    values = {f"enable_{each}": "off" if each in without else "on" for each in _WALK}
+    values |= {"jit": "off", "max_parallel_workers_per_gather": "0"}
     connection.execute(select(*(func.set_config(name, value, literal(value=True)) for name, value in values.items())))

@@ -212,10 +212,10 @@ exchange = Table(
     Column("due_at", BigInteger, nullable=True),  # when its functional acknowledgment was last expected
     Column("acknowledged_at", BigInteger, nullable=True),  # when the partner had spoken on all of it
     Column("repeats", BigInteger, nullable=True),  # an earlier exchange with the same business document
-    Index("ix_exchange_partner_at", "partner", "at"),
+    Index("ix_exchange_partner_at", "partner", "at", postgresql_include=["id"]),  # as SQLite's have it anyway
     Index("ix_exchange_control_number_at", "control_number", "at"),
     Index("ix_exchange_message_id", "message_id", postgresql_using="hash"),
-    Index("ix_exchange_at", "at"),
+    Index("ix_exchange_at", "at", postgresql_include=["id"]),
 )
 
 Index(

@@ -59,6 +59,7 @@ def upgrade() -> None:
         _full_text()
     else:
         _hash_indexes()
+        _indexes_with_id()
         _trigrams()
 
 
@@ -80,6 +81,13 @@ def _hash_indexes() -> None:
     for table, column in HASHED:
         op.drop_index(f"ix_{table}_{column}", table)
         op.create_index(f"ix_{table}_{column}", table, [column], postgresql_using="hash")
+
+
+def _indexes_with_id() -> None:
+    """The id is read from the index alone, as it is on SQLite."""
+    for name, columns in (("partner_at", ["partner", "at"]), ("at", ["at"])):
+        op.drop_index(f"ix_exchange_{name}", "exchange")
+        op.create_index(f"ix_exchange_{name}", "exchange", columns, postgresql_include=["id"])
 
 
 def _keys_without_rowid() -> None:
