@@ -199,9 +199,11 @@ class TextIndex:
         for piece in wanted.pieces:
             runs = runs_of(piece)
             found += [_has_run(run, in_keys=wanted.in_keys) for run in runs]
-            # Few rows have a number: of a piece that is nothing else the trigrams would be read in vain.
-            if self._trigrams and _WORD.search(piece) and runs != [piece]:
-                found.append(search_text.c.text.like("%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"))
+            pattern = "%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"
+            if runs:  # few rows have the number: the rest is compared there, its trigrams would be read in vain
+                found.append(search_text.c.text.concat("").like(pattern))
+            elif self._trigrams and _WORD.search(piece):
+                found.append(search_text.c.text.like(pattern))
         return and_(*found)
 
 
