@@ -37,7 +37,7 @@ from gateway.ledger.marks import mark, month_of, span_of
 from gateway.ledger.query import Cursor, Query
 from gateway.ledger.ways import EVERYTHING, Asked, Way
 
-FEW = 2_000  # rows that are compared one by one
+FEW = 1_000  # rows that are compared one by one
 VERY_FEW = 100  # so few that no other index need be asked
 MANY = 100_000  # rows up to which ways are counted
 NEAR = 2_000  # rows that are walked before anything else is tried
