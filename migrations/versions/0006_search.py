@@ -140,7 +140,7 @@ def _trigrams() -> None:
     try:
         with connection.begin_nested():
             connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-            connection.exec_driver_sql(index.format("text gin_trgm_ops, marks"))
+            connection.exec_driver_sql(index.format("marks, text gin_trgm_ops"))
     except DBAPIError:
         connection.exec_driver_sql(index.format("marks"))
 
