@@ -1,0 +1,65 @@
+"""Who looks at the console, and what they may do there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from starlette.requests import Request
+
+
+class Role(IntEnum):
+    """What somebody may do; each may also do what those before it may.
+
+    VIEWER reads what is masked and downloads nothing raw. AUDITOR reads everything, raw bytes and exports too, and
+    changes nothing. OPERATOR also acts: release, resend, settle, submit, send tests. ADMINISTRATOR also changes
+    profiles, users, tokens and seals.
+    """
+
+    VIEWER = 1
+    AUDITOR = 2
+    OPERATOR = 3
+    ADMINISTRATOR = 4
+
+    @property
+    def word(self) -> str:
+        """As people write it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who came in. ``name`` is what the ledger keeps with each act."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in. ``csrf`` is the secret that every form of it carries."""
+
+    user: User
+    csrf: str
+
+
+class People(Protocol):
+    """Tells who asks."""
+
+    def session(self, request: Request) -> Session | None:
+        """Whose session the request belongs to; None where nobody signed in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """Everybody is one and the same: what tests of pages use."""
+
+    user: User
+    csrf: str = "form-secret-of-somebody"
+
+    def session(self, request: Request) -> Session | None:
+        """Always the same."""
+        del request
+        return Session(self.user, self.csrf)

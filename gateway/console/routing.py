@@ -1,0 +1,77 @@
+"""From a function to a route: who may come, whose form it is, and what a fault looks like as a page.
+
+A view answers GET and changes nothing. An act answers POST, with a form that carries its session's secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway.console.people import People, Role
+from gateway.console.site import Site
+from gateway.console.visit import SAID, Visit
+
+Page = Callable[[Visit], Response]
+CSRF = "csrf"  # the field of every form
+
+
+def view(path: str, page: Page, role: Role = Role.VIEWER) -> Route:
+    """A page to look at."""
+
+    async def endpoint(request: Request) -> Response:
+        visit = _visit(request, role)
+        if visit is None:
+            return _to_sign_in(request)
+        response = await run_in_threadpool(page, visit)
+        if SAID in request.cookies and response.status_code < 300:
+            response.delete_cookie(SAID, path="/", httponly=True, samesite="strict")
+        return response
+
+    return Route(path, endpoint, methods=["GET"], name=f"{page.__module__}.{page.__name__}")
+
+
+def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
+    """Something that somebody does; its page answers with ``Visit.to``."""
+
+    async def endpoint(request: Request) -> Response:
+        visit = _visit(request, role)
+        if visit is None:
+            return _to_sign_in(request)
+        async with request.form() as posted:
+            form: dict[str, Any] = {}
+            for name, value in posted.multi_items():
+                if isinstance(value, str):
+                    form.setdefault(name, value)
+            if not hmac.compare_digest(form.pop(CSRF, "").encode(), visit.session.csrf.encode()):
+                raise HTTPException(403, "This form is not of your session. Load the page again, and try once more.")
+            return await run_in_threadpool(page, Visit(request, visit.site, visit.session, form))
+
+    return Route(path, endpoint, methods=["POST"], name=f"{page.__module__}.{page.__name__}")
+
+
+def _visit(request: Request, role: Role) -> Visit | None:
+    site: Site = request.app.state.site
+    people: People = request.app.state.people
+    session = people.session(request)
+    if session is None:
+        return None
+    if session.user.role < role:
+        raise HTTPException(403, f"This needs the role {role.word}; you are {session.user.role.word}.")
+    return Visit(request, site, session)
+
+
+def _to_sign_in(request: Request) -> Response:
+    if request.method != "GET":
+        return RedirectResponse("/sign-in", 303)
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(
+        str(request.url_for("sign-in").include_query_params(to=wanted).replace(scheme="", netloc="")), 303
+    )

@@ -1,0 +1,69 @@
+"""One request, as a page sees it: who asks, for what, of which home; and the ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.app import App
+from gateway.console.people import Role, Session, User
+from gateway.console.rendering import rendered
+from gateway.console.site import Site
+
+SAID = "console-said"  # the cookie with the sentence that the next page shows once
+_LONGEST = 1_000  # characters of that sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page's view of a request. ``form`` holds what was posted, first values only."""
+
+    request: Request
+    site: Site
+    session: Session
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def user(self) -> User:
+        """Who asks."""
+        return self.session.user
+
+    @property
+    def app(self) -> App:
+        """The home, for reading."""
+        return self.site.app
+
+    def may(self, role: Role) -> bool:
+        """Whether the role of who asks is at least ``role``."""
+        return self.user.role >= role
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the address (``?name=…``)."""
+        return self.request.query_params.get(name, default)
+
+    def part(self, name: str) -> str:
+        """A part of the path, as text (``/exchanges/{number}``)."""
+        return str(self.request.path_params[name])
+
+    def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """A page of its template. Every template also finds ``visit``."""
+        return HTMLResponse(rendered(template, visit=self, said=self._said(), **values), status)
+
+    def to(self, path: str, said: str = "", /, **parameters: str) -> Response:
+        """After an act: on to a page of ours, which shows ``said`` once."""
+        target = f"{path}?{urlencode(parameters)}" if parameters else path
+        response = RedirectResponse(target, 303)
+        if said:
+            secure = self.request.url.scheme == "https"
+            quoted = urlencode({"": said[:_LONGEST]})
+            response.set_cookie(SAID, quoted, max_age=60, path="/", httponly=True, samesite="strict", secure=secure)
+        return response
+
+    def _said(self) -> str:
+        found = parse_qs(self.request.cookies.get(SAID, ""))
+        return found.get("", [""])[0]

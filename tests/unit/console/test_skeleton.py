@@ -1,0 +1,68 @@
+"""What holds for every page: the role asked for, forms of one's own, faults in words."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from gateway.console.build import build
+from gateway.console.people import Role, Somebody, User
+from gateway.console.routing import act, view
+from gateway.console.site import Site
+from gateway.errors import NotFound
+
+
+def _shown(visit):
+    return visit.page("fault.html", sentence=f"hello <b>{visit.user.name}</b>", advice="", code="", status=200)
+
+
+def _done(visit):
+    return visit.to("/shown", f"done: {visit.form['what']}", page="2")
+
+
+def _missing(visit):
+    raise NotFound(what="exchange", key=visit.part("number"))
+
+
+@pytest.fixture
+def client(home):
+    site = Site(home)
+    pages = [
+        view("/shown", _shown),
+        act("/done", _done),
+        view("/missing/{number}", _missing),
+        view("/rare", _shown, Role.ADMINISTRATOR),
+    ]
+    with TestClient(build(site, Somebody(User("olga", Role.OPERATOR)), pages), follow_redirects=False) as client:
+        yield client
+    site.close()
+
+
+def test_whatever_is_put_into_a_page_is_text(client):
+    """A name with markup in it is shown, not obeyed."""
+    assert "hello &lt;b&gt;olga&lt;/b&gt;" in client.get("/shown").text
+
+
+def test_an_act_needs_the_secret_of_its_session(client):
+    """A form from elsewhere changes nothing."""
+    refused = client.post("/done", data={"what": "x"})
+    assert refused.status_code == 403
+    assert "not of your session" in refused.text
+    done = client.post("/done", data={"what": "x", "csrf": "form-secret-of-somebody"})
+    assert (done.status_code, done.headers["location"]) == (303, "/shown?page=2")
+
+
+def test_a_role_that_is_too_low_is_told_which_is_needed(client):
+    """An operator learns that an administrator may."""
+    refused = client.get("/rare")
+    assert refused.status_code == 403
+    assert "needs the role administrator; you are operator" in refused.text
+
+
+def test_a_fault_is_a_page_with_its_code_and_what_to_do(client):
+    """What the command line says stands there too."""
+    answer = client.get("/missing/99")
+    assert answer.status_code == 409
+    assert "99" in answer.text
+    assert NotFound.code in answer.text
+    assert client.get("/nowhere").status_code == 404
