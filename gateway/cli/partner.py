@@ -101,8 +101,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> None:
     """Tell in words who a partner is and what we settled."""
     from gateway.app import open_app
-    from gateway.cli.partner_words import as_document, in_words
     from partners.profile import read_profile
+    from partners.words import as_document, in_words
 
     with open_app(ctx.obj["home"]) as app:
         text = app.partners.text(key, revision)

@@ -4,10 +4,10 @@ from datetime import time, timedelta
 
 import pytest
 
-from gateway.cli.partner_words import as_document, in_words
 from partners.calendar import Calendar, Holiday
 from partners.model import Counted, Expected, Numbering
 from partners.profile import check_profile, read_profile
+from partners.words import as_document, in_words
 
 HEAD = 'key = "acme"\naddresses = ["edi@acme.example"]\nidentities = ["ZZ:ACME"]\n'
 IN = '[[agreement]]\nname = "orders"\ndirection = "in"\nsets = ["850"]\n'
