@@ -54,8 +54,13 @@ class Site:
             return self._app
 
     @contextmanager
-    def acting(self, who: str) -> Iterator[App]:
+    def acting(self, who: str, *, alone: bool = True) -> Iterator[App]:
         """The home for one act in the name of ``who``, alone; a running batch is waited for.
+
+        Args:
+            who: the name that the ledger keeps.
+            alone: nobody else may work on the home meanwhile. Acts that need only a transaction (profiles,
+                certificates, holds) go on beside a batch, as their commands do.
 
         Raises:
             HomeInUse: somebody else has been at work for longer than ``patience``.
@@ -65,7 +70,7 @@ class Site:
         with ExitStack() as stack:
             while True:
                 try:
-                    app = stack.enter_context(open_app(self.home, lock=True, actor=who, clock=self.clock))
+                    app = stack.enter_context(open_app(self.home, lock=alone, actor=who, clock=self.clock))
                 except HomeInUse:
                     if time.monotonic() > deadline:
                         raise
