@@ -25,6 +25,7 @@ from gateway.ledger.tables import (
     outgoing,
     transaction_set,
 )
+from gateway.ledger.waiting import DUE
 
 _DAY = 86_400_000  # ms
 _RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
@@ -197,9 +198,7 @@ def due_deliveries(
 
     At most ``limit`` of them and ``size`` bytes together, but always one if there is one. ``partner``: only theirs.
     """
-    wanted = select(transaction_set.c.exchange).where(
-        transaction_set.c.delivery == "due", transaction_set.c.exchange > after
-    )
+    wanted = select(transaction_set.c.exchange).where(DUE, transaction_set.c.exchange > after)
     if partner is not None:
         wanted = wanted.join(exchange, exchange.c.id == transaction_set.c.exchange).where(exchange.c.partner == partner)
     rows = connection.execute(
@@ -221,7 +220,7 @@ def due_deliveries(
         .join(functional_group, functional_group.c.id == transaction_set.c.functional_group)
         .join(exchange, exchange.c.id == transaction_set.c.exchange)
         .where(
-            transaction_set.c.delivery == "due",
+            DUE,
             transaction_set.c.exchange.in_(wanted.distinct().order_by(transaction_set.c.exchange).limit(limit)),
         )
         .order_by(transaction_set.c.exchange, transaction_set.c.id)
@@ -258,7 +257,7 @@ def due_deliveries(
 
 def partners_to_deliver(connection: Connection) -> list[str]:
     """The partners of whom accepted sets are not delivered."""
-    due = select(transaction_set.c.exchange).where(transaction_set.c.delivery == "due")
+    due = select(transaction_set.c.exchange).where(DUE)
     found = select(exchange.c.partner).where(exchange.c.id.in_(due)).distinct().order_by(exchange.c.partner)
     return list(connection.execute(found).scalars())
 
@@ -383,7 +382,7 @@ def counts(connection: Connection) -> dict[str, int]:
         "messages quarantined": select(func.count()).where(message.c.state == MessageState.QUARANTINED),
         "mails waiting": select(func.count()).where(or_(outgoing.c.state == "ready", outgoing.c.state == "sending")),
         "acknowledgments awaited": select(func.count()).select_from(expectation),
-        "deliveries due": select(func.count()).where(transaction_set.c.delivery == "due"),
+        "deliveries due": select(func.count()).where(DUE),
     }
     for name, statement in waiting.items():
         found[name] = connection.execute(statement).scalar_one()
