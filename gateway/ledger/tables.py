@@ -29,13 +29,17 @@ from gateway.ledger.daily_tables import daily_count
 from gateway.ledger.retention_tables import content_key, hold, moved_archive, payload_key, put_away, retention_mark
 from gateway.ledger.search_tables import add_indexes, saved_query
 from gateway.ledger.tree_tables import event_leaf, retention_permit, seal, tree_head, tree_node
+from gateway.ledger.user_tables import api_token, console_session, console_user, sign_in_pause
 from gateway.ledger.watch_tables import alert, arrival, claim, lease, number_epoch, number_gap, received_number
 
 __all__ = [
     "Id",
     "alert",
+    "api_token",
     "arrival",
     "claim",
+    "console_session",
+    "console_user",
     "content_key",
     "daily_count",
     "event_leaf",
@@ -52,6 +56,7 @@ __all__ = [
     "retention_permit",
     "saved_query",
     "seal",
+    "sign_in_pause",
     "tree_head",
     "tree_node",
 ]  # defined elsewhere
