@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +16,7 @@ from gateway.flow.backup import keep_backups
 from gateway.flow.collect import collect
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
+from gateway.flow.diary import Diary
 from gateway.flow.dispatch import dispatch
 from gateway.flow.expiry import attention_for
 from gateway.flow.gaps import raise_gaps
@@ -131,18 +131,24 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
     context = replace(make_context(Chorus(tally, *reporters)), troubles=tally.troubles)
     configuration.note(context.ledger, context.settings)
     batch, started_at = _begin(context)
+    diary = Diary(context, tally, batch, started_at)
     for name, step in STEPS:
         if context.stopping():
             break
-        try:
-            step(context)
-        except GatewayError as fault:
-            context.reporter.trouble(fault, name)
-        except Exception as problem:  # noqa: BLE001 - one step must not stop the others
-            context.reporter.trouble(unexpected(f"the step {name}", problem), name)
+        with diary.step(name):
+            _run(context, name, step)
         if any(isinstance(fault, DiskFailed) for _, fault in tally.troubles):
             break  # nothing is built upon a disk that failed: the next run begins with what is really there
-    return _end(context, tally, batch, started_at)
+    return _end(context, tally, batch, started_at, diary)
+
+
+def _run(context: Context, name: str, step: Step) -> None:
+    try:
+        step(context)
+    except GatewayError as fault:
+        context.reporter.trouble(fault, name)
+    except Exception as problem:  # noqa: BLE001 - one step must not stop the others
+        context.reporter.trouble(unexpected(f"the step {name}", problem), name)
 
 
 def _begin(context: Context) -> tuple[int, int]:
@@ -154,21 +160,11 @@ def _begin(context: Context) -> tuple[int, int]:
         return highest + 1, recorder.now
 
 
-def _end(context: Context, tally: Tally, batch: int, started_at: int) -> Summary:
+def _end(context: Context, tally: Tally, batch: int, started_at: int, diary: Diary) -> Summary:
     with context.ledger.reading() as connection:
         waiting = tuple(attention(connection))
     waiting += tuple(logins.attention_for(context.settings.oauth, context.clock()))
     waiting += tuple(attention_for(context.directory, context.keys.keys, context.clock()))
     summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting)
-    table = tables.batch
-    with context.ledger.transaction() as recorder:
-        recorder.connection.execute(
-            table.update()
-            .where(table.c.id == batch)
-            .values(
-                ended_at=summary.ended_at,
-                exit_code=summary.exit_code,
-                summary=json.dumps({"counts": summary.counts, "troubles": len(summary.troubles)}),
-            )
-        )
+    diary.end(summary.ended_at, summary.exit_code, summary.counts, summary.troubles)
     return summary
