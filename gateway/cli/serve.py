@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, once: bool) -> int:
     """Run a batch every interval (gateway.toml, [gateway] interval) until SIGTERM or SIGINT.
 
-    A mailbox with idle = true calls for a batch as soon as new mail is there.
+    A mailbox with idle = true calls for a batch as soon as new mail is there, and so does the console's button.
 
     A batch that is running when the signal comes is finished first. Profiles and settings, but for the interval,
     are read anew for each batch, so a `gateway partner apply` takes effect with the next one; between batches
     the home is free for other commands.
     """
+    from gateway.jobs.bell import listening
     from gateway.jobs.schedule import Pacer
     from gateway.jobs.watch import Watches
     from gateway.settings import read_settings
@@ -36,7 +37,9 @@ def command(ctx: click.Context, once: bool) -> int:
     home: Path = ctx.obj["home"]
     interval = read_settings(home).interval
     click.echo(f"serving {home}: a batch every {interval}", err=True)
-    with closing(Pacer()) as pacer, pacer.signals(), closing(Watches(_say)) as watches:
+    with closing(Pacer()) as pacer, pacer.signals(), closing(Watches(_say)) as watches, listening(home) as bell:
+        if bell is not None:
+            pacer.hear(bell)
         called: dict[str, Attempt] = {}
         for _ in pacer.runs(interval, lambda: datetime.now(UTC)):
             _batch(home)

@@ -42,6 +42,7 @@ class Pacer:
         os.set_blocking(self._writing, False)
         self._stopped = False
         self._called = False
+        self._bells: list[int] = []
 
     @property
     def stopped(self) -> bool:
@@ -60,6 +61,10 @@ class Pacer:
             self._called = True
             self._ring()
 
+    def hear(self, descriptor: int) -> None:
+        """From now on whatever can be read from that descriptor is a call; nobody else reads from it."""
+        self._bells.append(descriptor)
+
     def wait(self, seconds: float) -> bool:
         """Waits, by the monotonic clock; True when the time is up or we are called, False once we are to stop."""
         until = time.monotonic() + max(seconds, 0.0)
@@ -70,8 +75,10 @@ class Pacer:
             rest = until - time.monotonic()
             if rest <= 0:
                 return True
-            select.select([self._reading], [], [], rest)
-            self._drain()
+            heard, _, _ = select.select([self._reading, *self._bells], [], [], rest)
+            for each in heard:
+                self._called = self._called or each != self._reading
+                _drain(each)
         return False
 
     def runs(self, interval: timedelta, now: Callable[[], datetime]) -> Iterator[datetime]:
@@ -101,9 +108,10 @@ class Pacer:
         with contextlib.suppress(BlockingIOError):  # full: whoever waits is woken anyway
             os.write(self._writing, b".")
 
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._reading, 4_096)
-
     def _signalled(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         self.stop()
+
+
+def _drain(descriptor: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(descriptor, 4_096)
