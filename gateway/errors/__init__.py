@@ -23,6 +23,7 @@ that ends with it::
     │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable, SealUnwritable, MovedArchiveUnwritable
     │   ├── BackupFailed, BackupDamaged, RestoreFailed
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
+    │   ├── ConsoleUnavailable, ProviderUnavailable
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
     │   └── HomeInUse, LeaseLost
@@ -49,8 +50,12 @@ that ends with it::
     │   ├── Refused, GivenUp          65
     │   └── OutcomeUnknown            75  the reply to the final dot was lost: in doubt
     ├── SealInvalid                   65  a seal of the ledger that proves nothing
+    ├── DoorFault                     2   somebody, or a program, is not let in
+    │   ├── SignInRefused, SignInPaused, ProviderRefused
+    │   └── ApiTokenRefused, ScopeMissing, TooManyRequests
     └── UsageFault                    2   a command was asked for something that is not there
         ├── NotFound, NotAllowedNow, QueryInvalid, BackupExists
+        ├── PasswordRefused, RequestInvalid, RevisionDiffers
         └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
 """
 
@@ -101,6 +106,20 @@ from gateway.errors.hosts import (
     TemporarilyRefused,
     TryAgainLater,
     Unavailable,
+)
+from gateway.errors.people import (
+    ApiTokenRefused,
+    ConsoleUnavailable,
+    DoorFault,
+    PasswordRefused,
+    ProviderRefused,
+    ProviderUnavailable,
+    RequestInvalid,
+    RevisionDiffers,
+    ScopeMissing,
+    SignInPaused,
+    SignInRefused,
+    TooManyRequests,
 )
 from gateway.errors.received import (
     AcknowledgmentContradicting,
@@ -206,6 +225,7 @@ __all__ = [
     "AlertNotTold",
     "AlgorithmRefused",
     "AnswerNotSecured",
+    "ApiTokenRefused",
     "ArchiveLocked",
     "ArchiveRefused",
     "BackupDamaged",
@@ -220,6 +240,7 @@ __all__ = [
     "CheckpointUnwritable",
     "CompressionBomb",
     "ConfigurationFault",
+    "ConsoleUnavailable",
     "ContentDamaged",
     "ContentErased",
     "ContentMissing",
@@ -236,6 +257,7 @@ __all__ = [
     "DocumentMisplaced",
     "DocumentRepeated",
     "DocumentUnreadable",
+    "DoorFault",
     "DuplicateNumber",
     "FileInTheWay",
     "GatewayError",
@@ -279,12 +301,15 @@ __all__ = [
     "OwnKeyMissing",
     "OwnKeyUnusable",
     "PartnerNotActive",
+    "PasswordRefused",
     "PayloadKeyUnreadable",
     "ProcessingFailed",
     "ProfileInvalid",
     "ProfileOverlap",
     "ProgramMissing",
     "ProgramTooOld",
+    "ProviderRefused",
+    "ProviderUnavailable",
     "QueryInvalid",
     "ReceiptFault",
     "ReceiptMismatch",
@@ -292,8 +317,11 @@ __all__ = [
     "ReceiptUnproven",
     "ReceiverNotUs",
     "Refused",
+    "RequestInvalid",
     "RestoreFailed",
     "RestoredUnprocessed",
+    "RevisionDiffers",
+    "ScopeMissing",
     "SealInvalid",
     "SealUnwritable",
     "SecretMissing",
@@ -308,6 +336,8 @@ __all__ = [
     "SeparatorInData",
     "SettingsInvalid",
     "Side",
+    "SignInPaused",
+    "SignInRefused",
     "SignatureInvalid",
     "SignerRefused",
     "SignerUnknown",
@@ -321,6 +351,7 @@ __all__ = [
     "TokenRefused",
     "TokenUnavailable",
     "TooManyParts",
+    "TooManyRequests",
     "TryAgainLater",
     "Unavailable",
     "Unexpected",

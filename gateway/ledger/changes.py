@@ -18,6 +18,8 @@ KINDS: Sequence[str] = (
     "numbers-started",
     *("certificate-added", "certificate-trusted", "certificate-retired"),
     *("key-added", "key-exported", "key-retired", "secret-set", "secret-removed", "authorized"),
+    *("user-added", "user-role", "user-password", "user-disabled", "user-enabled", "user-removed"),
+    *("token-added", "token-revoked"),
     *("restore-accepted", "numbers-jumped", "numbers-reset", "number-explained", "expected-settled"),
 )
 SETTINGS = ("settings-seen", "settings-changed")

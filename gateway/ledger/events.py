@@ -121,14 +121,15 @@ EVENT_KINDS: Mapping[str, str] = {
     "encrypted": "what was kept of {partner} in clear lies encrypted now: {contents|content}",
     # everything else
     "shown-unmasked": "{what} shown with the passwords of its ISA",
+    "batch-asked": "a batch was asked for[: {reason}]",
     "settings-seen": "gateway.toml of {place} seen for the first time, SHA-256 {sha256}",
     "settings-changed": "gateway.toml of {place} changed[: {changes}], SHA-256 {sha256}",
-    "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}]",
+    "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}][: {reason}]",
     "profile-noticed": "revision {revision} of the profile of {partner}, which nobody told of, found as of {by}",
-    "partner-status": "{partner} is now {status}[, before {before}]",
+    "partner-status": "{partner} is now {status}[, before {before}][: {reason}]",
     "certificate-added": "certificate {fingerprint} of {partner} kept as pending[, from {source}]",
-    "certificate-trusted": "certificate {fingerprint} of {partner} trusted",
-    "certificate-retired": "certificate {fingerprint} of {partner} retired",
+    "certificate-trusted": "certificate {fingerprint} of {partner} trusted[: {reason}]",
+    "certificate-retired": "certificate {fingerprint} of {partner} retired[: {reason}]",
     "key-added": "key {name} of ours added[: {how}][, certificate {fingerprint}]",
     "key-exported": "certificate of key {name} written out[ as {form}]",
     "key-retired": "key {name} of ours retired[, certificate {fingerprint}]",
@@ -138,6 +139,19 @@ EVENT_KINDS: Mapping[str, str] = {
     "secret-removed": "secret {name} removed",
     "query-saved": "query {name} saved: {words}[, in the place of: {before}]",
     "query-deleted": "saved query {name} deleted: {words}",
+    # people and programs at the door
+    "user-added": "user {name} added as {role}[, for whom {by_provider} vouches]",
+    "user-role": "user {name} is now {role}[, before {before}]",
+    "user-password": "user {name} got another password[; {sessions|session} ended]",
+    "user-disabled": "user {name} is let in no more[; {sessions|session} ended]",
+    "user-enabled": "user {name} is let in again",
+    "user-removed": "user {name} removed[, who was {role}]",
+    "signed-in": "{name} signed in[ from {address}][ by {how}]",
+    "signed-out": "{name} signed out",
+    "sessions-ended": "{sessions|session} of {name} ended",
+    "sign-in-failed": "a sign-in[ of {name}] failed[, from {address}][: {reason}]",
+    "token-added": "token {name} made for {scopes}[, for {partner} alone][, good until {until}]",
+    "token-revoked": "token {name} revoked[: {reason}]",
     "restore-accepted": "a ledger of {found} events was accepted, where {known} had been seen[: {reason}]",
     "numbers-jumped": "the {level} numbers of {ours} to {theirs} go on at {after} instead of {before}[: {reason}]",
 }
@@ -154,6 +168,7 @@ _ACTS = frozenset(
         *(
             "recounted",
             "shown-unmasked",
+            "batch-asked",
             "settings-seen",
             "settings-changed",
             "profile-applied",
@@ -166,6 +181,8 @@ _ACTS = frozenset(
         *("query-saved", "query-deleted"),
         *("proof-exported", "certificate-added", "certificate-trusted", "certificate-retired"),
         *("key-added", "key-exported", "key-retired"),
+        *("user-added", "user-role", "user-password", "user-disabled", "user-enabled", "user-removed"),
+        *("sessions-ended", "token-added", "token-revoked"),
         *("held", "hold-released", "recalled", "payload-key-forgotten", "encrypted"),
         *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),
     }
@@ -239,8 +256,14 @@ def sentence(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo 
 
 def told(event: Event, facts: Mapping[str, Any] | None = None, zone: tzinfo | None = None) -> str:
     """One line of a timeline: when, what, and of the acts of people who."""
-    by = f" (by {event.actor})" if event.actor and event.kind in _ACTS else ""
+    who = by_whom(event)
+    by = f" (by {who})" if who else ""
     return f"{spoken(event.at, zone)}  {one_line(sentence(event, facts, zone))}{by}"
+
+
+def by_whom(event: Event) -> str:
+    """Who did it, of the acts of people; "" of what the gateway does by itself."""
+    return event.actor if event.kind in _ACTS else ""
 
 
 def one_line(text: str) -> str:
