@@ -35,9 +35,15 @@ _PROGRAM = "(gateway)"  # the version of the program, among what gateway.toml sa
 
 
 def apply_profiles(
-    ledger: Ledger, store: PartnerStore, profiles: Sequence[Profile], *, actor: str, dry_run: bool = False
+    ledger: Ledger,
+    store: PartnerStore,
+    profiles: Sequence[Profile],
+    *,
+    actor: str,
+    dry_run: bool = False,
+    reason: str = "",
 ) -> list[Applied]:
-    """Stores profiles and tells of each new revision, all of it in one transaction or nothing.
+    """Stores profiles and tells of each new revision, and why, all of it in one transaction or nothing.
 
     Raises:
         ProfileOverlap, DatabaseUnavailable: as ``PartnerStore.apply``; nothing was stored.
@@ -48,16 +54,22 @@ def apply_profiles(
         done = store.apply(profiles, by=actor, at=recorder.now, within=recorder.connection)
         for applied, (_, _, file) in zip(done, profiles, strict=True):
             if applied.change != UNCHANGED:
-                recorder.event(
-                    "profile-applied", partner=applied.key, change=applied.change, file=file, **_facts(applied)
-                )
+                facts = _facts(applied) | _why(reason)
+                recorder.event("profile-applied", partner=applied.key, change=applied.change, file=file, **facts)
     return done
 
 
 def set_status(
-    ledger: Ledger, store: PartnerStore, key: str, status: Status, *, actor: str, dry_run: bool = False
+    ledger: Ledger,
+    store: PartnerStore,
+    key: str,
+    status: Status,
+    *,
+    actor: str,
+    dry_run: bool = False,
+    reason: str = "",
 ) -> Applied:
-    """Gives a partner another status and tells it, in one transaction.
+    """Gives a partner another status and tells it, and why, in one transaction.
 
     Raises:
         UnknownPartner, ProfileOverlap, DatabaseUnavailable: nothing was stored.
@@ -73,8 +85,12 @@ def set_status(
         ).scalar()
         done = store.set_status(key, status, by=actor, at=recorder.now, within=recorder.connection)
         if done.change != UNCHANGED:
-            recorder.event("partner-status", partner=key, before=before, **_facts(done))
+            recorder.event("partner-status", partner=key, before=before, **_facts(done), **_why(reason))
     return done
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def _facts(applied: Applied) -> dict[str, Any]:
@@ -101,13 +117,20 @@ def add_certificate(
 
 
 def decide_certificate(
-    ledger: Ledger, store: CertificateStore, partner: str, fingerprint: str, state: CertificateState, *, actor: str
+    ledger: Ledger,
+    store: CertificateStore,
+    partner: str,
+    fingerprint: str,
+    state: CertificateState,
+    *,
+    actor: str,
+    reason: str = "",
 ) -> None:
-    """Trusts or retires a partner's certificate and tells it."""
+    """Trusts or retires a partner's certificate and tells it; ``reason`` says for example who confirmed it, and how."""
     kind = "certificate-trusted" if state is CertificateState.TRUSTED else "certificate-retired"
     with ledger.transaction(actor) as recorder:
         store.decide(partner, fingerprint, state, by=actor, at=recorder.now, within=recorder.connection)
-        recorder.event(kind, partner=partner, fingerprint=fingerprint)
+        recorder.event(kind, partner=partner, fingerprint=fingerprint, **_why(reason))
 
 
 def add_key(
