@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 import click
 
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from gateway.ledger.chain_values import Chain
-
 _COLUMNS = ("at", "direction", "type", "partner", "keys", "state", "acknowledged", "exchange", "found_by")
-_NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.+)", re.DOTALL)
 
 
 @click.command("follow")
@@ -40,10 +31,11 @@ def follow(ctx: click.Context, key: str, partner: str | None, all_partners: bool
     gateway ledger follow claim=26463774 --json
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
     from gateway.errors import NotFound
+    from gateway.ledger.chain import follow_written
     from gateway.ledger.chain_words import row_of, tell_chain
 
     with looking(ctx) as app:
-        chain = _chain(app.engine, key, partner, all_partners=all_partners)
+        chain = follow_written(app.engine, key, partner, all_partners=all_partners)
     if not chain.documents:
         raise NotFound(what="document with", key=key if partner is None else f"{key} of {partner}")
     if as_json:
@@ -56,15 +48,3 @@ def follow(ctx: click.Context, key: str, partner: str | None, all_partners: bool
         others = ", ".join(chain.others[:10])
         click.echo(f"Others have this number too ({others}): --partner or --all-partners", err=True)
     return 0
-
-
-def _chain(engine: Engine, key: str, partner: str | None, *, all_partners: bool) -> Chain:
-    """The chain of a NAME=VALUE, or of a number that has an equals sign in it."""
-    from gateway.ledger.chain import follow as follow_key
-
-    named = _NAMED.fullmatch(key)
-    if named is not None:
-        found = follow_key(engine, named[2], name=named[1], partner=partner, all_partners=all_partners)
-        if found.documents:
-            return found
-    return follow_key(engine, key, partner=partner, all_partners=all_partners)

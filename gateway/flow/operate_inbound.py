@@ -32,8 +32,8 @@ from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
 from gateway.x12.model import Status
 
-_QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
-_HELD = "document.repeated"  # a quarantined interchange that only a person's word lets through
+QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
+HELD = "document.repeated"  # a quarantined interchange that only a person's word lets through
 
 
 # ---------------------------------------------------------------- quarantine
@@ -51,7 +51,7 @@ def release(context: Context, reference: str, *, actor: str, reason: str, dry_ru
     """
     named = Reference.parse(reference)
     with acting(context, actor, dry_run=dry_run) as recorder:
-        held = named.exchange is not None and exchange_row(recorder, named.exchange).fault_code == _HELD
+        held = named.exchange is not None and exchange_row(recorder, named.exchange).fault_code == HELD
         if not held:
             return _release(recorder, reference, named, reason)
     assert named.exchange is not None
@@ -95,7 +95,7 @@ def _discard_exchange(recorder: Recorder, exchange: Found, reason: str) -> Act:
     number = int(exchange.id)
     if exchange.state == ExchangeState.DISCARDED:
         return before(number, "it was put aside")
-    if exchange.state not in _QUARANTINE:
+    if exchange.state not in QUARANTINE:
         raise not_now("exchange", exchange, "only a quarantined one can be discarded")
     recorder.change(tables.exchange, number, state=ExchangeState.DISCARDED, updated_at=recorder.now)
     recorder.event("discarded", exchange=number, partner=exchange.partner, reason=reason)
@@ -151,10 +151,10 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         case = prepare(context, stored_message(connection, message, context.settings.home)) if message else None
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = inbound(recorder, number)
-        if exchange.state not in _QUARANTINE and told(recorder, "accepted-by-hand", exchange=number) is not None:
+        if exchange.state not in QUARANTINE and told(recorder, "accepted-by-hand", exchange=number) is not None:
             return before(number, "it was accepted", number)
         if exchange.state != ExchangeState.CONFLICT and not (
-            exchange.state == ExchangeState.QUARANTINED and exchange.fault_code == _HELD
+            exchange.state == ExchangeState.QUARANTINED and exchange.fault_code == HELD
         ):
             raise not_now("exchange", exchange, "only a used number or a held repetition can be accepted")
         assert case is not None, "an inbound exchange has its message"

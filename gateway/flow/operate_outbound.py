@@ -15,7 +15,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.x12.model import Status
 
-_RESENDABLE = (
+RESENDABLE = (
     ExchangeState.SENT,
     ExchangeState.OVERDUE,
     ExchangeState.FAILED,
@@ -25,8 +25,8 @@ _RESENDABLE = (
     ExchangeState.REFUSED,
     ExchangeState.ACKNOWLEDGED,
 )
-_UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
-_CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
+UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
+CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
 _NEXT_BATCH = "the next batch sends it (gateway night)"
 
 
@@ -38,9 +38,9 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = outbound(recorder, number)
-        if exchange.state in _UNDER_WAY and told(recorder, "resent", exchange=number) is not None:
+        if exchange.state in UNDER_WAY and told(recorder, "resent", exchange=number) is not None:
             return before(number, "it is queued again already", number)
-        if exchange.state not in _RESENDABLE:
+        if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
         envelope.queue_again(recorder, exchange.id, reason=reason)
     return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
@@ -62,7 +62,7 @@ def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_r
             return _superseded_before(recorder, number)
         if old.kind != "document":
             raise not_now("exchange", old, "an acknowledgment keeps its number; send it again as it is")
-        if old.state not in {*_RESENDABLE, ExchangeState.READY}:
+        if old.state not in {*RESENDABLE, ExchangeState.READY}:
             raise not_now("exchange", old, "it cannot be sent again from there")
         data = archive.read(recorder.connection, [old.sha256])[old.sha256]
         document = (told(recorder, "submitted", exchange=number) or {}).get("document", "")
@@ -150,7 +150,7 @@ def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         exchange = outbound(recorder, number)
         if exchange.state == ExchangeState.CANCELLED:
             return before(number, "it was cancelled")
-        if exchange.state not in _CANCELLABLE:
+        if exchange.state not in CANCELLABLE:
             raise not_now("exchange", exchange, "it is too late to cancel it")
         _forget(recorder, number)
         recorder.change(tables.exchange, number, state=ExchangeState.CANCELLED, updated_at=recorder.now)
@@ -174,7 +174,7 @@ def acknowledge_by_hand(
         exchange = outbound(recorder, number)
         if exchange.state == state and exchange.verdict == verdict and not exchange.fault_code:
             return before(number, f"it is {state} already")
-        if exchange.kind != "document" or exchange.state not in _RESENDABLE:
+        if exchange.kind != "document" or exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "only a document that was sent can be acknowledged")
         _forget(recorder, number)
         for table in (tables.functional_group, tables.transaction_set):

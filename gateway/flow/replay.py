@@ -18,7 +18,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
 
-_AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
+AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run
     with acting(context, actor, dry_run=dry_run) as recorder:
         take_turns_over(recorder.connection, {each.partner.key for _, each in case.interchanges if each.partner})
         row = message_row(recorder, message)
-        if row.state not in _AT_REST or row.kind not in {"", "letter"}:
+        if row.state not in AT_REST or row.kind not in {"", "letter"}:
             reason_not = "it waits to be processed" if row.state == MessageState.STORED else "only letters carry EDI"
             raise not_now("message", row, reason_not)
         recorder.event("replayed", message=message, partner=row.partner, reason=reason)

@@ -52,8 +52,24 @@ class Awaited:
         return asdict(self) | times | {"overdue": self.overdue}
 
 
-def awaited(engine: Engine, *, partner: str = "", only_overdue: bool = False, now: int | None = None) -> list[Awaited]:
+def awaited(
+    engine: Engine,
+    *,
+    partner: str = "",
+    only_overdue: bool = False,
+    now: int | None = None,
+    within: tuple[int | None, int | None] | None = None,
+    limit: int | None = None,
+) -> list[Awaited]:
     """What is awaited, the longest due first, what is not handed over yet at the end.
+
+    Args:
+        engine: the ledger.
+        partner: only of this one.
+        only_overdue: only what did not come in time.
+        now: the moment (ms) that this is measured against; the clock's where None.
+        within: only what is due from the first moment (included) until the second one; None there: no end.
+        limit: at most so many.
 
     Raises:
         DatabaseUnavailable: with the reason.
@@ -66,8 +82,13 @@ def awaited(engine: Engine, *, partner: str = "", only_overdue: bool = False, no
         statement = statement.where(e.partner == partner)
     if only_overdue:
         statement = statement.where(e.due_at <= moment)
+    if within is not None:
+        since, until = within
+        statement = statement.where(*([e.due_at >= since] if since is not None else []))
+        statement = statement.where(*([e.due_at < until] if until is not None else []))
     # NULL sorts first on one database and last on the other: ask for it.
-    statement = statement.order_by(e.due_at.is_(None), e.due_at, e.exchange, e.kind)
+    order = (e.due_at, e.exchange, e.kind)
+    statement = statement.order_by(*order if within is not None else (e.due_at.is_(None), *order)).limit(limit)
     with reading(engine) as connection:
         rows = connection.execute(statement).all()
     return [

@@ -16,6 +16,7 @@ Everything is found by indexes, one short question a number; a common number cos
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ _KEYS = 200  # of one document
 # Names whose numbers are not unique by themselves: a batch's reference, a group, a release of a blanket order.
 WEAK = frozenset({"reference", "group", "release", "original", "report", "catalog", "equipment"})
 _NOTHING = frozenset({"N/A", "NONE", "NULL", "UNKNOWN", "TEST", "TBD", "VERBAL", "PHONE", "VARIOUS"})
+
+_NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.+)", re.DOTALL)
 
 Key = tuple[str, str]  # name, value
 
@@ -90,6 +93,20 @@ def follow(
         others=tuple(sorted(search.others)),
         cut=search.cut,
     )
+
+
+def follow_written(engine: Engine, key: str, *, partner: str | None = None, all_partners: bool = False) -> Chain:
+    """The chain of a number as people write it: NAME=VALUE, or a number (that may have an equals sign in it).
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    named = _NAMED.fullmatch(key)
+    if named is not None:
+        found = follow(engine, named[2], name=named[1], partner=partner, all_partners=all_partners)
+        if found.documents:
+            return found
+    return follow(engine, key, partner=partner, all_partners=all_partners)
 
 
 def _is_no_text(written: str) -> bool:

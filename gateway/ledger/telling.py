@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 MOST = 50  # sets, findings or acknowledgments told one by one; the JSON form has more
 _ALIKE = 5  # events of one kind in a row that are told one by one
-_USAGE = {"P": "production", "T": "test", "I": "information"}
+USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
 def tell(story: Story, zone: tzinfo | None = None) -> list[str]:
@@ -84,7 +84,7 @@ def tell_message(story: MessageStory, zone: tzinfo | None = None) -> list[str]:
         *(("payload", _payload(each)) for each in story.payloads[:MOST]),
         ("partner", row.partner),
         ("sender", proven(row.proof, row.proof_detail)),
-        ("secured", ", ".join(_layer(each) for each in row.layers)),
+        ("secured", ", ".join(layer(each) for each in row.layers)),
         ("fault", f"{row.fault} ({row.fault_code})" if row.fault_code else ""),
     )
     lines = [f"Message m{row.id}: {row.kind or 'mail'}, {row.state}"]
@@ -125,7 +125,7 @@ def _facts(story: Story, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     if row.handed_over_at is not None:
         yield "handed over", spoken(row.handed_over_at, zone).strip()
     if row.control_number:
-        usage = f", {_USAGE.get(row.usage, row.usage)}" if row.usage else ""
+        usage = f", {USAGE.get(row.usage, row.usage)}" if row.usage else ""
         yield "interchange", f"{row.control_number}, version {row.interchange_version}{usage}"
         yield "identities", f"{row.sender} → {row.receiver}"
     sets = f"{story.sets:,} sets, " if story.sets > 1 else ""
@@ -178,15 +178,20 @@ def _payload(part: PayloadStory) -> str:
 
 def _timeline(events: Sequence[Event], facts: Mapping[str, Any], zone: tzinfo | None, *, cut: bool) -> Iterator[str]:
     """Line by line; many events of one kind in a row (a thousand documents delivered) become one line with a count."""
+    for shown, more, until in runs(events):
+        yield from (f"  {told(each, facts, zone)}" for each in shown)
+        if more:
+            yield f"  {'':>20}  … and {more:,} more like it, until {spoken(until, zone).strip()}"
+    if cut:
+        yield "  … and more events in between; --json --all tells every one"
+
+
+def runs(events: Sequence[Event]) -> Iterator[tuple[list[Event], int, int]]:
+    """Events in order, as those that are told, how many more like the last of them came, and until when (ms)."""
     for _, run in groupby(events, key=lambda each: each.kind):
         alike = list(run)
         shown = alike if len(alike) <= _ALIKE else alike[:1]
-        yield from (f"  {told(each, facts, zone)}" for each in shown)
-        if len(alike) > len(shown):
-            until = spoken(alike[-1].at, zone).strip()
-            yield f"  {'':>20}  … and {len(alike) - len(shown):,} more like it, until {until}"
-    if cut:
-        yield "  … and more events in between; --json --all tells every one"
+        yield shown, len(alike) - len(shown), alike[-1].at
 
 
 def _and_more(said: Sequence[object], *, cut: bool) -> list[str]:
@@ -226,7 +231,7 @@ def _acknowledgment(each: AcknowledgmentStory, zone: tzinfo | None) -> str:
     return f"{when}  {each.kind} says {each.names}{of} is {status}{codes}{relation}, in exchange {each.carrier}{errors}"
 
 
-def _layer(each: Mapping[str, Any]) -> str:
+def layer(each: Mapping[str, Any]) -> str:
     """One S/MIME layer in words: ``signed (sha-256)``."""
     algorithm = f" ({each['algorithm']})" if each.get("algorithm") else ""
     return f"{each.get('kind', '')}{algorithm}{', weakly' if each.get('weak') else ''}"
