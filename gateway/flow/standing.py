@@ -1,0 +1,77 @@
+"""How a home stands: what needs a person, what was told of it, what the last batch met; for status and the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.flow import logins
+from gateway.flow.expiry import attention_for
+from gateway.flow.needs import MACHINE, MET, topic_of
+from gateway.flow.outbox import refused_documents
+from gateway.ledger import alerts
+from gateway.ledger.alerts import Alert
+from gateway.ledger.attention import Attention, attention
+from gateway.ledger.keys import OwnKey
+from gateway.settings import Settings
+from partners.model import Partner
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What needs a person now. ``needs`` are things with the alert that was raised of each; urgent ones come first.
+
+    ``met`` are alerts of what only a batch can meet (a host that is away, a full disk); ``refused`` are documents in
+    the outbox that could not be sent, beside each of which lies the reason.
+    """
+
+    needs: tuple[tuple[Attention, Alert | None], ...]
+    met: tuple[Alert, ...]
+    refused: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "attention": [
+                each.as_dict() | {"alert": None if one is None else one.as_dict()} for each, one in self.needs
+            ],
+            "alerts": [each.as_dict() for each in self.met],
+            "refused_documents": list(self.refused),
+        }
+
+
+def standing(
+    connection: Connection,
+    settings: Settings,
+    partners: Sequence[Partner],
+    keys: Sequence[OwnKey],
+    tokens: Mapping[str, logins.Source],
+    now: int,
+    limit: int = 1000,
+) -> Standing:
+    """Everything that needs a person.
+
+    Args:
+        connection: of the ledger, within a transaction.
+        settings: of the home.
+        partners: the profiles as they are now.
+        keys: our own, for S/MIME.
+        tokens: where access tokens come from (``App.access_tokens``).
+        now: ms since 1970 UTC.
+        limit: of things that the ledger knows of.
+    """
+    found = attention(connection, limit)
+    found += logins.attention_for_tokens(tokens)
+    found += logins.attention_for(settings.oauth, now)
+    found += attention_for(partners, keys, now)
+    known = {each.topic: each for each in alerts.standing(connection)}
+    spoken_for = {topic_of(each) for each in found}
+    met = [each for each in known.values() if each.kind in MET | MACHINE and each.topic not in spoken_for]
+    return Standing(
+        tuple((each, known.get(topic_of(each))) for each in found),
+        tuple(each for each in met if each.kind != "document refused"),  # these are listed by themselves
+        tuple(str(each) for each in refused_documents(settings.outbox)),
+    )
