@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gateway.settings import alerts, retention, tariff, values
+from gateway.settings import alerts, console, retention, tariff, values
 from gateway.settings.values import Reader
 
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
@@ -226,6 +226,30 @@ TARIFF = (
     _whole("decimals", 0, 4, "`2`", "How many places after the point amounts are rounded to."),
 )  # fmt: skip
 
+CONSOLE = (
+    Key("listen", console.listen, "address and port", "`127.0.0.1:8025`", "Where the console is served. Beyond this machine only with `certificate` and `key`, or with the https `public_url` of a proxy in front."),  # noqa: E501
+    Key("public_url", console.base_url, "https address", "as `listen` says", "The address that people type, where it is another; no other host name is answered."),  # noqa: E501
+    _path("certificate", "none", "Our certificate and its chain (PEM), for https without a proxy."),
+    _path("key", "none", "Its private key (PEM), readable by the gateway's user alone."),
+    Key("trusted_proxies", console.proxies, "list of addresses or networks", "none", "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; of others nothing is."),  # noqa: E501
+    _span("session", console.SESSION_LEAST, console.SESSION_MOST, "`30m`", "How long a sign-in counts without use."),
+    _span("session_longest", console.SESSION_LEAST, console.SESSION_MOST, "`12h`", "How long a sign-in counts at most."),  # noqa: E501
+    _whole("api_rate", 1, 100_000, "`600`", "How many requests a minute one token may make."),
+)  # fmt: skip
+
+CONSOLE_OIDC = (
+    Key("issuer", values.web_address, "https address", "required", "The provider, as it calls itself; its description is read from `/.well-known/openid-configuration` below."),  # noqa: E501
+    _text("client_id", "required", "What the provider calls this gateway."),
+    Key("secret", values.name, "name of a secret", "`console.oidc`", "The secret that holds the client secret."),
+    Key("scope", values.words, "text or list", "`openid profile email`", "What is asked for; `openid` belongs to it."),
+    _text("name_claim", "`preferred_username`", "The claim that names a user here and in the ledger, such as `email`."),
+    _text("role_claim", "`groups`", "The claim whose values `roles` translates; a dot goes into a table (`realm_access.roles`)."),  # noqa: E501
+    Key("roles", console.roles, "table of roles", "required", 'What the provider says and the role that it stands for, such as `{ "edi-operators" = "operator" }`; of several the highest counts, without any nobody comes in.'),  # noqa: E501
+    _text("label", "`your company's sign-in`", "What the button on the sign-in page says after “Sign in with”."),
+    _path("ca_file", "the system's", "Certificates of the authorities that we trust for the provider (PEM)."),
+    _span("timeout", _SECOND, timedelta(minutes=1), "`10s`", "How long one answer of the provider may take."),
+)  # fmt: skip
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "gateway": GATEWAY,
     "database": DATABASE,
@@ -240,4 +264,6 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "backup": BACKUP,
     "seal": SEAL,
     "tariff": TARIFF,
+    "console": CONSOLE,
+    "console.oidc": CONSOLE_OIDC,
 }

@@ -224,6 +224,37 @@ class TariffSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """An OpenID provider that vouches for users of the console, and what its words mean here."""
+
+    issuer: str
+    client_id: str
+    roles: tuple[tuple[str, str], ...]  # (what the claim says, role)
+    secret: str = "console.oidc"  # noqa: S105 - the name of the secret with the client secret
+    scope: str = "openid profile email"
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    label: str = "your company's sign-in"
+    ca_file: Path | None = None  # None: the system's
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Where the console is served, and how long a sign-in counts."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 8025)
+    public_url: str = ""  # what people type where it is another: a proxy stands in front
+    certificate: Path | None = None  # PEM; None: plain http, on this machine or behind a proxy
+    key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For and -Proto count
+    session: timedelta = timedelta(minutes=30)  # without use
+    session_longest: timedelta = timedelta(hours=12)
+    api_rate: int = 600  # requests a minute and token
+    oidc: OidcSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
 
@@ -242,6 +273,7 @@ class Settings:
     backup: BackupSettings = field(default_factory=BackupSettings)
     tariff: TariffSettings | None = None  # None: nobody said what a VAN asks
     seal: SealSettings = field(default_factory=SealSettings)
+    console: ConsoleSettings | None = None  # None: `gateway serve` serves no pages
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
     outbox: Path = Path("outbox")  # watched: outbox/<partner>/*

@@ -16,12 +16,15 @@ from gateway.errors import ConfigurationFault, HomeMissing, SettingsInvalid
 from gateway.settings import values
 from gateway.settings.alerts import AlertTableError
 from gateway.settings.alerts import complete as complete_alert
+from gateway.settings.console import ConsoleTableError, absolute
+from gateway.settings.console import complete as complete_console
 from gateway.settings.database import DEFAULT_URL, database_url
 from gateway.settings.keys import TABLES
 from gateway.settings.lines import KeyPath, key_lines, line_of
 from gateway.settings.model import (
     AlertSettings,
     BackupSettings,
+    ConsoleSettings,
     Limits,
     MailboxSettings,
     OAuthSettings,
@@ -87,7 +90,7 @@ class _Reader:
 
     def settings(self) -> Settings:
         self._refuse_passwords(self.document, ())
-        self._refuse_unknown(self.document, tuple(TABLES), ())
+        self._refuse_unknown(self.document, tuple(name for name in TABLES if "." not in name), ())
         gateway = self._table("gateway")
         for key in ("name", "domain", "identities"):
             self._require(gateway, ("gateway", key), "every gateway needs it")
@@ -108,6 +111,7 @@ class _Reader:
             backup=self._backup(),
             tariff=self._tariff(),
             seal=self._seal(),
+            console=self._console(),
             alerts=self._alerts(),
             sha256=hashlib.sha256(self.raw).hexdigest(),
             written=as_written(self.document),
@@ -230,6 +234,19 @@ class _Reader:
             found["file"] = Path(self._absolute(found["file"]))
         return SealSettings(**found)
 
+    def _console(self) -> ConsoleSettings | None:
+        if "console" not in self.document:
+            return None
+        table = self._raw_table("console")
+        oidc = self._values(self._raw_table("console", "oidc"), ("console", "oidc")) if "oidc" in table else None
+        found = self._values({key: value for key, value in table.items() if key != "oidc"}, ("console",))
+        for each in (found, oidc or {}):
+            absolute(each, self.home)
+        try:
+            return complete_console(found, oidc)
+        except ConsoleTableError as problem:
+            self.fail(("console", *(("oidc",) if problem.oidc else ()), problem.key), str(problem))
+
     def _tariff(self) -> TariffSettings | None:
         if "tariff" not in self.document:
             return None
@@ -278,15 +295,18 @@ class _Reader:
 
     def _table(self, *where: str) -> dict[str, Any]:
         """The table at ``where``, every value read; a key that is absent is left out, so that defaults hold."""
+        return self._values(self._raw_table(*where), where)
+
+    def _raw_table(self, *where: str) -> dict[str, Any]:
         table = self.document
         for name in where:
             table = table.get(name, {})
             if not isinstance(table, dict):
                 self.fail(where, f"a table is wanted, [{'.'.join(where)}]")
-        return self._values(table, where)
+        return table
 
     def _values(self, table: Mapping[str, object], where: KeyPath) -> dict[str, Any]:
-        keys = TABLES[str(where[0])]
+        keys = TABLES.get(".".join(map(str, where)), TABLES[str(where[0])])
         self._refuse_unknown(table, tuple(key.name for key in keys), where)
         return {
             key.field or key.name: self._read((*where, key.name), key.read, table[key.name])

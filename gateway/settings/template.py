@@ -58,6 +58,13 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # every = "24h"
 # keep = 7
 
+# The console: web pages for people, and an interface for programs, served by `gateway serve`: docs/console.md.
+# Then: gateway user add NAME --role administrator
+# [console]
+# listen = "127.0.0.1:8025"  # this machine alone; for others a proxy with https stands in front:
+# public_url = "https://edi.example.com"
+# trusted_proxies = ["127.0.0.1"]
+
 # What a VAN would ask for the same traffic, for `gateway ledger report charges`: docs/reports.md.
 # [tariff]
 # currency = "USD"

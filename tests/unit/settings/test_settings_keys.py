@@ -9,9 +9,11 @@ import pytest
 from gateway.settings import (
     AlertSettings,
     BackupSettings,
+    ConsoleSettings,
     Limits,
     MailboxSettings,
     OAuthSettings,
+    OidcSettings,
     ProofSettings,
     RetentionSettings,
     SealSettings,
@@ -38,6 +40,8 @@ VALUES = {
     "backup": BackupSettings,
     "seal": SealSettings,
     "tariff": TariffSettings,
+    "console": ConsoleSettings,
+    "console.oidc": OidcSettings,
 }
 ELSEWHERE = {
     "gateway": {
@@ -54,11 +58,13 @@ ELSEWHERE = {
         "backup",
         "seal",
         "tariff",
+        "console",
         "sha256",
         "written",
     },
     "mailbox": {"name"},
     "oauth": {"name"},
+    "console": {"oidc"},
 }
 
 
