@@ -27,6 +27,7 @@ def check_alerts(settings: Settings, partners: Sequence[Partner]) -> Iterator[Ch
             None,
             "When the SMTP host is away nobody is told: no rule for that has a webhook or a command.",
             "Add an [[alert]] rule with a webhook or a command; docs/alerts.md shows one.",
+            code="alerts.mail-only",
         )
 
 
@@ -35,11 +36,21 @@ def _check_rule(rule: AlertSettings, known: set[str], home: Path) -> Iterator[Ch
     strangers = [each for each in rule.partners if each != EVERYTHING and each not in known]
     if strangers:
         said = f"It names partners that are not there: {', '.join(strangers)}."
-        yield Check(name, None, said, "Correct partners in the rule; `gateway partner list` shows the keys.")
+        yield Check(
+            name,
+            None,
+            said,
+            "Correct partners in the rule; `gateway partner list` shows the keys.",
+            code="alerts.unknown-partner",
+        )
     program = shlex.split(rule.command)[0] if rule.command else ""
     if program and shutil.which(str(home / program) if "/" in program else program) is None:
         yield Check(
-            name, False, f"The program {program} is not there, or cannot be run.", "Correct command in the rule."
+            name,
+            False,
+            f"The program {program} is not there, or cannot be run.",
+            "Correct command in the rule.",
+            code="alerts.no-program",
         )
         return
     yield Check(name, True, f"It tells {rule.target}; `gateway alert test {rule.name}` tries it.")

@@ -29,6 +29,6 @@ def check_whole(engine: Engine) -> Iterator[Check]:
     found = list(islice(damage(engine), SHOWN))
     advice = "Stop the gateway and put the newest backup that is whole in its place; keep the damaged file."
     for sentence in found:
-        yield Check("whole", False, sentence, advice, UNAVAILABLE)
+        yield Check("whole", False, sentence, advice, UNAVAILABLE, "ledger.damaged")
     if not found:
         yield Check("whole", True, "Every page and all kept bytes of the ledger are as they were written.")

@@ -19,18 +19,30 @@ def check_proof(partners: Sequence[Partner], settings: ProofSettings) -> Iterato
         advice = (
             "Anybody can write an address. Set evidence to mx, dkim or signed in the profile (docs/who-sent-it.md)."
         )
-        yield Check("proof", None, f"Known by their address alone: {_some(by_address)}.", advice)
+        yield Check(
+            "proof", None, f"Known by their address alone: {_some(by_address)}.", advice, code="proof.address-only"
+        )
     by_mx = [each.key for each in trading if each.evidence is Evidence.MX]
     if by_mx and not settings.authserv_ids and not settings.unnamed:
         advice = "Name it in gateway.toml: [proof] authserv_ids. Until then only DKIM signatures prove these partners."
-        yield Check("proof", False, f"The mail exchanger whose word proves {_some(by_mx)} is not named.", advice)
+        yield Check(
+            "proof",
+            False,
+            f"The mail exchanger whose word proves {_some(by_mx)} is not named.",
+            advice,
+            code="proof.no-exchanger",
+        )
     by_dkim = [each.key for each in trading if each.evidence is Evidence.DKIM]
     if by_dkim and settings.dkim == "never":
         advice = 'Take proof.dkim = "never" out of gateway.toml, or lower the evidence in the profiles.'
-        yield Check("proof", False, f"DKIM is to prove {_some(by_dkim)}, but is never verified.", advice)
+        yield Check(
+            "proof", False, f"DKIM is to prove {_some(by_dkim)}, but is never verified.", advice, code="proof.no-dkim"
+        )
     if settings.unnamed:
         advice = "Right for Microsoft 365 alone, which takes out what others wrote; elsewhere name your mail exchanger."
-        yield Check("proof", None, "Statements on senders count that name nobody (proof.unnamed).", advice)
+        yield Check(
+            "proof", None, "Statements on senders count that name nobody (proof.unnamed).", advice, code="proof.unnamed"
+        )
 
 
 def check_dns(partners: Sequence[Partner], txt: Callable[[str], bytes | None]) -> Iterator[Check]:

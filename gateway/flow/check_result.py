@@ -11,13 +11,18 @@ CONFIGURATION, UNAVAILABLE = ConfigurationFault.exit_code, Unavailable.exit_code
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How one thing is. ``ok`` is None where it works but somebody should look; ``exit_code`` counts on failure."""
+    """How one thing is. ``ok`` is None where it works but somebody should look; ``exit_code`` counts on failure.
+
+    ``code`` names what was found, the same from release to release: one of ``check_catalog``, or a fault's; empty where
+    all is well.
+    """
 
     name: str
     ok: bool | None
     sentence: str
     advice: str = ""
     exit_code: int = CONFIGURATION
+    code: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """For machines: result is ok, warning or failed."""
@@ -31,4 +36,4 @@ class Check:
 def failed(name: str, fault: GatewayError) -> Check:
     """A fault as the result of a check."""
     code = UNAVAILABLE if isinstance(fault, Unavailable) else CONFIGURATION
-    return Check(name, False, str(fault), fault.next_step, code)
+    return Check(name, False, str(fault), fault.next_step, code, fault.code)

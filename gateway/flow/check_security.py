@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.errors import GatewayError
 from gateway.flow.check_mail import count
-from gateway.flow.check_result import Check
+from gateway.flow.check_result import Check, failed
 from gateway.flow.expiry import endings
 from gateway.flow.keyring import Keyring
 from gateway.ledger.keys import ACTIVE
@@ -22,7 +22,7 @@ def check_keys(ring: Keyring) -> Iterator[Check]:
         try:
             ring.pair(key)
         except GatewayError as fault:
-            yield Check(f"key {key.name}", False, str(fault), fault.next_step)
+            yield failed(f"key {key.name}", fault)
     if ring.keys:
         active = sum(each.state == ACTIVE for each in ring.keys)
         yield Check("keys", True, f"{count(len(ring.keys), 'key')} for S/MIME, {active} of them active.")
@@ -32,7 +32,9 @@ def check_endings(partners: Iterable[Partner], ring: Keyring, now: int) -> Itera
     """No certificate or key ends soon without another one in its place: louder 60, 30 and 7 days ahead."""
     for each in endings(partners, ring.keys, now):
         urgent = each.days <= min(WARN_DAYS)
-        yield Check("certificates", False if each.days < 0 else None, _loud(each.sentence, urgent=urgent), each.advice)
+        code = "certificate.ended" if each.days < 0 else "certificate.ends-soon"
+        said = _loud(each.sentence, urgent=urgent)
+        yield Check("certificates", False if each.days < 0 else None, said, each.advice, code=code)
 
 
 def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterator[Check]:
@@ -41,40 +43,49 @@ def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterato
         if partner.status not in _TRADING:
             continue
         missing = dict.fromkeys(_missing(partner, ring, now))
-        for name, sentence, advice in missing:
-            yield Check(name, False, sentence, advice)
+        for code, name, sentence, advice in missing:
+            yield Check(name, False, sentence, advice, code=code)
         waiting = sum(each.state is CertificateState.PENDING for each in partner.certificates)
         if waiting:
             advice = f"Confirm the fingerprint with the partner: `gateway partner certificate trust {partner.key}`."
-            yield Check(f"partner {partner.key}", None, f"{count(waiting, 'certificate')} to be confirmed.", advice)
+            yield Check(
+                f"partner {partner.key}",
+                None,
+                f"{count(waiting, 'certificate')} to be confirmed.",
+                advice,
+                code="certificate.unconfirmed",
+            )
 
 
-def _missing(partner: Partner, ring: Keyring, now: int) -> Iterator[tuple[str, str, str]]:
+def _missing(partner: Partner, ring: Keyring, now: int) -> Iterator[tuple[str, str, str, str]]:
     name = f"partner {partner.key}"
     add = f"Ask for it, and add it with `gateway partner certificate add {partner.key} FILE`."
     verified = partner.evidence is Evidence.SIGNED or any(_verifies(each) for each in partner.agreements)
     if verified and not any(describe(each.der).proves and valid_at(each, now) for each in trusted(partner)):
-        yield name, "Its signatures cannot be verified: it has no trusted certificate that is valid.", add
+        said = "Its signatures cannot be verified: it has no trusted certificate that is valid."
+        yield "certificate.missing", name, said, add
     for agreement in partner.agreements:
         out = agreement.direction is Direction.OUT
         if out and agreement.security.encrypt and not for_encryption(partner, now):
-            yield name, f"{agreement.name} is to be encrypted, but there is no valid certificate for it.", add
+            said = f"{agreement.name} is to be encrypted, but there is no valid certificate for it."
+            yield "certificate.missing", name, said, add
         if _signs(agreement):
             yield from _signing_key(f"agreement {partner.key}/{agreement.name}", agreement, ring, now)
         if not out and agreement.security.encrypt and not _opens(ring):
             advice = "Make one with `gateway key generate` (not ec-p256) and send the partner its certificate."
             yield (
+                "key.missing",
                 name,
                 f"{agreement.name} wants encryption, but we have no RSA key that partners can encrypt for.",
                 advice,
             )
 
 
-def _signing_key(name: str, agreement: Agreement, ring: Keyring, now: int) -> Iterator[tuple[str, str, str]]:
+def _signing_key(name: str, agreement: Agreement, ring: Keyring, now: int) -> Iterator[tuple[str, str, str, str]]:
     try:
         ring.signing(now, agreement.security.key)
     except GatewayError as fault:
-        yield name, str(fault), fault.next_step
+        yield fault.code, name, str(fault), fault.next_step
 
 
 def _signs(agreement: Agreement) -> bool:

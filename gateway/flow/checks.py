@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,29 +12,47 @@ from typing import Protocol
 from sqlalchemy import Engine, func, select
 
 from gateway.errors import GatewayError
+from gateway.flow.check_accounts import check_accounts, check_hooks, check_own_domain
 from gateway.flow.check_alerts import check_alerts
 from gateway.flow.check_backup import check_backup
+from gateway.flow.check_home import (
+    check_clock,
+    check_directories,
+    check_disk,
+    check_home,
+    check_key,
+    check_settings,
+    check_settings_file,
+)
+from gateway.flow.check_host import check_host, target_of
 from gateway.flow.check_ledger import check_newest, check_whole
+from gateway.flow.check_machine import (
+    check_database_clock,
+    check_filesystem,
+    check_held,
+    check_trigrams,
+    check_zone,
+)
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
-from gateway.flow.check_result import CONFIGURATION, UNAVAILABLE, Check, failed
+from gateway.flow.check_result import CONFIGURATION, Check, failed
+from gateway.flow.check_running import check_nights, check_seal, check_stopped, check_told
 from gateway.flow.check_security import check_endings, check_keys, check_needs
+from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
 from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
 from gateway.ledger.recording import Ledger
-from gateway.ledger.secrets import Secrets, read_key
+from gateway.ledger.secrets import Secrets
+from gateway.mail.domain_records import DomainRecords
 from gateway.mail.model import Mailbox, Transport
-from gateway.settings import Settings
-from gateway.settings.template import PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY
-from partners.model import Partner
+from gateway.settings import MailboxSettings, Settings, SmtpSettings
+from partners.model import Partner, Status
 from partners.store import PartnerStore
 
-LITTLE_SPACE, TOO_LITTLE_SPACE = 1_000_000_000, 100_000_000  # bytes
 MINUTE = 60_000  # ms
-EPOCH_OF_THIS_PROGRAM = 1_735_689_600  # 2025-01-01, seconds: no honest clock is behind it
 
 
 class Opened(Protocol):
@@ -99,29 +115,45 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
     Without a usable database, what is kept in it is not looked at. ``online=False`` leaves hosts alone;
     ``whole=True`` reads the whole ledger.
     """
-    home = app.settings.home
-    yield from _guarded("home", partial(check_home, home))
-    yield from _guarded("settings", partial(check_settings, app.settings))
-    yield from _guarded("clock", lambda: check_clock(time.time()))
-    yield from _guarded("disk", partial(check_disk, app.settings))
-    yield from _guarded("directories", partial(check_directories, app.settings))
-    yield from _guarded("key", partial(check_key, key_file))
+    yield from _check_machine(app.settings, key_file)
+    yield from _guarded("database", lambda: check_filesystem(app.engine))
     found = list(_guarded("database", lambda: check_database(app.engine)))
     yield from found
     if any(each.ok is False for each in found):
-        yield Check("the rest", None, "Secrets, partners and hosts were not checked: they need the database.")
+        yield Check(
+            "the rest",
+            None,
+            "Secrets, partners and hosts were not checked: they need the database.",
+            code="database.rest",
+        )
         return
-    yield from _guarded("ledger", lambda: check_newest_event(app.engine, time.time_ns() // 1_000_000))
-    yield from _guarded("checkpoint", lambda: check_newest(home, app.ledger))
-    yield from _guarded("backup", lambda: check_backup(app.settings, time.time_ns() // 1_000_000))
+    now = time.time_ns() // 1_000_000
+    yield from _guarded("database", lambda: check_trigrams(app.engine))
+    yield from _guarded("clock", lambda: check_database_clock(app.engine, time.time()))
+    yield from _guarded("ledger", lambda: check_newest_event(app.engine, now))
+    yield from _guarded("checkpoint", lambda: check_newest(app.settings.home, app.ledger))
+    yield from _guarded("backup", lambda: check_backup(app.settings, now))
     if whole:
         yield from _guarded("whole", lambda: check_whole(app.engine))
     yield from _guarded("secrets", lambda: check_secrets(app.settings, app.secrets))
     yield from _guarded("oauth", lambda: check_client_secrets(app.settings.oauth, datetime.now(UTC).date()))
     yield from _guarded("tls", lambda: check_tls(app.settings))
-    yield from _check_partners(app)
+    yield from _check_partners(app, now, online=online)
     if online:
         yield from _check_hosts(app)
+
+
+def _check_machine(settings: Settings, key_file: Path) -> Iterator[Check]:
+    yield from _guarded("home", partial(check_home, settings.home))
+    yield from _guarded("settings", partial(check_settings, settings))
+    yield from _guarded("settings", partial(check_settings_file, settings))
+    yield from _guarded("clock", lambda: check_clock(time.time()))
+    yield from _guarded("clock", check_zone)
+    yield from _guarded("lock", lambda: check_held(settings.home, time.time_ns() // 1_000_000))
+    yield from _guarded("disk", partial(check_disk, settings))
+    yield from _guarded("directories", partial(check_directories, settings))
+    yield from _guarded("key", partial(check_key, key_file))
+    yield from _guarded("accounts", partial(check_accounts, settings))
 
 
 def exit_code(checks: Sequence[Check]) -> int:
@@ -130,96 +162,27 @@ def exit_code(checks: Sequence[Check]) -> int:
     return CONFIGURATION if CONFIGURATION in codes else max(codes, default=0)
 
 
-# ---------------------------------------------------------------- the machine
-
-
-def check_home(home: Path) -> Iterator[Check]:
-    """The home is ours: writable for us, and for nobody else."""
-    mode = home.stat().st_mode
-    if mode & 0o002:
-        advice = f"Run `chmod o-w {home}`: who may write here decides what this gateway does."
-        yield Check("home", False, f"Everybody may write to {home}.", advice)
-    elif not os.access(home, os.W_OK | os.X_OK):
-        yield Check("home", False, f"{home} is not writable for this user.", "Run as the gateway's own user.")
-    else:
-        yield Check("home", True, f"{home} is in order.")
-
-
-def check_key(path: Path) -> Iterator[Check]:
-    """The key of the secrets is there, a key, and nobody else's to read."""
-    try:
-        read_key(path)
-    except FileNotFoundError:
-        yield Check(
-            "key", False, f"There is no key at {path}.", "Restore it from a backup; else set all secrets again."
-        )
-    else:
-        yield Check("key", True, f"{path} is a key, and its owner's only.")
-
-
-def check_settings(settings: Settings) -> Iterator[Check]:
-    """Who we are is ours, and not what a new home begins with."""
-    ours = ", ".join(":".join(each) for each in settings.identities)
-    if PLACEHOLDER_IDENTITY in {":".join(each) for each in settings.identities}:
-        advice = "Put your own in gateway.toml (identities) before you trade."
-        yield Check("identities", None, f"{PLACEHOLDER_IDENTITY} is a placeholder, not your EDI identity.", advice)
-    else:
-        yield Check("identities", True, f"We are {settings.name} ({ours}).")
-    if settings.domain == PLACEHOLDER_DOMAIN:
-        advice = "Put your own in gateway.toml (domain): Message-IDs must be unique in the world."
-        yield Check("domain", None, f"{PLACEHOLDER_DOMAIN} is a placeholder, not your domain.", advice)
-
-
-def check_clock(now: float) -> Iterator[Check]:
-    """The clock is not before this program was written. ``now``: seconds since 1970 UTC."""
-    said = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now))
-    if now < EPOCH_OF_THIS_PROGRAM:
-        advice = "Set the clock and run a time service: every record carries the time."
-        yield Check("clock", False, f"The clock says {said}, which cannot be.", advice)
-    else:
-        yield Check("clock", True, f"The clock says {said}.")
-
-
-def check_disk(settings: Settings) -> Iterator[Check]:
-    """There is room for what comes in, where it is written to."""
-    for place in _places(settings):
-        free = shutil.disk_usage(place).free
-        room = f"{place} has {free / 1e9:.1f} GB left."
-        advice = "Make room: without it nothing is collected, and mails stay on their servers."
-        if free < TOO_LITTLE_SPACE:
-            yield Check("disk", False, room, advice, UNAVAILABLE)
-        else:
-            yield Check("disk", True if free >= LITTLE_SPACE else None, room, "" if free >= LITTLE_SPACE else advice)
-
-
-def _places(settings: Settings) -> list[Path]:
-    """The home, and the inbox where it is on another file system."""
-    there = [each for each in (settings.home, settings.inbox) if each.is_dir()]
-    by_device = {each.stat().st_dev: each for each in reversed(there)}
-    return sorted(by_device.values())
-
-
-def check_directories(settings: Settings) -> Iterator[Check]:
-    """Inbox and outbox are there and writable."""
-    for name, place in (("inbox", settings.inbox), ("outbox", settings.outbox)):
-        if not place.is_dir():
-            yield Check(name, False, f"{place} is not there.", f"Make it with `mkdir -p {place}`.")
-        elif not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-            yield Check(name, False, f"{place} is not writable for this user.", "Correct its owner or mode.")
-        else:
-            yield Check(name, True, f"{place} is writable.")
-
-
 # ---------------------------------------------------------------- the database and what is in it
 
 
 def check_database(engine: Engine) -> Iterator[Check]:
     """The database answers, and is at the revision that this gateway needs."""
+    found = database.revision(engine)
+    if found is not None and found not in database.revisions():
+        said = f"The database is at revision {found}, which this gateway does not know: a newer gateway wrote it."
+        yield Check("database", False, said, "Install that gateway again, or restore a backup.", code="database.newer")
+        return
     database.check(engine)
     yield Check("database", True, f"{database.shown(engine.url)} is at revision {database.newest()}.")
     file = Path(engine.url.database or "")
     if engine.dialect.name == "sqlite" and file.stat().st_mode & 0o007:
-        yield Check("database", None, f"Everybody may read {file}, and so all mail.", f"Run `chmod o= {file}`.")
+        yield Check(
+            "database",
+            None,
+            f"Everybody may read {file}, and so all mail.",
+            f"Run `chmod o= {file}`.",
+            code="database.readable",
+        )
 
 
 def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
@@ -229,7 +192,13 @@ def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
     if newest is not None and newest > now + MINUTE:
         ahead = (newest - now) // MINUTE
         advice = "Correct the clock. The ledger's order does not depend on it, but deadlines do."
-        yield Check("ledger", None, f"The newest event is {ahead} minutes in the future: the clock went back.", advice)
+        yield Check(
+            "ledger",
+            None,
+            f"The newest event is {ahead} minutes in the future: the clock went back.",
+            advice,
+            code="clock.went-back",
+        )
 
 
 def check_secrets(settings: Settings, secrets: Secrets) -> Iterator[Check]:
@@ -253,7 +222,7 @@ def _wanted_secrets(settings: Settings) -> list[str]:
     return sorted(set(names))
 
 
-def _check_partners(app: Opened) -> Iterator[Check]:
+def _check_partners(app: Opened, now: int, *, online: bool) -> Iterator[Check]:
     try:
         partners = app.partners.current()
     except GatewayError as fault:
@@ -263,10 +232,24 @@ def _check_partners(app: Opened) -> Iterator[Check]:
     yield from check_partners(partners)
     yield from check_overlaps(partners, settings.identities)
     yield from check_proof(partners, settings.proof)
+    yield from check_terms(partners, settings)
     yield from check_outbox(partners, settings.outbox)
     yield from check_alerts(settings, partners)
     yield from _guarded("deliveries", lambda: check_deliveries(partners, settings.home, app.secrets))
     yield from _guarded("certificates", lambda: _check_security(app.keys, partners))
+    yield from _guarded("running", lambda: _check_running(app, partners, now))
+    if online:
+        yield from check_hooks(partners, settings)
+
+
+def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterator[Check]:
+    trading = any(each.status in {Status.TESTING, Status.LIVE} for each in partners)
+    stopped = [each.key for each in partners if each.status in {Status.SUSPENDED, Status.ENDED}]
+    with database.reading(app.engine) as connection:
+        yield from check_nights(connection, app.settings, now, partners=trading)
+        yield from check_seal(connection, app.settings, now)
+        yield from check_told(connection, app.settings)
+        yield from check_stopped(connection, stopped, app.settings)
 
 
 def _check_security(keys: Keys, partners: Sequence[Partner]) -> Iterator[Check]:
@@ -284,11 +267,25 @@ def _check_hosts(app: Opened) -> Iterator[Check]:
         yield from _guarded(f"oauth {each.name}", partial(check_tokens, app.access_tokens, each.name))
     if not app.settings.mailboxes:
         advice = "Add a [mailbox.NAME] to gateway.toml."
-        yield Check("mailboxes", None, "There is no mailbox to collect from.", advice)
+        yield Check("mailboxes", None, "There is no mailbox to collect from.", advice, code="mailbox.none")
     for box, mailbox in zip(app.settings.mailboxes, app.mailboxes, strict=True):
-        yield from _guarded(f"mailbox {box.name}", partial(check_mailbox, box, mailbox, app.settings.limits))
-    yield from _guarded("smtp", lambda: check_smtp(app.settings.smtp, app.transport))
+        check = partial(check_mailbox, box, mailbox, app.settings.limits)
+        yield from _reached(f"mailbox {box.name}", box if box.host else None, check)
+    smtp = app.settings.smtp
+    yield from _reached("smtp", smtp, lambda: check_smtp(smtp, app.transport))
+    records = DomainRecords(app.settings.proof.timeout.total_seconds())
+    yield from _guarded("dns", lambda: check_own_domain(smtp, records))
     yield from _guarded("dns", lambda: check_dns(app.partners.current(), app.txt))
+
+
+def _reached(
+    name: str, account: MailboxSettings | SmtpSettings | None, check: Callable[[], Iterator[Check]]
+) -> Iterator[Check]:
+    """The host is looked at first, so that what is wrong there is said in words; then we log in."""
+    seen = list(_guarded(name, partial(check_host, name, target_of(account)))) if account is not None else []
+    yield from seen
+    if all(each.ok is not False for each in seen):
+        yield from _guarded(name, check)
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -298,4 +295,10 @@ def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]
     except GatewayError as fault:
         yield failed(name, fault)
     except OSError as problem:
-        yield Check(name, False, f"It cannot be checked: {problem.strerror or problem}.", "Look at the file or host.")
+        yield Check(
+            name,
+            False,
+            f"It cannot be checked: {problem.strerror or problem}.",
+            "Look at the file or host.",
+            code="not-checked",
+        )

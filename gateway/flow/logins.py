@@ -31,7 +31,13 @@ def check_tls(settings: Settings) -> Iterator[Check]:
     for name, host, version in accounts:
         if version in _BROKEN_TLS:
             advice = f'Ask who runs {host} for TLS 1.2, then take tls_minimum = "{version}" out of gateway.toml.'
-            yield Check(name, None, f"TLS {version} is allowed, which others can read and change.", advice)
+            yield Check(
+                name,
+                None,
+                f"TLS {version} is allowed, which others can read and change.",
+                advice,
+                code="tls.broken-version",
+            )
 
 
 def check_client_secrets(tables: Sequence[OAuthSettings], today: date) -> Iterator[Check]:
@@ -41,10 +47,17 @@ def check_client_secrets(tables: Sequence[OAuthSettings], today: date) -> Iterat
         if each.secret_expires is None:
             if each.secret and each.provider == "microsoft":
                 advice = f"Set secret_expires in [oauth.{each.name}] to the day that Microsoft shows for it."
-                yield Check(name, None, "Nobody will be warned before the client secret or certificate ends.", advice)
+                yield Check(
+                    name,
+                    None,
+                    "Nobody will be warned before the client secret or certificate ends.",
+                    advice,
+                    code="oauth.no-expiry",
+                )
         elif _days(each.secret_expires, today) <= max(WARN_DAYS):
             ended = each.secret_expires < today
-            yield Check(name, False if ended else None, _sentence(each, today), _advice(each))
+            code = "oauth.ended" if ended else "oauth.ends-soon"
+            yield Check(name, False if ended else None, _sentence(each, today), _advice(each), code=code)
 
 
 def check_tokens(sources: Mapping[str, Callable[[], str]], name: str) -> Iterator[Check]:

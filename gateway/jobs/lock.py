@@ -89,6 +89,23 @@ def holder(home: Path) -> str | None:
     return None
 
 
+def held_since(home: Path) -> int | None:
+    """Since when somebody works on the home (ms since 1970 UTC), as they noted it; None where nobody does."""
+    try:
+        descriptor = os.open(home / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        with suppress(ValueError, KeyError, TypeError):
+            since = json.loads(os.pread(descriptor, 4_096, 0))["since"]
+            return int(datetime.fromisoformat(since).timestamp() * 1000)
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _locked(descriptor: int) -> bool:
     """Whether the lock is ours now. A few tries, since ``holder`` takes it for an instant to look."""
     for _ in range(3):

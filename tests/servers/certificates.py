@@ -28,7 +28,14 @@ class ServerTls:
         return context
 
 
-def make(directory: Path, *, names=("localhost",), addresses=("127.0.0.1",), valid=timedelta(days=30)) -> ServerTls:
+def make(
+    directory: Path,
+    *,
+    names=("localhost",),
+    addresses=("127.0.0.1",),
+    valid=timedelta(days=30),
+    begins=timedelta(days=-50),
+) -> ServerTls:
     """Writes ca.pem, server.pem and server.key into ``directory``; ``valid`` may be negative: long expired."""
     directory.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
@@ -50,13 +57,30 @@ def make(directory: Path, *, names=("localhost",), addresses=("127.0.0.1",), val
     key = ec.generate_private_key(ec.SECP256R1())
     wanted = [*(x509.DNSName(each) for each in names), *(x509.IPAddress(ip_address(each)) for each in addresses)]
     leaf = (
-        _builder(_name("mail server"), ca_name, key.public_key(), now - timedelta(days=50), now + valid)
+        _builder(_name("mail server"), ca_name, key.public_key(), now + begins, now + valid)
         .add_extension(x509.SubjectAlternativeName(wanted), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     made = ServerTls(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     made.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    made.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    made.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return made
+
+
+def self_signed(directory: Path) -> ServerTls:
+    """Writes server.pem and server.key: a certificate for 127.0.0.1 that nobody signed but its own key."""
+    now = datetime.now(UTC)
+    key, name = ec.generate_private_key(ec.SECP256R1()), _name("myself")
+    leaf = (
+        _builder(name, name, key.public_key(), now - timedelta(days=1), now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    made = ServerTls(directory / "server.pem", directory / "server.pem", directory / "server.key")
     made.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
     made.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

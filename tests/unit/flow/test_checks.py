@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.errors import LoginRefused, MailboxUnavailable, SecretMissing
-from gateway.flow import checks
+from gateway.flow import check_home, checks
 from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_result import Check, failed
@@ -86,7 +86,7 @@ def test_a_new_home_has_nothing_wrong(app):
     found = examined(app)
     assert [each for each in found if each.ok is False] == []
     assert checks.exit_code(found) == 0
-    assert [each.name for each in found if each.ok is None] == ["backup", "partners"]
+    assert [each.code for each in found if each.ok is None] == ["backup.none", "partners.none", "alerts.none"]
 
 
 def test_without_a_database_the_rest_is_left_out_and_the_code_says_configuration(app, home):
@@ -104,7 +104,7 @@ def test_a_missing_secret_is_one_failed_check_among_others(app):
     wrong = [each for each in found if each.ok is False]
     assert [each.name for each in wrong] == ["secret smtp"]
     assert "gateway secret set" in wrong[0].advice
-    assert found[-1].name == "partners"
+    assert found[-1].name == "alerts"
 
 
 def test_the_value_of_a_secret_is_not_in_any_check(app):
@@ -135,34 +135,34 @@ def test_a_fault_keeps_its_sentence_and_advice():
 @pytest.mark.parametrize(("mode", "ok"), [(0o750, True), (0o755, True), (0o777, False)])
 def test_a_home_that_everybody_may_write_to_is_wrong(home, mode, ok):
     home.chmod(mode)
-    assert results(checks.check_home(home)) == [ok]
+    assert results(check_home.check_home(home)) == [ok]
 
 
 def test_a_key_must_be_there(home):
-    assert results(checks.check_key(home / "secret.key")) == [True]
-    assert results(checks.check_key(home / "other.key")) == [False]
+    assert results(check_home.check_key(home / "secret.key")) == [True]
+    assert results(check_home.check_key(home / "other.key")) == [False]
 
 
 def test_placeholders_are_told(home):
     found = parse_settings(template_settings("X", "gateway.example.com").encode(), home=home)
-    assert results(checks.check_settings(found)) == [None, None]
+    assert results(check_home.check_settings(found)) == [None, None]
 
 
 def test_a_clock_before_this_program_was_written_is_wrong():
-    assert results(checks.check_clock(0.0)) == [False]
-    assert results(checks.check_clock(1_800_000_000.0)) == [True]
+    assert results(check_home.check_clock(0.0)) == [False]
+    assert results(check_home.check_clock(1_800_000_000.0)) == [True]
 
 
 @pytest.mark.parametrize(("free", "ok"), [(50_000_000, False), (500_000_000, None), (5_000_000_000, True)])
 def test_little_room_is_told_and_too_little_fails(settings, monkeypatch, free, ok):
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    assert results(checks.check_disk(settings)) == [ok]
+    monkeypatch.setattr(check_home.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert results(check_home.check_disk(settings)) == [ok]
 
 
 def test_an_inbox_that_is_not_there_is_wrong(settings, home):
-    assert results(checks.check_directories(settings)) == [True, True]
+    assert results(check_home.check_directories(settings)) == [True, True]
     (home / "inbox").rmdir()
-    assert results(checks.check_directories(settings)) == [False, True]
+    assert results(check_home.check_directories(settings)) == [False, True]
 
 
 def test_a_ledger_that_everybody_may_read_is_told(engine, home):
@@ -284,13 +284,24 @@ def test_every_host_is_checked_even_when_one_is_away(app, host):
     )
     app.settings = replace(
         app.settings,
-        mailboxes=(replace(box("127.0.0.1"), name="gone"), box(host.host)),
-        smtp=SmtpSettings(host=host.host, port=host.smtp_port, security="none", sender=US),
+        mailboxes=(
+            replace(box("127.0.0.1"), name="gone", port=1, user="gone"),
+            replace(box(host.host), port=host.pop3_port),
+        ),
+        smtp=SmtpSettings(host=host.host, port=host.smtp_port, security="none", sender=US, user=US),
     )
     app.secrets.set("mailbox.gone", "x", "ann", 1)
     app.secrets.set("mailbox.orders", "x", "ann", 1)
     app.mailboxes = [away, pop3(host)]
-    app.transport = SmtpTransport(host=host.host, port=host.smtp_port, security="none", helo="x.example")
+    app.transport = SmtpTransport(
+        host=host.host,
+        port=host.smtp_port,
+        security="none",
+        credentials=Credentials(US, lambda: "right"),
+        plaintext_password=True,
+        helo="x.example",
+    )
+    app.secrets.set("smtp", "right", "ann", 1)
     found = {each.name: each for each in examined(app, online=True)}
     assert (found["mailbox gone"].ok, found["mailbox orders"].ok, found["smtp"].ok) == (False, True, True)
     assert checks.exit_code(list(found.values())) == 69

@@ -1,0 +1,117 @@
+"""Checks of whether the gateway really runs: nights that come, seals that are made, alerts that reach somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection, func, select
+
+from gateway.flow.check_result import Check
+from gateway.jobs.lock import holder
+from gateway.ledger import tables, tree
+from gateway.ledger.alerts import FAILING, RULE, last_batches
+from gateway.ledger.moments import duration, spoken
+from gateway.settings import Settings
+
+LONGEST = timedelta(hours=26)  # between two batches, where the settings do not say: a night, and a little late
+_OWN = 2  # leaves that a seal itself adds to the tree
+
+
+def check_nights(connection: Connection, settings: Settings, now: int, *, partners: bool) -> Iterator[Check]:
+    """A batch ran not long ago, and ended.
+
+    Args:
+        connection: within a transaction that reads.
+        settings: how long there may be between two batches.
+        now: ms since 1970 UTC.
+        partners: whether there is anybody to trade with; before that no batch is missed.
+    """
+    advice = "Run `gateway night`, and let a timer do it (deploy/gateway-night.timer), or run `gateway serve`."
+    batches = last_batches(connection)
+    if not batches:
+        if partners and not _working(connection, now):
+            yield Check(
+                "night", None, "No batch has run yet: nothing is collected or sent.", advice, code="night.never"
+            )
+        return
+    last = batches[0]
+    longest = int((settings.batch_expected or max(LONGEST, 3 * settings.interval)).total_seconds() * 1000)
+    if last.ended_at is None and holder(settings.home) is None:
+        said = f"Batch {last.id}, begun {spoken(last.started_at).strip()}, did not end: it was interrupted."
+        yield Check(
+            "night", None, said, "Run `gateway night`: it goes on where that one stopped.", code="night.interrupted"
+        )
+    if now - last.started_at > longest and not _working(connection, now):
+        said = f"The last batch ran {duration(now - last.started_at)} ago, {spoken(last.started_at).strip()}."
+        yield Check("night", None, said, advice, code="night.late")
+
+
+def _working(connection: Connection, now: int) -> bool:
+    """Whether workers do it in place of a night: then events come without batches."""
+    if connection.dialect.name != "postgresql":
+        return False
+    newest = connection.execute(select(func.max(tables.event.c.seq))).scalar()
+    at = connection.execute(select(tables.event.c.at).where(tables.event.c.seq == newest)).scalar()
+    return at is not None and now - at < LONGEST.total_seconds() * 1000
+
+
+def check_seal(connection: Connection, settings: Settings, now: int) -> Iterator[Check]:
+    """What happened is sealed, as often as the settings say. ``now``: ms since 1970 UTC."""
+    if not last_batches(connection):
+        return
+    last = connection.execute(select(tables.seal).order_by(tables.seal.c.size.desc()).limit(1)).one_or_none()
+    advice = "Run `gateway ledger seal`; it says what is wrong."
+    every = settings.seal.every
+    if last is None:
+        if every is None:
+            advice = "Run `gateway ledger seal` now and then, or take [seal] every out of gateway.toml."
+        said = "The ledger was never sealed: whoever can write to it could change what happened unseen."
+        yield Check("seal", None, said, advice, code="seal.never")
+    elif every is not None and now - last.at > 2 * every.total_seconds() * 1000 and _grown(connection, last.size):
+        said = f"The last seal is {duration(now - last.at)} old, and more has happened since."
+        yield Check("seal", None, said, advice, code="seal.late")
+
+
+def _grown(connection: Connection, size: int) -> bool:
+    return tree.head_of(connection).size - size > _OWN
+
+
+def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
+    """Somebody is told of what needs a person, and the rules that tell can."""
+    if not settings.alerts:
+        said = "Nobody is told of what needs a person: gateway.toml has no [[alert]]."
+        yield Check(
+            "alerts", None, said, "Add a rule, then `gateway alert test NAME`; docs/alerts.md.", code="alerts.none"
+        )
+    memory = tables.alert
+    failing = select(memory.c.reference, memory.c.subject).where(memory.c.kind == RULE, memory.c.state == FAILING)
+    for row in connection.execute(failing):
+        said = row.subject or "It could not tell."
+        advice = f"Correct it, then `gateway alert test {row.reference}`."
+        yield Check(f"alert {row.reference}", False, said, advice, code="alerts.failing")
+
+
+def check_stopped(connection: Connection, stopped: Sequence[str], settings: Settings) -> Iterator[Check]:
+    """Nothing waits for partners with whom we do not trade now.
+
+    Args:
+        connection: within a transaction that reads.
+        stopped: keys of partners that are suspended or ended.
+        settings: where the outbox is.
+    """
+    waiting = dict(
+        connection.execute(
+            select(tables.outgoing.c.partner, func.count())
+            .where(tables.outgoing.c.partner.in_(stopped))
+            .group_by(tables.outgoing.c.partner)
+        ).all()
+    )
+    for key in stopped:
+        place = settings.outbox / key
+        files = sum(each.is_file() for each in place.iterdir()) if place.is_dir() else 0
+        number = waiting.get(key, 0) + files
+        if number:
+            said = f"It is not trading, but {number} document{'' if number == 1 else 's'} for it wait."
+            advice = f"`gateway partner activate {key}` lets them go; else `gateway exchange cancel`, or empty {place}."
+            yield Check(f"partner {key}", None, said, advice, code="partner.stopped-waiting")
