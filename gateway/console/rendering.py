@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.ledger.events import one_line
-from gateway.ledger.moments import duration
+from gateway.ledger.moments import at_zone, duration
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -36,11 +36,11 @@ def environment() -> Environment:
     return made
 
 
-def at(milliseconds: int | None) -> Markup:
-    """A moment of the ledger (milliseconds since 1970 UTC) as a ``time`` element in the machine's zone."""
+def at(milliseconds: int | None, zone: tzinfo | None = None) -> Markup:
+    """A moment of the ledger (milliseconds since 1970 UTC) as a ``time`` element, in ``zone`` or the machine's zone."""
     if milliseconds is None:
         return Markup("")
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone()
+    moment = at_zone(milliseconds, zone)
     exact = moment.isoformat(timespec="milliseconds")
     shown = moment.strftime("%Y-%m-%d %H:%M:%S")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, shown)
