@@ -97,7 +97,7 @@ def _named(name: str) -> str | Guideline:
     """A guideline's name, or what a partner guideline in a file says."""
     if not name.endswith(".toml"):
         return name
-    from gateway.cli.partner_guidelines import read_guideline_file
+    from gateway.flow.guideline_files import read_guideline_file
     from gateway.x12.guideline.partner import read_partner_guideline
 
     return read_partner_guideline(read_guideline_file(Path(name)), name)

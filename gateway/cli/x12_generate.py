@@ -82,7 +82,7 @@ def _guideline(set_id: str, version: str, guide: str) -> Guideline:
 
 
 def _from_file(name: str) -> Guideline:
-    from gateway.cli.partner_guidelines import read_guideline_file
+    from gateway.flow.guideline_files import read_guideline_file
     from gateway.x12.guideline.partner import read_partner_guideline
 
     return read_partner_guideline(read_guideline_file(Path(name)), name)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.cli.partner_guidelines import with_guideline_files
 from gateway.errors import GuidelineInvalid, ProfileInvalid
+from gateway.flow.guideline_files import with_guideline_files
 from partners.model import Status
 from partners.profile import read_profile, with_status, write_profile
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from gateway.errors import GuidelineInvalid, ProfileInvalid
 from gateway.settings.lines import key_lines, line_of
+from gateway.x12.guideline.partner import read_partner_guideline
 from partners.model import Agreement
+from partners.profile import read_profile, with_guidelines
 from partners.store import Profile
 
 
@@ -23,8 +25,6 @@ def with_guideline_files(profile: Profile, directory: Path) -> Profile:
         ProfileInvalid: a guideline file is missing, differs from the copy, or judges no set of the agreement.
         GuidelineInvalid: something is wrong in a guideline file.
     """
-    from partners.profile import read_profile, with_guidelines
-
     partner, text, file = profile
     texts = dict(partner.guidelines)
     for index, agreement in enumerate(partner.agreements):
@@ -50,8 +50,6 @@ def _checked(agreement: Agreement, directory: Path, kept: str | None) -> str:
         ValueError: it cannot be had, or is not for this agreement.
         GuidelineInvalid: it is wrong in itself.
     """
-    from gateway.x12.guideline.partner import read_partner_guideline
-
     path = agreement.guideline
     there = (directory / path).is_file()
     if kept is None and not there:
