@@ -52,8 +52,8 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     nothing new changes nothing. A profile without a status leaves the status as it is; a new partner is a draft.
     """
     from gateway.app import open_app
-    from gateway.cli.partner_guidelines import with_guideline_files
     from gateway.flow.configuration import apply_profiles
+    from gateway.flow.guideline_files import with_guideline_files
     from partners.directory import overlaps
     from partners.profile import says_status
 
