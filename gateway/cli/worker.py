@@ -129,11 +129,14 @@ class _Worker:
 
     def _pulse(self) -> None:
         """How much waits, and how much this worker did so far: a sign of life."""
-        from gateway.ledger.work import counts
+        from gateway.ledger import waiting as left
 
         with self._app.ledger.reading() as connection:
-            found = counts(connection)
-        waiting = {name: found[name] for name in ("messages stored", "deliveries due", "mails waiting")}
+            waiting = {
+                "messages stored": left.messages_waiting(connection),
+                "deliveries due": left.deliveries_waiting(connection),
+                "mails waiting": left.mails_waiting(connection, self._app.now()),
+            }
         self._say("health", {"waiting": waiting, "counts": dict(self._counts)})
 
     def _trouble(self, where: str, fault: GatewayError) -> None:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from gateway.flow.record import Entry
 from gateway.ledger import tables
@@ -82,22 +82,23 @@ class Known:
         self._recorder.put(table, key=key, exchange=exchange)
 
     def _ask(self, headers: Sequence[Header], since: int) -> None:
-        x, k = tables.exchange, tables.interchange_key
-        rows = self._recorder.connection.execute(
-            select(x, k.c.key)
-            .join(k, k.c.exchange == x.c.id)
-            .where(
-                x.c.control_number.in_({header.control_number for header in headers}),
-                or_(x.c.at >= since, k.c.key.in_({interchange_key(header) for header in headers})),
-                x.c.direction == "in",
-            )
-            .order_by(x.c.id)
+        """Two questions, each with an index of its own: as one, the numbers of all partners of all years are read."""
+        x, k = tables.exchange.c, tables.interchange_key.c
+        pair = (x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id)
+        came = select(x.id, x.sha256, x.message, x.at, x.ta1, x.control_number, *pair, k.key).where(x.direction == "in")
+        came = came.join(tables.interchange_key, k.exchange == x.id)
+        numbered = came.where(
+            x.control_number.in_({each.control_number for each in headers}),
+            x.at >= since,
+            x.sender_id.in_({each.sender.id for each in headers}),
         )
-        for row in rows:
-            pair = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
-            free = row.ta1.startswith("R") or row.at < self._anew.get(pair, 0)
+        named = came.where(k.key.in_({interchange_key(each) for each in headers}))
+        found = {row.id: row for wanted in (numbered, named) for row in self._recorder.connection.execute(wanted)}
+        for _, row in sorted(found.items()):
+            pair_of = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
+            free = row.ta1.startswith("R") or row.at < self._anew.get(pair_of, 0)
             before = Earlier(row.id, row.sha256, row.message, row.at, row.key, free)
-            self._by_number.setdefault((*pair, row.control_number), []).append(before)
+            self._by_number.setdefault((*pair_of, row.control_number), []).append(before)
 
     def _new_beginnings(self) -> dict[tuple[str, str], int]:
         """When a person last said that a partner's numbers begin anew, by its identity and ours."""

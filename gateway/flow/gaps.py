@@ -115,7 +115,9 @@ def _not_accepted(recorder: Recorder, key: Key, numbers: Iterable[int]) -> set[i
     x, g = tables.exchange, tables.functional_group
     partner, theirs, _, level = key
     texts = [form for each in numbers for form in (str(each), format_number(each))]
-    refused = (x.c.partner == partner, x.c.direction == "in", x.c.state.not_in(_TAKEN))
+    # Not the partner column itself: SQLite would read all exchanges of the partner by its index, not the few numbers.
+    theirs_all = (x.c.partner + "") == partner
+    refused = (theirs_all, x.c.direction == "in", x.c.state.not_in(_TAKEN))
     if level == INTERCHANGE:
         named = select(x.c.control_number).where(*refused, x.c.sender_id == theirs.partition(":")[2])
         wanted = named.where(x.c.control_number.in_(texts))

@@ -11,6 +11,8 @@ from gateway.flow.night import Summary
 from gateway.ledger.recording import Ledger
 from gateway.ledger.work import counts
 
+_WEEK = 7 * 86_400_000  # ms
+
 
 def write_metrics(file: Path, summary: Summary, ledger: Ledger) -> None:
     """Writes the file whole, by rename, so that nobody reads half of it.
@@ -27,7 +29,7 @@ def write_metrics(file: Path, summary: Summary, ledger: Ledger) -> None:
 
 def _write(file: Path, summary: Summary, ledger: Ledger) -> None:
     with ledger.reading() as connection:
-        states = counts(connection)
+        states = counts(connection, summary.ended_at - _WEEK)
     lines = [
         "# HELP gateway_batch_end_seconds When the last batch ended, in seconds since 1970.",
         "# TYPE gateway_batch_end_seconds gauge",

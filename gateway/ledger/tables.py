@@ -281,7 +281,7 @@ transaction_set = Table(
 )
 Index(
     "ix_transaction_set_due",
-    transaction_set.c.id,
+    transaction_set.c.exchange,
     sqlite_where=transaction_set.c.delivery == "due",
     postgresql_where=transaction_set.c.delivery == "due",
 )

@@ -30,7 +30,7 @@ def test_a_whole_life_on_both_databases(ledger_engine, tmp_path):
     assert second.counts["sent interchanges rejected by partners"] == 1
     assert sorted({each.state for each in second.attention}) == ["quarantined", "refused by the partner"]
     with stage.ledger.reading() as connection:
-        assert counts(connection)["in delivered"] == 30
+        assert counts(connection, 0)["in delivered"] == 30
     numbers = [row["control_number"] for row in stage.rows("exchange") if row["direction"] == "out"]
     # Documents and acknowledgments of one identity pair share one gapless count.
     assert max(numbers, key=int) == "000000031"
