@@ -12,6 +12,7 @@ import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_certificate import command as certificate
+from gateway.cli.partner_learn import command as learn
 from gateway.cli.partner_missing import expected as expected_files
 from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_start import command as start
@@ -33,6 +34,7 @@ def command() -> None:
     """
 
 
+command.add_command(learn)
 command.add_command(certificate)
 command.add_command(start)
 command.add_command(received_numbers)

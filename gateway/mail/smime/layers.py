@@ -45,7 +45,18 @@ from gateway.mail.smime.trust import Trust
 from gateway.mail.smime.verifying import Verified, claimed, verify
 from gateway.settings.model import Limits
 
-__all__ = ["KeyPair", "Opened", "Plan", "Secured", "claimed_signers", "is_secured", "mic", "open_layers", "secure"]
+__all__ = [
+    "KeyPair",
+    "Opened",
+    "Plan",
+    "Secured",
+    "claimed_signers",
+    "is_secured",
+    "mic",
+    "open_layers",
+    "open_unproven",
+    "secure",
+]
 
 MOST_LAYERS = 6
 
@@ -189,9 +200,18 @@ def claimed_signers(entity: bytes, *, limits: Limits, keys: Sequence[KeyPair] = 
     Raises:
         The same as ``open_layers`` where a layer cannot be opened at all.
     """
+    return open_unproven(entity, limits=limits, keys=keys)[1]
+
+
+def open_unproven(entity: bytes, *, limits: Limits, keys: Sequence[KeyPair] = ()) -> tuple[Opened, tuple[bytes, ...]]:
+    """What is inside, for a person to look at, and the certificates (DER) whose signatures hold over it: claims.
+
+    Raises:
+        The same as ``open_layers`` where a layer cannot be opened at all.
+    """
     peeler = _Peeler(limits, tuple(keys), Trust((), weak=True), claims=True)
-    peeler.peel(entity)
-    return tuple(dict.fromkeys(peeler.claimed))
+    opened = peeler.peel(entity)
+    return opened, tuple(dict.fromkeys(peeler.claimed))
 
 
 class _Peeler:
