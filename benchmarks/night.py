@@ -6,6 +6,7 @@ where it is installed, else the embedded host in a process of its own.
 
     python benchmarks/night.py [--mails 1000] [--quick] [--json] [--database URL]
     python benchmarks/night.py --workers 2    # the same by workers on PostgreSQL, which is started for it
+    python benchmarks/night.py --ledger FILE  # on a copy of a ledger (SQLite) of benchmarks/ledger.py --keep
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Steps(Tally):
         self.began.append((name, time.perf_counter()))
 
 
-def measure(number: int, database: str, workers: int = 0) -> dict[str, object]:
+def measure(number: int, database: str, workers: int = 0, ledger: str = "") -> dict[str, object]:
     """One run: the floor and the night over the same mails."""
     if workers and not database:
         # As a server is set up that shall lose nothing; more memory than the smallest.
@@ -170,6 +171,8 @@ def measure(number: int, database: str, workers: int = 0) -> dict[str, object]:
                 account.put(raw)
             (home / "floor").mkdir()
             bare = floor(server.host, server.pop3_port, account.name, account.password, sink, number, home / "floor")
+            if ledger:
+                shutil.copyfile(ledger, home / "ledger.db")
             prepare(home, database or f"sqlite:///{home / 'ledger.db'}", server.pop3_port, account, sink)
             size = sum(map(len, written))
             return run_workers(home, number, size, bare, workers) if workers else run(home, number, size, bare)
@@ -199,7 +202,7 @@ def run(home: Path, number: int, size: int, bare: float) -> dict[str, object]:
     wall, cpu = time.perf_counter() - start, _cpu() - cpu
     done = summary.counts
     assert done["documents delivered"] == number, done
-    assert done["mails sent"] == number, done
+    assert done["mails sent"] >= number, done  # a filled ledger may owe one more
     ends = [began for _, began in steps.began[1:]] + [start + wall]
     return {
         "mails": number,
@@ -279,13 +282,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="300 mails: under 50 seconds")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--database", default="", help="a PostgreSQL url (default: SQLite)")
+    parser.add_argument("--ledger", default="", help="begin with a copy of this filled SQLite ledger")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0, help="so many workers on PostgreSQL instead of one process")
     words = parser.parse_args()
     if words.sink:
         sink(words.sink)
         return
-    found = measure(300 if words.quick else words.mails, words.database, words.workers)
+    found = measure(300 if words.quick else words.mails, words.database, words.workers, words.ledger)
     if words.json:
         print(json.dumps(found))
         return
