@@ -4,4 +4,10 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-PAGES: tuple[BaseRoute, ...] = ()
+from gateway.console.pages import exchange_export, exchange_saved, exchanges
+
+PAGES: tuple[BaseRoute, ...] = (
+    *exchanges.PAGES,
+    *exchange_saved.PAGES,
+    *exchange_export.PAGES,
+)
