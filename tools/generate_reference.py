@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference from the code: faults, states, templates, commands.
+"""Writes the generated pages of docs/reference from the code: faults, states, templates, commands, doctor.
 
 Run it with ``make reference``. With ``--check`` it writes nothing, names the pages that are out of date, and ends
 with 1 if there are any.
@@ -16,6 +16,7 @@ import click
 
 from gateway.cli.main import root
 from gateway.errors import GatewayError, all_faults
+from gateway.flow.check_catalog import SECTIONS
 from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, MESSAGE_ATTENTION, MESSAGE_MEANING
 from partners.model import MailSettings
 from partners.profile_values import TEMPLATE_NAMES
@@ -165,11 +166,30 @@ def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple
                 yield from _walk((*path, name), found)
 
 
+def doctor_page() -> str:
+    """Everything that the doctor can find, part by part."""
+    lines = [
+        "# What the doctor finds",
+        "",
+        NOTE.format(source="gateway/flow/check_catalog.py"),
+        "`gateway doctor` looks at everything that must be right and says of each thing how it is, and what to do. It",
+        "changes nothing, sends nothing and fetches nothing; `--offline` leaves the hosts alone, and `--ledger` reads the",
+        "whole ledger too. What it finds has a code that stays the same from release to release (`code` with `--json`).",
+        "A check that failed makes the exit code 78 (something must be corrected) or 69 (something is not available); a",
+        "warning leaves it at 0. A code that is not in these tables is that of a [fault](faults.md).",
+    ]
+    for title, entries in SECTIONS.items():
+        lines += ["", f"## {title}", "", "| code | what it finds | what to do |", "|---|---|---|"]
+        lines += [f"| `{code}` | {entry.finds} | {entry.advice} |" for code, entry in entries.items()]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "faults.md": faults_page,
     "states.md": states_page,
     "templates.md": templates_page,
     "commands.md": commands_page,
+    "doctor.md": doctor_page,
 }
 
 

@@ -25,8 +25,12 @@ _COLOURS = {True: "green", None: "yellow", False: "red"}
 def command(ctx: click.Context, offline: bool, whole: bool, as_json: bool) -> int:
     """Checks settings, database, secrets, partners, mailboxes and SMTP, and says what to do.
 
+    Nothing is changed, sent or fetched. What it finds has a code: docs/reference/doctor.md lists them all.
+
     \b
     Exit codes: 0 all is well, or only warnings · 78 something must be corrected · 69 something is not available
+
+    Example: gateway --home /srv/edi doctor --json
     """  # noqa: D301 - click wants a real \b
     from gateway.flow.checks import exit_code
 
@@ -58,7 +62,8 @@ def _checks(home: Path, *, online: bool, whole: bool) -> Iterator[Check]:
 
 def _say(check: Check) -> None:
     mark = click.style(_MARKS[check.ok], fg=_COLOURS[check.ok])
-    click.echo(f"{mark} {check.name}: {check.sentence}")
+    code = f" [{check.code}]" if check.code else ""
+    click.echo(f"{mark} {check.name}: {check.sentence}{code}")
     if check.advice:
         click.echo(f"    → {check.advice}")
 

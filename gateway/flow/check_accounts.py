@@ -41,8 +41,8 @@ def check_accounts(settings: Settings) -> Iterator[Check]:
         names[where].append(box.name)
     for several in names.values():
         if len(several) > 1:
-            said = f"{' and '.join(several)} read the same account: each takes mails away from the other."
-            yield Check("mailboxes", False, said, "Leave one of them in gateway.toml.", code="mailbox.twice")
+            said = f"{' and '.join(several)} read the same account: each finds mails that the other took."
+            yield Check("mailboxes", None, said, "Leave one of them in gateway.toml.", code="mailbox.twice")
     if settings.smtp is not None:
         yield from _sending(settings.smtp)
 

@@ -124,6 +124,7 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
             "the rest",
             None,
             "Secrets, partners and hosts were not checked: they need the database.",
+            "Repair the database, then run `gateway doctor` again.",
             code="database.rest",
         )
         return
