@@ -7,23 +7,37 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
+from gateway.console import sign_in
+from gateway.console.answers import fault_answer, refusal
+from gateway.console.door import Door, Entrance, dress
 from gateway.console.people import People
-from gateway.console.rendering import rendered
 from gateway.console.site import Site
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError, unexpected
 
 STATIC = Path(__file__).parent / "static"
 
 
-def build(site: Site, people: People, pages: Sequence[BaseRoute]) -> Starlette:
-    """The application over one home."""
-    routes = [*pages, Mount("/static", StaticFiles(directory=STATIC), name="static")]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, GatewayError: _fault})
+def build(site: Site, people: People, pages: Sequence[BaseRoute], entrance: Entrance | None = None) -> Starlette:
+    """The application over one home.
+
+    Args:
+        site: the home.
+        people: tells who comes.
+        pages: the routes.
+        entrance: how the console is reached; None: by any name, as in tests.
+    """
+    routes = [*sign_in.ROUTES, *pages, Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Door, entrance=entrance or Entrance())],
+        exception_handlers={HTTPException: _refused, GatewayError: _fault, Exception: _defect},
+    )
     app.state.site = site
     app.state.people = people
     return app
@@ -34,15 +48,22 @@ async def _refused(request: Request, problem: Exception) -> Response:
     sentence = (
         "There is no such page." if problem.status_code == 404 and problem.detail == "Not Found" else problem.detail
     )
-    return _plain(request, problem.status_code, sentence)
+    answer = refusal(request.url.path, problem.status_code, sentence)
+    answer.headers.update(problem.headers or {})
+    return answer
 
 
 async def _fault(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, GatewayError)
-    status = 503 if isinstance(problem, Unavailable) else 409
-    return _plain(request, status, str(problem), problem.next_step, problem.code)
+    return fault_answer(request.url.path, problem)
 
 
-def _plain(request: Request, status: int, sentence: str, advice: str = "", code: str = "") -> Response:
-    del request
-    return HTMLResponse(rendered("fault.html", sentence=sentence, advice=advice, code=code, status=status), status)
+async def _defect(request: Request, problem: Exception) -> Response:
+    """What nobody foresaw: the server's log has the traceback, people have a sentence. Outside of the door."""
+    answer = fault_answer(request.url.path, unexpected("This page", _Unsaid(type(problem).__name__)))
+    dress(answer.headers, request.scope)
+    return answer
+
+
+class _Unsaid(Exception):  # noqa: N818 - it only carries a name
+    """Stands for a problem whose own words may hold what is not for everybody."""

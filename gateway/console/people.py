@@ -27,6 +27,11 @@ class Role(IntEnum):
         """As people write it."""
         return self.name.lower()
 
+    @classmethod
+    def of(cls, word: str) -> Role:
+        """From the word."""
+        return cls[word.upper()]
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -38,10 +43,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One sign-in. ``csrf`` is the secret that every form of it carries."""
+    """One sign-in. ``csrf`` is the secret that every form of it carries; ``id`` names it in the ledger's database."""
 
     user: User
     csrf: str
+    id: str = ""
 
 
 class People(Protocol):

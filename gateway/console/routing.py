@@ -12,10 +12,12 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.console.people import People, Role
+from gateway.console.places import SIGN_IN, local, sign_in_to
+from gateway.console.rendering import rendered
 from gateway.console.site import Site
 from gateway.console.visit import SAID, Visit
 
@@ -27,7 +29,7 @@ def view(path: str, page: Page, role: Role = Role.VIEWER) -> Route:
     """A page to look at."""
 
     async def endpoint(request: Request) -> Response:
-        visit = _visit(request, role)
+        visit = await run_in_threadpool(_visit, request, role)
         if visit is None:
             return _to_sign_in(request)
         response = await run_in_threadpool(page, visit)
@@ -42,7 +44,7 @@ def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
     """Something that somebody does; its page answers with ``Visit.to``."""
 
     async def endpoint(request: Request) -> Response:
-        visit = _visit(request, role)
+        visit = await run_in_threadpool(_visit, request, role)
         if visit is None:
             return _to_sign_in(request)
         async with request.form() as posted:
@@ -69,9 +71,10 @@ def _visit(request: Request, role: Role) -> Visit | None:
 
 
 def _to_sign_in(request: Request) -> Response:
-    if request.method != "GET":
-        return RedirectResponse("/sign-in", 303)
+    if request.method not in {"GET", "HEAD"}:
+        return RedirectResponse(SIGN_IN, 303)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(
-        str(request.url_for("sign-in").include_query_params(to=wanted).replace(scheme="", netloc="")), 303
-    )
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # A link in a mail or on another site: the browser keeps the cookie to itself, until the page asks for itself.
+        return HTMLResponse(rendered("again.html", wanted=local(wanted)))
+    return RedirectResponse(sign_in_to(wanted), 303)

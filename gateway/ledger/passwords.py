@@ -38,8 +38,13 @@ def encoded(password: str, name: str = "") -> str:
     lowered, own = normal.lower(), name.lower().partition("@")[0]
     if own and lowered.replace(own, "").strip("0123456789!.-_ ") == "":
         raise PasswordRefused(reason="it is the user's name")
+    return again(password)
+
+
+def again(password: str) -> str:
+    """A password that is somebody's already, as it is kept, whatever it is like."""
     with _AT_ONCE:
-        return _HASHER.hash(normal)
+        return _HASHER.hash(_normal(password))
 
 
 def matches(kept: str, password: str) -> bool:

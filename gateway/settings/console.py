@@ -1,4 +1,4 @@
-"""The tables [console] and [console.oidc]: where pages are served, who vouches for people, what does not fit together."""
+"""The tables [console] and [console.oidc]: where the pages are served, who vouches for people, what does not fit."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_role_that_is_too_low_is_told_which_is_needed(client):
 def test_a_fault_is_a_page_with_its_code_and_what_to_do(client):
     """What the command line says stands there too."""
     answer = client.get("/missing/99")
-    assert answer.status_code == 409
+    assert answer.status_code == 404
     assert "99" in answer.text
     assert NotFound.code in answer.text
     assert client.get("/nowhere").status_code == 404
