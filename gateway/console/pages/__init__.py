@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from gateway.console.pages import exchange_export, exchange_saved, exchanges
+from gateway.console.pages import exchange_export, exchange_saved, exchanges, nights, today
 
 PAGES: tuple[BaseRoute, ...] = (
     *exchanges.PAGES,
     *exchange_saved.PAGES,
     *exchange_export.PAGES,
+    *today.PAGES,
+    *nights.PAGES,
 )
