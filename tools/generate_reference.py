@@ -172,11 +172,11 @@ def doctor_page() -> str:
         "# What the doctor finds",
         "",
         NOTE.format(source="gateway/flow/check_catalog.py"),
-        "`gateway doctor` looks at everything that must be right and says of each thing how it is, and what to do. It",
-        "changes nothing, sends nothing and fetches nothing; `--offline` leaves the hosts alone, and `--ledger` reads the",
-        "whole ledger too. What it finds has a code that stays the same from release to release (`code` with `--json`).",
-        "A check that failed makes the exit code 78 (something must be corrected) or 69 (something is not available); a",
-        "warning leaves it at 0. A code that is not in these tables is that of a [fault](faults.md).",
+        "`gateway doctor` looks at everything that must be right and says of each thing how it is, and what to do.",
+        "It changes nothing, sends nothing and fetches nothing; `--offline` leaves the hosts alone, and `--ledger` reads",
+        "the whole ledger too. What it finds has a code that stays the same from release to release (`code` with",
+        "`--json`). A check that failed makes the exit code 78 (something must be corrected) or 69 (something is not",
+        "available); a warning leaves it at 0. A code that is not in these tables is that of a [fault](faults.md).",
     ]
     for title, entries in SECTIONS.items():
         lines += ["", f"## {title}", "", "| code | what it finds | what to do |", "|---|---|---|"]

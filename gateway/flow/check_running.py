@@ -100,7 +100,7 @@ def check_stopped(connection: Connection, stopped: Sequence[str], settings: Sett
         stopped: keys of partners that are suspended or ended.
         settings: where the outbox is.
     """
-    waiting = dict(
+    waiting: dict[str, int] = dict(
         connection.execute(
             select(tables.outgoing.c.partner, func.count())
             .where(tables.outgoing.c.partner.in_(stopped))
