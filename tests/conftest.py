@@ -7,4 +7,5 @@ pytest_plugins = (
     "servers.postgres",
     "servers.tokens",
     "servers.logins",
+    "servers.chromium",
 )

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the integration tests start (Dovecot, Postfix, Exim, PostgreSQL; OpenSSL and Bouncy Castle as the other
-# party of S/MIME; strace, a C compiler and ext4 for the fault suite) where root and apt-get are at hand; elsewhere says
-# which tests will be skipped. No service is started: the tests start their own. Debian allows one mail server, so that
-# Exim's program is unpacked beside Postfix.
+# party of S/MIME; strace, a C compiler and ext4 for the fault suite; Chromium for the console's pages) where root and
+# apt-get are at hand; elsewhere says which tests will be skipped. No service is started: the tests start their own.
+# Debian allows one mail server, so that Exim's program is unpacked beside Postfix.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
@@ -27,6 +27,7 @@ command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
 command -v javac >/dev/null 2>&1 || missing="$missing default-jdk-headless"
 [ -e /usr/share/java/bcmail.jar ] || missing="$missing libbcmail-java"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core"
 exim=/usr/local/lib/exim4-beside/exim4
 exim_missing=
 command -v exim4 >/dev/null 2>&1 || [ -x "$exim" ] || exim_missing=" exim4-daemon-light"
