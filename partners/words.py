@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from partners.model import (
     Agreement,
     CertificateState,
     Counted,
+    Delivery,
     Direction,
     Evidence,
     FunctionalAck,
@@ -61,25 +62,55 @@ _NUMBERS = {
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
+Row = tuple[str, str]  # a label and what there is to say; the text may have several lines
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is said of the partner as a whole, or of one agreement: a sentence, and rows below it."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+def described(partner: Partner) -> Iterator[Part]:
+    """A partner in words: the whole first, then each agreement; rows that have nothing to say are left out."""
+    yield Part(f"{partner.name} ({partner.key}) is {_STATUS[partner.status]}.", tuple(_said(_whole(partner))))
+    for agreement in partner.agreements:
+        title, rows = _agreement(partner, agreement)
+        yield Part(title, tuple(_said(rows)))
+
+
 def in_words(partner: Partner, origin: str = "") -> Iterator[str]:
     """The lines that `gateway partner show` prints; ``origin`` says which revision this is."""
-    yield f"{partner.name} ({partner.key}) is {_STATUS[partner.status]}."
+    whole, *agreements = described(partner)
+    yield whole.title
     if origin:
         yield origin
-    yield ""
-    yield from _row("addresses", ", ".join(partner.addresses))
-    yield from _row("identities", ", ".join(str(each) for each in partner.identities))
-    yield from _row("proof", _EVIDENCE[partner.evidence])
-    yield from _row("certificates", _certificates(partner))
-    yield from _row("numbers", _numbers(partner))
-    yield from _row("works", _calendar(partner.calendar))
-    for expected in partner.expected:
-        yield from _row("expected", f"{rule(expected)}{_zone(partner.calendar)}")
-    yield from _row("contact", partner.contact)
-    yield from _row("notes", partner.notes)
-    for agreement in partner.agreements:
+    for part in (whole, *agreements):
         yield ""
-        yield from _agreement(partner, agreement)
+        if part is not whole:
+            yield part.title
+        for label, text in part.rows:
+            for number, line in enumerate(text.strip().splitlines()):
+                yield f"  {label if not number else '':<12} {line}"
+
+
+def _said(rows: Iterator[Row]) -> Iterator[Row]:
+    return ((label, text) for label, text in rows if text.strip())
+
+
+def _whole(partner: Partner) -> Iterator[Row]:
+    yield "addresses", ", ".join(partner.addresses)
+    yield "identities", ", ".join(str(each) for each in partner.identities)
+    yield "proof", _EVIDENCE[partner.evidence]
+    yield "certificates", _certificates(partner)
+    yield "numbers", _numbers(partner)
+    yield "works", _calendar(partner.calendar)
+    for expected in partner.expected:
+        yield "expected", f"{rule(expected)}{_zone(partner.calendar)}"
+    yield "contact", partner.contact
+    yield "notes", partner.notes
 
 
 def as_document(partner: Partner) -> dict[str, Any]:
@@ -105,31 +136,38 @@ def _plain(value: Any) -> Any:
     return None if value is None else plain(value)
 
 
-def _agreement(partner: Partner, agreement: Agreement) -> Iterator[str]:
+def _agreement(partner: Partner, agreement: Agreement) -> tuple[str, Iterator[Row]]:
     sets = "every transaction set" if agreement.sets == ("*",) else ", ".join(agreement.sets)
     versions = f" in {', '.join(agreement.versions)}" if agreement.versions else " in any version"
     if agreement.direction is Direction.IN:
-        yield f"{agreement.name}: {partner.name} sends us {sets}{versions}"
-        yield from _row("we answer", _answer(agreement))
-        yield from _row("rejected", "what has a warning or an error" if agreement.reject_from == "warning" else "")
-        yield from _row("judged by", agreement.guideline)
-        yield from _row("secured", _insisted(agreement.security))
-        yield from _row("usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})")
-        yield from _row("delivered", _delivery(partner, agreement))
-    else:
-        yield f"{agreement.name}: we send {partner.name} {sets}{versions}"
-        yield from _row("we expect", _expected(agreement))
-        yield from _row("judged by", agreement.guideline)
-        if agreement.on_doubt == "resend":
-            yield from _row("in doubt", "sent again, under the same numbers")
-        else:
-            yield from _row("in doubt", "held for a person")
-        yield from _row("order", "a later document waits for an earlier one" if agreement.ordered else "")
-        yield from _row("envelope", _envelope(partner, agreement))
-        yield from _row("mailed", _mail(partner, agreement))
-        yield from _row("secured", _secured(agreement.security))
-    yield from _row("repeated", "held for a person" if agreement.on_repeat == "hold" else "")
-    yield from _row("tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys))
+        return f"{agreement.name}: {partner.name} sends us {sets}{versions}", _inbound(partner, agreement)
+    return f"{agreement.name}: we send {partner.name} {sets}{versions}", _outbound(partner, agreement)
+
+
+def _inbound(partner: Partner, agreement: Agreement) -> Iterator[Row]:
+    yield "we answer", _answer(agreement)
+    yield "rejected", "what has a warning or an error" if agreement.reject_from == "warning" else ""
+    yield "judged by", agreement.guideline
+    yield "secured", _insisted(agreement.security)
+    yield "usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})"
+    yield "delivered", _delivery(partner, agreement)
+    yield from _both(agreement)
+
+
+def _outbound(partner: Partner, agreement: Agreement) -> Iterator[Row]:
+    yield "we expect", _expected(agreement)
+    yield "judged by", agreement.guideline
+    yield "in doubt", "sent again, under the same numbers" if agreement.on_doubt == "resend" else "held for a person"
+    yield "order", "a later document waits for an earlier one" if agreement.ordered else ""
+    yield "envelope", _envelope(partner, agreement)
+    yield "mailed", _mail(partner, agreement)
+    yield "secured", _secured(agreement.security)
+    yield from _both(agreement)
+
+
+def _both(agreement: Agreement) -> Iterator[Row]:
+    yield "repeated", "held for a person" if agreement.on_repeat == "hold" else ""
+    yield "tracked", ", ".join(f"{name} ({path})" for name, path in agreement.business_keys)
 
 
 def _numbers(partner: Partner) -> str:
@@ -212,8 +250,7 @@ def _time(span: timedelta, counted: Counted) -> str:
     return f"{duration_text(span)} of working time" if counted is Counted.WORKING else duration_text(span)
 
 
-def _delivery(partner: Partner, agreement: Agreement) -> str:
-    delivery = agreement.delivery
+def _delivery(partner: Partner, delivery: Delivery, place: str = "") -> str:
     unit = "each transaction set" if delivery.unit == "set" else "each interchange"
     patience = f" (at most {duration_text(delivery.timeout)})"
     if delivery.kind == "command":
@@ -221,7 +258,7 @@ def _delivery(partner: Partner, agreement: Agreement) -> str:
     if delivery.kind == "http":
         secret = f", with the secret {delivery.secret}" if delivery.secret else ""
         return f"{unit} by HTTP to {delivery.target}{secret}{patience}"
-    return f"{unit} as a file in {delivery.target or f'inbox/{partner.key}'}"
+    return f"{unit} as a file in {delivery.target or f'inbox/{partner.key}{place}'}"
 
 
 def _envelope(partner: Partner, agreement: Agreement) -> str:
@@ -252,9 +289,3 @@ def _mail(partner: Partner, agreement: Agreement) -> str:
     to = ", ".join(mail.to or partner.addresses[:1])
     copies = f", copies to {', '.join(mail.cc)}" if mail.cc else ""
     return f'to {to}{copies}, subject "{mail.subject}", as {mail.file_name}'
-
-
-def _row(label: str, text: str) -> Iterator[str]:
-    """A labelled line; more lines of the text are set below it; nothing where there is no text."""
-    for number, line in enumerate(text.strip().splitlines()):
-        yield f"  {label if not number else '':<12} {line}"
