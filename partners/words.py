@@ -150,7 +150,7 @@ def _inbound(partner: Partner, agreement: Agreement) -> Iterator[Row]:
     yield "judged by", agreement.guideline
     yield "secured", _insisted(agreement.security)
     yield "usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})"
-    yield "delivered", _delivery(partner, agreement)
+    yield "delivered", _delivery(partner, agreement.delivery)
     yield from _both(agreement)
 
 
