@@ -252,6 +252,7 @@ class Agreement:
     ``005010X222A1``), empty for any. ``business_keys`` maps a name (``po``) to an element path (``BEG03``,
     ``REF02[REF01=IA]``). ``on_doubt`` is resend or hold: what happens after an unknown SMTP outcome.
     ``guideline`` names one of the partner's guidelines, a path relative to the home's directory of partners.
+    ``test_delivery`` is where tests go (ISA15 T), never to ``delivery``; without a target to inbox/<partner key>/test.
     ``ordered``: a later document waits while an earlier one does. ``on_repeat`` is flag or hold: what happens to a
     business document that came, or went, before under another number.
     """
@@ -263,6 +264,7 @@ class Agreement:
     envelope: EnvelopeSettings = field(default_factory=EnvelopeSettings)
     acknowledgment: AcknowledgmentPolicy = field(default_factory=AcknowledgmentPolicy)
     delivery: Delivery = field(default_factory=Delivery)
+    test_delivery: Delivery = field(default_factory=Delivery)
     mail: MailSettings = field(default_factory=MailSettings)
     security: Security = field(default_factory=Security)
     business_keys: tuple[tuple[str, str], ...] = ()
@@ -300,6 +302,7 @@ class Partner:
     """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change.
 
     ``guidelines`` are the texts of the guideline files that agreements name, by path, as they were applied.
+    ``on_test`` (ISA15 T while live) and ``on_production`` (P while testing) are quarantine, accept or reject.
     """
 
     key: str
@@ -320,6 +323,8 @@ class Partner:
     expected: tuple[Expected, ...] = ()
     retention: Kept = field(default_factory=Kept)
     storage: Storage = field(default_factory=Storage)
+    on_test: str = "quarantine"
+    on_production: str = "quarantine"
 
     def agreement_for(self, direction: Direction, set_id: str, version: str) -> Agreement | None:
         """The first agreement of that direction that covers the set, exact sets before ``*``."""

@@ -195,6 +195,7 @@ class _Reading:
             envelope=_envelope(sections["envelope"]),
             acknowledgment=replace(AcknowledgmentPolicy(), **sections["acknowledgment"]),
             delivery=replace(Delivery(), **sections["delivery"]),
+            test_delivery=replace(Delivery(), **sections["test_delivery"]),
             mail=replace(MailSettings(), **sections["mail"]),
             security=replace(Security(), **sections["security"]),
             retention=Kept(**sections["retention"]),

@@ -120,6 +120,8 @@ PARTNER: Mapping[str, Reader] = {
     "numbers": _member(Numbering),
     "group_numbers": _member(Numbering),
     "gap_grace": values.read_duration,
+    "on_test": values.one_of("quarantine", "accept", "reject"),
+    "on_production": values.one_of("quarantine", "accept", "reject"),
     "guidelines": values.read_guidelines,
 }
 
@@ -143,6 +145,7 @@ SECTIONS: Mapping[str, Mapping[str, Reader]] = {
     "envelope": ENVELOPE,
     "acknowledgment": ACKNOWLEDGMENT,
     "delivery": DELIVERY,
+    "test_delivery": DELIVERY,
     "mail": MAIL,
     "security": SECURITY,
     "retention": RETENTION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
-from partners.model import Agreement, Direction, Partner
+from partners.model import Agreement, Delivery, Direction, Partner
 from partners.profile_times import clock_text
 from partners.profile_values import command_line, in_clear, show, web_address
 
@@ -103,18 +103,23 @@ def _separators(agreement: Agreement) -> Found:
 
 
 def _delivery(agreement: Agreement) -> Found:
-    delivery = agreement.delivery
+    for table, delivery in (("delivery", agreement.delivery), ("test_delivery", agreement.test_delivery)):
+        for key, wrong in _delivery_problems(delivery):
+            yield (table, key), wrong
+
+
+def _delivery_problems(delivery: Delivery) -> Iterator[tuple[str, str]]:
     if delivery.kind == "directory":
         if "://" in delivery.target:
-            yield ("delivery", "kind"), f"{show(delivery.target)} is a URL; use kind http"
+            yield "kind", f"{show(delivery.target)} is a URL; use kind http"
     elif not delivery.target:
-        yield ("delivery", "target"), f"is missing: kind {delivery.kind} needs a {_TARGET[delivery.kind][0]}"
+        yield "target", f"is missing: kind {delivery.kind} needs a {_TARGET[delivery.kind][0]}"
     elif wrong := _TARGET[delivery.kind][1](delivery.target):
-        yield ("delivery", "target"), wrong
+        yield "target", wrong
     elif delivery.kind == "http" and delivery.secret and in_clear(delivery.target):
-        yield ("delivery", "target"), "the secret would cross the network unencrypted; use https"
+        yield "target", "the secret would cross the network unencrypted; use https"
     if delivery.secret and delivery.kind != "http":
-        yield ("delivery", "secret"), f"only kind http sends a secret, not kind {delivery.kind}"
+        yield "secret", f"only kind http sends a secret, not kind {delivery.kind}"
 
 
 _TARGET = {"command": ("command line", command_line), "http": ("URL", web_address)}

@@ -48,7 +48,7 @@ def write_profile(partner: Partner) -> str:
     document: dict[str, Any] = {"key": partner.key, "name": partner.name, "status": partner.status.value}
     document["addresses"] = list(partner.addresses)
     document["identities"] = [str(each) for each in partner.identities]
-    for key in ("evidence", "contact", "notes", "numbers", "group_numbers", "gap_grace"):
+    for key in ("evidence", "contact", "notes", "numbers", "group_numbers", "gap_grace", "on_test", "on_production"):
         value = getattr(partner, key)
         if value != Partner.__dataclass_fields__[key].default:
             document[key] = plain(value)
@@ -102,6 +102,7 @@ def _agreement(agreement: Agreement, retention: Kept) -> dict[str, Any]:
         "envelope": _changed(agreement.envelope, EnvelopeSettings(), leave=("separators",)),
         "acknowledgment": _changed(agreement.acknowledgment, AcknowledgmentPolicy()),
         "delivery": _changed(agreement.delivery, Delivery()),
+        "test_delivery": _changed(agreement.test_delivery, Delivery()),
         "mail": _changed(agreement.mail, MailSettings(), leave=("headers",)),
         "security": _changed(agreement.security, Security()),
         "retention": _kept(agreement.retention, retention),

@@ -62,6 +62,12 @@ _NUMBERS = {
 _USAGE = {"P": "production", "T": "test", "I": "information"}
 
 
+_ON_OTHER = {
+    "quarantine": "quarantined",
+    "accept": "taken as a test",
+    "reject": "refused with TA1 020",
+}
+
 Row = tuple[str, str]  # a label and what there is to say; the text may have several lines
 
 
@@ -109,6 +115,8 @@ def _whole(partner: Partner) -> Iterator[Row]:
     yield "works", _calendar(partner.calendar)
     for expected in partner.expected:
         yield "expected", f"{rule(expected)}{_zone(partner.calendar)}"
+    yield "tests", f"{_ON_OTHER[partner.on_test]} while it is live"
+    yield "in earnest", f"{_ON_OTHER[partner.on_production]} while it is testing"
     yield "contact", partner.contact
     yield "notes", partner.notes
 
@@ -151,6 +159,7 @@ def _inbound(partner: Partner, agreement: Agreement) -> Iterator[Row]:
     yield "secured", _insisted(agreement.security)
     yield "usage", f"{_USAGE[agreement.envelope.usage]} (ISA15 {agreement.envelope.usage})"
     yield "delivered", _delivery(partner, agreement.delivery)
+    yield "tests", _delivery(partner, agreement.test_delivery, "/test")
     yield from _both(agreement)
 
 

@@ -33,6 +33,7 @@ that ends with it::
     │   ├── SenderAmbiguous, SenderUnknown, SenderUnproven, SenderUndecided
     │   ├── IdentityUnknown, IdentityMismatch, ReceiverNotUs
     │   ├── PartnerNotActive, UnexpectedType, UsageMismatch, RestoredUnprocessed
+    │   ├── TestWhileLive, ProductionWhileTesting
     │   ├── SecurityFault                 an S/MIME layer that does not open or prove what it should
     │   │   ├── SecurityMalformed, SignatureInvalid, SignerUnknown, SignerRefused
     │   │   ├── CannotDecrypt, AlgorithmRefused
@@ -56,6 +57,7 @@ that ends with it::
     └── UsageFault                    2   a command was asked for something that is not there
         ├── NotFound, NotAllowedNow, QueryInvalid, BackupExists
         ├── PasswordRefused, RequestInvalid, RevisionDiffers
+        ├── UserUnknown, UserTaken, UserVouchedFor, ApiTokenUnknown, ApiTokenTaken
         └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
 """
 
@@ -109,6 +111,8 @@ from gateway.errors.hosts import (
 )
 from gateway.errors.people import (
     ApiTokenRefused,
+    ApiTokenTaken,
+    ApiTokenUnknown,
     ConsoleUnavailable,
     DoorFault,
     PasswordRefused,
@@ -120,6 +124,9 @@ from gateway.errors.people import (
     SignInPaused,
     SignInRefused,
     TooManyRequests,
+    UserTaken,
+    UserUnknown,
+    UserVouchedFor,
 )
 from gateway.errors.received import (
     AcknowledgmentContradicting,
@@ -142,12 +149,14 @@ from gateway.errors.received import (
     NotX12,
     PartnerNotActive,
     ProcessingFailed,
+    ProductionWhileTesting,
     ReceiverNotUs,
     SenderAmbiguous,
     SenderUndecided,
     SenderUnknown,
     SenderUnproven,
     StructureTooDeep,
+    TestWhileLive,
     TooManyParts,
     UnexpectedType,
     UsageMismatch,
@@ -226,6 +235,8 @@ __all__ = [
     "AlgorithmRefused",
     "AnswerNotSecured",
     "ApiTokenRefused",
+    "ApiTokenTaken",
+    "ApiTokenUnknown",
     "ArchiveLocked",
     "ArchiveRefused",
     "BackupDamaged",
@@ -304,6 +315,7 @@ __all__ = [
     "PasswordRefused",
     "PayloadKeyUnreadable",
     "ProcessingFailed",
+    "ProductionWhileTesting",
     "ProfileInvalid",
     "ProfileOverlap",
     "ProgramMissing",
@@ -347,6 +359,7 @@ __all__ = [
     "StructureTooDeep",
     "SubmittedBefore",
     "TemporarilyRefused",
+    "TestWhileLive",
     "TokenNotTaken",
     "TokenRefused",
     "TokenUnavailable",
@@ -359,6 +372,9 @@ __all__ = [
     "UnknownPartner",
     "UsageFault",
     "UsageMismatch",
+    "UserTaken",
+    "UserUnknown",
+    "UserVouchedFor",
     "WorkersNeedPostgres",
     "all_faults",
     "unexpected",

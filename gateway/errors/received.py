@@ -150,6 +150,24 @@ class UsageMismatch(MessageFault):
     advice = "Change the agreement's usage when the partner goes live, then release; else discard it."
 
 
+class TestWhileLive(MessageFault):
+    code = "usage.test-while-live"
+    sentence = "Interchange {control_number} is a test (ISA15 T), and {partner} is live."
+    advice = (
+        "Ask {partner} what it is. A document in earnest must come again with ISA15 P; for more tests write "
+        'on_test = "accept" in the profile and release it; else discard it.'
+    )
+
+
+class ProductionWhileTesting(MessageFault):
+    code = "usage.production-while-testing"
+    sentence = "Interchange {control_number} is for production (ISA15 P), and {partner} is still in testing."
+    advice = (
+        "`gateway partner checklist {partner}` tells what is missing to go live; activate it and release this, or ask "
+        'for ISA15 T. Where the partner cannot write T, on_production = "accept" takes it as a test.'
+    )
+
+
 class NotX12(MessageFault):
     code = "payload.not-x12"
     sentence = "The payload {name} is not X12: {reason}"

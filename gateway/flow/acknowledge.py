@@ -29,6 +29,7 @@ from gateway.flow.secure import for_answers
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import TAKEN_AS_TEST
 from gateway.mail.compose import is_message_id
 from gateway.x12.drafts import DraftGroup
 from gateway.x12.model import Header, Status
@@ -141,6 +142,8 @@ def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> 
         sets=len(report.sets),
         findings=sum(1 for _ in all_findings(report)),
     )
+    if entry.interchange.as_test:
+        recorder.event(TAKEN_AS_TEST, exchange=exchange, message=message, partner=entry.partner)
     if entry.state not in {ExchangeState.ACCEPTED, ExchangeState.REJECTED}:
         recorder.event(
             entry.state.value,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from gateway.errors import NotAllowedNow, NotFound
 from gateway.flow.acts import Act, acting, before
@@ -147,10 +147,17 @@ def _came(
         .where(x.c.partner == file.partner, x.c.at.between(file.opens_at, recorder.now), x.c.id.not_in(used))
         .where(or_(x.c.at <= file.due_at, and_(*late)))
         .where(x.c.direction == "in", x.c.kind == "document", x.c.state.in_(_TAKEN), inside.exists())
+        .where(*_in_earnest(watch.partner))
         .order_by(x.c.at, x.c.id)
         .limit(1)
     ).one_or_none()
     return None if row is None else (row.id, row.at)
+
+
+def _in_earnest(partner: Partner) -> list[ColumnElement[bool]]:
+    """A test is no file of a live partner, unless tests are what was agreed on."""
+    tests = partner.status is Status.TESTING or any(each.envelope.usage == "T" for each in partner.agreements)
+    return [] if tests else [tables.exchange.c.usage != "T"]
 
 
 def _arrived(context: Context, recorder: Recorder, file: Arrival, exchange: int, at: int) -> None:

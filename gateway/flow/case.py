@@ -24,6 +24,7 @@ class InterchangeCase:
     agreements: dict[tuple[int, int], Agreement] = field(default_factory=dict)  # (group, set) ordinals from 0
     business_keys: dict[tuple[int, int], dict[str, list[str]]] = field(default_factory=dict)
     fault: MessageFault | None = None
+    as_test: bool = False  # for production (ISA15 P), and taken as a test, because the profile says so
 
     @property
     def document_groups(self) -> list[tuple[int, GroupReport]]:

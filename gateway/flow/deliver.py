@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -126,13 +127,15 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
         raise DeliveryFailed(what=f"exchange {exchange.id}", target="?", reason=str(fault)) from fault
     whole: dict[Delivery, _Handed] = {}
     for due in exchange.sets:
-        delivery = _agreement(partner, due).delivery
+        delivery = _delivery(context, partner, due, test=exchange.test)
         place = places.get((partner.key, delivery))
         if place is None:
             place = places[partner.key, delivery] = context.handover(delivery, partner.key)
         if delivery.unit == "interchange":
             if delivery not in whole:
-                together = tuple(each for each in exchange.sets if _agreement(partner, each).delivery == delivery)
+                together = tuple(
+                    each for each in exchange.sets if _delivery(context, partner, each, test=exchange.test) == delivery
+                )
                 whole[delivery] = _handed(place, _deliverable(exchange, together, raw))
             yield _Done(due, *whole[delivery])
         else:
@@ -141,6 +144,20 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
 
 def _handed(place: Handover, item: Deliverable) -> _Handed:
     return place.deliver(item), place, hashlib.sha256(item.data).hexdigest(), len(item.data)
+
+
+def _delivery(context: Context, partner: Partner, due: DueSet, *, test: bool) -> Delivery:
+    """Where a set goes: tests to a place of their own, whatever the one for documents in earnest is."""
+    agreement = _agreement(partner, due)
+    if not test:
+        return agreement.delivery
+    chosen = agreement.test_delivery
+    return chosen if chosen.target else replace(chosen, target=str(test_inbox(context.settings.inbox, partner.key)))
+
+
+def test_inbox(inbox: Path, partner: str) -> Path:
+    """Where a partner's tests are delivered, unless its profile says another place."""
+    return inbox / partner / "test"
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:
@@ -174,6 +191,7 @@ def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) ->
             "receiver": exchange.receiver,
             "interchange_control_number": exchange.control_number,
             "group_control_number": first.group_control_number,
+            "usage": "T" if exchange.test else exchange.usage,
             "set_id": " ".join(dict.fromkeys(each.set_id for each in sets)),
             "set_control_number": first.control_number if len(sets) == 1 else "",
             "message_id": exchange.message_id,

@@ -6,24 +6,31 @@ The address leads to a partner; the interchange's own identities must belong to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.errors import (
     IdentityMismatch,
     IdentityUnknown,
     MessageFault,
     NotX12,
     PartnerNotActive,
+    ProductionWhileTesting,
     ReceiverNotUs,
     SenderAmbiguous,
     SenderUnknown,
+    TestWhileLive,
     UnexpectedType,
     UsageMismatch,
 )
 from gateway.flow.case import Case, InterchangeCase
-from gateway.x12.model import Header, Party
+from gateway.x12.model import Finding, Header, Level, Party
+from gateway.x12.model import Status as Verdict
 from partners.directory import Directory
 from partners.model import Agreement, Direction, Identity, Partner, Status
 
 _ACTIVE = (Status.TESTING, Status.LIVE)
+_TEST, _PRODUCTION = "T", "P"  # ISA15
+_TEST_INDICATOR = "020"  # TA105: invalid test indicator value
 
 
 def identify_sender(case: Case, directory: Directory) -> None:
@@ -106,13 +113,28 @@ def _agreements(case: InterchangeCase, partner: Partner) -> list[tuple[tuple[int
 def _check_usage(case: InterchangeCase, header: Header, partner: Partner) -> None:
     """ISA15: a test interchange must not reach a live business, nor a live one a test."""
     agreement = case.first_agreement
-    if agreement is None or header.usage == agreement.envelope.usage:
+    if agreement is None:
         return
-    if partner.status is Status.TESTING and header.usage == "T":
+    testing, wanted = partner.status is Status.TESTING, agreement.envelope.usage
+    facts = {"control_number": header.control_number, "partner": partner.key}
+    if testing and header.usage == _PRODUCTION:
+        _other_usage(case, partner.on_production, ProductionWhileTesting(**facts))
+        case.as_test = partner.on_production == "accept"
+    elif header.usage == wanted or (testing and header.usage == _TEST):
         return
-    raise UsageMismatch(
-        control_number=header.control_number,
-        found=header.usage,
-        wanted=agreement.envelope.usage,
-        partner=partner.key,
-    )
+    elif header.usage == _TEST:
+        _other_usage(case, partner.on_test, TestWhileLive(**facts))
+    else:
+        raise UsageMismatch(found=header.usage, wanted=wanted, **facts)
+
+
+def _other_usage(case: InterchangeCase, wanted: str, fault: MessageFault) -> None:
+    """What the profile says of an interchange whose ISA15 does not fit where the partner stands."""
+    if wanted == "quarantine":
+        raise fault
+    if wanted == "reject":
+        said = Finding(Level.ERROR, "interchange.usage-refused", str(fault), "interchange", x12=_TEST_INDICATOR)
+        report = case.report
+        case.report = replace(
+            report, status=Verdict.REJECTED, ta1=("R", _TEST_INDICATOR), findings=(*report.findings, said)
+        )

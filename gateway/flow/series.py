@@ -66,7 +66,13 @@ def record(context: Context, recorder: Recorder, came: Sequence[tuple[Entry, int
 def _numbers(entry: Entry, exchange: int) -> Iterator[Number]:
     report = entry.interchange.report
     header = report.header
-    if entry.state not in _CAME or header is None or header.usage == "T" or report.ta1[0] == "R":
+    if (
+        entry.state not in _CAME
+        or header is None
+        or header.usage == "T"
+        or entry.interchange.as_test
+        or report.ta1[0] == "R"
+    ):
         return
     pair = (str(identity(header.sender)), str(identity(header.receiver)))
     yield from _number((entry.partner, *pair, INTERCHANGE), header.control_number, exchange)

@@ -24,6 +24,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "not-taken": "message {uid} of mailbox {mailbox} was not taken and stays there[: {reason}]",
     "noted": "read and recorded as {kind}; such a mail is never answered",
     "quarantined": "put into quarantine[: {reason}]",
+    "taken-as-test": "taken as a test, although it is marked for production (ISA15 P)",
     "released": "released from quarantine to be processed again[: {reason}]",
     "discarded": "put aside; the bytes are kept[: {reason}]",
     "replaced": "replaced by exchange {by}, made from the same mail",

@@ -18,6 +18,7 @@ from gateway.ledger.states import MessageState
 from gateway.ledger.tables import (
     batch,
     content,
+    event,
     exchange,
     expectation,
     functional_group,
@@ -27,6 +28,8 @@ from gateway.ledger.tables import (
     transaction_set,
 )
 from gateway.ledger.waiting import DUE
+
+TAKEN_AS_TEST = "taken-as-test"  # the event of an interchange that is a test whatever its ISA15 says
 
 _DAY = 86_400_000  # ms
 _RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
@@ -75,6 +78,8 @@ class DueExchange:
     message_id: str
     file_name: str
     sets: tuple[DueSet, ...]
+    usage: str = ""  # ISA15
+    test: bool = False  # it must never mix with documents in earnest
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,7 @@ def due_deliveries(
             exchange.c.control_number.label("interchange_number"),
             exchange.c.message_id,
             exchange.c.file_name,
+            exchange.c.usage,
         )
         .join(functional_group, functional_group.c.id == transaction_set.c.functional_group)
         .join(exchange, exchange.c.id == transaction_set.c.exchange)
@@ -226,6 +232,7 @@ def due_deliveries(
         )
         .order_by(transaction_set.c.exchange, transaction_set.c.id)
     ).all()
+    tests = _taken_as_tests(connection, {row.exchange for row in rows if row.usage != "T"})
     found: dict[int, DueExchange] = {}
     for row in rows:
         due = DueSet(
@@ -251,9 +258,20 @@ def due_deliveries(
             row.message_id,
             row.file_name,
             (*(before.sets if before else ()), due),
+            row.usage,
+            row.usage == "T" or row.exchange in tests,
         )
     whole = list(found.values())
     return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
+
+
+def _taken_as_tests(connection: Connection, exchanges: Iterable[int]) -> set[int]:
+    """Which of these were taken as a test although ISA15 says production."""
+    wanted = sorted(exchanges)
+    if not wanted:
+        return set()
+    asked = select(event.c.exchange).where(event.c.exchange.in_(wanted), event.c.kind == TAKEN_AS_TEST)
+    return set(connection.execute(asked).scalars())
 
 
 def partners_to_deliver(connection: Connection) -> list[str]:

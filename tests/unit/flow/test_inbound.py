@@ -156,7 +156,8 @@ def test_a_mailbox_that_is_away_does_not_stop_the_rest_of_the_night(stage):
         ("edi@acme.example", orders(1, sender="ZZ:NOBODY"), "identity.unknown"),
         ("edi@acme.example", orders(1, sender="14:0700000000001"), "identity.mismatch"),
         ("edi@acme.example", orders(1, receiver="ZZ:SOMEBODYELSE"), "receiver.not-us"),
-        ("edi@acme.example", orders(1).replace(b"*0*P*:", b"*0*T*:"), "usage.mismatch"),
+        ("edi@acme.example", orders(1).replace(b"*0*P*:", b"*0*T*:"), "usage.test-while-live"),
+        ("edi@acme.example", orders(1).replace(b"*0*P*:", b"*0*I*:"), "usage.mismatch"),
         (
             "edi@acme.example",
             interchange(

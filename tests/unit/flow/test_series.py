@@ -88,7 +88,7 @@ def test_what_comes_late_leaves_the_rest_missing_and_is_told(tmp_path):
 
 
 def test_duplicates_conflicts_and_test_interchanges_use_no_number(tmp_path):
-    stage = Stage(tmp_path, [profile().replace('"live"', '"testing"')])
+    stage = Stage(tmp_path, ['on_test = "accept"\n' + profile()])
     night(stage, 1)
     night(stage, 1)
     stage.mail(orders(1, documents.order("PO-OTHER", WHEN)))
