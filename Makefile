@@ -9,7 +9,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench fuzz faults reference lock clean
+.PHONY: help demo test check lint format bench fuzz faults reference docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -50,6 +50,10 @@ faults: $(STAMP)/dev$(MARK) ## kill, starve and cut off the gateway at every poi
 
 reference: $(STAMP)/dev$(MARK) ## write docs/reference anew from the code
 	$(BIN)/python tools/generate_reference.py
+
+docs: $(STAMP)/dev$(MARK) ## make a web site of docs/ in build/docs; a broken link or a page without a place ends it
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lock: $(STAMP)/dev$(MARK) ## pin the newest dependencies, with hashes, in requirements/
 	@BIN=$(BIN) tools/lock.sh
