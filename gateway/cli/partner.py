@@ -18,7 +18,7 @@ from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
-from partners.model import Agreement, Identity, Partner, Status
+from partners.model import Agreement, Partner, Status
 from partners.store import UNCHANGED, Profile, Revision
 
 by_option = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
@@ -55,16 +55,12 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     """
     from gateway.app import open_app
     from gateway.flow.configuration import apply_profiles
-    from gateway.flow.guideline_files import with_guideline_files
-    from partners.directory import overlaps
+    from gateway.flow.guideline_files import ready
     from partners.profile import says_status
 
     with open_app(ctx.obj["home"], actor=by) as app:
         files = _files(paths or [app.settings.partners_directory])
-        profiles = [with_guideline_files(each, app.settings.partners_directory) for each in read_files(files)]
-        ours = [Identity.of(qualifier, id_) for qualifier, id_ in app.settings.identities]
-        for overlap in overlaps([partner for partner, _, _ in profiles], ours):
-            raise overlap
+        profiles = ready(app.settings, read_files(files))
         before = {each.key: each.status for each in app.partners.current()}
         applied = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run)
         rows = []

@@ -93,21 +93,9 @@ def _text(file: Path) -> str:
 
 def numbers_of(app: App, key: str) -> list[dict[str, object]]:
     """Where our counts for a partner stand, for JSON; a count that was not begun stands at 1."""
-    from gateway.errors import ConfigurationFault
-    from gateway.flow.start_numbers import pairs
-    from gateway.ledger.counters import LEVELS, Counter, counters
+    from gateway.flow.start_numbers import standing_numbers
 
-    directory = app.directory()
-    with app.ledger.reading() as connection:
-        known = {(each.ours, each.theirs, each.level): each for each in counters(connection, key)}
-    try:
-        expected = pairs(directory, directory.get(key))
-    except ConfigurationFault:  # without an identity of ours nothing is numbered
-        expected = []
-    for ours, theirs in expected:
-        for level in LEVELS:
-            known.setdefault((ours, theirs, level), Counter(key, ours, theirs, level, 1))
-    return [each.as_dict() for each in known.values()]
+    return [each.as_dict() for each in standing_numbers(app.ledger, app.directory(), key)]
 
 
 def number_lines(numbers: list[dict[str, object]]) -> Iterator[str]:

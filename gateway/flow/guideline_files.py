@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.errors import GuidelineInvalid, ProfileInvalid
+from gateway.settings import Settings
 from gateway.settings.lines import key_lines, line_of
 from gateway.x12.guideline.partner import read_partner_guideline
-from partners.model import Agreement
+from partners.directory import overlaps
+from partners.model import Agreement, Identity
 from partners.profile import read_profile, with_guidelines
 from partners.store import Profile
 
@@ -41,6 +44,20 @@ def with_guideline_files(profile: Profile, directory: Path) -> Profile:
         return profile
     complete = with_guidelines(text, new)
     return read_profile(complete, file), complete, file
+
+
+def ready(settings: Settings, profiles: Sequence[Profile]) -> list[Profile]:
+    """Profiles as they can be applied: with the guidelines that they name; none claims what another does, or we do.
+
+    Raises:
+        ProfileInvalid, GuidelineInvalid: see ``with_guideline_files``.
+        ProfileOverlap: two of them claim the same, or one claims an identity of ours.
+    """
+    complete = [with_guideline_files(each, settings.partners_directory) for each in profiles]
+    ours = [Identity.of(qualifier, id_) for qualifier, id_ in settings.identities]
+    for overlap in overlaps([partner for partner, _, _ in complete], ours):
+        raise overlap
+    return complete
 
 
 def _checked(agreement: Agreement, directory: Path, kept: str | None) -> str:

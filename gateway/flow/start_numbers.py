@@ -14,7 +14,7 @@ from gateway.errors import ConfigurationFault, NotAllowedNow, UsageFault
 from gateway.flow.acts import acting
 from gateway.flow.context import Context
 from gateway.ledger import counters
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Ledger, Recorder
 from partners.directory import Directory
 from partners.model import Direction, Identity, Partner
 from partners.numbering import check_start, next_number
@@ -148,6 +148,24 @@ def pairs(directory: Directory, partner: Partner) -> list[tuple[str, str]]:
         if each.direction is Direction.OUT
     ]
     return list(dict.fromkeys((str(ours), str(theirs)) for ours, theirs in used or [default]))
+
+
+def standing_numbers(ledger: Ledger, directory: Directory, key: str) -> list[counters.Counter]:
+    """Where our counts for a partner stand; a count that was not begun stands at 1.
+
+    Raises:
+        UnknownPartner
+    """
+    with ledger.reading() as connection:
+        known = {(each.ours, each.theirs, each.level): each for each in counters.counters(connection, key)}
+    try:
+        expected = pairs(directory, directory.get(key))
+    except ConfigurationFault:  # without an identity of ours nothing is numbered
+        expected = []
+    for ours, theirs in expected:
+        for level in counters.LEVELS:
+            known.setdefault((ours, theirs, level), counters.Counter(key, ours, theirs, level, 1))
+    return list(known.values())
 
 
 def _pair(context: Context, wanted: Start) -> tuple[str, str]:
