@@ -25,10 +25,14 @@ def command(ctx: click.Context, once: bool) -> int:
 
     A mailbox with idle = true calls for a batch as soon as new mail is there, and so does the console's button.
 
+    Where gateway.toml has a table [console], the web console runs beside in a process of its own; one that ends is
+    started again.
+
     A batch that is running when the signal comes is finished first. Profiles and settings, but for the interval,
     are read anew for each batch, so a `gateway partner apply` takes effect with the next one; between batches
     the home is free for other commands.
     """
+    from gateway.cli.serving import ConsoleBeside
     from gateway.jobs.bell import listening
     from gateway.jobs.schedule import Pacer
     from gateway.jobs.watch import Watches
@@ -37,9 +41,17 @@ def command(ctx: click.Context, once: bool) -> int:
     home: Path = ctx.obj["home"]
     interval = read_settings(home).interval
     click.echo(f"serving {home}: a batch every {interval}", err=True)
-    with closing(Pacer()) as pacer, pacer.signals(), closing(Watches(_say)) as watches, listening(home) as bell:
+    with (
+        closing(Pacer()) as pacer,
+        pacer.signals(),
+        closing(Watches(_say)) as watches,
+        listening(home) as bell,
+        closing(ConsoleBeside(home, partial(click.echo, err=True))) as console,
+    ):
         if bell is not None:
             pacer.hear(bell)
+        if not once:
+            console.look()
         called: dict[str, Attempt] = {}
         for _ in pacer.runs(interval, lambda: datetime.now(UTC)):
             _batch(home)
@@ -47,6 +59,7 @@ def command(ctx: click.Context, once: bool) -> int:
                 break
             called = _watched(home, called, pacer.call)
             watches.keep(called)
+            console.look()
     return 0
 
 
@@ -101,7 +114,7 @@ def _batch(home: Path) -> None:
         ):
             summary = night(app.context, reporter)
             if app.settings.metrics_file is not None:
-                write_metrics(app.settings.metrics_file, summary, app.ledger)
+                write_metrics(app.settings.metrics_file, app.context())
     except GatewayError as fault:
         say_fault(fault)
         return

@@ -33,6 +33,7 @@ class Keeper:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._later = ThreadPoolExecutor(1, "console-seen")
+        passwords.prepare()
 
     @property
     def settings(self) -> ConsoleSettings:

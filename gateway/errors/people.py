@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.errors.base import GatewayError, Side
 from gateway.errors.hosts import Unavailable
-from gateway.errors.requests import UsageFault
+from gateway.errors.requests import NotAllowedNow, NotFound, UsageFault
 
 
 class ConsoleUnavailable(Unavailable):
@@ -18,6 +18,36 @@ class PasswordRefused(UsageFault):
     code = "password.refused"
     sentence = "This password cannot be used: {reason}."
     advice = "A few words that do not belong together make a good one; a password manager makes a better one."
+
+
+class UserUnknown(NotFound):
+    code = "user.unknown"
+    sentence = "There is no user {name}."
+    advice = "`gateway user list` shows all; `gateway user add` makes one."
+
+
+class UserTaken(NotAllowedNow):
+    code = "user.taken"
+    sentence = "There is a user {name} already; nothing was changed."
+    advice = "Choose another name, or change that user: `gateway user role`, `gateway user password`."
+
+
+class UserVouchedFor(NotAllowedNow):
+    code = "user.vouched-for"
+    sentence = "{name} comes in by the sign-in provider {issuer}, and has no password here."
+    advice = "Change the password at the provider."
+
+
+class ApiTokenUnknown(NotFound):
+    code = "token.unknown"
+    sentence = "There is no token {name}."
+    advice = "`gateway token list` shows all; `gateway token add` makes one."
+
+
+class ApiTokenTaken(NotAllowedNow):
+    code = "token.taken"
+    sentence = "There is a token {name} already, even if it is not good any more; nothing was changed."
+    advice = "Choose another name: what the ledger says of the old one must not be taken for the new one."
 
 
 class DoorFault(GatewayError):

@@ -57,6 +57,11 @@ def matches(kept: str, password: str) -> bool:
             return False
 
 
+def prepare() -> None:
+    """Makes ready what else the first sign-in of an unknown name would take longer for."""
+    _nobodys()
+
+
 def is_outdated(kept: str) -> bool:
     """Whether a newer library would take more time or memory for it: it is encoded anew at the next sign-in."""
     return _HASHER.check_needs_rehash(kept)

@@ -12,14 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.errors import NotAllowedNow, NotFound, UsageFault
+from gateway.errors import UsageFault, UserTaken, UserUnknown, UserVouchedFor
 from gateway.ledger import sessions
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
 from gateway.ledger.user_tables import console_user
 
 ROLES = ("viewer", "auditor", "operator", "administrator")
-WHAT = "user"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
 _OURS = frozenset({"gateway", "console", "serve", "worker"})  # the ledger names these itself
 
@@ -111,11 +110,11 @@ def wanted(connection: Connection, name: str) -> KnownUser:
     """The user of that name.
 
     Raises:
-        NotFound: there is none.
+        UserUnknown: there is none.
     """
     found = find(connection, name)
     if found is None:
-        raise NotFound(what=WHAT, key=name)
+        raise UserUnknown(name=name)
     return found
 
 
@@ -137,11 +136,11 @@ def add(
 
     Raises:
         UsageFault: the name or role cannot be.
-        NotAllowedNow: there is a user of that name.
+        UserTaken: there is a user of that name.
     """
     name, role = checked_name(name), checked_role(role)
     if find(recorder.connection, name) is not None:
-        raise NotAllowedNow(what=WHAT, key=name, state="there already", reason="choose another name")
+        raise UserTaken(name=name)
     made = KnownUser(
         name,
         role,
@@ -164,7 +163,7 @@ def set_role(recorder: Recorder, name: str, role: str) -> bool:
     """Gives a user another role; false where it is theirs already.
 
     Raises:
-        UsageFault, NotFound
+        UsageFault, UserUnknown
     """
     before = wanted(recorder.connection, name)
     if before.role == checked_role(role):
@@ -178,13 +177,12 @@ def set_password(recorder: Recorder, name: str, password: str) -> int:
     """Gives a user another (encoded) password and ends their sessions; says how many.
 
     Raises:
-        NotFound
-        NotAllowedNow: a provider vouches for them.
+        UserUnknown
+        UserVouchedFor: a provider vouches for them.
     """
     found = wanted(recorder.connection, name)
     if found.issuer:
-        reason = "the password is the provider's to change"
-        raise NotAllowedNow(what=WHAT, key=name, state="known by a sign-in provider", reason=reason)
+        raise UserVouchedFor(name=name, issuer=found.issuer)
     _change(recorder, name, password=password, password_at=recorder.now)
     ended = sessions.end_all(recorder.connection, name)
     recorder.event("user-password", name=name, sessions=ended)
@@ -200,7 +198,7 @@ def disable(recorder: Recorder, name: str) -> bool:
     """Lets a user in no more, and ends their sessions; false where it was so before.
 
     Raises:
-        NotFound
+        UserUnknown
     """
     if wanted(recorder.connection, name).disabled_at is not None:
         return False
@@ -213,7 +211,7 @@ def enable(recorder: Recorder, name: str) -> bool:
     """Lets a user in again; false where it was so before.
 
     Raises:
-        NotFound
+        UserUnknown
     """
     if wanted(recorder.connection, name).disabled_at is None:
         return False
@@ -226,7 +224,7 @@ def remove(recorder: Recorder, name: str) -> None:
     """Forgets a user and ends their sessions. What they did stays in the ledger under their name.
 
     Raises:
-        NotFound
+        UserUnknown
     """
     found = wanted(recorder.connection, name)
     sessions.end_all(recorder.connection, name)
@@ -246,4 +244,3 @@ def _change(recorder: Recorder, name: str, **values: Any) -> None:
 def _one(connection: Connection, condition: Any) -> KnownUser | None:
     row = connection.execute(select(console_user).where(condition)).mappings().one_or_none()
     return None if row is None else KnownUser(**row)
-
