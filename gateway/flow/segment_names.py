@@ -24,6 +24,15 @@ _NAMES = {
     "ST": "Transaction Set Header",
     "SE": "Transaction Set Trailer",
     "TA1": "Interchange Acknowledgment",
+    "AK1": "Functional Group Response Header",
+    "AK2": "Transaction Set Response Header",
+    "IK3": "Error Identification",
+    "IK4": "Implementation Data Element Note",
+    "IK5": "Implementation Transaction Set Response Trailer",
+    "AK3": "Data Segment Note",
+    "AK4": "Data Element Note",
+    "AK5": "Transaction Set Response Trailer",
+    "AK9": "Functional Group Response Trailer",
 }
 _ELEMENTS = {
     "ISA": tuple(name.capitalize() for name in FIELD_NAMES),
