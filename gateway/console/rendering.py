@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from gateway.ledger import events
 from gateway.ledger.events import one_line
 from gateway.ledger.moments import at_zone, duration
 
@@ -33,6 +34,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"at": at, "size": size, "span": span, "line": one_line, "number": number}
+    made.filters["sentence"] = sentence
     return made
 
 
@@ -64,3 +66,8 @@ def span(milliseconds: int | None) -> str:
 def number(value: int | None) -> str:
     """A count with its thousands apart."""
     return "" if value is None else f"{value:,}"
+
+
+def sentence(event: events.Event) -> str:
+    """What an event says, on one line."""
+    return one_line(events.sentence(event))
