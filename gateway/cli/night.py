@@ -46,7 +46,7 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
         elif not quiet:
             print_summary(summary)
         if app.settings.metrics_file is not None:
-            write_metrics(app.settings.metrics_file, summary, app.ledger)
+            write_metrics(app.settings.metrics_file, app.context())
     return summary.exit_code
 
 

@@ -80,25 +80,35 @@ def attention_for(partners: Iterable[Partner], keys: Sequence[OwnKey], now: int)
     ]
 
 
-def _of_partner(partner: Partner, now: int) -> list[Ending]:
+def lasting_of_partner(partner: Partner) -> dict[str, tuple[int, str]]:
+    """Until when a partner has a trusted certificate to sign and to encrypt, and the last one's fingerprint."""
     lasting: dict[str, tuple[int, str]] = {}
     for each in trusted(partner):
         found = describe(each.der)
         for use, can in (("sign", found.proves), ("encrypt", found.encrypts)):
             if can:
                 lasting[use] = max(lasting.get(use, (0, "")), (each.not_after, each.fingerprint))
-    return _soon(partner.key, lasting, now, ours=False)
+    return lasting
 
 
-def _of_ours(keys: Sequence[OwnKey], now: int) -> list[Ending]:
+def lasting_of_ours(keys: Sequence[OwnKey]) -> dict[str, tuple[int, str]]:
+    """The same of our own active keys."""
     lasting: dict[str, tuple[int, str]] = {}
-    names: dict[str, str] = {}
     for key in keys:
         if key.state != ACTIVE:
             continue
-        names[key.fingerprint] = key.name
         for use in ("sign", "encrypt") if describe(key.certificate).encrypts else ("sign",):
             lasting[use] = max(lasting.get(use, (0, "")), (key.not_after, key.fingerprint))
+    return lasting
+
+
+def _of_partner(partner: Partner, now: int) -> list[Ending]:
+    return _soon(partner.key, lasting_of_partner(partner), now, ours=False)
+
+
+def _of_ours(keys: Sequence[OwnKey], now: int) -> list[Ending]:
+    names = {key.fingerprint: key.name for key in keys if key.state == ACTIVE}
+    lasting = lasting_of_ours(keys)
     return [replace(each, name=names[each.fingerprint]) for each in _soon("", lasting, now, ours=True)]
 
 
