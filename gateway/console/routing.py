@@ -19,7 +19,7 @@ from gateway.console.people import People, Role
 from gateway.console.places import SIGN_IN, local, sign_in_to
 from gateway.console.rendering import rendered
 from gateway.console.site import Site
-from gateway.console.visit import SAID, Visit
+from gateway.console.visit import LARGEST_FILE, SAID, Upload, Visit
 
 Page = Callable[[Visit], Response]
 CSRF = "csrf"  # the field of every form
@@ -49,12 +49,15 @@ def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
             return _to_sign_in(request)
         async with request.form() as posted:
             form: dict[str, Any] = {}
+            files: dict[str, Upload] = {}
             for name, value in posted.multi_items():
                 if isinstance(value, str):
                     form.setdefault(name, value)
+                elif value.filename:
+                    files.setdefault(name, Upload(value.filename, await value.read(LARGEST_FILE + 1)))
             if not hmac.compare_digest(form.pop(CSRF, "").encode(), visit.session.csrf.encode()):
                 raise HTTPException(403, "This form is not of your session. Load the page again, and try once more.")
-            return await run_in_threadpool(page, Visit(request, visit.site, visit.session, form))
+            return await run_in_threadpool(page, Visit(request, visit.site, visit.session, form, files))
 
     return Route(path, endpoint, methods=["POST"], name=f"{page.__module__}.{page.__name__}")
 

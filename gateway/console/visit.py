@@ -16,17 +16,32 @@ from gateway.console.rendering import rendered
 from gateway.console.site import Site
 
 SAID = "console-said"  # the cookie with the sentence that the next page shows once
+LARGEST_FILE = 1_000_000  # bytes of a file in a form
 _LONGEST = 1_000  # characters of that sentence
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a form: what it is called there, and its first bytes; one that is too large has one more than allowed."""
+
+    name: str
+    data: bytes
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it was cut off."""
+        return len(self.data) > LARGEST_FILE
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
-    """A page's view of a request. ``form`` holds what was posted, first values only."""
+    """A page's view of a request. ``form`` and ``files`` hold what was posted, first values only."""
 
     request: Request
     site: Site
     session: Session
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Upload] = field(default_factory=dict)
 
     @property
     def user(self) -> User:
