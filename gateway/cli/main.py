@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Run batches for ever, on a schedule; with [console] the web console too.",
     "console": "Serve the web console and the API alone.",
     "user": "Who may come into the console: add, list, role, password, disable, remove.",
+    "token": "What programs show to the API: add, list, revoke.",
     "worker": "Work beside others on a ledger in PostgreSQL.",
     "send": "Submit documents for a partner.",
     "status": "What needs a person now.",
