@@ -22,7 +22,7 @@ _LONGEST = 1_000  # characters of that sentence
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a form: what it is called there, and its first bytes; one that is too large has one more than allowed."""
+    """A file of a form: what it is called there, and its bytes; of one that is too large, one more than is allowed."""
 
     name: str
     data: bytes
