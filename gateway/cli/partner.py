@@ -12,14 +12,17 @@ import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_certificate import command as certificate
+from gateway.cli.partner_checklist import checklist_lines
+from gateway.cli.partner_checklist import command as checklist
 from gateway.cli.partner_learn import command as learn
 from gateway.cli.partner_missing import expected as expected_files
 from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
+from gateway.cli.partner_status import activate, end, suspend
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Partner, Status
-from partners.store import UNCHANGED, Profile, Revision
+from partners.store import Profile, Revision
 
 by_option = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
@@ -35,6 +38,8 @@ def command() -> None:
 
 
 command.add_command(learn)
+for _each in (checklist, activate, suspend, end):
+    command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)
 command.add_command(received_numbers)
@@ -99,6 +104,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> None:
     """Tell in words who a partner is and what we settled."""
     from gateway.app import open_app
+    from gateway.flow.onboarding import partner_checklist
     from partners.profile import read_profile
     from partners.words import as_document, in_words
 
@@ -107,14 +113,16 @@ def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> N
         kept = {each.revision: each for each in app.partners.revisions(key)}
         certificates = app.partners.get(key).certificates
         numbers = numbers_of(app, key)
+        listed = partner_checklist(app.context(), key)
     about = kept[revision or max(kept)]
     partner = replace(read_profile(text, f"revision {about.revision} of {key}"), certificates=certificates)
     if as_json:
-        print_document(as_document(partner) | {"revision": _about(about), "control_numbers": numbers})
+        more = {"revision": _about(about), "control_numbers": numbers, "checklist": listed.as_dict()}
+        print_document(as_document(partner) | more)
         return
     origin = f" from {about.file}" if about.file else ""
     head = f"Revision {about.revision} of {max(kept)}, {moment(about.at)}, by {about.by}{origin}"
-    for line in (*in_words(partner, head), *number_lines(numbers)):
+    for line in (*in_words(partner, head), *number_lines(numbers), "", *checklist_lines(listed, short=True)):
         click.echo(line)
 
 
@@ -158,50 +166,6 @@ def revisions(ctx: click.Context, key: str, as_json: bool) -> None:
     with open_app(ctx.obj["home"]) as app:
         rows = [_about(each) for each in reversed(app.partners.revisions(key))]
     print_rows(rows, ["revision", "at", "by", "file", "status"], as_json=as_json)
-
-
-@command.command(name="activate")
-@click.argument("key")
-@click.option("--testing", is_flag=True, help="For test traffic first: status testing instead of live.")
-@dry_run_option
-@by_option
-@json_option
-@click.pass_context
-def activate(ctx: click.Context, key: str, testing: bool, dry_run: bool, by: str | None, as_json: bool) -> None:
-    """Start, or start again, to exchange documents with a partner."""
-    _set_status(ctx, key, Status.TESTING if testing else Status.LIVE, dry_run=dry_run, by=by, as_json=as_json)
-
-
-@command.command(name="suspend")
-@click.argument("key")
-@dry_run_option
-@by_option
-@json_option
-@click.pass_context
-def suspend(ctx: click.Context, key: str, dry_run: bool, by: str | None, as_json: bool) -> None:
-    """Stop for now: what the partner sends is quarantined, and nothing is sent to it."""
-    _set_status(ctx, key, Status.SUSPENDED, dry_run=dry_run, by=by, as_json=as_json)
-
-
-def _set_status(ctx: click.Context, key: str, status: Status, *, dry_run: bool, by: str | None, as_json: bool) -> None:
-    from gateway.app import open_app
-    from gateway.flow.configuration import set_status
-
-    with open_app(ctx.obj["home"], actor=by) as app:
-        before = app.partners.get(key).status
-        applied = set_status(app.ledger, app.partners, key, status, actor=app.actor, dry_run=dry_run)
-        changed = applied.change != UNCHANGED
-        begins = status is not Status.SUSPENDED and any(each["next"] == 1 for each in numbers_of(app, key))
-    if as_json:
-        print_document({"key": key, "status": status, "before": before, "revision": applied.revision})
-    elif not changed:
-        click.echo(f"{key} is {status} already; nothing was changed.")
-    else:
-        would = "would be" if dry_run else "is now"
-        click.echo(f"{key} {would} {status} (it was {before}); revision {applied.revision}.")
-        if begins:
-            hint = f"Our control numbers to it begin at 1; if it knows earlier ones: `gateway partner start {key} …`."
-            click.echo(hint, err=True)
 
 
 def read_files(files: Iterable[Path]) -> list[Profile]:

@@ -30,6 +30,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--file", type=_FILE, help="Many at once: CSV with the columns partner, interchange, group, ours, theirs."
 )
 @click.option("--last-used", is_flag=True, help="The numbers are the last ones that were used; ours begin after them.")
+@click.option("--leave", is_flag=True, help="Knowingly leave our numbers as they are. Needs --why.")
 @click.option("--force", is_flag=True, help="Also backwards, to numbers that may have been used. Needs --why.")
 @click.option("--why", "--reason", "reason", default="", help="Why; kept in the ledger with your name.")
 @click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
@@ -45,6 +46,7 @@ def command(
     theirs: str,
     file: Path | None,
     last_used: bool,
+    leave: bool,
     force: bool,
     reason: str,
     by: str | None,
@@ -59,11 +61,15 @@ def command(
     \b
     Examples: gateway partner start acme --interchange 4712 --group 9001
               gateway partner start --file van.csv --last-used --why "moved from the VAN"
+              gateway partner start acme --leave --why "a new partner, nothing was ever sent"
     """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
     from gateway.errors import ConfigurationFault
     from gateway.flow import start_numbers as numbers
 
+    if leave:
+        _leave(ctx, key, reason, by=by, dry_run=dry_run, as_json=as_json, others=any((interchange, group, file)))
+        return
     if (key is None) == (file is None):
         raise UsageFault(reason="name one partner, or a CSV file with --file")
     if file is not None:
@@ -82,6 +88,27 @@ def command(
         click.echo("Nothing was changed (--dry-run).", err=True)
     elif not any(each.done for each in done):
         click.echo("Done before: the counts stood there already; nothing was changed.", err=True)
+
+
+def _leave(
+    ctx: click.Context,
+    key: str | None,
+    reason: str,
+    *,
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+    others: bool,
+) -> None:
+    from gateway.app import open_app
+    from gateway.cli.acting import say
+    from gateway.flow.onboarding import leave_numbers
+
+    if key is None or others:
+        raise UsageFault(reason="--leave is about one partner, and sets no number")
+    with open_app(ctx.obj["home"], lock=True, actor=by) as app:
+        act = leave_numbers(app.context(), key, actor=app.actor, reason=reason, dry_run=dry_run)
+    say(act, dry_run=dry_run, as_json=as_json)
 
 
 def _text(file: Path) -> str:

@@ -55,7 +55,7 @@ that ends with it::
     │   ├── SignInRefused, SignInPaused, ProviderRefused
     │   └── ApiTokenRefused, ScopeMissing, TooManyRequests
     └── UsageFault                    2   a command was asked for something that is not there
-        ├── NotFound, NotAllowedNow, QueryInvalid, BackupExists
+        ├── NotFound, NotAllowedNow, PartnerNotReady, QueryInvalid, BackupExists
         ├── PasswordRefused, RequestInvalid, RevisionDiffers
         ├── UserUnknown, UserTaken, UserVouchedFor, ApiTokenUnknown, ApiTokenTaken
         └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
@@ -170,6 +170,7 @@ from gateway.errors.requests import (
     KeyReused,
     NotAllowedNow,
     NotFound,
+    PartnerNotReady,
     QueryInvalid,
     SeparatorInData,
     SubmittedBefore,
@@ -312,6 +313,7 @@ __all__ = [
     "OwnKeyMissing",
     "OwnKeyUnusable",
     "PartnerNotActive",
+    "PartnerNotReady",
     "PasswordRefused",
     "PayloadKeyUnreadable",
     "ProcessingFailed",

@@ -77,6 +77,15 @@ class NotAllowedNow(UsageFault):
     advice = "`gateway ledger show` tells where it stands."
 
 
+class PartnerNotReady(UsageFault):
+    code = "partner.not-ready"
+    sentence = "{partner} is not ready to be {status}; missing: {missing}."
+    advice = (
+        "`gateway partner checklist {partner}` tells what to do next. To go on nevertheless, "
+        "`gateway partner activate {partner} --anyway --why REASON` records what was missing."
+    )
+
+
 class QueryInvalid(UsageFault):
     code = "query.invalid"
     sentence = "The query cannot be understood at {where}: {reason}"

@@ -68,8 +68,9 @@ def set_status(
     actor: str,
     dry_run: bool = False,
     reason: str = "",
+    missing: Sequence[str] = (),
 ) -> Applied:
-    """Gives a partner another status and tells it, and why, in one transaction.
+    """Gives a partner another status and tells it, why, and what its checklist still asks for, in one transaction.
 
     Raises:
         UnknownPartner, ProfileOverlap, DatabaseUnavailable: nothing was stored.
@@ -85,7 +86,8 @@ def set_status(
         ).scalar()
         done = store.set_status(key, status, by=actor, at=recorder.now, within=recorder.connection)
         if done.change != UNCHANGED:
-            recorder.event("partner-status", partner=key, before=before, **_facts(done), **_why(reason))
+            more = _why(reason) | ({"missing": ", ".join(missing)} if missing else {})
+            recorder.event("partner-status", partner=key, before=before, **_facts(done), **more)
     return done
 
 

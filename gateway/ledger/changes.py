@@ -16,6 +16,7 @@ from gateway.ledger.tables import CONFIGURATION, event
 KINDS: Sequence[str] = (
     *("settings-seen", "settings-changed", "profile-applied", "profile-noticed", "partner-status"),
     "numbers-started",
+    "numbers-left",
     *("certificate-added", "certificate-trusted", "certificate-retired"),
     *("key-added", "key-exported", "key-retired", "secret-set", "secret-removed", "authorized"),
     *("user-added", "user-role", "user-password", "user-disabled", "user-enabled", "user-removed"),

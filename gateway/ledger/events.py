@@ -127,7 +127,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "settings-changed": "gateway.toml of {place} changed[: {changes}], SHA-256 {sha256}",
     "profile-applied": "profile of {partner} {change}[ as revision {revision}][ from {file}][: {reason}]",
     "profile-noticed": "revision {revision} of the profile of {partner}, which nobody told of, found as of {by}",
-    "partner-status": "{partner} is now {status}[, before {before}][: {reason}]",
+    "partner-status": "{partner} is now {status}[, before {before}][, although missing is: {missing}][: {reason}]",
     "certificate-added": "certificate {fingerprint} of {partner} kept as pending[, from {source}]",
     "certificate-trusted": "certificate {fingerprint} of {partner} trusted[: {reason}]",
     "certificate-retired": "certificate {fingerprint} of {partner} retired[: {reason}]",
@@ -136,6 +136,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "key-retired": "key {name} of ours retired[, certificate {fingerprint}]",
     "numbers-started": "our next {level} number from {ours} to {theirs} is {next}[, before {before}][: {reason}]",
     "authorized": "the gateway was allowed to use [oauth.{name}][: {how}]",
+    "numbers-left": "our control numbers for {partner} knowingly left as they are[: {reason}]",
     "secret-set": "secret {name} set",
     "secret-removed": "secret {name} removed",
     "query-saved": "query {name} saved: {words}[, in the place of: {before}]",
@@ -166,6 +167,7 @@ _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
+        "numbers-left",
         *(
             "recounted",
             "shown-unmasked",

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from gateway.cli.partner import command
-from gateway.errors import NotAllowedNow, ProfileInvalid, ProfileOverlap, UnknownPartner, UsageFault
+from gateway.errors import NotAllowedNow, PartnerNotReady, ProfileInvalid, ProfileOverlap, UnknownPartner, UsageFault
 from gateway.ledger.database import open_engine
 from gateway.ledger.recording import Ledger
 from gateway.ledger.tables import event as ledger_event
@@ -26,6 +26,7 @@ from partners.store import PartnerStore
 SAMPLES = Path(__file__).parents[3] / "samples" / "partners"
 ACME = str(SAMPLES / "acme.toml")
 FABLE = str(SAMPLES / "minimal.toml")
+ANYWAY = ("--anyway", "--why", "we know them")
 
 
 class Home:
@@ -49,6 +50,9 @@ class Home:
 
     def now(self):
         return 1_700_000_000_000
+
+    def context(self):
+        return types.SimpleNamespace(ledger=self.ledger, directory=self.directory(), clock=self.now)
 
     def record(self, kind, *, partner="", **body):
         self.ledger.record(kind, partner=partner, actor=self.actor, **body)
@@ -199,7 +203,7 @@ def test_show_tells_in_words_what_was_settled(run):
 
 def test_show_tells_of_an_earlier_revision(run):
     run("apply", FABLE)
-    run("activate", "fable")
+    run("activate", "fable", *ANYWAY)
     assert "is a draft" in run("show", "fable", "--revision", "1").stdout
     document = json.loads(run("show", "fable", "--json").stdout)
     assert {(each["theirs"], each["next"]) for each in document["control_numbers"]} == {("ZZ:FABLEFOODS", 1)}
@@ -236,8 +240,15 @@ def test_export_replaces_a_different_file_only_when_told(run, tmp_path):
 def test_activate_and_suspend_make_revisions_and_are_recorded(run, home):
     run("apply", FABLE)
     assert run("activate", "fable", "--testing").stdout == "fable is now testing (it was draft); revision 2.\n"
-    assert run("activate", "fable", "--dry-run").stdout == "fable would be live (it was testing); revision 3.\n"
-    run("activate", "fable", "--by", "bob")
+    with pytest.raises(PartnerNotReady, match="control numbers, identity proven, test received"):
+        run("activate", "fable")
+    with pytest.raises(UsageFault, match="--why"):
+        run("activate", "fable", "--anyway")
+    said = run("activate", "fable", "--dry-run", *ANYWAY).stdout
+    assert said == "fable would be live (it was testing); revision 3.\n"
+    run("activate", "fable", "--by", "bob", *ANYWAY)
+    missing = "control numbers, identity proven, test received, delivery tried, acknowledgment sent"
+    assert home.recorded[-1][3] | {"reason": "we know them", "missing": missing} == home.recorded[-1][3]
     assert "live already" in run("activate", "fable").stdout
     run("suspend", "fable")
     assert home.partners.get("fable").status == "suspended"
