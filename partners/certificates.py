@@ -132,6 +132,19 @@ def trusted(partner: Partner) -> tuple[Certificate, ...]:
     return tuple(sorted(chosen, key=lambda each: (-each.not_before, each.fingerprint)))
 
 
+def refuse_unusable(certificate: Certificate, now: int) -> None:
+    """Nobody is to trust what can prove and encrypt nothing.
+
+    Raises:
+        CertificateUnreadable: it is broken, it ended, or its key usage allows neither.
+    """
+    found = describe(certificate.der)
+    over = "it ended already" if found.not_after < now else ""
+    idle = "" if found.proves or found.encrypts else "its key usage allows neither signatures nor encryption of mail"
+    if reason := found.problem or over or idle:
+        raise CertificateUnreadable(name=found.fingerprint[:16], reason=reason)
+
+
 def for_encryption(partner: Partner, now: int) -> tuple[Certificate, ...]:
     """The certificates that a mail to the partner is encrypted for: trusted, valid now, of a fitting key."""
     return tuple(each for each in trusted(partner) if valid_at(each, now) and describe(each.der).encrypts)

@@ -189,6 +189,8 @@ def retire(ctx: click.Context, key: str, fingerprint: str | None, by: str | None
 
 def _confirmed(app: App, key: str, fingerprint: str | None, *, yes: bool) -> Kept:
     """The certificate whose fingerprint a person repeated."""
+    from partners.certificates import refuse_unusable
+
     terminal = sys.stdin.isatty() and not yes
     shown = fingerprint is None
     if fingerprint is None and not terminal:
@@ -201,7 +203,7 @@ def _confirmed(app: App, key: str, fingerprint: str | None, *, yes: bool) -> Kep
     chosen = _find(app, key, fingerprint)
     if len(_plain(fingerprint)) != _WHOLE:
         raise UsageFault(reason="That is only a part of the fingerprint: all 64 digits must be confirmed.")
-    _refuse_unusable(chosen, app.now())
+    refuse_unusable(chosen.certificate, app.now())
     if terminal:
         if not shown:
             _tell(chosen, app.now())
@@ -209,16 +211,6 @@ def _confirmed(app: App, key: str, fingerprint: str | None, *, yes: bool) -> Kep
     elif not yes:
         raise UsageFault(reason="There is no terminal to ask at: add --yes.")
     return chosen
-
-
-def _refuse_unusable(chosen: Kept, now: int) -> None:
-    from partners.certificates import describe
-
-    found = describe(chosen.certificate.der)
-    over = "it ended already" if found.not_after < now else ""
-    idle = "" if found.proves or found.encrypts else "its key usage allows neither signatures nor encryption of mail"
-    if reason := found.problem or over or idle:
-        raise CertificateUnreadable(name=found.fingerprint[:16], reason=reason)
 
 
 def _decide(app: App, chosen: Kept, state: CertificateState) -> None:
