@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from gateway.console.pages import (
+    account,
     exchange,
     exchange_acts,
     exchange_bytes,
@@ -14,7 +15,16 @@ from gateway.console.pages import (
     exchanges,
     mails,
     nights,
+    partner,
+    partner_certificates,
+    partner_edit,
+    partner_numbers,
+    partner_revisions,
+    partner_traffic,
+    partners,
     today,
+    tokens,
+    users,
 )
 
 PAGES: tuple[BaseRoute, ...] = (
@@ -28,4 +38,14 @@ PAGES: tuple[BaseRoute, ...] = (
     *mails.PAGES,
     *today.PAGES,
     *nights.PAGES,
+    *account.PAGES,
+    *users.PAGES,
+    *tokens.PAGES,
+    *partner_edit.PAGES,
+    *partners.PAGES,
+    *partner.PAGES,
+    *partner_traffic.PAGES,
+    *partner_numbers.PAGES,
+    *partner_revisions.PAGES,
+    *partner_certificates.PAGES,
 )
