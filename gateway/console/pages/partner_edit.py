@@ -1,0 +1,146 @@
+"""A partner's profile as text: edited, compared with what is, and applied; errors are told at line and key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.responses import Response
+
+from gateway.app import App
+from gateway.console.differences import Line, differences
+from gateway.console.pages.partner import path_of
+from gateway.console.people import Role
+from gateway.console.routing import act, view
+from gateway.console.visit import Visit
+from gateway.errors import GatewayError, GuidelineInvalid, ProfileInvalid
+from gateway.flow.configuration import apply_profiles
+from gateway.flow.guideline_files import ready
+from partners.model import Partner
+from partners.profile import Problem, check_profile
+from partners.store import UNCHANGED
+
+_LONGEST = 500  # characters of a reason
+_FILE = "console"  # where the text came from, as the ledger keeps it
+_EXAMPLE = Path(__file__).parent.parent / "new_partner.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text that somebody wrote, and what became of looking at it.
+
+    ``base`` is the revision that the writing began with, 0 for a new partner; ``newest`` the one that is there now.
+    """
+
+    key: str
+    text: str
+    base: int
+    newest: int
+    problems: tuple[Problem, ...] = ()
+    fault: GatewayError | None = None
+    lines: tuple[Line, ...] | None = None  # what is different from the newest; None: not compared yet
+    changes: str = ""  # what applying would do: added, changed, unchanged
+    why: str = ""
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether somebody else applied a revision meanwhile."""
+        return self.newest != self.base
+
+
+def edit(visit: Visit) -> Response:
+    """The newest revision, to be changed."""
+    app, key = visit.app, visit.part("key")
+    newest = app.partners.revisions(key)[-1].revision
+    return _page(visit, Draft(key, app.partners.text(key), newest, newest), app.partners.get(key))
+
+
+def new(visit: Visit) -> Response:
+    """An example to begin with."""
+    return _page(visit, Draft("", _EXAMPLE.read_text(encoding="utf-8"), 0, 0), None)
+
+
+def change(visit: Visit) -> Response:
+    """Compares the text with the newest revision, or applies it."""
+    app, key = visit.app, visit.part("key")
+    newest = app.partners.revisions(key)[-1].revision
+    draft = Draft(key, _text(visit), _base(visit, newest), newest, why=_why(visit))
+    return _looked(visit, draft, app.partners.get(key))
+
+
+def add(visit: Visit) -> Response:
+    """The same for a partner that is not there yet."""
+    return _looked(visit, Draft("", _text(visit), 0, 0, why=_why(visit)), None)
+
+
+def _looked(visit: Visit, draft: Draft, known: Partner | None) -> Response:
+    """What the text says, what it would change, and, where that is asked for and nothing is wrong, the change."""
+    app = visit.app
+    found, problems = check_profile(draft.text)
+    wrong = list(problems)
+    if found is not None and known is not None and found.key != known.key:
+        wrong.append(Problem(1, "key", f"the key stays {known.key}: it names the partner in the ledger for ever"))
+    if found is not None and known is None and any(each.key == found.key for each in app.partners.heads()):
+        wrong.append(Problem(1, "key", f"there is a partner {found.key} already; open it and edit its profile"))
+    if found is None or wrong:
+        return _page(visit, _with(draft, problems=tuple(wrong)), known, 422)
+    before = app.partners.text(found.key) if known is not None else ""
+    try:
+        change = _apply(app, found, draft, dry_run=True)
+    except (ProfileInvalid, GuidelineInvalid) as fault:
+        told = Problem(int(str(fault.details["line"])), str(fault.details["key"]), str(fault.details["reason"]))
+        return _page(visit, _with(draft, problems=(told,)), known, 422)
+    except GatewayError as fault:
+        return _page(visit, _with(draft, fault=fault), known, 422)
+    seen = _with(draft, lines=differences(before, draft.text), changes=change)
+    if visit.form.get("do") != "apply" or draft.is_overtaken or not draft.why:
+        return _page(visit, seen, known)
+    if change == UNCHANGED:
+        return visit.to(path_of(found.key), "The profile says the same as before; nothing was changed.")
+    with visit.site.acting(visit.user.name, alone=False) as acting:
+        done = _apply(acting, found, draft, dry_run=False)
+    return visit.to(path_of(found.key), f"The profile of {found.key} was {done}.")
+
+
+def _apply(app: App, found: Partner, draft: Draft, *, dry_run: bool) -> str:
+    """What applying does, or would do.
+
+    Raises:
+        ProfileInvalid, GuidelineInvalid, ProfileOverlap, DatabaseUnavailable: nothing was changed.
+    """
+    profiles = ready(app.settings, [(found, draft.text, _FILE)])
+    reason = draft.why
+    (done,) = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run, reason=reason)
+    return done.change
+
+
+def _page(visit: Visit, draft: Draft, known: Partner | None, status: int = 200) -> Response:
+    return visit.page("partner_edit.html", status, draft=draft, partner=known, tab="edit")
+
+
+def _with(draft: Draft, **changes: object) -> Draft:
+    values = {name: getattr(draft, name) for name in draft.__slots__}
+    return Draft(**(values | changes))
+
+
+def _text(visit: Visit) -> str:
+    """The text as a file would hold it: browsers send CR LF."""
+    text = visit.form.get("profile", "").replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") or not text else f"{text}\n"
+
+
+def _base(visit: Visit, newest: int) -> int:
+    written = visit.form.get("base", "")
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else newest
+
+
+def _why(visit: Visit) -> str:
+    return " ".join(visit.form.get("why", "").split())[:_LONGEST]
+
+
+PAGES = (
+    view("/partners/new", new, Role.ADMINISTRATOR),
+    act("/partners/new", add, Role.ADMINISTRATOR),
+    view("/partners/{key}/edit", edit, Role.ADMINISTRATOR),
+    act("/partners/{key}/edit", change, Role.ADMINISTRATOR),
+)
