@@ -211,6 +211,17 @@ SEAL = (
     Key("every", _every_or_never, "time span, 1m to 365d, or `never`", "`24h`", "How often a batch seals; `never`: only `gateway ledger seal` does."),  # noqa: E501
 )  # fmt: skip
 
+LOG = (
+    _choice("format", ("text", "json"), "`text`", "One line for each thing: words for people, or a JSON object for machines."),  # noqa: E501
+    _choice("level", ("debug", "info", "warning", "error"), "`info`", "From which level on lines are written: what happened to each exchange is `info`, what did not work is `warning` or `error`."),  # noqa: E501
+    _path("file", "standard error", "A file that lines are appended to; it may be moved away (logrotate) at any time."),
+)  # fmt: skip
+
+REPORT = (
+    Key("to", alerts.addresses, "list of addresses", "none", "Who gets a mail after a batch of `gateway night`, through the host of `[smtp]`."),  # noqa: E501
+    _choice("when", ("always", "trouble"), "`trouble`", "After every batch, or only where something did not work or needs a person."),  # noqa: E501
+)  # fmt: skip
+
 TARIFF = (
     Key("currency", tariff.currency, "three letters (ISO 4217)", "required", "What the amounts are in, such as `USD`."),
     Key("per_kilocharacter_in", tariff.amount, "amount", "`0`", "The price of a kilocharacter that we receive."),
@@ -263,6 +274,8 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "retention": RETENTION,
     "backup": BACKUP,
     "seal": SEAL,
+    "log": LOG,
+    "report": REPORT,
     "tariff": TARIFF,
     "console": CONSOLE,
     "console.oidc": CONSOLE_OIDC,

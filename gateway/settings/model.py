@@ -197,6 +197,23 @@ class BackupSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written of the work as it goes: in which form, from which level on, and where to."""
+
+    format: str = "text"  # text, json
+    level: str = "info"  # debug, info, warning, error
+    file: Path | None = None  # None: standard error, with the journal's marks where that is the journal
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """Who gets a mail after a batch that tells what it did; ``when``: always, or only where a person is needed."""
+
+    to: tuple[str, ...] = ()
+    when: str = "trouble"  # always, trouble
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """A price for what a month has above ``start`` kilocharacters."""
 
@@ -272,6 +289,8 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     tariff: TariffSettings | None = None  # None: nobody said what a VAN asks
+    log: LogSettings | None = None  # None: nothing is logged
+    report: ReportSettings = field(default_factory=ReportSettings)
     seal: SealSettings = field(default_factory=SealSettings)
     console: ConsoleSettings | None = None  # None: `gateway serve` serves no pages
     partners_directory: Path = Path("partners")

@@ -26,9 +26,11 @@ from gateway.settings.model import (
     BackupSettings,
     ConsoleSettings,
     Limits,
+    LogSettings,
     MailboxSettings,
     OAuthSettings,
     ProofSettings,
+    ReportSettings,
     RetentionSettings,
     SealSettings,
     Settings,
@@ -111,6 +113,8 @@ class _Reader:
             backup=self._backup(),
             tariff=self._tariff(),
             seal=self._seal(),
+            log=self._log(),
+            report=self._report(),
             console=self._console(),
             alerts=self._alerts(),
             sha256=hashlib.sha256(self.raw).hexdigest(),
@@ -246,6 +250,20 @@ class _Reader:
             return complete_console(found, oidc)
         except ConsoleTableError as problem:
             self.fail(("console", *(("oidc",) if problem.oidc else ()), problem.key), str(problem))
+
+    def _log(self) -> LogSettings | None:
+        if "log" not in self.document:
+            return None
+        found = self._table("log")
+        if "file" in found:
+            found["file"] = Path(self._absolute(found["file"]))
+        return LogSettings(**found)
+
+    def _report(self) -> ReportSettings:
+        found = self._table("report")
+        if found.get("to") and "smtp" not in self.document:
+            self.fail(("report", "to"), "a mail needs the host of [smtp]")
+        return ReportSettings(**found)
 
     def _tariff(self) -> TariffSettings | None:
         if "tariff" not in self.document:

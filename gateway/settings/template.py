@@ -52,6 +52,16 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # to = ["ops@example.com"]
 # every = "1h"               # at most one mail in this time; what happens meanwhile is told together
 
+# A mail after each night: what it did, and what needs a person; always, or only where something does.
+# [report]
+# to = ["ops@example.com"]
+# when = "trouble"
+
+# A line for everything that happens, with the exchange it happened to: docs/running.md.
+# [log]
+# format = "json"            # or text
+# file = "/var/log/edi-gateway.log"
+
 # Backups of the ledger, made and checked by a batch: docs/backup.md.
 # [backup]
 # directory = "/mnt/backup/edi"
