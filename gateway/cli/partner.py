@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.partner_add import command as add
 from gateway.cli.partner_certificate import command as certificate
 from gateway.cli.partner_checklist import checklist_lines
 from gateway.cli.partner_checklist import command as checklist
@@ -37,8 +38,7 @@ def command() -> None:
     """
 
 
-command.add_command(learn)
-for _each in (checklist, activate, suspend, end):
+for _each in (add, learn, checklist, activate, suspend, end):
     command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)

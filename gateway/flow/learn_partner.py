@@ -21,6 +21,7 @@ from gateway.ledger import tables
 from gateway.mail.smime.certificates import KeyPair
 from partners.certificate_store import CertificateStore
 from partners.certificates import describe
+from partners.directory import overlaps
 from partners.learning import Known, Proposal, learn
 from partners.model import Identity, Status
 from partners.profile import read_profile, with_status
@@ -167,6 +168,8 @@ def apply_draft(
         reason = "learning never changes a partner that is there; compare the proposal with `gateway partner export`"
         raise NotAllowedNow(what="the partner", key=known.known_as, state="there already", reason=reason)
     profiles = [_draft(each) for each in learned.proposals]
+    for overlap in overlaps([each for each, _, _ in profiles], context.directory.our_identities):
+        raise overlap
     apply_profiles(context.ledger, store, profiles, actor=actor, dry_run=dry_run)
     for proposal in learned.proposals if not dry_run else ():
         for print_ in proposal.certificates:
