@@ -92,6 +92,8 @@ _PLACES = {
 
 def way(reference: str, kind: str, partner: str, exchange: int | None, message: int | None) -> str:
     """The page where something is done about what a reference names; "" where there is none."""
+    if kind == "quarantined":
+        return f"/quarantine/{reference}"
     if exchange is not None:
         return f"/exchanges/{exchange}"
     if message is not None:

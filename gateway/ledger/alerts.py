@@ -10,15 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select, text
 
 from gateway.errors import NotFound
+from gateway.ledger.events import Event, event_of
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import MessageState
-from gateway.ledger.tables import alert, batch, event, exchange, message
+from gateway.ledger.tables import CONFIGURATION, alert, batch, event, exchange, message
 
 RULE = "rule"  # the kind of a row that is a rule's memory
 OPEN, TOLD, MUTED, CLOSED = "open", "told", "muted", "closed"
 IDLE, TELLING, FAILING = "idle", "telling", "failing"  # states of a rule
 STANDING = (OPEN, TOLD, MUTED)
+_OF_ALERTS = ("alert-raised", "alert-reopened", "alert-muted", "alert-closed")
 _CHUNK = 500  # topics in one question
 _LOCK = 4_717_205  # of PostgreSQL: one process at a time compares what there is with what was
 
@@ -100,6 +102,23 @@ def worth_telling(connection: Connection, closed_since: int) -> list[Alert]:
 def every(connection: Connection, limit: int) -> list[Alert]:
     """All alerts, closed ones too, newest first."""
     return _listed(connection, alert.c.id > 0, limit)
+
+
+def closed(connection: Connection, limit: int, before: int | None = None) -> list[Alert]:
+    """The newest closed alerts, the newest first; ``before``: only those of a lower number."""
+    which = alert.c.state == CLOSED
+    return _listed(connection, which if before is None else and_(which, alert.c.id < before), limit)
+
+
+def history(connection: Connection, found: Alert, limit: int = 100) -> list[Event]:
+    """What happened to an alert, the newest first: raised, told, muted, closed, as far as its own events say."""
+    e = event.c
+    about = e.exchange == found.exchange if found.exchange is not None else e.message == found.message
+    if found.exchange is None and found.message is None:
+        about = and_(text(CONFIGURATION), e.seq > 0)
+    wanted = select(event).where(about, e.kind.in_(_OF_ALERTS), e.at >= found.at).order_by(e.seq.desc())
+    events = [event_of(dict(row)) for row in connection.execute(wanted.limit(limit * 5)).mappings()]
+    return [each for each in events if each.body.get("alert") == found.id][:limit]
 
 
 def one(connection: Connection, number: int) -> Alert:

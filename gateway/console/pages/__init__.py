@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from gateway.console.pages import (
     account,
+    alerts,
     exchange,
     exchange_acts,
     exchange_bytes,
@@ -48,4 +49,5 @@ PAGES: tuple[BaseRoute, ...] = (
     *partner_numbers.PAGES,
     *partner_revisions.PAGES,
     *partner_certificates.PAGES,
+    *alerts.PAGES,
 )
