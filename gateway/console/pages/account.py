@@ -16,10 +16,10 @@ from gateway.ledger import users
 from gateway.ledger.passwords import SHORTEST
 
 MEANING = {
-    Role.VIEWER: "You read what is masked, and download nothing raw.",
-    Role.AUDITOR: "You read everything, raw bytes and exports too, and change nothing.",
-    Role.OPERATOR: "You read everything and act: release, resend, settle, submit, send tests.",
-    Role.ADMINISTRATOR: "You may do everything: also change profiles, users, tokens and seals.",
+    Role.VIEWER: "reads what is masked, and downloads nothing raw",
+    Role.AUDITOR: "reads everything, raw bytes and exports too, and changes nothing",
+    Role.OPERATOR: "reads everything and acts: releases, resends, settles, submits, sends tests",
+    Role.ADMINISTRATOR: "does everything: also changes profiles, users, tokens and seals",
 }
 
 

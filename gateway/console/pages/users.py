@@ -14,7 +14,7 @@ from gateway.ledger import passwords, users
 from gateway.ledger.users import KnownUser
 
 _PATH = "/users"
-_ROLES = {role.word: MEANING[role].replace("You read", "Reads").replace("You may", "May") for role in Role}
+_ROLES = {role.word: MEANING[role] for role in Role}
 
 
 def _list(visit: Visit, fault: GatewayError | None = None) -> Response:
