@@ -37,7 +37,7 @@ def row_of(each: Document) -> dict[str, object]:
         "type": each.set_id,
         "partner": each.partner,
         "keys": _keys(each),
-        "state": _became(each),
+        "state": became(each),
         "acknowledged": ", ".join(f"{answer.kind} {_words(answer.status)}" for answer in each.answers),
         "exchange": each.exchange,
         "found_by": "=".join(each.via),
@@ -57,7 +57,7 @@ def _document(each: Document, chain: Chain, zone: tzinfo | None) -> str:
     by = "" if each.depth == 0 else f" (by {each.via[0]} {each.via[1]})"
     return (
         f"{spoken(each.at, zone)}  {_ARROWS.get(each.direction, ' ')} {each.set_id}{who}  {_keys(each)}: "
-        f"{_became(each)}{by}, exchange {each.exchange}"
+        f"{became(each)}{by}, exchange {each.exchange}"
     )
 
 
@@ -67,7 +67,7 @@ def _keys(each: Document) -> str:
     return ", ".join(keys) + more
 
 
-def _became(each: Document) -> str:
+def became(each: Document) -> str:
     """What became of it: our verdict and where it is, or how far it went."""
     status = _words(each.status if each.direction == "in" else each.acknowledged)
     if each.duplicate_of is not None:
