@@ -28,6 +28,7 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     """
     from gateway.app import open_app, telling_without_ledger
     from gateway.cli.reporting import ConsoleReporter
+    from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
     from gateway.jobs.schedule import Pacer
@@ -35,12 +36,15 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     with (
         closing(Pacer()) as pacer,
         pacer.signals(signal.SIGTERM),
+        logged(ctx.obj["home"]) as log,
         telling_without_ledger(ctx.obj["home"]),
         open_app(ctx.obj["home"], lock=True, actor="night") as app,
     ):
         app.stopping = lambda: pacer.stopped
+        app.ledger.listener = log.heard
         with ConsoleReporter(quiet=quiet or as_json) as reporter:
-            summary = night(app.context, reporter)
+            summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
+        log.batch_ended(summary)
         if as_json:
             print_document(summary.as_dict())
         elif not quiet:

@@ -103,16 +103,20 @@ def _batch(home: Path) -> None:
     from gateway.cli.main import say_fault
     from gateway.cli.reporting import ConsoleReporter
     from gateway.errors import GatewayError, unexpected
+    from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
 
     try:
         with (
+            logged(home) as log,
             telling_without_ledger(home),
             open_app(home, lock=True, actor="serve") as app,
             ConsoleReporter() as reporter,
         ):
-            summary = night(app.context, reporter)
+            app.ledger.listener = log.heard
+            summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
+            log.batch_ended(summary)
             if app.settings.metrics_file is not None:
                 write_metrics(app.settings.metrics_file, app.context())
     except GatewayError as fault:
@@ -120,6 +124,8 @@ def _batch(home: Path) -> None:
         return
     except Exception as problem:  # noqa: BLE001 - a service goes on with the next batch
         say_fault(unexpected("the batch", problem))
+        return
+    if log.on_stderr:
         return
     done = ", ".join(f"{number} {name}" for name, number in summary.counts.items()) or "nothing to do"
     click.echo(f"batch {summary.batch}: {done}", err=True)

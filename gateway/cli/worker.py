@@ -18,6 +18,7 @@ from gateway.cli.output import json_option
 if TYPE_CHECKING:
     from gateway.app import App
     from gateway.errors import GatewayError
+    from gateway.flow.log import Log
     from gateway.flow.work_units import Crew
     from gateway.jobs.schedule import Pacer
     from gateway.jobs.worker import Beat, Plan
@@ -42,24 +43,32 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     from gateway.app import open_app
     from gateway.errors import WorkersNeedPostgres
     from gateway.flow.configuration import note
+    from gateway.flow.log import logged
     from gateway.jobs.queue import require
     from gateway.jobs.schedule import Pacer
     from gateway.ledger.database import shown
 
-    with open_app(ctx.obj["home"], actor="worker") as app, closing(Pacer()) as pacer, pacer.signals():
+    with (
+        logged(ctx.obj["home"]) as log,
+        open_app(ctx.obj["home"], actor="worker") as app,
+        closing(Pacer()) as pacer,
+        pacer.signals(),
+    ):
         if app.engine.dialect.name != "postgresql":
             raise WorkersNeedPostgres(url=shown(app.engine.url))
         require(app.engine)
         note(app.ledger, app.settings)
         app.stopping = lambda: pacer.stopped
-        return _Worker(app, pacer, as_json=as_json).run(concurrency or app.settings.worker.concurrency, once=once)
+        app.ledger.listener = log.heard
+        return _Worker(app, pacer, log, as_json=as_json).run(concurrency or app.settings.worker.concurrency, once=once)
 
 
 class _Worker:
     """The plan of one worker, and what it says."""
 
-    def __init__(self, app: App, pacer: Pacer, *, as_json: bool) -> None:
+    def __init__(self, app: App, pacer: Pacer, log: Log, *, as_json: bool) -> None:
         self._app = app
+        self._log = log
         self._pacer = pacer
         self._as_json = as_json
         self._started = app.now()
@@ -141,14 +150,19 @@ class _Worker:
 
     def _trouble(self, where: str, fault: GatewayError) -> None:
         self._troubles = [*self._troubles[-99:], (where, fault)]
+        self._log.trouble(fault, where)
         if self._as_json:
             click.echo(json.dumps({"event": "trouble", "where": where, **fault.as_dict()}, ensure_ascii=False))
-        else:
+        elif not self._log.on_stderr:
             click.echo(f"{where}: {fault} ({fault.code})", err=True)
 
     def _say(self, event: str, body: dict[str, object]) -> None:
         if self._as_json:
             click.echo(json.dumps({"event": event, "at": self._app.now(), **body}, ensure_ascii=False))
+            return
+        if self._log.on_stderr:
+            about = {name: value for name, value in body.items() if isinstance(value, str | int | float)}
+            self._log.say("worker", told=event, **about)
             return
         numbers = body.get("waiting") or body.get("counts")
         done = ", ".join(f"{number} {name}" for name, number in numbers.items()) if isinstance(numbers, dict) else ""

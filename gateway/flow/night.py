@@ -23,7 +23,7 @@ from gateway.flow.gaps import raise_gaps
 from gateway.flow.inbound import process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
-from gateway.flow.reporter import Chorus, Reporter, Tally
+from gateway.flow.reporter import Chorus, HearsBatches, Reporter, Tally
 from gateway.flow.retain import retain
 from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
@@ -132,6 +132,9 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
     configuration.note(context.ledger, context.settings)
     batch, started_at = _begin(context)
     diary = Diary(context, tally, batch, started_at)
+    for each in reporters:
+        if isinstance(each, HearsBatches):
+            each.begin(batch)
     for name, step in STEPS:
         if context.stopping():
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.errors import GatewayError
 
@@ -24,6 +24,14 @@ class Reporter(Protocol):
 
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Something did not work; the batch goes on."""
+
+
+@runtime_checkable
+class HearsBatches(Protocol):
+    """A reporter that wants to know which batch it hears of."""
+
+    def begin(self, batch: int) -> None:
+        """The batch of that number begins."""
 
 
 class Tally:

@@ -106,6 +106,7 @@ class Recorder:
         self._mails: set[int] = set()  # mails that were changed
         self._keyless: set[int] = set()  # exchanges whose business keys were removed
         self._events: list[Row] = []
+        self.told: list[Row] = []  # the events that it wrote, for whoever listens
         self._owners: dict[str, str | None] = {}
 
     def wake(self, job: str, partner: str = "") -> None:
@@ -291,6 +292,7 @@ class Recorder:
         self.flush()
         self._counts.write(self.connection)
         self._index()
+        self.told = list(self._events)
         written = self._prints.entry(self.connection)
         if written is not None:
             self._events.append(tree.recorded(self.now, *written))

@@ -15,10 +15,11 @@ from gateway.ledger import archive
 from gateway.ledger.database import reading, writing
 from gateway.ledger.recorder import Recorder, Row, Wake
 
-__all__ = ["Clock", "Fence", "Ledger", "Recorder", "Row", "Wake", "Waker"]
+__all__ = ["Clock", "Fence", "Ledger", "Listener", "Recorder", "Row", "Wake", "Waker"]
 
 Clock = Callable[[], int]
 Waker = Callable[[Connection, Iterable[Wake]], None]
+Listener = Callable[[Sequence[Row]], None]
 T = TypeVar("T")
 
 _TRIES = 8  # of a transaction that others are in the way of
@@ -51,6 +52,7 @@ class Ledger:
         self.clock = clock
         self.actor = actor
         self.waker = waker
+        self.listener: Listener | None = None  # hears what was recorded, once it is durable
 
     @contextmanager
     def transaction(self, actor: str | None = None, *fences: Fence) -> Iterator[Recorder]:
@@ -75,6 +77,8 @@ class Ledger:
             if recorder.wakes and self.waker is not None:
                 self.waker(connection, recorder.wakes)
             recorder.finish()
+        if self.listener is not None and recorder.told:
+            self.listener(recorder.told)
 
     def write(self, work: Callable[[Recorder], T], *fences: Fence) -> T:
         """Does ``work`` in one transaction, and the whole of it again where another one was in the way."""
