@@ -47,10 +47,8 @@ def leaf(event: Any) -> bytes:
 
 def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
     """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
-    data = b"\0" + compact(values if isinstance(values, list) else list(values)).encode()
-    if rows is not None:
-        data += b"\n" + bytes(rows)
-    return hashlib.sha256(data).digest()
+    data = compact(values).encode()
+    return hashlib.sha256(b"\0" + data if rows is None else b"\0%b\n%b" % (data, rows)).digest()
 
 
 def root_over(leaves: Sequence[bytes]) -> bytes:

@@ -76,6 +76,12 @@ def test_what_was_recorded_verifies_and_all_of_it_was_looked_at(filled):
     assert look.extent.rows == COUNT * len(FILLED)
 
 
+def test_a_row_that_the_database_encodes_otherwise_is_looked_at_again(filled, monkeypatch):
+    """What SQLite's JSON says of a row is a shortcut: where it differs, the row is read as it was recorded."""
+    monkeypatch.setattr(prints.Audited, "cut", lambda _, text: text + " ")
+    assert sentences(filled) == []
+
+
 def test_an_empty_ledger_verifies(ledger_engine):
     assert sentences(ledger_engine) == []
 
