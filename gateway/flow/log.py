@@ -85,6 +85,10 @@ class Log:
         self._known = {"batch": batch}
         self.say("batch begun")
 
+    def enter(self, step: str) -> None:
+        """A step of the batch begins: its name is on every line until the next one."""
+        self._known["step"] = step
+
     def say(self, what: str, level: int = logging.INFO, /, **fields: object) -> None:
         """One line. What is None or empty is left out."""
         if self._logger.isEnabledFor(level):
@@ -102,9 +106,8 @@ class Log:
     # ------------------------------------------------------------ as a reporter
 
     def step(self, name: str, total: int = 0) -> None:
-        """A step begins."""
-        self._known["step"] = name
-        self.say("step begun", logging.DEBUG, total=total or None)
+        """A part of a step begins."""
+        self.say("part begun", logging.DEBUG, part=name, total=total or None)
 
     def advance(self, amount: int = 1) -> None:
         """Progress is for those who watch."""
@@ -115,7 +118,8 @@ class Log:
 
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Something did not work."""
-        level = logging.ERROR if fault.permanent else logging.WARNING
+        ours = fault.exit_code in {1, 2, 78} or (fault.permanent and fault.exit_code == 69)
+        level = logging.ERROR if ours else logging.WARNING  # a stranger's mail is no error of the gateway
         self.say("trouble", level, where=where, **_of_fault(fault))
 
     # ------------------------------------------------------------ as a listener of the ledger

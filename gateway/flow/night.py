@@ -132,12 +132,14 @@ def night(make_context: Callable[[Reporter], Context], *reporters: Reporter) -> 
     configuration.note(context.ledger, context.settings)
     batch, started_at = _begin(context)
     diary = Diary(context, tally, batch, started_at)
-    for each in reporters:
-        if isinstance(each, HearsBatches):
-            each.begin(batch)
+    hearing = [each for each in reporters if isinstance(each, HearsBatches)]
+    for each in hearing:
+        each.begin(batch)
     for name, step in STEPS:
         if context.stopping():
             break
+        for each in hearing:
+            each.enter(name)
         with diary.step(name):
             _run(context, name, step)
         if any(isinstance(fault, DiskFailed) for _, fault in tally.troubles):

@@ -33,6 +33,9 @@ class HearsBatches(Protocol):
     def begin(self, batch: int) -> None:
         """The batch of that number begins."""
 
+    def enter(self, step: str) -> None:
+        """A step of the batch begins; what the step itself calls its parts comes by ``step``."""
+
 
 class Tally:
     """A reporter that counts and remembers trouble: the summary of a night, and what tests look at."""
