@@ -21,6 +21,7 @@ from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.cli.partner_status import activate, end, suspend
+from gateway.cli.partner_test import command as test
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Partner, Status
 from partners.store import Profile, Revision
@@ -38,7 +39,7 @@ def command() -> None:
     """
 
 
-for _each in (add, learn, checklist, activate, suspend, end):
+for _each in (add, learn, checklist, test, activate, suspend, end):
     command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)

@@ -66,6 +66,7 @@ def submit(
     again: bool = False,
     actor: str | None = None,
     dry_run: bool = False,
+    test: bool = False,
 ) -> Submission:
     """Takes a document for a partner and queues it for the wire, once.
 
@@ -79,6 +80,7 @@ def submit(
         again: knowingly once more, although the same content, or its main business number, was sent before.
         actor: who submits.
         dry_run: everything but the numbering.
+        test: as a test (ISA15 T), whatever the agreement says.
 
     Returns:
         The exchanges, one for each agreement that the document's sets belong to.
@@ -93,7 +95,10 @@ def submit(
     earlier = _submitted_before(context, name, keys, document)
     if earlier is not None:
         return earlier
-    prepared = [replace(each, document=document) for each in outbounds(context, partner.key, data, name, keys[0])]
+    prepared = [
+        replace(each, document=document, usage="T" if test else each.usage)
+        for each in outbounds(context, partner.key, data, name, keys[0])
+    ]
     repeats = Repeats.outbound(context, partner, prepared)
     if not again:
         repeats.refuse_held(name, partner, prepared)
