@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from gateway.app import App, open_app
@@ -54,8 +54,12 @@ class Tasks:
         self._known: dict[str, Task] = {}
 
     def get(self, name: str) -> Task | None:
-        """The newest of that name; None where nobody asked for one since the console began."""
-        return self._known.get(name)
+        """How the newest of that name stands; None where nobody asked for one since the console began."""
+        task = self._known.get(name)
+        if task is None:
+            return None
+        ended_at = task.ended_at  # first: once it stands there, so does the result
+        return replace(task, ended_at=ended_at)
 
     def start(self, name: str, by: str, work: Work) -> bool:
         """Begins one; false where one of that name goes on.
