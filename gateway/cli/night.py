@@ -31,6 +31,7 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
+    from gateway.flow.night_report import report
     from gateway.jobs.schedule import Pacer
 
     with (
@@ -45,6 +46,10 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
         with ConsoleReporter(quiet=quiet or as_json) as reporter:
             summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
         log.batch_ended(summary)
+        for fault in report(app.context(), summary):
+            log.trouble(fault, "report")
+            if not log.on_stderr:
+                click.echo(f"! report: {fault} [{fault.code}]", err=True)
         if as_json:
             print_document(summary.as_dict())
         elif not quiet:

@@ -104,6 +104,10 @@ EVENT_KINDS: Mapping[str, str] = {
     "alert-returned": "the mail of rule {rule} to {target} came back[: {reason}]",
     "alert-told-without-ledger": "rule {rule} told that the database could not be used, at {told_at}",
     "alert-tested": "rule {rule} told {target} as a test",
+    # the mail after a night
+    "report-mailed": "the report of the night mailed to {to}[: {reply}]",
+    "report-not-mailed": "the report of the night was not taken[: {reason}]",
+    "report-in-doubt": "whether the report of the night was taken is not known: it is not sent again",
     # the ledger itself
     "recorded": "digests of the rows that this transaction wrote",
     "backup-made": "backup {backup} made[ and checked ({verified})]",
