@@ -28,6 +28,7 @@ from gateway.console.pages import (
     partners,
     quarantine,
     quarantine_acts,
+    reports,
     retention,
     seals,
     today,
@@ -64,4 +65,5 @@ PAGES: tuple[BaseRoute, ...] = (
     *ledger.PAGES,
     *seals.PAGES,
     *retention.PAGES,
+    *reports.PAGES,
 )
