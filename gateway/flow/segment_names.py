@@ -13,27 +13,10 @@ from gateway.x12.envelope import FIELD_NAMES
 from gateway.x12.guideline import SetJudge, Step, UnknownJudge, judge_for, standard
 from gateway.x12.guideline.model import Element
 from gateway.x12.model import ExaminePolicy, Separators
+from gateway.x12.segment_titles import TITLES
 from partners.directory import Directory
 
 _BATCH = 5_000  # segments that are given to a judge at once where nobody wants to see them
-_NAMES = {
-    "ISA": "Interchange Control Header",
-    "IEA": "Interchange Control Trailer",
-    "GS": "Functional Group Header",
-    "GE": "Functional Group Trailer",
-    "ST": "Transaction Set Header",
-    "SE": "Transaction Set Trailer",
-    "TA1": "Interchange Acknowledgment",
-    "AK1": "Functional Group Response Header",
-    "AK2": "Transaction Set Response Header",
-    "IK3": "Error Identification",
-    "IK4": "Implementation Data Element Note",
-    "IK5": "Implementation Transaction Set Response Trailer",
-    "AK3": "Data Segment Note",
-    "AK4": "Data Element Note",
-    "AK5": "Transaction Set Response Trailer",
-    "AK9": "Functional Group Response Trailer",
-}
 _ELEMENTS = {
     "ISA": tuple(name.capitalize() for name in FIELD_NAMES),
     "IEA": ("Number of groups", "Control number"),
@@ -87,7 +70,7 @@ class Namer:
         tag = segment.text.partition(self._marks.element)[0]
         step = self._step(segment) if segment.position else None
         elements = step.segment.elements if step is not None and step.segment is not None else self._of_standard(tag)
-        name = (step.name if step is not None else "") or _NAMES.get(tag, "")
+        name = (step.name if step is not None else "") or TITLES.get(tag, "")
         set_name = f"{self._field(self._header, 1)} {self._field(self._header, 2)}" if segment.position else ""
         return Named(name, step.loop if step else "", step.depth if step else 0, elements, set_name)
 
