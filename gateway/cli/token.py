@@ -23,6 +23,7 @@ def command() -> None:
     profiles   change profiles
     report     statements and counts
     metrics    the figures for monitoring
+    unmasked   see ISA02 and ISA04 as they are; the ledger keeps each time
 
     What is done with a token is kept in the ledger in its name.
     """  # noqa: D301 - click wants a real \b

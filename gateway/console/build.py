@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.console import health, sign_in
+from gateway.console import api, health, sign_in
 from gateway.console.answers import fault_answer, refusal
 from gateway.console.callers import Callers
 from gateway.console.door import Door, Entrance, dress
@@ -33,7 +33,13 @@ def build(site: Site, people: People, pages: Sequence[BaseRoute], entrance: Entr
         pages: the routes.
         entrance: how the console is reached; None: by any name, as in tests.
     """
-    routes = [*sign_in.ROUTES, *health.ROUTES, *pages, Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    routes = [
+        *sign_in.ROUTES,
+        *health.ROUTES,
+        *api.ROUTES,
+        *pages,
+        Mount("/static", StaticFiles(directory=STATIC), name="static"),
+    ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Door, entrance=entrance or Entrance())],

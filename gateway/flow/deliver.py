@@ -136,10 +136,10 @@ def _hand_over(context: Context, places: _Places, exchange: DueExchange, raw: by
                 together = tuple(
                     each for each in exchange.sets if _delivery(context, partner, each, test=exchange.test) == delivery
                 )
-                whole[delivery] = _handed(place, _deliverable(exchange, together, raw))
+                whole[delivery] = _handed(place, deliverable(exchange, together, raw))
             yield _Done(due, *whole[delivery])
         else:
-            yield _Done(due, *_handed(place, _deliverable(exchange, (due,), raw)))
+            yield _Done(due, *_handed(place, deliverable(exchange, (due,), raw)))
 
 
 def _handed(place: Handover, item: Deliverable) -> _Handed:
@@ -169,7 +169,7 @@ def _agreement(partner: Partner, due: DueSet) -> Agreement:
     return found
 
 
-def _deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) -> Deliverable:
+def deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) -> Deliverable:
     """The documents inside their own envelope, so that any X12 reader of the business can take them."""
     first = sets[0]
     sender = exchange.sender.partition(":")[2]

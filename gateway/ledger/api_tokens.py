@@ -30,6 +30,7 @@ SCOPES: Mapping[str, str] = {
     "profiles": "change profiles",
     "report": "statements and counts",
     "metrics": "the figures for monitoring",
+    "unmasked": "see ISA02 and ISA04 as they are; the ledger keeps each time",
 }
 USED_EVERY = 3_600_000  # ms: a token's last use is kept no finer
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

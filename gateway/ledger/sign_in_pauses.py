@@ -65,7 +65,7 @@ def count(connection: Connection, subjects: Subjects, now: int) -> int:
     rows = connection.execute(select(sign_in_pause).where(table.subject.in_(subjects)).with_for_update()).all()
     known = {row.subject: row for row in rows if row.last_at > now - _FORGOTTEN}
     # A clock that was set back must not lock anybody out for longer than the longest pause.
-    waits = [min(row.until - now, subjects[row.subject].longest) for row in known.values()]
+    waits = [min(int(row.until) - now, subjects[row.subject].longest) for row in known.values()]
     if waits and max(waits) > 0:
         return max(waits)
     connection.execute(delete(sign_in_pause).where(table.last_at <= now - _FORGOTTEN))
