@@ -13,6 +13,7 @@ import click
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_add import command as add
 from gateway.cli.partner_certificate import command as certificate
+from gateway.cli.partner_check import command as check
 from gateway.cli.partner_checklist import checklist_lines
 from gateway.cli.partner_checklist import command as checklist
 from gateway.cli.partner_learn import command as learn
@@ -39,7 +40,7 @@ def command() -> None:
     """
 
 
-for _each in (add, learn, checklist, test, activate, suspend, end):
+for _each in (add, learn, checklist, check, test, activate, suspend, end):
     command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)

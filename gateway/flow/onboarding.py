@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -35,7 +36,7 @@ _FAILED_OUT = {
     ExchangeState.FAILED: "could not be sent",
     ExchangeState.OVERDUE: "was not acknowledged in time",
 }
-_Rows = Sequence[Row[tuple[object, ...]]]
+_Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 def partner_checklist(context: Context, key: str) -> Checklist:
@@ -100,38 +101,38 @@ def _proofs(connection: Connection, rows: _Rows) -> dict[int, str]:
     return found
 
 
-def _proof(proofs: dict[int, str], row: Row[tuple[object, ...]]) -> Proof:
+def _proof(proofs: dict[int, str], row: Row[*tuple[Any, ...]]) -> Proof:
     return Proof(proofs.get(row.message, ""))
 
 
-def _proof_words(proofs: dict[int, str], row: Row[tuple[object, ...]] | None) -> str:
+def _proof_words(proofs: dict[int, str], row: Row[*tuple[Any, ...]] | None) -> str:
     kind = proofs.get(row.message, "") if row is not None else ""
     return {"signed": "a trusted signature", "dkim": "a DKIM signature", "mx": "our mail exchanger"}.get(
         kind, "its address alone"
     )
 
 
-def _newest(rows: Iterator[Row[tuple[object, ...]]]) -> Row[tuple[object, ...]] | None:
+def _newest(rows: Iterator[Row[*tuple[Any, ...]]]) -> Row[*tuple[Any, ...]] | None:
     """The newest test, or the newest in earnest where there is none."""
     return max(rows, key=lambda row: (row.usage == "T", row.id), default=None)
 
 
-def _accepted(row: Row[tuple[object, ...]]) -> bool:
+def _accepted(row: Row[*tuple[Any, ...]]) -> bool:
     return row.state == ExchangeState.ACKNOWLEDGED and (not row.verdict or row.verdict in _GOOD)
 
 
-def _fact(row: Row[tuple[object, ...]] | None, what: str) -> Fact | None:
+def _fact(row: Row[*tuple[Any, ...]] | None, what: str) -> Fact | None:
     if row is None:
         return None
     return Fact(row.at, row.id, f"{_name(row)}: {what}." if "proved" in what else f"{_name(row)} {what}.")
 
 
-def _name(row: Row[tuple[object, ...]]) -> str:
+def _name(row: Row[*tuple[Any, ...]]) -> str:
     kind = {"T": "Test", "P": "Production"}.get(row.usage, "Interchange")
     return f"{kind} {row.control_number} ({row.types})"
 
 
-def _numbers(context: Context, partner: Partner, accepted: Row[tuple[object, ...]] | None) -> Fact | None:
+def _numbers(context: Context, partner: Partner, accepted: Row[*tuple[Any, ...]] | None) -> Fact | None:
     told = changes(context.ledger.engine, partner=partner.key, kinds=_NUMBERS, limit=1)
     if told:
         event = told[0]
