@@ -110,12 +110,20 @@ class Finder:
         few = self._few()
         if few is not None:
             return len(self._compared(few, self._window, None))
+        if most is not None and self._is_walked():
+            self._limit = most + 1
+            return len(self._newest())
         conditions = [*self._asked.conditions(), *self._superset()]
         statement = select(func.count()).select_from(self._table).where(*conditions)
         if most is not None:
             some = select(self._id).where(*conditions).limit(most + 1).subquery()
             statement = select(func.count()).select_from(some)
         return int(self._execute(statement, ()).scalar_one())
+
+    def _is_walked(self) -> bool:
+        """Whether an index leads to what is asked for in order of time, so that the first thousands come at once."""
+        window = (self._window.start, self._window.end) != (_BEGINNING, _END)
+        return self._sort == "at" and (window or any(way is not EVERYTHING for way in self._asked.ways))
 
     # ------------------------------------------------------------ in order of time
 
