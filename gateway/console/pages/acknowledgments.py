@@ -109,7 +109,8 @@ def _share(visit: Visit, partner: str) -> dict[str, Any]:
     scope = Scope(now - days * _DAY, now, None, partner=partner or None, direction="out")
     with visit.app.ledger.reading() as connection:
         found = answers(connection, scope, now, ("partner", "type") if partner else ("partner",))
-    return {"rows": sorted(found, key=_worst_first), "days": days, "choices": _DAYS}
+    rows = sorted(found, key=_worst_first)
+    return {"rows": rows[: 2 * MOST], "left_out": len(rows) - 2 * MOST, "days": days, "choices": _DAYS}
 
 
 def _worst_first(each: Answers) -> tuple[float, int, str]:

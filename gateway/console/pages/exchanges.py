@@ -26,7 +26,7 @@ from gateway.ledger.written import cursor_word
 
 PAGE = 50  # rows
 MOST_ON_PAGE = 200  # where the line says limit=
-COUNTED = 1_000  # of more than that it is said that there are more
+COUNTED = 500  # of more than that it is said that there are more
 SORTABLE = 10_000  # rows that are sorted by something else than time: more would keep everybody waiting
 _COLUMNS = (
     ("When", "at"), ("", ""), ("Type", "type"), ("Partner", "partner"), ("Control number", "control"),
@@ -120,19 +120,25 @@ def _found(visit: Visit, asked: Asked) -> dict[str, Any]:
     mails = asked.tab == "mails"
     find: Callable[..., Sequence[Any]] = search_messages if mails else search
     tally = count_messages if mails else count
-    query = _bounded(asked.query, visit.asked("before"))
-    number = tally(app.engine, query, now, most=COUNTED)
-    note = ""
-    if not _may_sort(app.engine, query, now, tally, number, mails=mails):
-        by = query.order[0]
-        what = f"{SORTABLE:,} are too many to sort by {by}" if not mails or by in MAIL_SORTS else f"mails have no {by}"
-        note = f"In order of time: {what}. Ask for fewer, and it sorts."
+    query, note = _bounded(asked.query, visit.asked("before")), ""
+    by, number, most = query.order[0], None, COUNTED
+    if mails and by not in (*MAIL_SORTS, "at"):
+        note = f"In order of time: mails have no {by}."
+    elif by != "at":
+        number, most = tally(app.engine, query, now, most=SORTABLE), SORTABLE
+        if number > SORTABLE:
+            note = f"In order of time: more than {SORTABLE:,} are not sorted by {by}. Ask for fewer, and they are."
+    if note:
         query = replace(query, sort=None, before=None)
-    found = page_of(app.engine, query, now, find, visit.asked("after"))
+    found = Found(()) if number == 0 else page_of(app.engine, query, now, find, visit.asked("after"))
+    if number is None and not found.older and not found.newer:
+        number = len(found.rows)
+    if number is None:
+        number = tally(app.engine, query, now, most=most)
     return {
         "found": found,
-        "count": min(number, COUNTED),
-        "more": number > COUNTED,
+        "count": min(number, most),
+        "more": number > most,
         "note": note,
         "next": {row.id: upcoming(row, now) for row in found.rows if isinstance(row, ExchangeRow)},
         "columns": _columns(asked, query, mails=mails),
@@ -145,16 +151,6 @@ def _bounded(query: Query, before: str) -> Query:
         return replace(query, limit=limit)
     sort = [f"sort={query.sort}"] if query.sort else []
     return replace(query, limit=limit, before=parse_query([*sort, f"before={before}"]).before)
-
-
-def _may_sort(engine: Engine, query: Query, now: int, tally: Callable[..., int], number: int, *, mails: bool) -> bool:
-    """Whether a page in the order that is asked for does not mean to look at millions."""
-    name = query.order[0]
-    if name == "at":
-        return True
-    if mails and name not in MAIL_SORTS:
-        return False
-    return number <= COUNTED or tally(engine, query, now, most=SORTABLE) <= SORTABLE
 
 
 def _columns(asked: Asked, query: Query, *, mails: bool) -> list[Column]:

@@ -30,7 +30,7 @@ from gateway.ledger.words import parse_query
 from partners.directory import Directory
 
 PAGE = 50
-COUNTED = 1_000
+COUNTED = 500
 FIRST = 20  # segments that are shown
 _HELD = (ExchangeState.QUARANTINED.value, ExchangeState.CONFLICT.value)
 _LARGEST = 2**63 - 1
@@ -162,7 +162,7 @@ def mending(found: Remedy | None, reference: str) -> Mending | None:
         remedies.IDENTITY: (edit, f"Add it to {found.partner}"),
         remedies.AGREEMENT: (edit, f"Change the agreements of {found.partner}"),
         remedies.EVIDENCE: (f"{partner}/edit", f"The profile of {found.partner}"),
-        remedies.CERTIFICATE: (f"{partner}#certificates", f"Certificates of {found.partner}"),
+        remedies.CERTIFICATE: (f"{partner}/certificates", f"Certificates of {found.partner}"),
         remedies.STATUS: (partner, f"Where {found.partner} stands"),
         remedies.NEW: (f"/partners/new?{new}", "Make a profile of it"),
         remedies.ACCEPT: (f"/exchanges/{reference}/acts/accept", "Accept it knowingly"),
