@@ -58,6 +58,7 @@ GATEWAY = (
     _text("name", "required", "Our company, as partners and people read it."),
     Key("domain", values.domain, "domain name", "required", "The right side of the Message-IDs that we make."),
     Key("identities", values.identities, "list of `QUALIFIER:ID`", "required", "Our EDI identities; the first is used where an agreement names none."),  # noqa: E501
+    _text("contact", "none", "Whom partners may ask: a name, an address, a telephone number; stands in their specification."),  # noqa: E501
     _span("interval", _SECOND, _DAY, "`5m`", "How often `gateway serve` runs a batch."),
     _span("duplicate_window", _DAY, 36_500 * _DAY, "`365d`", "How long a partner's interchange control number may not be used again for other content."),  # noqa: E501
     _whole("batch_size", 1, 10_000, "`100`", "How many messages are recorded in one commit."),
@@ -222,6 +223,11 @@ REPORT = (
     _choice("when", ("always", "trouble"), "`trouble`", "After every batch, or only where something did not work or needs a person."),  # noqa: E501
 )  # fmt: skip
 
+SELFTEST = (
+    Key("address", values.address, "email address", "none", "Where partners mail a file to have it judged and nothing else; without it there is no self-test. Its mail must come into a mailbox of ours."),  # noqa: E501
+    _whole("per_hour", 1, 1_000, "`10`", "How many reports a partner gets in an hour; what comes beyond is noted, and not answered."),  # noqa: E501
+)  # fmt: skip
+
 TARIFF = (
     Key("currency", tariff.currency, "three letters (ISO 4217)", "required", "What the amounts are in, such as `USD`."),
     Key("per_kilocharacter_in", tariff.amount, "amount", "`0`", "The price of a kilocharacter that we receive."),
@@ -274,6 +280,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "retention": RETENTION,
     "backup": BACKUP,
     "seal": SEAL,
+    "selftest": SELFTEST,
     "log": LOG,
     "report": REPORT,
     "tariff": TARIFF,

@@ -187,6 +187,14 @@ class SealSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SelftestSettings:
+    """Where partners may mail a file to have it judged. ``address`` "": nowhere."""
+
+    address: str = ""
+    per_hour: int = 10  # reports to one partner
+
+
+@dataclass(frozen=True, slots=True)
 class BackupSettings:
     """The backups that a batch makes. ``directory`` None: none."""
 
@@ -292,6 +300,7 @@ class Settings:
     log: LogSettings | None = None  # None: nothing is logged
     report: ReportSettings = field(default_factory=ReportSettings)
     seal: SealSettings = field(default_factory=SealSettings)
+    selftest: SelftestSettings = field(default_factory=SelftestSettings)
     console: ConsoleSettings | None = None  # None: `gateway serve` serves no pages
     partners_directory: Path = Path("partners")
     inbox: Path = Path("inbox")  # default delivery: inbox/<partner>
@@ -302,6 +311,7 @@ class Settings:
     processes: int = 2  # that share a big batch
     attempts: int = 8  # SMTP attempts before a person is called
     metrics_file: Path | None = None
+    contact: str = ""  # whom partners may ask
     alerts: tuple[AlertSettings, ...] = ()
     batch_expected: timedelta | None = None  # the longest time between two batches; None: nobody is told
     low_disk: int = 1000  # MB left below which somebody is told

@@ -33,6 +33,7 @@ from gateway.settings.model import (
     ReportSettings,
     RetentionSettings,
     SealSettings,
+    SelftestSettings,
     Settings,
     SmtpSettings,
     TariffSettings,
@@ -113,6 +114,7 @@ class _Reader:
             backup=self._backup(),
             tariff=self._tariff(),
             seal=self._seal(),
+            selftest=self._selftest(),
             log=self._log(),
             report=self._report(),
             console=self._console(),
@@ -237,6 +239,12 @@ class _Reader:
         if "file" in found:
             found["file"] = Path(self._absolute(found["file"]))
         return SealSettings(**found)
+
+    def _selftest(self) -> SelftestSettings:
+        found = self._table("selftest")
+        if found.get("address") and "smtp" not in self.document:
+            self.fail(("selftest", "address"), "the reports need the host of [smtp]")
+        return SelftestSettings(**found)
 
     def _console(self) -> ConsoleSettings | None:
         if "console" not in self.document:

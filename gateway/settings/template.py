@@ -17,6 +17,7 @@ _TEMPLATE = """\
 name = {name}            # our company, as partners and people read it
 domain = {domain}        # the right side of the Message-IDs that we make
 identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is used where an agreement names none
+# contact = "EDI desk, edi-help@example.com, +1 555 555 0100"  # whom partners may ask
 # interval = "5m"            # how often `gateway serve` runs a batch
 # inbox = "inbox"            # accepted documents go to inbox/<partner>
 # outbox = "outbox"          # files in outbox/<partner> are sent
