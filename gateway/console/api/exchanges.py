@@ -291,7 +291,7 @@ OPERATIONS = (
         "The whole story of a mail",
         "search",
         _mail,
-        (Answer(200, "The mail, its parts, and what happened to it.", {JSON: reference("Mail")}),),
+        (Answer(200, "The mail, its parts, and what happened to it.", {JSON: reference("MailStory")}),),
         (_MAIL,),
         faults=_ONE,
         tag="exchanges",

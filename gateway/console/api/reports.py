@@ -138,6 +138,7 @@ OPERATIONS = (
             ),
             Parameter("by", QUERY, words(100, default="partner,direction"), f"How lines are made: {', '.join(_BY)}."),
         ),
+        faults=(404,),
         tag="reports",
     ),
     Operation(

@@ -101,7 +101,16 @@ SCHEMAS: Mapping[str, Schema] = {
     "Exchange": document(_EXCHANGE),
     "Mail": document(_MAIL),
     "Event": document(_EVENT),
-    "Story": {"allOf": [reference("Exchange"), document(_STORY)]},
+    "Story": document(_EXCHANGE | _STORY),  # of findings it tells those of the envelope, where a row counts all
+    "MailStory": document(
+        _MAIL
+        | {
+            "payloads": listed({"type": "object"}),
+            "exchanges": listed({"type": "object"}),
+            "events": listed(reference("Event")),
+            "cut": listed(TEXT),
+        }
+    ),
     "ExchangePage": document({"exchanges": listed(reference("Exchange")), "next": _NEXT}),
     "MailPage": document({"mails": listed(reference("Mail")), "next": _NEXT}),
     "Timeline": document({"events": listed(reference("Event")), "cut": FLAG}),
