@@ -19,6 +19,7 @@ from gateway.cli.partner_checklist import command as checklist
 from gateway.cli.partner_learn import command as learn
 from gateway.cli.partner_missing import expected as expected_files
 from gateway.cli.partner_missing import numbers as received_numbers
+from gateway.cli.partner_spec import command as spec
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
 from gateway.cli.partner_status import activate, end, suspend
@@ -40,7 +41,7 @@ def command() -> None:
     """
 
 
-for _each in (add, learn, checklist, check, test, activate, suspend, end):
+for _each in (add, learn, checklist, check, test, spec, activate, suspend, end):
     command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)
