@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -69,15 +69,14 @@ def needs(standing: Standing) -> list[Need]:
     return sorted(found, key=lambda each: (not each.urgent, _RANK.get(each.kind, len(_RANK)), -each.at))
 
 
-def kinds(found: Iterable[Need]) -> list[tuple[str, int]]:
-    """How many there are of each kind, in the order of the list."""
-    counted = Counter(each.kind for each in found)
+def kinds(found: Iterable[Need]) -> Mapping[str, int]:
+    """How many there are of each kind."""
+    return Counter(each.kind for each in found)
+
+
+def in_order(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Kinds and their numbers, the most urgent kind first."""
     return sorted(counted.items(), key=lambda each: _RANK.get(each[0], len(_RANK)))
-
-
-def of_partner(found: Sequence[Need], partner: str) -> list[Need]:
-    """Those of one partner."""
-    return [each for each in found if each.partner == partner]
 
 
 _ENDING = frozenset({"ends soon", "ended"})

@@ -67,9 +67,10 @@ def standing(
     found += logins.attention_for_tokens(tokens)
     found += logins.attention_for(settings.oauth, now)
     found += attention_for(partners, keys, now)
-    known = {each.topic: each for each in alerts.standing(connection)}
     spoken_for = {topic_of(each) for each in found}
-    met = [each for each in known.values() if each.kind in MET | MACHINE and each.topic not in spoken_for]
+    newest = alerts.by_topic(connection, spoken_for)
+    known = {topic: each for topic, each in newest.items() if each.state in alerts.STANDING}
+    met = [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.topic not in spoken_for]
     return Standing(
         tuple((each, known.get(topic_of(each))) for each in found),
         tuple(each for each in met if each.kind != "document refused"),  # these are listed by themselves

@@ -93,6 +93,30 @@ def standing(connection: Connection) -> list[Alert]:
     return _listed(connection, alert.c.state.in_(STANDING))
 
 
+def of_kinds(connection: Connection, kinds: Iterable[str]) -> list[Alert]:
+    """The alerts of these kinds that are not closed, newest first."""
+    return _listed(connection, and_(alert.c.state.in_(STANDING), alert.c.kind.in_(list(kinds))))
+
+
+def of_partner(connection: Connection, partner: str) -> list[Alert]:
+    """The alerts of one partner that are not closed, newest first."""
+    return _listed(connection, and_(alert.c.state.in_(STANDING), alert.c.partner == partner))
+
+
+def counted(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many alerts are not closed, by state and kind."""
+    which = (alert.c.state.in_(STANDING), alert.c.kind != RULE)
+    wanted = select(alert.c.state, alert.c.kind, func.count()).where(*which).group_by(alert.c.state, alert.c.kind)
+    return {(row[0], row[1]): row[2] for row in connection.execute(wanted)}
+
+
+def per_partner(connection: Connection) -> dict[str, int]:
+    """How many alerts are open, told or not, by partner; those that were muted are not."""
+    which = (alert.c.state.in_((OPEN, TOLD)), alert.c.partner != "", alert.c.kind != RULE)
+    wanted = select(alert.c.partner, func.count()).where(*which).group_by(alert.c.partner)
+    return {row[0]: row[1] for row in connection.execute(wanted)}
+
+
 def worth_telling(connection: Connection, closed_since: int) -> list[Alert]:
     """What rules may have to tell: what is open, and what was closed lately; oldest first."""
     lately = and_(alert.c.state == CLOSED, alert.c.next_at > closed_since)

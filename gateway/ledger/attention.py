@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select, text
 
+from gateway.ledger.literals import word
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
+from gateway.ledger.search_tables import ATTENTION, FAULTY, UNUSUAL_STATE, UNUSUAL_VERDICT
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 
@@ -87,7 +89,7 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
 
     What a person settled or discarded is not in it.
     """
-    rows = connection.execute(select(exchange).where(_exchanges()).order_by(exchange.c.id.desc()).limit(limit)).all()
+    rows = _rows(connection, limit)
     reasons = _reasons(connection, rows)
     urgent = set(
         connection.execute(select(expectation.c.exchange).where(expectation.c.escalated_at.is_not(None))).scalars()
@@ -102,6 +104,59 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
     found += [_of_arrival(each) for each in missed_arrivals(connection, limit)]
     found += [_of_rule(row) for row in connection.execute(select(alert).where(alert.c.state == "failing"))]
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
+
+
+def how_many(connection: Connection, most: int) -> int:
+    """How many exchanges and mails need a person; no more than ``most`` + 1 are looked for."""
+    found = 0
+    for chunk in _chunks(_newest(connection, most + 1)):
+        wanted = select(func.count()).select_from(exchange).where(_exchanges(), exchange.c.id.in_(chunk))
+        found += connection.execute(wanted).scalar_one()
+        if found > most:
+            return most + 1
+    messages = select(message.c.id).where(_messages()).limit(most + 1 - found).subquery()
+    return found + connection.execute(select(func.count()).select_from(messages)).scalar_one()
+
+
+def _rows(connection: Connection, limit: int) -> list[Row[Any]]:
+    """The newest exchanges that need a person."""
+    found: list[Row[Any]] = []
+    for chunk in _chunks(_newest(connection, limit)):
+        rows = connection.execute(select(exchange).where(_exchanges(), exchange.c.id.in_(chunk)))
+        found += sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _newest(connection: Connection, limit: int) -> list[int]:
+    """The newest exchanges among which those are that need a person, the newest first.
+
+    Neither database finds what meets one of several conditions by the index of each, and in an old ledger in which all
+    is well a walk would read everything: so each index is asked for itself.
+    """
+    x = exchange.c
+    wanted: dict[int, int] = {}
+    for where in _places():
+        newest = select(x.id, x.at).where(*where, x.settled_at.is_(None)).order_by(x.at.desc()).limit(limit)
+        wanted |= {row.id: row.at for row in connection.execute(newest)}
+    return sorted(wanted, key=lambda each: (wanted[each], each), reverse=True)
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for at in range(0, len(ids), _CHUNK):
+        yield ids[at : at + _CHUNK]
+
+
+def _places() -> Iterator[tuple[ColumnElement[bool] | TextClause, ...]]:
+    """Where an index leads to exchanges among which all are that need a person (see ``search_tables``)."""
+    x = exchange.c
+    yield (text(ATTENTION),)
+    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"))
+    yield (text(UNUSUAL_STATE), x.state == word(ExchangeState.ACCEPTED), x.fault_code != word(""))
+    for code, after in (("sending", "sendinh"), ("acknowledgment", "acknowledgmenu")):
+        yield (text(FAULTY), x.fault_code >= word(code), x.fault_code < word(after))
+    yield (x.id.in_(select(expectation.c.exchange).where(expectation.c.overdue_at.is_not(None))),)
 
 
 def needs_attention(connection: Connection, number: int) -> bool:

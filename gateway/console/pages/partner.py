@@ -62,7 +62,7 @@ def partner(visit: Visit) -> Response:
     with app.ledger.reading() as connection:
         how = health(connection, [key], now)[key]
         picture = traffic(connection, now, 30, key)
-        standing = [each for each in alerts.standing(connection) if each.partner == key]
+        standing = alerts.of_partner(connection, key)
     query = replace(parse_query([f"partner={key}"], datetime.fromtimestamp(now / 1000, UTC)), limit=_LAST)
     return visit.page(
         "partner.html",

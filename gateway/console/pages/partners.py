@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ def partners(visit: Visit) -> Response:
     shown = rest[:_PAGE]
     with app.ledger.reading() as connection:
         healths = health(connection, [each.key for each in shown], now)
-        counted = Counter(each.partner for each in alerts.standing(connection) if each.state != alerts.MUTED)
+        counted = alerts.per_partner(connection)
     ending = {each.name: each for each in endings(shown, (), now)}
     return visit.page(
         "partners.html",

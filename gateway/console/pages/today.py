@@ -9,20 +9,24 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from gateway.console import needs
+from gateway.console.needs import Need
 from gateway.console.pictures import traffic
 from gateway.console.routing import view
 from gateway.console.running import running
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError
 from gateway.flow.expiry import endings
+from gateway.flow.needs import MET
 from gateway.flow.standing import Standing, standing
 from gateway.ledger import alerts, batches
+from gateway.ledger.attention import how_many
 from gateway.ledger.mailbox_health import mailboxes
 from gateway.ledger.partner_health import health
 from partners.model import Partner
 
 _SHOWN = 25  # things that need a person on the first page; the others are a link away
-_MOST = 500  # that are looked for
+_MOST = 100  # of each kind of place that are looked for
+_COUNTED = 1_000  # that are counted
 _TROUBLED = 12  # partners with trouble that are shown
 
 
@@ -34,12 +38,13 @@ def today(visit: Visit) -> Response:
     with app.ledger.reading() as connection:
         found = _standing(visit, partners, connection, now)
         last = batches.last_of(connection)
-        standing_alerts = alerts.standing(connection)
+        counted = alerts.counted(connection)
+        total = how_many(connection, _COUNTED)
         picture = traffic(connection, now)
         names = [each.name for each in app.settings.mailboxes]
-        boxes = mailboxes(connection, names, last, standing_alerts, now)
+        boxes = mailboxes(connection, names, last, alerts.of_kinds(connection, MET), now)
         listed = needs.needs(found)
-        per_partner = Counter(each.partner for each in listed if each.partner)
+        per_partner = Counter(alerts.per_partner(connection))
         ending = {each.name: each for each in endings(partners, app.keys.list(), now) if not each.ours}
         troubled = _troubled([each.key for each in partners], per_partner, ending)
         healths = health(connection, troubled, now)
@@ -50,10 +55,11 @@ def today(visit: Visit) -> Response:
         "today.html",
         needs=shown,
         more=len(chosen) - len(shown),
-        total=len(listed),
-        bounded=len(listed) >= _MOST,
+        total=min(_COUNTED, max(total, len(listed))),
+        left_out=total > len(listed),
+        bounded=total > _COUNTED,
         urgent=sum(each.urgent for each in listed),
-        kinds=needs.kinds(listed),
+        kinds=_kinds(listed, counted, whole=total <= len(listed)),
         kind=kind,
         last=last,
         running=running(visit.site.home, app.settings.interval, last, now),
@@ -65,7 +71,7 @@ def today(visit: Visit) -> Response:
         healths=healths,
         per_partner=per_partner,
         endings=ending,
-        alerts=Counter(each.state for each in standing_alerts),
+        alerts=sum(count for (state, _), count in counted.items() if state != alerts.MUTED),
     )
 
 
@@ -76,6 +82,15 @@ def _standing(visit: Visit, partners: Sequence[Partner], connection: Connection,
     except GatewayError:  # what it lacks is told by the doctor and by batches; the page is for all the rest, too
         tokens = {}
     return standing(connection, app.settings, partners, app.keys.list(), tokens, now, _MOST)
+
+
+def _kinds(listed: Sequence[Need], counted: Mapping[tuple[str, str], int], *, whole: bool) -> list[tuple[str, int]]:
+    """How many there are of each kind: as listed, or, where not all are, as batches raised alerts of them."""
+    found = dict(needs.kinds(listed))
+    if not whole:
+        for (_, kind), count in counted.items():
+            found[kind] = max(found.get(kind, 0), count)
+    return needs.in_order(found)
 
 
 def _troubled(keys: Iterable[str], per_partner: Counter[str], ending: Mapping[str, object]) -> list[str]:

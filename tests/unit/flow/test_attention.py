@@ -1,0 +1,86 @@
+"""What needs a person is found by the indexes of few rows, and is exactly what the condition as a whole says."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from builders.stage import Stage
+
+from gateway.ledger import tables
+from gateway.ledger.attention import attention, how_many, needs_attention
+from gateway.ledger.states import ExchangeState, MessageState
+
+CODES = ("", "sending.some-refused", "acknowledgment.contradicting", "delivery.failed", "sendinh", "acknowledgmenu.x")
+
+
+@pytest.fixture
+def world(tmp_path):
+    """An exchange of every state, verdict, fault and way, settled or not; some with an overdue receipt."""
+    stage = Stage(tmp_path)
+    verdicts = ("", "accepted", "partially_accepted")
+    every = product(ExchangeState, verdicts, CODES, ("in", "out"), (None, 5))
+    with stage.ledger.transaction() as recorder:
+        for number, (state, verdict, code, direction, settled) in enumerate(every, 1):
+            about = {"at": number, "updated_at": number, "direction": direction, "kind": "document", "sha256": "0" * 64}
+            told = {"state": state, "verdict": verdict, "fault_code": code, "settled_at": settled, "partner": "acme"}
+            row = recorder.add(tables.exchange, **about, **told)
+            if number % 7 == 0:
+                due = {"exchange": row, "partner": "acme", "within": 1, "due_at": 1}
+                kinds = {"kind": "receipt" if number % 2 else "997", "overdue_at": 3 if number % 3 else None}
+                recorder.flush()
+                recorder.connection.execute(tables.expectation.insert(), due | kinds)
+        mails = {"direction": "in", "sha256": "0" * 64}
+        for number, state in enumerate([MessageState.QUARANTINED] * 4 + [MessageState.PROCESSED] * 3):
+            recorder.add(tables.message, at=number, state=state, **mails)
+    return stage
+
+
+@pytest.mark.unrecorded
+def test_all_that_meets_the_condition_is_found_and_nothing_else(world):
+    """Each exchange is in the list where, asked for itself, it needs a person."""
+    with world.ledger.reading() as connection:
+        ids = [row["id"] for row in world.rows("exchange")]
+        wanted = {each for each in ids if needs_attention(connection, each)}
+        listed = [each.exchange for each in attention(connection, 100_000) if each.exchange is not None]
+    assert len(ids) > 1000
+    assert 100 < len(wanted) < len(ids)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == wanted
+
+
+@pytest.mark.unrecorded
+@pytest.mark.parametrize("limit", [1, 10, 600])
+def test_a_bounded_list_holds_the_newest(world, limit):
+    """With a limit, the newest things are listed and none that is older than one left out."""
+    with world.ledger.reading() as connection:
+        whole = [each.at for each in attention(connection, 100_000)]
+        some = [each.at for each in attention(connection, limit)]
+    assert some == whole[:limit]
+
+
+@pytest.mark.unrecorded
+def test_how_many_there_are_is_exact_up_to_a_bound(world):
+    """Up to the bound the number is that of the list; beyond, it says that there are more."""
+    with world.ledger.reading() as connection:
+        count = len([each for each in attention(connection, 100_000) if each.exchange or each.message])
+        assert how_many(connection, 100_000) == count
+        assert how_many(connection, count) == count
+        assert how_many(connection, count - 1) == count
+        assert how_many(connection, 10) == 11
+
+
+@pytest.mark.unrecorded
+def test_no_look_walks_through_all_exchanges(world):
+    """The plan of each part names an index, so that an old ledger in which all is well answers at once."""
+    from sqlalchemy import select
+
+    from gateway.ledger.attention import _places
+
+    x = tables.exchange.c
+    with world.ledger.reading() as connection:
+        for where in _places():
+            wanted = select(x.id, x.at).where(*where, x.settled_at.is_(None)).order_by(x.at.desc()).limit(9)
+            written = str(wanted.compile(connection.engine, compile_kwargs={"literal_binds": True}))
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}")]
+            assert "USING" in next(each for each in plan if "exchange" in each), plan
