@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html import unescape
+from itertools import chain
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_pages_lead_to_every_row_once_and_back_again(browser, everything, sort):
         text = client.get(address).text
         pages.append(_rows(text))
         last, address = address, _link(text, "next")
-    assert sorted(sum(pages, [])) == sorted(everything)
+    assert sorted(chain(*pages)) == sorted(everything)
     back = [_rows(client.get(last).text)]
     address = _link(client.get(last).text, "prev")
     while address:
@@ -67,7 +68,7 @@ def test_pages_lead_to_every_row_once_and_back_again(browser, everything, sort):
         address = _link(text, "prev")
     # The first page that is met backwards begins at the beginning, however many rows that takes.
     assert back[-1] == pages[0]
-    assert set(sum(back, [])) == set(everything)
+    assert set(chain(*back)) == set(everything)
 
 
 def test_every_filter_leads_somewhere_and_says_that_it_is_set(browser):
