@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.acting import act_options, each_act, say, say_fault
+from gateway.cli.reporting import counting
 from gateway.errors import GatewayError, UsageFault
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ def _range(
     outcomes = operate.replay_range(
         context, start, end, partner=partner, actor=app.actor, reason=reason, dry_run=dry_run
     )
-    for done, (reference, outcome) in enumerate(outcomes, 1):
-        if isinstance(outcome, GatewayError):
-            code = max(code, outcome.exit_code)
-            say_fault(reference, outcome, as_json=as_json)
-        else:
-            say(outcome, dry_run=dry_run, as_json=as_json)
-        if sys.stderr.isatty():
-            click.echo(f"\r{done} of {total} ", nl=False, err=True)
+    with counting("replay", total) as advance:
+        for reference, outcome in outcomes:
+            if isinstance(outcome, GatewayError):
+                code = max(code, outcome.exit_code)
+                say_fault(reference, outcome, as_json=as_json)
+            else:
+                say(outcome, dry_run=dry_run, as_json=as_json)
+            advance(1)
     return code

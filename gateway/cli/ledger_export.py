@@ -37,6 +37,7 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
     gateway ledger export --format parquet --to all.parquet
     gateway ledger export --format jsonl @open-orders | jq .control_number
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
+    from gateway.cli.reporting import counting
     from gateway.ledger.export import csv_lines, every, json_lines
 
     if form == "parquet" and target is None:
@@ -48,15 +49,16 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
             for line in json_lines(rows) if form == "jsonl" else csv_lines(rows):
                 click.echo(line, nl=False)
             return 0
-        if form == "parquet":
-            from gateway.ledger.parquet import write_parquet
+        with counting("rows written") as advance:
+            counted = _Counted(rows, advance)
+            if form == "parquet":
+                from gateway.ledger.parquet import write_parquet
 
-            written = _finished(target, lambda unfinished: write_parquet(rows, unfinished))
-        else:
-            counted = _Counted(rows)
-            lines = json_lines(counted) if form == "jsonl" else csv_lines(counted)
-            _finished(target, lambda unfinished: _write(lines, unfinished))
-            written = counted.number
+                written = _finished(target, lambda unfinished: write_parquet(counted, unfinished))
+            else:
+                lines = json_lines(counted) if form == "jsonl" else csv_lines(counted)
+                _finished(target, lambda unfinished: _write(lines, unfinished))
+                written = counted.number
     click.echo(f"{written} rows written to {target}", err=True)
     return 0
 
@@ -64,8 +66,9 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
 class _Counted:
     """Rows, and how many have gone by."""
 
-    def __init__(self, rows: Iterator[Any]) -> None:
+    def __init__(self, rows: Iterator[Any], advance: Callable[[int], None]) -> None:
         self._rows = rows
+        self._advance = advance
         self.number = 0
 
     def __iter__(self) -> Iterator[Any]:
@@ -74,6 +77,7 @@ class _Counted:
     def __next__(self) -> Any:
         row = next(self._rows)
         self.number += 1
+        self._advance(1)
         return row
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from gateway import __version__
+from gateway.cli import examples
 from gateway.errors import GatewayError
 
 COMMANDS: dict[str, str] = {
@@ -56,7 +57,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"gateway.cli.{cmd_name}").command
-        return command
+        return examples.add(cmd_name, command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Lists the commands without importing them."""
@@ -99,6 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except click.ClickException as problem:
         problem.show()
+        _suggest(problem)
         sys.exit(problem.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,6 +110,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say_fault(fault, as_json=as_json)
         sys.exit(fault.exit_code)
+
+
+def _suggest(problem: click.ClickException) -> None:
+    """What may have been meant, where a word was misspelt."""
+    if not isinstance(problem, click.UsageError):
+        return
+    from gateway.cli.suggesting import suggestion
+
+    if found := suggestion(problem):
+        click.echo(found, err=True)
 
 
 def say_fault(fault: GatewayError, *, as_json: bool = False) -> None:

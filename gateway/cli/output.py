@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+_WIDEST = 100_000  # characters of a line that goes into a pipe
+
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
@@ -40,8 +42,9 @@ def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, 
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in listed:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    # A pipe has no width: wide rows stay one line for grep and awk.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 250, highlight=False).print(table)
+    # A pipe has no width: a row stays one line for grep and awk, however long it is.
+    width = None if sys.stdout.isatty() else _WIDEST
+    Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False).print(table, crop=False)
     return len(listed)
 
 
@@ -58,8 +61,8 @@ def moment(milliseconds: int | None) -> str:
 
 
 def _cell(value: object) -> str:
+    """One line, whatever a partner wrote into it: a row must not become two, nor a terminal obey."""
     if value is None:
         return ""
-    if isinstance(value, list | tuple):
-        return ", ".join(str(each) for each in value)
-    return str(value)
+    text = ", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)

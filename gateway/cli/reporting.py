@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +14,29 @@ from gateway.errors import GatewayError
 
 if TYPE_CHECKING:  # rich costs start-up time that a cron job need not pay
     from rich.progress import Progress, TaskID
+
+
+@contextmanager
+def counting(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal while something long is done, on stderr; elsewhere nothing.
+
+    Args:
+        label: what is counted.
+        total: how much there is, where that is known.
+
+    Yields:
+        a function that takes how much more is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda amount: progress.advance(task, amount)
 
 
 class ConsoleReporter:

@@ -116,9 +116,10 @@ def _must_be_known(name: str) -> None:
 @command.command()
 @click.argument("file", type=_file)
 @click.option("--elements", is_flag=True, help="Each element on a line of its own, with its name.")
-def show(file: Path, elements: bool) -> None:
+@json_option
+def show(file: Path, elements: bool, as_json: bool) -> None:
     """Prints FILE segment by segment, indented by loop, with findings where they stand."""
-    from gateway.cli.x12_words import file_lines, plain, shown_lines
+    from gateway.cli.x12_words import file_lines, plain, segment_documents, shown_lines
     from gateway.x12 import examine, sniff
 
     with _opened(str(file)) as stream:
@@ -128,6 +129,10 @@ def show(file: Path, elements: bool) -> None:
         for line in file_lines(str(file), list(examine(data)), style):
             click.echo(line, err=True)
         sys.exit(REJECTED)
+    if as_json:
+        for document in segment_documents(data):
+            click.echo(json.dumps(document, ensure_ascii=False))
+        return
     for line in shown_lines(data, style, elements=elements):
         click.echo(line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.x12 import (
@@ -169,35 +170,68 @@ def shown_lines(data: bytes, style: Style = plain, *, elements: bool = False) ->
 
     With ``elements`` each element follows on a line of its own, with its name.
     """
+    for each in _placed(data):
+        yield from _shown(each.piece, each.place, each.marks, style, elements=elements)
+        yield from _notes(each.findings, each.place.depth if each.place else 0, style)
+
+
+def segment_documents(data: bytes) -> Iterator[dict[str, Any]]:
+    """The same as JSON documents, one a segment: text, elements, name, depth, and the findings that stand there."""
+    for each in _placed(data):
+        text = printable(each.piece.strip("\r\n \t"))
+        if not text and not each.findings:
+            continue
+        tag, _, rest = text.partition(each.marks.element)
+        yield {
+            "segment": tag,
+            "text": text,
+            "elements": rest.split(each.marks.element) if rest else [],
+            "name": each.place.step.name if each.place and each.place.step else "",
+            "depth": each.place.depth if each.place else 0,
+            "findings": [_finding(found) for found in each.findings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """One segment as it stands in the file, where it belongs, and what is wrong up to its end."""
+
+    piece: str
+    place: _Place | None
+    marks: Separators
+    findings: list[Finding]
+
+
+def _placed(data: bytes) -> Iterator[_Placed]:
     reports = [each for each in examine(data) if each.header is not None]
     reader = Reader(data)
     for report in reports:
+        marks = report.separators
         pending = sorted(_all_findings(report), key=lambda each: each.offset)
         reader.seek()
-        yield from _header_lines(data, report, pending, reader.offset, style)
+        header = data[report.start : reader.offset].decode("latin-1").partition(marks.segment)[0]
+        yield _Placed(header, None, marks, _until(pending, reader.offset))
         tracer = _Tracer(report)
-        while (window := reader.window(report.separators)) is not None:
+        while (window := reader.window(marks)) is not None:
             offset = window.offset
             for piece in window.pieces:
-                step = tracer.step(piece, offset)
-                end = offset + len(piece) + 1
-                yield from _shown(piece, step, report.separators, style, elements=elements)
-                yield from _notes(pending, end, step.depth if step else 0, style)
-                offset = end
+                place = tracer.step(piece, offset)
+                offset += len(piece) + 1
+                yield _Placed(piece, place, marks, _until(pending, offset))
                 if offset >= report.end:
                     break
             if offset >= report.end:
                 reader.move_to(min(offset, window.end))
                 break
-        yield from _notes(pending, len(data) + 1, 0, style)
+        yield _Placed("", None, marks, pending)
 
 
-def _header_lines(
-    data: bytes, report: InterchangeReport, pending: list[Finding], end: int, style: Style
-) -> Iterator[str]:
-    text = printable(data[report.start : end].decode("latin-1").partition(report.separators.segment)[0])
-    yield style(text[:3], "bold") + text[3:]
-    yield from _notes(pending, end, 0, style)
+def _until(pending: list[Finding], end: int) -> list[Finding]:
+    """Takes what stands before ``end``."""
+    found = []
+    while pending and pending[0].offset < end:
+        found.append(pending.pop(0))
+    return found
 
 
 def _shown(piece: str, step: _Place | None, marks: Separators, style: Style, *, elements: bool) -> Iterator[str]:
@@ -218,9 +252,8 @@ def _shown(piece: str, step: _Place | None, marks: Separators, style: Style, *, 
                 yield f"{indent}    {tag}{number:02} {value}" + style(f"   {title}", "bright_black")
 
 
-def _notes(pending: list[Finding], end: int, depth: int, style: Style) -> Iterator[str]:
-    while pending and pending[0].offset < end:
-        each = pending.pop(0)
+def _notes(findings: list[Finding], depth: int, style: Style) -> Iterator[str]:
+    for each in findings:
         code = f"{each.code}, X12 code {each.x12}" if each.x12 else each.code
         yield "  " * depth + style(f"^ {each.level.value}: {each.message} [{code}]", COLOURS[each.level])
 
