@@ -24,6 +24,7 @@ from gateway.ledger.users import KnownUser
 from gateway.settings import ConsoleSettings
 
 PLAIN, SECURE = "console", "__Host-console"  # cookies; the browser takes the second by https alone
+LIVE = "x-live"  # the header of a look that nobody asked for
 _LONGEST_NAME = 200
 
 
@@ -64,7 +65,8 @@ class Keeper:
             found = sessions.find(connection, number, now, self.limits)
         if found is None:
             return None
-        if now - found.seen_at >= sessions.SEEN_EVERY:
+        # A page that looks for news by itself is no use of the session: else an open tab would never sign out.
+        if now - found.seen_at >= sessions.SEEN_EVERY and LIVE not in request.headers:
             self._later.submit(self._touch, found.id, now)
         return Session(User(found.user, Role.of(found.role)), found.csrf, found.id)
 

@@ -268,6 +268,17 @@ def test_looking_around_writes_once_a_minute_at_most(client, clock, keeper, site
     assert seen() == first + 60_000
 
 
+def test_an_open_tab_that_looks_for_news_by_itself_does_not_stay_signed_in(client, clock, keeper):
+    """Only what somebody does counts as use."""
+    client.post("/sign-in", data=OLGA)
+    for _ in range(3):
+        clock.now += 9 * 60_000
+        assert client.get("/", headers={"x-live": "1"}).status_code == 200
+        keeper._later.submit(int).result()
+    clock.now += 4 * 60_000
+    assert client.get("/", headers={"x-live": "1"}).status_code == 303
+
+
 def test_another_role_and_a_disabled_user_count_at_once(client, site):
     """What an administrator decides does not wait for the next sign-in."""
     client.post("/sign-in", data=OLGA)
