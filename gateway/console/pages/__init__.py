@@ -24,6 +24,7 @@ from gateway.console.pages import (
     partner_edit,
     partner_numbers,
     partner_revisions,
+    partner_tests,
     partner_traffic,
     partners,
     quarantine,
@@ -66,4 +67,5 @@ PAGES: tuple[BaseRoute, ...] = (
     *seals.PAGES,
     *retention.PAGES,
     *reports.PAGES,
+    *partner_tests.PAGES,
 )

@@ -8,13 +8,15 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from gateway.app import App
 from gateway.console.people import Role
 from gateway.console.pictures import traffic
 from gateway.console.routing import act, view
 from gateway.console.visit import Visit
-from gateway.errors import NotFound
+from gateway.errors import GatewayError, NotFound
 from gateway.flow.configuration import set_status
 from gateway.flow.expiry import endings
+from gateway.flow.onboarding import refuse_unready
 from gateway.flow.start_numbers import standing_numbers
 from gateway.ledger import alerts
 from gateway.ledger.changes import changes
@@ -94,14 +96,32 @@ def status(visit: Visit) -> Response:
         return visit.to(page, f"There is no status {wanted!r}.")
     if not reason:
         return visit.to(page, "Say why: it is kept in the ledger with your name.")
+    chosen = Status(wanted)
     with visit.site.acting(visit.user.name, alone=False) as app:
         before = app.partners.get(key).status
-        if Status(wanted) not in WAYS[before]:
+        if chosen not in WAYS[before]:
             return visit.to(page, f"{key} is {before}; it cannot become {wanted} from there.")
-        done = set_status(app.ledger, app.partners, key, Status(wanted), actor=app.actor, reason=reason)
+        try:
+            missing = _missing(app, key, chosen, anyway=visit.form.get("anyway") == "yes")
+            done = set_status(app.ledger, app.partners, key, chosen, actor=app.actor, reason=reason, missing=missing)
+        except GatewayError as fault:
+            return visit.to(page, f"{fault} {fault.next_step}")
     if done.change == UNCHANGED:
         return visit.to(page, f"{key} is {wanted} already; nothing was changed.")
     return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.")
+
+
+def _missing(app: App, key: str, wanted: Status, *, anyway: bool) -> list[str]:
+    """What of the checklist is missing for a partner that goes live, where it, or a person, allows to go on.
+
+    Raises:
+        PartnerNotReady: naming what is missing.
+    """
+    if wanted not in {Status.LIVE, Status.TESTING}:
+        return []
+    was_live = any(each.status is Status.LIVE for each in app.partners.revisions(key))
+    found = refuse_unready(app.context(), key, wanted, was_live=was_live or anyway)
+    return [each.title for each in found.missing] if wanted is Status.LIVE else []
 
 
 def _as_it_was(visit: Visit, one: Partner, asked: str) -> tuple[Partner, Revision]:

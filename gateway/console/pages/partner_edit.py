@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
 from gateway.console.visit import Visit
-from gateway.errors import GatewayError, GuidelineInvalid, ProfileInvalid
+from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInvalid
 from gateway.flow.configuration import apply_profiles
 from gateway.flow.guideline_files import ready
+from gateway.flow.learn_partner import learn_from
 from partners.model import Partner
 from partners.profile import Problem, check_profile
 from partners.store import UNCHANGED
 
 _LONGEST = 500  # characters of a reason
 _FILE = "console"  # where the text came from, as the ledger keeps it
+_MAIL = re.compile(r"m[0-9]{1,18}", re.ASCII)
 _EXAMPLE = Path(__file__).parent.parent / "new_partner.toml"
 
 
@@ -41,6 +44,8 @@ class Draft:
     lines: tuple[Line, ...] | None = None  # what is different from the newest; None: not compared yet
     changes: str = ""  # what applying would do: added, changed, unchanged
     why: str = ""
+    source: str = ""  # the mail that it was learned from
+    others: int = 0  # partners in that mail beside this one
 
     @property
     def is_overtaken(self) -> bool:
@@ -56,8 +61,15 @@ def edit(visit: Visit) -> Response:
 
 
 def new(visit: Visit) -> Response:
-    """An example to begin with."""
-    return _page(visit, Draft("", _EXAMPLE.read_text(encoding="utf-8"), 0, 0), None)
+    """An example to begin with; or, with ``?mail=m17``, what a mail tells of whoever sent it."""
+    mail = visit.asked("mail")
+    if not mail:
+        return _page(visit, Draft("", _EXAMPLE.read_text(encoding="utf-8"), 0, 0), None)
+    if not _MAIL.fullmatch(mail):
+        raise NotFound(what="mail", key=mail)
+    learned = learn_from(visit.app.context(), [mail])
+    texts = "\n".join(each.text for each in learned.proposals[:1])
+    return _page(visit, Draft("", texts, 0, 0, source=mail, others=len(learned.proposals) - 1), None)
 
 
 def change(visit: Visit) -> Response:
