@@ -8,4 +8,5 @@ pytest_plugins = (
     "servers.tokens",
     "servers.logins",
     "servers.chromium",
+    "servers.console",
 )
