@@ -16,6 +16,7 @@ import click
 
 from gateway.cli.main import root
 from gateway.errors import GatewayError, all_faults
+from gateway.errors.causes import cause_of
 from gateway.flow.check_catalog import SECTIONS
 from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, MESSAGE_ATTENTION, MESSAGE_MEANING
 from partners.model import MailSettings
@@ -32,10 +33,11 @@ def faults_page() -> str:
         "# Faults",
         "",
         NOTE.format(source="gateway/errors/"),
-        "Whatever goes wrong has a code that stays the same from release to release, a sentence, the side it is on,",
-        "and a next step. A command that ends with a fault says them on stderr (with `--json` as one JSON document);",
-        "in the ledger they stand at the event. `{names}` are filled in when it happens. *Permanent* means that the",
-        "same attempt can never succeed; other faults are tried again by themselves.",
+        "Whatever goes wrong has a code that stays the same from release to release, a sentence, a cause that is usually",
+        "behind it, the side it is on, and a next step. A command that ends with a fault says them on stderr (with",
+        "`--json` as one JSON document); in the ledger they stand at the event; `gateway fault CODE` prints an entry of",
+        "this page. `{names}` are filled in when it happens. *Permanent* means that the same attempt can never succeed;",
+        "other faults are tried again by themselves.",
         "",
         "| exit code | meaning |",
         "|---|---|",
@@ -63,6 +65,8 @@ def _fault_entry(fault: type[GatewayError]) -> Iterator[str]:
     yield f"### `{fault.code}`"
     yield ""
     yield f"> {fault.sentence}"
+    yield ""
+    yield f"Cause: {cause_of(fault)}"
     yield ""
     yield (
         f"`{fault.__name__}` · exit code {fault.exit_code} · side: {fault.side.value} · "
@@ -173,8 +177,8 @@ def doctor_page() -> str:
         "",
         NOTE.format(source="gateway/flow/check_catalog.py"),
         "`gateway doctor` looks at everything that must be right and says of each thing how it is, and what to do.",
-        "It changes nothing, sends nothing and fetches nothing; `--offline` leaves the hosts alone, and `--ledger` reads",
-        "the whole ledger too. What it finds has a code that stays the same from release to release (`code` with",
+        "It changes nothing, sends nothing and fetches nothing; `--offline` leaves the hosts alone, `--ledger` reads the",
+        "whole ledger too. What it finds has a code that stays the same from release to release (`code` with",
         "`--json`). A check that failed makes the exit code 78 (something must be corrected) or 69 (something is not",
         "available); a warning leaves it at 0. A code that is not in these tables is that of a [fault](faults.md).",
     ]

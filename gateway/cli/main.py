@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "quarantine": "What could not be processed: list, show, release, discard.",
     "exchange": "One exchange: show, proof, resend, replay, resolve, cancel, accept, redeliver.",
     "x12": "The X12 engine alone, on files: check, show, ack, generate, sets.",
+    "fault": "What a fault's code means, what is behind it, and what to do.",
     "completion": "Print the shell completion script.",
 }
 
