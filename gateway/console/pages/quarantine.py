@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 
 from gateway.console.pages.exchanges import Found, page_of
+from gateway.console.people import Role
 from gateway.console.routing import view
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
@@ -38,11 +39,12 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """A remedy as a link; ``link`` is "" where it is done elsewhere than in the console."""
+    """A remedy as a link for whom it is; ``link`` is "" where it is done elsewhere than in the console."""
 
     sentence: str
     link: str
     text: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +159,17 @@ def mending(found: Remedy | None, reference: str) -> Mending | None:
     partner = f"/partners/{quote(found.partner, safe='')}"
     edit = f"{partner}/edit?{urlencode({found.part: found.value})}"
     new = urlencode({"address": found.value, "mail": reference})
-    link, text = {
-        remedies.ADDRESS: (edit, f"Add it to {found.partner}"),
-        remedies.IDENTITY: (edit, f"Add it to {found.partner}"),
-        remedies.AGREEMENT: (edit, f"Change the agreements of {found.partner}"),
-        remedies.EVIDENCE: (f"{partner}/edit", f"The profile of {found.partner}"),
-        remedies.CERTIFICATE: (f"{partner}/certificates", f"Certificates of {found.partner}"),
-        remedies.STATUS: (partner, f"Where {found.partner} stands"),
-        remedies.NEW: (f"/partners/new?{new}", "Make a profile of it"),
-        remedies.ACCEPT: (f"/exchanges/{reference}/acts/accept", "Accept it knowingly"),
-    }.get(found.part, ("", ""))
-    return Mending(found.sentence, link, text)
+    link, text, role = {
+        remedies.ADDRESS: (edit, f"Add it to {found.partner}", Role.ADMINISTRATOR),
+        remedies.IDENTITY: (edit, f"Add it to {found.partner}", Role.ADMINISTRATOR),
+        remedies.AGREEMENT: (edit, f"Change the agreements of {found.partner}", Role.ADMINISTRATOR),
+        remedies.EVIDENCE: (f"{partner}/edit", f"Change the profile of {found.partner}", Role.ADMINISTRATOR),
+        remedies.CERTIFICATE: (f"{partner}/certificates", f"Certificates of {found.partner}", Role.VIEWER),
+        remedies.STATUS: (partner, f"Where {found.partner} stands", Role.VIEWER),
+        remedies.NEW: (f"/partners/new?{new}", "Make a profile of it", Role.ADMINISTRATOR),
+        remedies.ACCEPT: (f"/exchanges/{reference}/acts/accept", "Accept it knowingly", Role.OPERATOR),
+    }.get(found.part, ("", "", Role.VIEWER))
+    return Mending(found.sentence, link, text, role)
 
 
 def _linking(visit: Visit) -> Any:
