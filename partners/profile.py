@@ -7,6 +7,7 @@ tables key by key.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ __all__ = [
     "read_profile",
     "says_status",
     "with_guidelines",
+    "with_one_more",
     "with_status",
     "write_profile",
 ]
@@ -116,6 +118,31 @@ def with_status(text: str, status: Status) -> str:
     wanted = replace(read_profile(text), status=status)
     # A value spread over lines (""" """) is beyond a change of one line: then the comments are lost.
     return changed if check_profile(changed)[0] == wanted else write_profile(wanted)
+
+
+def with_one_more(text: str, key: str, value: str) -> str | None:
+    """A profile text with one more address or identity; every other line, comments too, stays as it is.
+
+    ``key`` is ``addresses`` or ``identities``. None where that cannot be done without losing anything, as in a list
+    over several lines; the value may be wrong: that is told when the text is read.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        before, at = tomllib.loads(text)[key], key_lines(text)[(key,)]
+    except (ValueError, KeyError, RecursionError):
+        return None
+    rows = text.split("\n")
+    written = json.dumps(value, ensure_ascii=False)
+    found = re.fullmatch(r"(\s*[^=#]+=\s*\[[^\]#]*[^\],#\s])\s*,?(\s*\].*)", rows[at - 1], re.DOTALL)
+    if found is None:
+        return None
+    rows[at - 1] = f"{found[1]}, {written}{found[2]}"
+    changed = "\n".join(rows)
+    try:
+        after = tomllib.loads(changed)[key]
+    except ValueError:
+        return None
+    return changed if after == [*before, value] else None
 
 
 def with_guidelines(text: str, texts: Mapping[str, str]) -> str:

@@ -18,11 +18,13 @@ from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInva
 from gateway.flow.configuration import apply_profiles
 from gateway.flow.guideline_files import ready
 from gateway.flow.learn_partner import learn_from
+from gateway.ledger.search import exchange_on
 from partners.model import Partner
-from partners.profile import Problem, check_profile
+from partners.profile import Problem, check_profile, with_one_more
 from partners.store import UNCHANGED
 
 _LONGEST = 500  # characters of a reason
+_LONGEST_VALUE = 300  # of an address or identity
 _FILE = "console"  # where the text came from, as the ledger keeps it
 _MAIL = re.compile(r"m[0-9]{1,18}", re.ASCII)
 _EXAMPLE = Path(__file__).parent.parent / "new_partner.toml"
@@ -44,6 +46,7 @@ class Draft:
     lines: tuple[Line, ...] | None = None  # what is different from the newest; None: not compared yet
     changes: str = ""  # what applying would do: added, changed, unchanged
     why: str = ""
+    hint: str = ""  # what was written into the text already, or is to be
     source: str = ""  # the mail that it was learned from
     others: int = 0  # partners in that mail beside this one
 
@@ -57,19 +60,47 @@ def edit(visit: Visit) -> Response:
     """The newest revision, to be changed."""
     app, key = visit.app, visit.part("key")
     newest = app.partners.revisions(key)[-1].revision
-    return _page(visit, Draft(key, app.partners.text(key), newest, newest), app.partners.get(key))
+    text, hint = _with_remedy(visit, app.partners.text(key))
+    return _page(visit, Draft(key, text, newest, newest, hint=hint), app.partners.get(key))
 
 
 def new(visit: Visit) -> Response:
     """An example to begin with; or, with ``?mail=m17``, what a mail tells of whoever sent it."""
-    mail = visit.asked("mail")
-    if not mail:
+    if not visit.asked("mail"):
         return _page(visit, Draft("", _EXAMPLE.read_text(encoding="utf-8"), 0, 0), None)
-    if not _MAIL.fullmatch(mail):
-        raise NotFound(what="mail", key=mail)
+    mail = _mail(visit, visit.asked("mail"))
     learned = learn_from(visit.app.context(), [mail])
     texts = "\n".join(each.text for each in learned.proposals[:1])
     return _page(visit, Draft("", texts, 0, 0, source=mail, others=len(learned.proposals) - 1), None)
+
+
+def _mail(visit: Visit, written: str) -> str:
+    """The mail that is meant: ``m17``, or that of exchange 34.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if _MAIL.fullmatch(written):
+        return written
+    number = int(written) if written.isascii() and written.isdigit() and len(written) < 19 else 0
+    with visit.app.ledger.reading() as connection:
+        found = exchange_on(connection, number)
+    if found is None or found.message is None:
+        raise NotFound(what="mail", key=written)
+    return f"m{found.message}"
+
+
+def _with_remedy(visit: Visit, text: str) -> tuple[str, str]:
+    """The text with an address or identity that quarantine asks for, and what was done, for people."""
+    for name, table in (("address", "addresses"), ("identity", "identities")):
+        value = visit.asked(name).strip()
+        if not value or len(value) > _LONGEST_VALUE:
+            continue
+        changed = with_one_more(text, table, value)
+        if changed is None:
+            return text, f"Write {value} into {table}, then compare and apply."
+        return changed, f"{value} was written into {table}: compare, then apply."
+    return text, ""
 
 
 def change(visit: Visit) -> Response:

@@ -1,5 +1,6 @@
 """Profile files: what is read, and what is said of what cannot be."""
 
+import tomllib
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from gateway.errors import ProfileInvalid
 from partners.model import Direction, FunctionalAck, Identity, Status, TA1Policy
-from partners.profile import check_profile, read_profile, says_status, with_status, write_profile
+from partners.profile import check_profile, read_profile, says_status, with_one_more, with_status, write_profile
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "partners"
 
@@ -303,3 +304,33 @@ def test_a_new_status_changes_one_line_only(status, end):
 def test_whether_a_text_says_its_status_is_known():
     assert not says_status(SHORT)
     assert says_status('status = "live"\n' + SHORT)
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ('addresses = ["a@x.example"]', 'addresses = ["a@x.example", "b@x.example"]'),
+        ('addresses = ["a@x.example",]  # theirs', 'addresses = ["a@x.example", "b@x.example"]  # theirs'),
+        (
+            'addresses = [ "a@x.example" , "c@x.example" ]',
+            'addresses = [ "a@x.example" , "c@x.example", "b@x.example" ]',
+        ),
+        ('addresses = ["a@x.example"]\r', 'addresses = ["a@x.example", "b@x.example"]\r'),
+        ('addresses = [\n  "a@x.example",\n]', None),
+    ],
+)
+def test_one_more_address_changes_one_line_or_nothing(line, wanted):
+    """What is added stands in its list; a list that cannot be changed without loss is left to a person."""
+    text = f'key = "acme"\n{line}\nidentities = ["ZZ:ACME"]  # as ever\n'
+    changed = with_one_more(text, "addresses", "b@x.example")
+    assert changed == (None if wanted is None else text.replace(line, wanted))
+
+
+def test_one_more_value_cannot_say_anything_else():
+    """A value with quotes and line ends stays one value of the list."""
+    text = 'key = "acme"\naddresses = ["a@x.example"]\nidentities = ["ZZ:ACME"]\n'
+    evil = 'b"]\nstatus = "live"\n#@x.example'
+    changed = with_one_more(text, "addresses", evil)
+    assert changed is not None
+    assert tomllib.loads(changed)["addresses"] == ["a@x.example", evil]
+    assert "status" not in tomllib.loads(changed)
