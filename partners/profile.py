@@ -133,7 +133,7 @@ def with_one_more(text: str, key: str, value: str) -> str | None:
         return None
     rows = text.split("\n")
     written = json.dumps(value, ensure_ascii=False)
-    found = re.fullmatch(r"(\s*[^=#]+=\s*\[[^\]#]*[^\],#\s])\s*,?(\s*\].*)", rows[at - 1], re.DOTALL)
+    found = re.fullmatch(r"(\s*[^=#]+=\s*\[[^\]#]*[^\],#\s])(?:\s*,)?(\s*\].*)", rows[at - 1], re.DOTALL)
     if found is None:
         return None
     rows[at - 1] = f"{found[1]}, {written}{found[2]}"
