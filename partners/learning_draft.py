@@ -25,6 +25,7 @@ class Answers:
     version: str = ""
     contact: str = ""
     notes: str = ""
+    evidence: str = ""
     tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # "envelope", "envelope.separators" …
 
 
@@ -57,7 +58,8 @@ def draft_text(answers: Answers) -> str:
         Line("addresses", list(answers.addresses)),
         Line("identities", list(answers.identities)),
     ]
-    lines += [Line(key, value) for key, value in (("contact", answers.contact), ("notes", answers.notes)) if value]
+    more = (("contact", answers.contact), ("notes", answers.notes), ("evidence", answers.evidence))
+    lines += [Line(key, value) for key, value in more if value]
     blocks = [Block("", tuple(lines))]
     for name, table in answers.tables.items():
         if table:

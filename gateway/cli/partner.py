@@ -16,6 +16,7 @@ from gateway.cli.partner_certificate import command as certificate
 from gateway.cli.partner_check import command as check
 from gateway.cli.partner_checklist import checklist_lines
 from gateway.cli.partner_checklist import command as checklist
+from gateway.cli.partner_import import command as import_
 from gateway.cli.partner_learn import command as learn
 from gateway.cli.partner_missing import expected as expected_files
 from gateway.cli.partner_missing import numbers as received_numbers
@@ -41,7 +42,7 @@ def command() -> None:
     """
 
 
-for _each in (add, learn, checklist, check, test, spec, activate, suspend, end):
+for _each in (add, learn, import_, checklist, check, test, spec, activate, suspend, end):
     command.add_command(_each)
 command.add_command(certificate)
 command.add_command(start)
