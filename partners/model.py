@@ -156,6 +156,7 @@ class AcknowledgmentPolicy:
     """For IN: what we send back. For OUT: what we expect, and ``within`` which time of the hand-over.
 
     ``escalate_after``: how long after it was called overdue it is called urgent; None: the time given for it, again.
+    ``explain``: a mail with a rejecting acknowledgment says in words what was rejected, and why.
     """
 
     ta1: TA1Policy = TA1Policy.WHEN_ASKED
@@ -164,6 +165,7 @@ class AcknowledgmentPolicy:
     within: timedelta | None = timedelta(hours=24)
     counted: Counted = Counted.ALWAYS
     escalate_after: timedelta | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ ACKNOWLEDGMENT: Mapping[str, Reader] = {
     "within": values.read_deadline,
     "counted": _member(Counted),
     "escalate_after": values.read_duration,
+    "explain": values.read_flag,
 }
 DELIVERY: Mapping[str, Reader] = {
     "kind": values.one_of("directory", "command", "http"),

@@ -17,10 +17,11 @@ from gateway.errors import DocumentRepeated, DuplicateNumber, MessageFault
 from gateway.flow import envelope, reconcile, series
 from gateway.flow.before import Before
 from gateway.flow.bounced import bounced
-from gateway.flow.case import Case, InterchangeCase
+from gateway.flow.case import ACKNOWLEDGMENT_GROUP, Case, InterchangeCase
 from gateway.flow.confirmed import confirmed
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
+from gateway.flow.explain import explanation
 from gateway.flow.receipts import Given, give
 from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
 from gateway.flow.repeats import Repeats, held_fault
@@ -33,7 +34,7 @@ from gateway.ledger.work import TAKEN_AS_TEST
 from gateway.mail.compose import is_message_id
 from gateway.x12.drafts import DraftGroup
 from gateway.x12.model import Header, Status
-from partners.model import AcknowledgmentPolicy, Agreement, FunctionalAck, MailSettings, TA1Policy
+from partners.model import AcknowledgmentPolicy, Agreement, Direction, FunctionalAck, MailSettings, TA1Policy
 
 _DUPLICATE_NUMBER = ("R", "025")
 _MAIL = MailSettings(
@@ -226,7 +227,7 @@ def _answer(
             usage=header.usage,
             separators=x12.acknowledgment_separators(report),
             groups=groups,
-            mail=_mail(entry, agreement),
+            mail=_mail(context, entry, agreement, note),
             kind="acknowledgment",
             agreement=agreement.name if agreement else "",
             interchange_acks=acks,
@@ -238,12 +239,24 @@ def _answer(
     context.reporter.happened("acknowledgments made")
 
 
-def _mail(entry: Entry, agreement: Agreement | None) -> MailSettings:
+def _mail(context: Context, entry: Entry, agreement: Agreement | None, note: tuple[str, str] | None) -> MailSettings:
     """Back to the address that the mail came from, which is the partner's, or where the agreement wants it."""
     assert entry.case.letter is not None
     to = agreement.mail.to if agreement is not None else ()
     cc = agreement.mail.cc if agreement is not None else ()
-    return replace(_MAIL, to=to or (entry.case.letter.from_address,), cc=cc)
+    mail = replace(_MAIL, to=to or (entry.case.letter.from_address,), cc=cc)
+    if not _explains(entry.interchange):
+        return mail
+    said = explanation(entry.interchange.report, context.settings.name, note=note, skip=(ACKNOWLEDGMENT_GROUP,))
+    return replace(mail, body=said.replace("{", "{{").replace("}", "}}")) if said else mail  # a body is a template
+
+
+def _explains(interchange: InterchangeCase) -> bool:
+    """Whether an agreement on what it carries wants that; of what says nothing of agreements, any with the partner."""
+    found = list(interchange.agreements.values())
+    if not found and interchange.partner is not None:
+        found = [each for each in interchange.partner.agreements if each.direction is Direction.IN]
+    return any(each.acknowledgment.explain for each in found)
 
 
 def _ta1_wanted(policy: AcknowledgmentPolicy, header: Header, *, refused: bool) -> bool:
