@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.console import api, health, sign_in
+from gateway.console import api, health, sign_in, vouching
 from gateway.console.answers import fault_answer, refusal
 from gateway.console.callers import Callers
 from gateway.console.door import Door, Entrance, dress
@@ -35,6 +35,7 @@ def build(site: Site, people: People, pages: Sequence[BaseRoute], entrance: Entr
     """
     routes = [
         *sign_in.ROUTES,
+        *vouching.ROUTES,
         *health.ROUTES,
         *api.ROUTES,
         *pages,

@@ -92,21 +92,21 @@ class Keeper:
                 users.renew_hash(recorder.connection, user.name, encoded)
             return self.begin(recorder, user, request, how="password")
 
-        return self._ledger(user.name).write(begin)
+        return self.ledger(user.name).write(begin)
 
     def _proved(self, request: Request, name: str, password: str) -> tuple[KnownUser, Subjects]:
         """The user whose password it is, and what the attempt was counted for, to be forgiven."""
         address, now = address_of(request), self.site.clock()
         folded = name.strip().lower()[:_LONGEST_NAME]
         subjects = sign_in_pauses.subjects_of(folded, address)
-        wait = self._ledger().write(lambda recorder: sign_in_pauses.count(recorder.connection, subjects, now))
+        wait = self.ledger().write(lambda recorder: sign_in_pauses.count(recorder.connection, subjects, now))
         if wait:
             raise SignInPaused(wait=duration(max(wait, 1_000)))
         with reading(self.site.app.home_engine) as connection:
             user = users.find(connection, folded)
         reason = self._refusal(user, password)
         if user is None or reason:
-            self._ledger().record("sign-in-failed", name=user.name if user else "", address=address, reason=reason)
+            self.ledger().record("sign-in-failed", name=user.name if user else "", address=address, reason=reason)
             raise SignInRefused
         return user, subjects
 
@@ -139,7 +139,7 @@ class Keeper:
             if sessions.end(recorder.connection, session.id, session.user.name):
                 recorder.event("signed-out", name=session.user.name)
 
-        self._ledger(session.user.name).write(end)
+        self.ledger(session.user.name).write(end)
 
     # ------------------------------------------------------------ one's own account
 
@@ -157,7 +157,7 @@ class Keeper:
                 recorder.event("sessions-ended", name=session.user.name, sessions=ended)
             return ended
 
-        return self._ledger(session.user.name).write(end)
+        return self.ledger(session.user.name).write(end)
 
     def change_password(self, request: Request, session: Session, current: str, new: str) -> str:
         """Gives a user the new password, ends all sessions, and begins another for this browser.
@@ -175,9 +175,10 @@ class Keeper:
             users.set_password(recorder, name, encoded)
             return self.begin(recorder, user, request, how="password")
 
-        return self._ledger(name).write(change)
+        return self.ledger(name).write(change)
 
-    def _ledger(self, actor: str = "console") -> Ledger:
+    def ledger(self, actor: str = "console") -> Ledger:
+        """The ledger, to write into it in the name of ``actor``."""
         return Ledger(self.site.app.home_engine, self.site.clock, actor)
 
 

@@ -35,7 +35,7 @@ def give_cookie(request: Request, response: Response, number: str) -> None:
 
 def sign_in_page(request: Request, wanted: str, fault: DoorFault | None = None, name: str = "") -> Response:
     """The page with the form, and what was wrong the last time."""
-    keeper = _keeper(request)
+    keeper = keeper_of(request)
     oidc = keeper.settings.oidc
     status = 200 if fault is None else status_of(fault)
     page = rendered(
@@ -52,7 +52,7 @@ def sign_in_page(request: Request, wanted: str, fault: DoorFault | None = None, 
 
 async def _show(request: Request) -> Response:
     wanted = request.query_params.get("to", "/")
-    session = await run_in_threadpool(_keeper(request).session, request)
+    session = await run_in_threadpool(keeper_of(request).session, request)
     if session is not None:
         return RedirectResponse(local(wanted), 303)
     return await run_in_threadpool(sign_in_page, request, wanted)
@@ -66,21 +66,26 @@ async def _post(request: Request) -> Response:
 
 def _sign_in(request: Request, name: str, password: str, wanted: str) -> Response:
     try:
-        number = _keeper(request).sign_in(request, name, password)
+        number = keeper_of(request).sign_in(request, name, password)
     except DoorFault as fault:
         return sign_in_page(request, wanted, fault, name)
     return let_in(request, number, wanted)
 
 
 def _sign_out(visit: Visit) -> Response:
-    _keeper(visit.request).sign_out(visit.session)
+    keeper_of(visit.request).sign_out(visit.session)
     response = RedirectResponse(SIGN_IN, 303)
     secure = visit.request.url.scheme == "https"
     response.delete_cookie(cookie_name(visit.request), path="/", httponly=True, samesite="strict", secure=secure)
     return response
 
 
-def _keeper(request: Request) -> Keeper:
+def keeper_of(request: Request) -> Keeper:
+    """Who keeps the users.
+
+    Raises:
+        HTTPException: nobody does.
+    """
     people = request.app.state.people
     if not isinstance(people, Keeper):
         raise HTTPException(404)

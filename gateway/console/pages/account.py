@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from gateway.console.faults import status_of
-from gateway.console.keeper import Keeper
 from gateway.console.people import Role
 from gateway.console.routing import act, view
-from gateway.console.sign_in import give_cookie
+from gateway.console.sign_in import give_cookie, keeper_of
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, PasswordRefused, SignInRefused
 from gateway.ledger import users
@@ -23,20 +21,8 @@ MEANING = {
 }
 
 
-def keeper_of(visit: Visit) -> Keeper:
-    """Who keeps the users.
-
-    Raises:
-        HTTPException: nobody does.
-    """
-    people = visit.request.app.state.people
-    if not isinstance(people, Keeper):
-        raise HTTPException(404)
-    return people
-
-
 def _show(visit: Visit, fault: GatewayError | None = None) -> Response:
-    keeper = keeper_of(visit)
+    keeper = keeper_of(visit.request)
     with visit.app.ledger.reading() as connection:
         user = users.wanted(connection, visit.user.name)
     return visit.page(
@@ -55,7 +41,7 @@ def _password(visit: Visit) -> Response:
     try:
         if new != again:
             raise PasswordRefused(reason="it was typed in two ways")
-        number = keeper_of(visit).change_password(visit.request, visit.session, current, new)
+        number = keeper_of(visit.request).change_password(visit.request, visit.session, current, new)
     except SignInRefused:
         return _show(visit, PasswordRefused(reason="the present password is not right"))
     except GatewayError as fault:
@@ -66,7 +52,7 @@ def _password(visit: Visit) -> Response:
 
 
 def _end_others(visit: Visit) -> Response:
-    ended = keeper_of(visit).end_others(visit.session)
+    ended = keeper_of(visit.request).end_others(visit.session)
     return visit.to("/account", f"{ended} other session{'' if ended == 1 else 's'} ended.")
 
 

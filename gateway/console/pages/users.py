@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from gateway.console.faults import status_of
-from gateway.console.pages.account import MEANING, keeper_of
+from gateway.console.pages.account import MEANING
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.sign_in import keeper_of
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotAllowedNow, PasswordRefused
 from gateway.ledger import passwords, users
@@ -18,7 +19,7 @@ _ROLES = {role.word: MEANING[role] for role in Role}
 
 
 def _list(visit: Visit, fault: GatewayError | None = None) -> Response:
-    keeper_of(visit)
+    keeper_of(visit.request)
     with visit.app.ledger.reading() as connection:
         known = users.every(connection)
     status = 200 if fault is None else status_of(fault)
@@ -26,7 +27,7 @@ def _list(visit: Visit, fault: GatewayError | None = None) -> Response:
 
 
 def _one(visit: Visit, fault: GatewayError | None = None) -> Response:
-    keeper = keeper_of(visit)
+    keeper = keeper_of(visit.request)
     user = _known(visit)
     return visit.page(
         "user.html",

@@ -1,4 +1,4 @@
-"""One POST to a token endpoint: verified TLS, no redirect, a bounded answer."""
+"""One POST or GET to a provider: verified TLS, no redirect, a bounded answer."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Said:
 
 Post = Callable[[str, Mapping[str, str], str], Said]
 """Sends headers and a form to an address. Raises ``EndpointError``."""
+Get = Callable[[str], Said]
+"""Asks an address for JSON. Raises ``EndpointError``."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -58,19 +60,31 @@ def poster(ca_file: str, timeout: float) -> Post:
     """
 
     def post(url: str, headers: Mapping[str, str], form: str) -> Said:
-        _check(url)
-        request = urllib.request.Request(url, form.encode(), dict(headers), method="POST")  # noqa: S310 - checked
-        try:
-            handlers = (urllib.request.HTTPSHandler(context=tls_context(ca_file)), _NoRedirect())
-            with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
-                return _said(answer.status, answer.read(_LARGEST + 1))
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return _said(refusal.code, _body(refusal))
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            raise EndpointError(_reason(problem)) from None
+        return _asked(urllib.request.Request(url, form.encode(), dict(headers), method="POST"), ca_file, timeout)  # noqa: S310 - checked
 
     return post
+
+
+def getter(ca_file: str, timeout: float) -> Get:
+    """A ``Get``, as careful as ``poster``."""
+
+    def get(url: str) -> Said:
+        return _asked(urllib.request.Request(url, headers={"Accept": "application/json"}), ca_file, timeout)  # noqa: S310 - checked
+
+    return get
+
+
+def _asked(request: urllib.request.Request, ca_file: str, timeout: float) -> Said:
+    _check(request.full_url)
+    try:
+        handlers = (urllib.request.HTTPSHandler(context=tls_context(ca_file)), _NoRedirect())
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
+            return _said(answer.status, answer.read(_LARGEST + 1))
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return _said(refusal.code, _body(refusal))
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        raise EndpointError(_reason(problem)) from None
 
 
 def _check(url: str) -> None:
