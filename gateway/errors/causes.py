@@ -179,6 +179,11 @@ def cause_of(fault: type[GatewayError]) -> str:
     return CAUSES[GatewayError.code]
 
 
+def cause_of_code(code: str) -> str:
+    """The same by code, as the ledger keeps it; empty for a code that is not known (any more)."""
+    return CAUSES.get(code, "")
+
+
 def own_cause(fault: type[GatewayError]) -> bool:
     """Whether a fault has a cause of its own."""
     return fault.code in CAUSES

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from gateway.flow.needs import kind_of, sentence
+from gateway.errors.causes import cause_of_code
+from gateway.flow.needs import sentence
 from gateway.ledger.attention import Attention
 from gateway.ledger.batches import Batch, Trouble
 from gateway.ledger.moments import duration, spoken
@@ -70,7 +71,8 @@ class NightReport:
 
 def as_html(report: NightReport) -> str:
     """A whole HTML document, without scripts and without anything from elsewhere."""
-    return _template().render(report=report, listed=LISTED, took=took, when=_when, kind=kind_of, why=why)
+    words = {"took": took, "when": _when, "why": why, "cause": cause_of_code}
+    return _template().render(report=report, listed=LISTED, **words)
 
 
 def as_text(report: NightReport) -> str:
@@ -151,6 +153,8 @@ def _troubles(troubles: Sequence[Trouble]) -> Iterator[str]:
         yield ""
         yield f"  {each.where}: {each.sentence}"
         yield f"      [{each.code}]{side}"
+        if cause := cause_of_code(each.code):
+            yield f"      often: {cause}"
         yield f"      next: {each.advice}"
     if len(troubles) > LISTED:
         yield f"  and {len(troubles) - LISTED} more"

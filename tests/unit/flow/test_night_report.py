@@ -135,6 +135,7 @@ def test_only_trouble_is_told_where_that_is_wanted(stage, monkeypatch):
     for said in (text, page):
         assert "The mailbox orders at h cannot be read: down" in " ".join(said.split())
         assert "mailbox.unavailable" in said
+        assert "The mail host is down or cannot be reached" in " ".join(said.split())
 
 
 def test_without_addresses_there_is_no_mail(stage):
