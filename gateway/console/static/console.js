@@ -199,15 +199,15 @@
   }
 
   function help() {
-    let box = document.getElementById("keys");
+    let box = document.getElementById("keys-of-the-console");
     if (!box) {
       box = document.createElement("dialog");
-      box.id = "keys";
-      box.setAttribute("aria-labelledby", "keys-title");
+      box.id = "keys-of-the-console";
+      box.setAttribute("aria-labelledby", "keys-of-the-console-title");
       const pages = [...document.querySelectorAll("[data-key]")].map((each) => [`g ${each.dataset.key}`, each.textContent.trim()]);
       const list = [...pages, ["/", "search"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"], ["?", "these keys"]];
       const title = document.createElement("h2");
-      title.id = "keys-title";
+      title.id = "keys-of-the-console-title";
       title.textContent = "Keys";
       const table = document.createElement("dl");
       table.className = "facts";
