@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.mail.addresses import normalise
 from partners.directory import Directory
 from partners.model import Identity, Partner
 
@@ -147,7 +146,7 @@ def _by_identity(written: str, directory: Directory) -> Partner | None:
 
 
 def _by_domain(address: str, directory: Directory) -> Partner | None:
-    domain = normalise(address).rpartition("@")[2].lower()
+    domain = address.rpartition("@")[2].strip().lower()
     if not domain:
         return None
     return next((each for each in directory if any(_in(domain, other) for other in each.addresses)), None)

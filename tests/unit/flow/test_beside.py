@@ -1,0 +1,59 @@
+"""An acknowledgment beside what it answers."""
+
+from __future__ import annotations
+
+import pytest
+from builders.stage import WHEN, Stage, acknowledgment, invoice, orders
+
+from gateway.demo import documents
+from gateway.errors import NotFound
+from gateway.flow import beside as besides
+from gateway.flow.beside import beside
+from gateway.flow.submit import submit
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+def _exchange(stage, **where):
+    rows = [row for row in stage.rows("exchange") if all(row[name] == each for name, each in where.items())]
+    return max(int(row["id"]) for row in rows)
+
+
+def test_each_set_of_ours_stands_beside_what_the_partner_said_of_it(stage):
+    """The rejected invoice with the partner's codes."""
+    submit(stage.context(), "acme", invoice(), name="invoice.edi")
+    stage.run()
+    judged = _exchange(stage, direction="out", kind="document")
+    stage.mail(acknowledgment(1, int(stage.rows("functional_group")[0]["control_number"]), "R"))
+    stage.run()
+    answer = _exchange(stage, direction="in", kind="acknowledgment")
+    found = beside(stage.ledger.engine, judged, answer)
+    (pair,) = found.pairs
+    assert pair.name == "810 0001"
+    assert pair.status == "rejected"
+    assert pair.judged is not None
+    assert [each.tag for each in pair.said] == ["AK2", "AK5"]
+    assert [each.tag for each in found.around] == ["AK1", "AK9"]
+    assert [each.status for each in found.whole] == ["rejected"]
+
+
+def test_our_answer_stands_beside_what_came_and_only_so_many_are_shown(stage, monkeypatch):
+    """Of many sets the first ones, and how many there are besides."""
+    stage.mail(orders(1, *(documents.order(f"PO-{number}", WHEN, number) for number in range(1, 6))))
+    stage.run()
+    judged = _exchange(stage, direction="in")
+    answer = _exchange(stage, direction="out")
+    assert len(beside(stage.ledger.engine, judged, answer).pairs) == 5
+    monkeypatch.setattr(besides, "SETS", 2)
+    found = beside(stage.ledger.engine, judged, answer)
+    assert (len(found.pairs), found.more) == (2, 3)
+    assert {each.status for each in found.pairs} == {"accepted"}
+
+
+def test_what_is_not_there_is_said_so(stage):
+    """Neither of the two may be missing."""
+    with pytest.raises(NotFound):
+        beside(stage.ledger.engine, 1, 2)
