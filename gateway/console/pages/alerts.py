@@ -12,6 +12,7 @@ from gateway.app import App
 from gateway.console.needs import way
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
 from gateway.flow import alerts as flow
@@ -24,7 +25,6 @@ from gateway.settings.model import AlertSettings
 
 _PAGE = 50
 _STATES = {"open": (alerts.OPEN, alerts.TOLD), "muted": (alerts.MUTED,), "closed": (alerts.CLOSED,)}
-_LONGEST = 500  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def test(visit: Visit) -> Response:
         try:
             answer = telling.test(app.context(), found)
         except GatewayError as fault:
-            return visit.to("/alerts/rules", f"{name} could not tell {found.target}: {fault} {fault.next_step}")
+            return visit.to("/alerts/rules", f"{name} could not tell {found.target}: {fault_in_words(fault)}")
     missing = f", but not {answer.missing}" if answer.missing else ""
     return visit.to("/alerts/rules", f"{name} told {found.target}: {answer.reply}{missing}")
 
@@ -122,9 +122,9 @@ def test(visit: Visit) -> Response:
 def _done(visit: Visit, work: Callable[[App, int, str], Act]) -> Response:
     number = _required(visit)
     page = f"/alerts/{number}"
-    why = " ".join(visit.form.get("why", "").split())[:_LONGEST]
+    why = reason(visit.form)
     if not why:
-        return visit.to(page, "Say why: it is kept in the ledger with your name.")
+        return visit.to(page, SAY_WHY)
     with visit.site.acting(visit.user.name) as app:
         done = work(app, number, why)
     return visit.to(page, f"Alert {done.reference}: {done.sentence}")

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from gateway.console import running
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, reason
 from gateway.console.visit import Visit
 from gateway.errors import NotFound
 from gateway.ledger import batches
@@ -19,7 +20,6 @@ from gateway.ledger.tables import exchange, message
 
 _PAGE = 40  # batches
 _SHOWN = 50  # exchanges and mails of one batch that are listed
-_LONGEST = 300  # characters of a reason
 
 STEPS = {
     "collect": "Mail is fetched, stored, and deleted on its server.",
@@ -91,13 +91,13 @@ def night(visit: Visit) -> Response:
 def run(visit: Visit) -> Response:
     """Asks the running service for a batch; the page does not wait for it."""
     back = "/" if visit.form.get("back") == "/" else "/nights"
-    reason = " ".join(visit.form.get("why", "").split())[:_LONGEST]
-    if not reason:
-        return visit.to(back, "Say why: it is kept in the ledger with your name.")
+    why = reason(visit.form)
+    if not why:
+        return visit.to(back, SAY_WHY)
     if not running.ask(visit.site.home):
         return visit.to(back, "No service runs on this machine: run `gateway night` there, or start `gateway serve`.")
     with visit.site.acting(visit.user.name, alone=False) as app:
-        app.record("batch-asked", reason=reason)
+        app.record("batch-asked", reason=why)
     return visit.to(back, "The service was asked: it begins a batch within a second, or after the one that runs now.")
 
 

@@ -12,6 +12,7 @@ from gateway.app import App
 from gateway.console.people import Role
 from gateway.console.pictures import traffic
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
 from gateway.flow.configuration import set_status
@@ -29,7 +30,6 @@ from partners.store import UNCHANGED, Revision
 from partners.words import described
 
 _LAST = 12  # exchanges that are shown
-_LONGEST = 500  # characters of a reason
 
 # Where a partnership can go from where it stands, and what that means.
 WAYS = {
@@ -90,12 +90,12 @@ def status(visit: Visit) -> Response:
     """Gives the partner another status, and keeps why."""
     key = visit.part("key")
     page = path_of(key)
-    reason = " ".join(visit.form.get("why", "").split())[:_LONGEST]
+    why = reason(visit.form)
     wanted = visit.form.get("status", "")
     if wanted not in {each.value for each in Status}:
         return visit.to(page, f"There is no status {wanted!r}.")
-    if not reason:
-        return visit.to(page, "Say why: it is kept in the ledger with your name.")
+    if not why:
+        return visit.to(page, SAY_WHY)
     chosen = Status(wanted)
     with visit.site.acting(visit.user.name, alone=False) as app:
         before = app.partners.get(key).status
@@ -103,9 +103,9 @@ def status(visit: Visit) -> Response:
             return visit.to(page, f"{key} is {before}; it cannot become {wanted} from there.")
         try:
             missing = _missing(app, key, chosen, anyway=visit.form.get("anyway") == "yes")
-            done = set_status(app.ledger, app.partners, key, chosen, actor=app.actor, reason=reason, missing=missing)
+            done = set_status(app.ledger, app.partners, key, chosen, actor=app.actor, reason=why, missing=missing)
         except GatewayError as fault:
-            return visit.to(page, f"{fault} {fault.next_step}")
+            return visit.to(page, fault_in_words(fault))
     if done.change == UNCHANGED:
         return visit.to(page, f"{key} is {wanted} already; nothing was changed.")
     return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import fault_in_words, reason
 from gateway.console.visit import LARGEST_FILE, Visit
 from gateway.errors import CertificateUnreadable, GatewayError, UsageFault
 from gateway.flow.configuration import add_certificate, decide_certificate
@@ -26,7 +27,6 @@ from partners.certificates import (
 from partners.model import CertificateState
 
 _WHOLE = 64  # hexadecimal digits of a fingerprint
-_LONGEST = 500  # characters of a reason
 _MANY = 20  # certificates in one file
 
 
@@ -77,7 +77,7 @@ def add(visit: Visit) -> Response:
         try:
             found = _readable(data, name, password)
         except CertificateUnreadable as fault:
-            return visit.to(page, f"{fault} {fault.next_step}")
+            return visit.to(page, fault_in_words(fault))
         new = [
             each.fingerprint[:16]
             for each in found
@@ -115,8 +115,8 @@ def retire(visit: Visit) -> Response:
 def _decide(visit: Visit, state: CertificateState) -> Response:
     key, fingerprint = visit.part("key"), visit.part("fingerprint")
     page = path_of(key, "/certificates")
-    reason = " ".join(visit.form.get("why", "").split())[:_LONGEST]
-    if not reason:
+    why = reason(visit.form)
+    if not why:
         return visit.to(page, "Say why, or who confirmed it and how: it is kept in the ledger with your name.")
     with visit.site.acting(visit.user.name, alone=False) as app:
         app.partners.get(key)
@@ -126,11 +126,11 @@ def _decide(visit: Visit, state: CertificateState) -> Response:
                 _compare(visit.form.get("typed", ""), chosen)
                 refuse_unusable(chosen.certificate, app.now())
         except GatewayError as fault:
-            return visit.to(page, f"{fault} {fault.next_step}")
+            return visit.to(page, fault_in_words(fault))
         if chosen.certificate.state is state:
             return visit.to(page, f"It is {state.value} already; nothing was changed.")
         known = chosen.certificate.fingerprint
-        decide_certificate(app.ledger, app.certificates, key, known, state, actor=app.actor, reason=reason)
+        decide_certificate(app.ledger, app.certificates, key, known, state, actor=app.actor, reason=why)
     return visit.to(page, f"The certificate {known[:16]}… of {key} is {state.value} now.")
 
 

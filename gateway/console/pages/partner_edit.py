@@ -13,6 +13,7 @@ from gateway.console.differences import Line, differences
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInvalid
 from gateway.flow.configuration import apply_profiles
@@ -23,7 +24,6 @@ from partners.model import Partner
 from partners.profile import Problem, check_profile, with_one_more
 from partners.store import UNCHANGED
 
-_LONGEST = 500  # characters of a reason
 _LONGEST_VALUE = 300  # of an address or identity
 _FILE = "console"  # where the text came from, as the ledger keeps it
 _MAIL = re.compile(r"m[0-9]{1,18}", re.ASCII)
@@ -107,13 +107,13 @@ def change(visit: Visit) -> Response:
     """Compares the text with the newest revision, or applies it."""
     app, key = visit.app, visit.part("key")
     newest = app.partners.revisions(key)[-1].revision
-    draft = Draft(key, _text(visit), _base(visit, newest), newest, why=_why(visit))
+    draft = Draft(key, _text(visit), _base(visit, newest), newest, why=reason(visit.form))
     return _looked(visit, draft, app.partners.get(key))
 
 
 def add(visit: Visit) -> Response:
     """The same for a partner that is not there yet."""
-    return _looked(visit, Draft("", _text(visit), 0, 0, why=_why(visit)), None)
+    return _looked(visit, Draft("", _text(visit), 0, 0, why=reason(visit.form)), None)
 
 
 def _looked(visit: Visit, draft: Draft, known: Partner | None) -> Response:
@@ -152,8 +152,7 @@ def _apply(app: App, found: Partner, draft: Draft, *, dry_run: bool) -> str:
         ProfileInvalid, GuidelineInvalid, ProfileOverlap, DatabaseUnavailable: nothing was changed.
     """
     profiles = ready(app.settings, [(found, draft.text, _FILE)])
-    reason = draft.why
-    (done,) = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run, reason=reason)
+    (done,) = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run, reason=draft.why)
     return done.change
 
 
@@ -175,10 +174,6 @@ def _text(visit: Visit) -> str:
 def _base(visit: Visit, newest: int) -> int:
     written = visit.form.get("base", "")
     return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else newest
-
-
-def _why(visit: Visit) -> str:
-    return " ".join(visit.form.get("why", "").split())[:_LONGEST]
 
 
 PAGES = (

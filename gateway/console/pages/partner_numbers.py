@@ -10,6 +10,7 @@ from gateway.app import App
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, reason
 from gateway.console.visit import Visit
 from gateway.errors import NotFound
 from gateway.flow import arrivals, gaps
@@ -18,7 +19,6 @@ from gateway.flow.start_numbers import standing_numbers
 from gateway.ledger.missing import arrivals_of, gaps_of, series_of
 
 _SHOWN = 200  # findings, and files
-_LONGEST = 500  # characters of a reason
 
 
 def numbers(visit: Visit) -> Response:
@@ -47,8 +47,8 @@ def numbers(visit: Visit) -> Response:
 def close(visit: Visit) -> Response:
     """Somebody says why numbers are missing, or went back."""
     return _done(
-        visit, "finding about numbers", lambda app, number, reason: gaps.close(
-            app.context(), number, actor=app.actor, reason=reason
+        visit, "finding about numbers", lambda app, number, why: gaps.close(
+            app.context(), number, actor=app.actor, reason=why
         )
     )  # fmt: skip
 
@@ -56,8 +56,8 @@ def close(visit: Visit) -> Response:
 def settle(visit: Visit) -> Response:
     """Somebody says that a file need not come any more."""
     return _done(
-        visit, "expected file", lambda app, number, reason: arrivals.settle(
-            app.context(), number, actor=app.actor, reason=reason
+        visit, "expected file", lambda app, number, why: arrivals.settle(
+            app.context(), number, actor=app.actor, reason=why
         )
     )  # fmt: skip
 
@@ -65,14 +65,14 @@ def settle(visit: Visit) -> Response:
 def _done(visit: Visit, what: str, work: Callable[[App, int, str], Act]) -> Response:
     page = path_of(visit.part("key"), "/numbers")
     written = visit.part("number")
-    reason = " ".join(visit.form.get("why", "").split())[:_LONGEST]
+    why = reason(visit.form)
     if not (written.isascii() and written.isdigit() and len(written) < 19):
         raise NotFound(what=what, key=written)
-    if not reason:
-        return visit.to(page, "Say why: it is kept in the ledger with your name.")
+    if not why:
+        return visit.to(page, SAY_WHY)
     with visit.site.acting(visit.user.name) as app:
         app.partners.get(visit.part("key"))
-        done = work(app, int(written), reason)
+        done = work(app, int(written), why)
     return visit.to(page, f"{done.reference}: {done.sentence}")
 
 

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
 from gateway.flow.onboarding import leave_numbers, partner_checklist
@@ -18,8 +19,6 @@ from gateway.flow.partner_trial import Verdict, last_test, send_test, verdict
 from gateway.ledger.reports.html import as_html, policy
 from gateway.ledger.reports.pdf import as_pdf
 from partners.model import Direction, Partner
-
-_LONGEST = 500  # characters of a reason
 
 
 def checklist(visit: Visit) -> Response:
@@ -51,7 +50,7 @@ def send(visit: Visit) -> Response:
         try:
             number = send_test(app.context(), key, visit.form.get("type", ""), actor=app.actor)
         except GatewayError as fault:
-            return visit.to(page, f"{fault} {fault.next_step}")
+            return visit.to(page, fault_in_words(fault))
     return visit.to(page, "The test is submitted: the next batch sends it, and this page tells what becomes of it.",
                     test=str(number))  # fmt: skip
 
@@ -60,9 +59,9 @@ def numbers(visit: Visit) -> Response:
     """Somebody says that our control numbers stay as they are, knowingly."""
     key = visit.part("key")
     page = path_of(key, "/checklist")
-    why = " ".join(visit.form.get("why", "").split())[:_LONGEST]
+    why = reason(visit.form)
     if not why:
-        return visit.to(page, "Say why: it is kept in the ledger with your name.")
+        return visit.to(page, SAY_WHY)
     with visit.site.acting(visit.user.name, alone=False) as app:
         done = leave_numbers(app.context(), key, actor=app.actor, reason=why)
     return visit.to(page, f"{done.reference}: {done.sentence}")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.app import App
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.tasks import Progress, tasks
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
@@ -43,17 +44,15 @@ def retention(visit: Visit) -> Response:
 def work_out(visit: Visit) -> Response:
     """Begins to work out what would go; changes nothing."""
     begun = tasks(visit.site).start(_PLAN, visit.user.name, _planned)
-    return visit.to(
-        "/ledger/retention", "It began: this page tells when it is done." if begun else "One goes on."
-    )
+    return visit.to("/ledger/retention", "It began: this page tells when it is done." if begun else "One goes on.")
 
 
 def add(visit: Visit) -> Response:
     """Holds what meets a query, or exchanges and mails by their numbers."""
     written = visit.form.get("words", "").strip()[:_LONGEST]
-    why = _why(visit)
+    why = reason(visit.form)
     if not why:
-        return visit.to("/ledger/retention", "Say why: it is kept in the ledger with your name.", words=written)
+        return visit.to("/ledger/retention", SAY_WHY, words=written)
     try:
         words = tuple(shlex.split(written))
     except ValueError as problem:
@@ -65,17 +64,17 @@ def add(visit: Visit) -> Response:
         with visit.site.acting(visit.user.name, alone=False) as app:
             done = flow.add(app.context(), tuple(asked), query, numbers, actor=app.actor, reason=why)
     except GatewayError as fault:
-        return visit.to("/ledger/retention", f"{fault} {fault.next_step}", words=written)
+        return visit.to("/ledger/retention", fault_in_words(fault), words=written)
     return visit.to("/ledger/retention", done.sentence)
 
 
 def release(visit: Visit) -> Response:
     """Ends a legal hold."""
-    number, why = visit.part("number"), _why(visit)
+    number, why = visit.part("number"), reason(visit.form)
     if not (number.isascii() and number.isdigit() and len(number) < 19):
         raise NotFound(what="hold", key=number)
     if not why:
-        return visit.to("/ledger/retention", "Say why: it is kept in the ledger with your name.")
+        return visit.to("/ledger/retention", SAY_WHY)
     with visit.site.acting(visit.user.name, alone=False) as app:
         done = flow.release(app.context(), int(number), actor=app.actor, reason=why)
     return visit.to("/ledger/retention", done.sentence)
@@ -84,10 +83,6 @@ def release(visit: Visit) -> Response:
 def _planned(app: App, progress: Progress) -> Plan:
     progress("what is over its time", 0, 0)
     return plan(app.context(), whole_months=app.settings.retention.move_to is not None)
-
-
-def _why(visit: Visit) -> str:
-    return " ".join(visit.form.get("why", "").split())[:_LONGEST]
 
 
 PAGES = (

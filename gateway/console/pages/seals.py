@@ -79,9 +79,7 @@ def begin(visit: Visit) -> Response:
     """Begins to look whether the ledger is what was recorded; the page tells how far it is."""
     full = visit.form.get("full") == "yes"
     begun = tasks(visit.site).start(VERIFY, visit.user.name, _looked_fully if full else _looked)
-    return visit.to(
-        "/ledger/seals", "It began: this page tells how far it is." if begun else "One goes on already."
-    )
+    return visit.to("/ledger/seals", "It began: this page tells how far it is." if begun else "One goes on already.")
 
 
 def make(visit: Visit) -> Response:
