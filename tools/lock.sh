@@ -12,4 +12,5 @@ compile() {
 
 compile pyproject.toml -o requirements/run.txt
 compile pyproject.toml --extra dev -c requirements/run.txt -o requirements/dev.txt
+compile pyproject.toml --extra postgres --extra pdf -c requirements/dev.txt -o requirements/container.txt
 printf 'hatchling\neditables\n' | compile - -c requirements/dev.txt -o requirements/build.txt
