@@ -116,7 +116,7 @@ def password(ctx: click.Context, name: str, by: str | None, as_json: bool) -> No
         found = users.wanted(connection, _kept(name))  # before anything is asked
     encoded = passwords.encoded(_password(found.name), found.name)
     ended = _change(ctx, by, lambda recorder: users.set_password(recorder, found.name, encoded))
-    sentence = f"{found.name} has another password; {ended} sessions ended."
+    sentence = f"{found.name} has another password; {ended} session{'' if ended == 1 else 's'} ended."
     _say({"name": found.name, "sessions_ended": ended}, sentence, as_json=as_json)
 
 
