@@ -27,6 +27,7 @@ from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, reco
 from gateway.flow.repeats import Repeats, held_fault
 from gateway.flow.same_mail import note_same_message_id
 from gateway.flow.secure import for_answers
+from gateway.flow.selftest_answer import answer_self_test
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -53,6 +54,9 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
     for case in cases:
         before = Before.of(recorder, case)
         record_message(recorder, case)
+        if case.self_test is not None:
+            answer_self_test(context, recorder, case)
+            continue
         for payload in case.payloads:
             row = before.payloads.get(payload.path) or record_payload(recorder, case, payload)
             for interchange in payload.interchanges:
@@ -211,9 +215,9 @@ def _answer(
     assert partner is not None
     agreement = interchange.first_agreement
     refused = note is not None or report.ta1[0] == "R"
-    ta1 = _ta1_wanted(agreement.acknowledgment if agreement else AcknowledgmentPolicy(), header, refused=refused)
+    ta1 = ta1_wanted(agreement.acknowledgment if agreement else AcknowledgmentPolicy(), header, refused=refused)
     acks = (x12.interchange_acknowledgment(report, note=note),) if ta1 else ()
-    groups = () if refused else _functional(interchange)
+    groups = () if refused else functional_groups(interchange)
     if not acks and not groups:
         return
     envelope.queue(
@@ -259,14 +263,14 @@ def _explains(interchange: InterchangeCase) -> bool:
     return any(each.acknowledgment.explain for each in found)
 
 
-def _ta1_wanted(policy: AcknowledgmentPolicy, header: Header, *, refused: bool) -> bool:
+def ta1_wanted(policy: AcknowledgmentPolicy, header: Header, *, refused: bool) -> bool:
     """As agreed; a refused interchange gets its TA1 unless the agreement says never, for nothing else answers it."""
     if policy.ta1 is TA1Policy.NEVER:
         return False
     return refused or policy.ta1 is TA1Policy.ALWAYS or header.acknowledgment_requested
 
 
-def _functional(interchange: InterchangeCase) -> tuple[DraftGroup, ...]:
+def functional_groups(interchange: InterchangeCase) -> tuple[DraftGroup, ...]:
     """One FA group with one acknowledgment for each received group of documents."""
     found = []
     for g, group in interchange.document_groups:

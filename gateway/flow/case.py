@@ -60,6 +60,15 @@ class PayloadCase:
     interchanges: list[InterchangeCase] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What a self-test found: the report for the partner, the answers as a listing, and the outcome for the ledger."""
+
+    text: str
+    answers: str
+    outcome: str
+
+
 @dataclass(slots=True)
 class Case:
     """One message on its way. A ``fault`` stops it: the whole message is quarantined."""
@@ -74,6 +83,7 @@ class Case:
     layers: tuple[Layer, ...] = ()  # outermost first
     security_fault: MessageFault | None = None  # why a receipt's signature proves nothing
     fault: MessageFault | None = None
+    self_test: SelfTest | None = None  # set: only the report goes out, and nothing of the mail is taken
 
     @property
     def interchanges(self) -> list[tuple[PayloadCase, InterchangeCase]]:

@@ -32,6 +32,7 @@ from gateway.flow.patience import patiently
 from gateway.flow.prove import prove, try_again
 from gateway.flow.reporter import Held
 from gateway.flow.secure import check_answer
+from gateway.flow.selftest import is_self_test, self_test
 from gateway.flow.strictness import inbound_policy
 from gateway.flow.time_limit import at_most
 from gateway.flow.unpack import examine, unpack
@@ -207,6 +208,9 @@ def _our_address(context: Context) -> str:
 
 
 def _judge(context: Context, case: Case) -> None:
+    if is_self_test(context, case):
+        self_test(context, case)
+        return
     if case.fault is None:
         identify_sender(case, context.directory)
     if case.fault is None:

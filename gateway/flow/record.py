@@ -73,7 +73,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
     recorder.entrust(case.message.sha256, case.partner.key if case.partner else "")
     if fault is not None:
         recorder.event("quarantined", message=case.message.id, code=fault.code, reason=str(fault))
-    elif state is MessageState.NOTED:
+    elif state is MessageState.NOTED and case.self_test is None:
         recorder.event("noted", message=case.message.id, kind=letter.kind if letter else "")
 
 

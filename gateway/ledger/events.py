@@ -22,6 +22,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "resighted": "seen again[ in mailbox {mailbox}][ under uid {uid}]: already recorded, not processed twice",
     "repaired": "{part}: {repair}",
     "not-taken": "message {uid} of mailbox {mailbox} was not taken and stays there[: {reason}]",
+    "self-test": "a self-test: it was judged, and nothing of it taken[; {outcome}]",
+    "self-test-answered": "report on a self-test made",
     "noted": "read and recorded as {kind}; such a mail is never answered",
     "quarantined": "put into quarantine[: {reason}]",
     "taken-as-test": "taken as a test, although it is marked for production (ISA15 P)",

@@ -50,7 +50,7 @@ class ExchangeState(StrEnum):
 MESSAGE_MEANING: dict[MessageState, str] = {
     MessageState.STORED: "The raw mail is safe; it waits to be processed.",
     MessageState.PROCESSED: "Everything it carried has an exchange of its own.",
-    MessageState.NOTED: "A bounce, receipt or auto-reply: read and recorded, never answered.",
+    MessageState.NOTED: "A bounce, receipt, auto-reply or self-test: read and recorded, with nothing for the business.",
     MessageState.QUARANTINED: "It cannot be processed; it waits for a person.",
     MessageState.DISCARDED: "A person looked at it and put it aside; the raw mail is kept.",
     MessageState.SENT: "The SMTP host took it.",

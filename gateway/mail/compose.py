@@ -121,7 +121,7 @@ def _headers(draft: Draft) -> Iterator[tuple[str, str]]:
     if draft.references:
         yield "References", " ".join(map(_id, draft.references))
     if draft.auto_submitted:
-        yield "Auto-Submitted", "auto-generated"
+        yield "Auto-Submitted", "auto-replied" if draft.auto_replied else "auto-generated"
     yield from _extra_headers(draft)
     yield "MIME-Version", "1.0"
 

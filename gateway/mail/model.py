@@ -332,6 +332,7 @@ class Draft:
     date: float = 0.0  # seconds since the epoch, UTC
     headers: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     auto_submitted: bool = True
+    auto_replied: bool = False  # it answers a mail by itself (RFC 3834): nobody may answer it in turn
     place: str = "attachment"  # attachment: beside the body; body: the one attachment is all of the mail
     compress: str = "none"  # none, gzip, zip: how the attachments are packed
     transfer_encoding: str = "auto"  # of attachments: auto (7bit where that is safe, else base64), base64, 7bit

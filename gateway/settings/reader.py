@@ -244,6 +244,10 @@ class _Reader:
         found = self._table("selftest")
         if found.get("address") and "smtp" not in self.document:
             self.fail(("selftest", "address"), "the reports need the host of [smtp]")
+        if found.get("address") and found["address"] == self._table("smtp").get("sender"):
+            self.fail(
+                ("selftest", "address"), "this is the sender of our mails: answers to them would be taken for tests"
+            )
         return SelftestSettings(**found)
 
     def _console(self) -> ConsoleSettings | None:
