@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("disk.too-little", "less than 100 MB are left: nothing is collected", "make room"),
         ("directory.missing", "inbox or outbox is not there", "`mkdir -p` it"),
         ("directory.not-writable", "inbox or outbox is not writable", "correct its owner or mode"),
+        ("file.not-writable", "the file of the metrics, the log or the seals cannot be written", "correct its path or owner"),
         ("not-checked", "the system refused to let us look", "look at the file or host that is named"),
     ),
     "The database and the ledger": _entries(

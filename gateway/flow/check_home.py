@@ -100,6 +100,22 @@ def _may_be_secret(webhook: str) -> bool:
     return bool(parts.query) or any(len(each) >= 16 for each in parts.path.split("/"))
 
 
+def check_files(settings: Settings) -> Iterator[Check]:
+    """Files that a batch writes beside the ledger can be written: figures, log, seals."""
+    wanted = (
+        ("metrics_file in [gateway]", settings.metrics_file),
+        ("file in [log]", settings.log.file if settings.log else None),
+        ("file in [seal]", settings.seal.file),
+    )
+    for name, file in wanted:
+        if file is None:
+            continue
+        there = next(each for each in (file, *file.parents) if each.exists())
+        if there.is_dir() == (there == file) or not os.access(there, os.W_OK):
+            said = f"{file} ({name}) cannot be written: {there} is in the way, or not ours to write to."
+            yield Check("files", False, said, f"Correct {name}, or the owner of {there}.", code="file.not-writable")
+
+
 def check_clock(now: float) -> Iterator[Check]:
     """The clock is not before this program was written. ``now``: seconds since 1970 UTC."""
     said = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now))

@@ -19,6 +19,7 @@ from gateway.flow.check_home import (
     check_clock,
     check_directories,
     check_disk,
+    check_files,
     check_home,
     check_key,
     check_settings,
@@ -153,6 +154,7 @@ def _check_machine(settings: Settings, key_file: Path) -> Iterator[Check]:
     yield from _guarded("lock", lambda: check_held(settings.home, time.time_ns() // 1_000_000))
     yield from _guarded("disk", partial(check_disk, settings))
     yield from _guarded("directories", partial(check_directories, settings))
+    yield from _guarded("files", partial(check_files, settings))
     yield from _guarded("key", partial(check_key, key_file))
     yield from _guarded("accounts", partial(check_accounts, settings))
 

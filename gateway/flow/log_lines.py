@@ -32,7 +32,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """``{"time": …, "level": "info", "what": "delivered", "batch": 12, "exchange": 34}``."""
-        told = {"time": _time(record), "level": record.levelname.lower(), "what": _short(record.getMessage())}
+        told: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "what": _short(record.getMessage()),
+        }
         told |= {name: _short(value) if isinstance(value, str) else value for name, value in fields_of(record).items()}
         return json.dumps(told, ensure_ascii=False, default=str)
 

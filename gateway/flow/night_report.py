@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -169,7 +170,7 @@ def _send(context: Context, number: int) -> GatewayError | None:
     return fault
 
 
-def _row(context: Context, number: int) -> Row[tuple[str, str, str]]:
+def _row(context: Context, number: int) -> Row[*tuple[Any, ...]]:
     m = tables.message.c
     with context.ledger.reading() as connection:
         return connection.execute(select(m.from_address, m.to_addresses, m.sha256).where(m.id == number)).one()

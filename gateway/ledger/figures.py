@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, text
 
 from gateway.ledger.alerts import RULE, STANDING
 from gateway.ledger.daily_tables import daily_count, day_column, month_and_day
@@ -20,7 +20,7 @@ from gateway.ledger.states import MessageState
 from gateway.ledger.tables import alert, exchange, expectation, message, not_taken, outgoing, seal, transaction_set
 
 DAY = 86_400_000  # ms
-DUE = literal_column("'due'")  # not a parameter: the partial index is found by the very words
+DUE: ColumnElement[str] = literal_column("'due'")  # not a parameter: the partial index is found by the very words
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ def bytes_on_disk(connection: Connection) -> int:
     return sum(each.stat().st_size for each in there)
 
 
-def _counts(rows: Sequence[Row[Any]]) -> dict[str, int]:
-    return {str(name): int(number) for name, number in rows}
+def _counts(rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, int]:
+    return {str(row[0]): int(row[1]) for row in rows}
 
 
 def most(counts: Mapping[str, int], number: int, rest: str) -> dict[str, int]:

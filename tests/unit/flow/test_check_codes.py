@@ -83,6 +83,24 @@ def test_a_home_that_others_may_write_to_or_we_may_not(tmp_path, monkeypatch):
     assert codes(check_home.check_directories(made)) == ["directory.not-writable", "directory.missing"]
 
 
+def test_files_beside_the_ledger_must_be_writable(tmp_path, monkeypatch):
+    """A directory in the file's place, a file in the directory's, or a directory of somebody else."""
+    from gateway.settings import LogSettings, SealSettings
+
+    (tmp_path / "file").write_text("")
+    (tmp_path / "directory").mkdir()
+    found = settings(
+        tmp_path,
+        metrics_file=tmp_path / "file" / "gateway.prom",
+        log=LogSettings(file=tmp_path / "directory"),
+        seal=SealSettings(file=tmp_path / "new" / "seals.txt"),
+    )
+    assert codes(check_home.check_files(found)) == ["file.not-writable"] * 2
+    assert codes(check_home.check_files(settings(tmp_path, metrics_file=tmp_path / "file"))) == []
+    monkeypatch.setattr(check_home.os, "access", lambda *_: False)
+    assert codes(check_home.check_files(found)) == ["file.not-writable"] * 3
+
+
 def test_what_a_new_home_begins_with(tmp_path):
     """Our identity and domain are examples until somebody writes their own."""
     made = parse_settings(template_settings("X", "gateway.example.com").encode(), home=tmp_path)
