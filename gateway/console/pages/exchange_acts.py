@@ -10,11 +10,10 @@ from gateway.console.pages.exchange import number_of
 from gateway.console.pages.verbs import VERBS, Verb
 from gateway.console.people import Role
 from gateway.console.routing import act, view
+from gateway.console.saying import SAY_WHY, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound, UsageFault
 from gateway.flow import possible
-
-WHY = 1_000  # characters of a reason
 
 
 def ask_exchange(visit: Visit) -> Response:
@@ -41,13 +40,11 @@ def reason_of(visit: Visit) -> str:
     """Why somebody acts, as it is kept in the ledger.
 
     Raises:
-        UsageFault: it is not said, or is a novel.
+        UsageFault: it is not said.
     """
-    why = " ".join(visit.form.get("why", "").split())
+    why = reason(visit.form)
     if not why:
-        raise UsageFault(reason="Say why: it is kept in the ledger with your name.")
-    if len(why) > WHY:
-        raise UsageFault(reason=f"The reason has {len(why)} characters; {WHY} are allowed.")
+        raise UsageFault(reason=SAY_WHY)
     return why
 
 

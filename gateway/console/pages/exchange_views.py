@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.console.pages.exchange import LIMIT, frame, row_of
 from gateway.console.routing import view
+from gateway.console.saying import fault_in_words
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound, UsageFault
 from gateway.flow.beside import Beside, beside
@@ -45,7 +46,7 @@ def show_segments(visit: Visit) -> Response:
     except GatewayError as fault:
         if not fault.permanent:
             raise
-        values["fault"] = f"{fault} {fault.next_step}"
+        values["fault"] = fault_in_words(fault)
     return visit.page("exchange_segments.html", 200, **frame(visit, row, "segments"), **values)
 
 
@@ -110,7 +111,7 @@ def show_mail(visit: Visit) -> Response:
     except GatewayError as problem:
         if not problem.permanent:
             raise
-        mail, fault = None, f"{problem} {problem.next_step}"
+        mail, fault = None, fault_in_words(problem)
     values = {"mail": mail, "mail_fault": fault, "receipts": told.receipts, "number": row.message}
     return visit.page("exchange_mail.html", 200, **frame(visit, row, "mail"), **values)
 
@@ -124,7 +125,7 @@ def show_raw(visit: Visit) -> Response:
     except GatewayError as problem:
         if not problem.permanent:
             raise
-        fault = f"{problem} {problem.next_step}"
+        fault = fault_in_words(problem)
     return visit.page("exchange_raw.html", 200, **frame(visit, row, "raw"), text=text, most=RAW, fault=fault)
 
 

@@ -10,6 +10,7 @@ from gateway.console.pages import exchange_facts as facts
 from gateway.console.pages.exchange import LIMIT, number_of
 from gateway.console.pages.verbs import offered
 from gateway.console.routing import view
+from gateway.console.saying import fault_in_words
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError
 from gateway.flow import possible
@@ -31,7 +32,7 @@ def show(visit: Visit) -> Response:
     except GatewayError as problem:
         if not problem.permanent:
             raise
-        mail, fault = None, f"{problem} {problem.next_step}"
+        mail, fault = None, fault_in_words(problem)
     return visit.page(
         "mail.html",
         200,

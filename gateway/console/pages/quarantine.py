@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.console.pages.exchanges import Found, page_of
 from gateway.console.people import Role
 from gateway.console.routing import view
+from gateway.console.saying import fault_in_words
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
 from gateway.flow import possible
@@ -234,7 +235,7 @@ def _mail(visit: Visit, number: int | None) -> tuple[MailPreview | None, str]:
     except GatewayError as fault:
         if not fault.permanent:
             raise
-        return None, f"{fault} {fault.next_step}"
+        return None, fault_in_words(fault)
 
 
 def _segments(visit: Visit, row: ExchangeRow) -> tuple[tuple[SegmentView, ...], str]:

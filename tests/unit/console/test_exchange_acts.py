@@ -201,12 +201,12 @@ def test_what_is_not_possible_is_refused_with_the_reason(browser, home):
 
 
 def test_a_reason_is_asked_for(browser, home):
-    """Without one, with blanks for one, or with a novel, nothing happens."""
+    """Without one, or with blanks for one, nothing happens."""
     client = browser(Role.OPERATOR)
-    for why in ("", "   ", "x" * 1_001):
+    for why in ("", "   "):
         refused = client.post("/exchanges/18/acts/resend", data=CSRF | {"why": why, "step": "do"})
         assert refused.status_code == 400
-        assert "Say why" in refused.text or "characters" in refused.text
+        assert "Say why" in refused.text
     assert _value(home, "SELECT state FROM exchange WHERE id = 18") == "overdue"
 
 
