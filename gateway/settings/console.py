@@ -108,6 +108,10 @@ def _check_reach(settings: ConsoleSettings) -> None:
             "others than this machine could reach it, and passwords would go over the network in the clear: "
             "name a certificate and key, or the https public_url of the proxy in front",
         )
+    if not is_loopback(settings.listen[0]) and not settings.public_url:
+        raise ConsoleTableError(
+            "public_url", "the key is missing; it says by which name people come: no other is answered"
+        )
     if own_tls and settings.public_url.startswith("http:"):
         raise ConsoleTableError("public_url", "there is a certificate, so the address begins with https")
 
