@@ -35,7 +35,7 @@ def follow(ctx: click.Context, key: str, partner: str | None, all_partners: bool
     from gateway.ledger.chain_words import row_of, tell_chain
 
     with looking(ctx) as app:
-        chain = follow_written(app.engine, key, partner, all_partners=all_partners)
+        chain = follow_written(app.engine, key, partner=partner, all_partners=all_partners)
     if not chain.documents:
         raise NotFound(what="document with", key=key if partner is None else f"{key} of {partner}")
     if as_json:
