@@ -24,7 +24,17 @@ suppress_warnings = ["myst.header"]  # a page may begin a list of faults with a 
 CHAPTERS = {
     "Begin": ["first-hour", "practice-mail-host", "oauth", "moving-off-a-van"],
     "Trading partners": ["onboard-a-partner", "as1", "who-sent-it", "letters", "missing-mail"],
-    "Run it": ["running", "console", "something-is-wrong", "alerts", "mailboxes", "sending", "backup", "scaling"],
+    "Run it": [
+        "running",
+        "nightly-batch",
+        "console",
+        "something-is-wrong",
+        "alerts",
+        "mailboxes",
+        "sending",
+        "backup",
+        "scaling",
+    ],
     "The ledger": ["searching", "following-a-document", "reports", "auditors-visit", "retention"],
     "Programs": ["api", "from-python"],
     "How it is built": ["architecture", "security", "faults-proven"],
