@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, func, or_, select, text
 
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.awaited import Awaited, awaited
 from gateway.ledger.missing import missed_arrivals, raised_gaps
+from gateway.ledger.search_tables import UNUSUAL_STATE
 from gateway.ledger.states import ExchangeState, MessageState
 from partners.model import Identity, Partner
 from partners.onboarding_likeness import difference
@@ -150,8 +151,12 @@ def _refusals(connection: Connection, partner: Partner) -> Iterator[Refusal]:
             *(x.id, x.at, x.message, x.partner, x.from_address, x.fault_code, x.fault, x.control_number),
             *(x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id),
         )
-        .where(x.state == ExchangeState.QUARANTINED, or_(x.partner == partner.key, x.message.in_(ids)))
-        .order_by(x.id.desc())
+        .where(
+            text(UNUSUAL_STATE),  # as the index of such states has it
+            x.state == ExchangeState.QUARANTINED,
+            or_(x.partner == partner.key, x.message.in_(ids)),
+        )
+        .order_by(x.at.desc(), x.id.desc())
         .limit(_LOOKED_AT)
     ).all()
     inside = {row.message: row for row in reversed(within)}
