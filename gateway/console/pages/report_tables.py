@@ -17,7 +17,7 @@ from gateway.ledger.reports.volumes import volumes
 from gateway.settings.model import TariffSettings
 
 Row = tuple[str, ...]
-MOST_ROWS = 500  # of a table on a page; a download has all
+MOST_ROWS = 200  # of a table on a page; a download has all
 
 
 @dataclass(frozen=True, slots=True)
