@@ -11,13 +11,19 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gateway.cli.main import root
+from gateway.console.api import OPERATIONS
+from gateway.console.api.declared import Operation
+from gateway.console.api.openapi import TAGS as API_TAGS
+from gateway.console.api.serving import ROOT as API_ROOT
 from gateway.errors import GatewayError, all_faults
 from gateway.errors.causes import cause_of
 from gateway.flow.check_catalog import SECTIONS
+from gateway.ledger.api_tokens import SCOPES
 from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, MESSAGE_ATTENTION, MESSAGE_MEANING
 from partners.model import MailSettings
 from partners.profile_values import TEMPLATE_NAMES
@@ -188,12 +194,80 @@ def doctor_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def api_page() -> str:
+    """Every operation of the API, by what it is for."""
+    lines = [
+        "# The API",
+        "",
+        NOTE.format(source="gateway/console/api/"),
+        f"JSON over HTTP below `{API_ROOT}`. Every request shows a token (`Authorization: Bearer …`) with the",
+        "scope that the operation needs. The description for machines (OpenAPI 3.1) is at",
+        f"`{API_ROOT}/openapi.json` and needs none.",
+        "[The API by task](../api.md) shows how it is used.",
+        "",
+        "| scope | a token with it may |",
+        "|---|---|",
+        *(f"| `{name}` | {meaning} |" for name, meaning in SCOPES.items()),
+        "",
+        "A fault is a problem (RFC 9457, `application/problem+json`) with `code`, `detail`, `advice`, `side` and",
+        "`permanent`; [the faults](faults.md) lists the codes. Every operation may also answer 400 (it cannot be",
+        "understood), 401 (no good token), 403 (the scope is missing) and 429 (asked too often; `Retry-After` says",
+        "when to come again).",
+    ]
+    for tag, meaning in API_TAGS.items():
+        lines += ["", f"## {meaning}"]
+        for each in (one for one in OPERATIONS if one.tag == tag):
+            lines += _operation_entry(each)
+    return "\n".join(lines) + "\n"
+
+
+def _operation_entry(each: Operation) -> Iterator[str]:
+    yield from ("", f"### {each.summary}", "", f"`{each.method} {each.path}` · scope `{each.scope}`")
+    if each.more:
+        yield from ("", each.more)
+    if each.parameters:
+        yield from ("", "| parameter | in | holds | meaning |", "|---|---|---|---|")
+        for one in each.parameters:
+            needed = " (needed)" if one.required else ""
+            yield f"| `{one.name}` | {one.where} | {_held(one.schema)} | {one.meaning}{needed} |"
+    if each.body is not None:
+        kinds = " or ".join(f"`{kind}`" for kind in each.body.content)
+        yield from ("", f"Body: {kinds}. {each.body.meaning}")
+        for schema in each.body.content.values():
+            yield from _fields(schema)
+    yield ""
+    for answer in each.answers:
+        yield f"- {answer.status}: {answer.meaning}" + "".join(
+            f" `{name}`: {meaning}." for name, meaning in answer.headers.items()
+        )
+    if each.faults:
+        yield f"- {', '.join(str(status) for status in each.faults)}: refused, with the fault."
+
+
+def _held(schema: Mapping[str, Any]) -> str:
+    kind = {"integer": "number", "boolean": "`true`, `false`"}.get(str(schema["type"]), "text")
+    if schema["type"] == "integer" and schema["maximum"] < 10**9:
+        kind = f"{schema['minimum']} to {schema['maximum']}"
+    default = schema.get("default")
+    return kind + (f", `{default}` by default" if default not in {None, "", False} else "")
+
+
+def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
+    if "properties" not in schema:
+        return
+    yield from ("", "| field | holds |", "|---|---|")
+    for name, one in schema["properties"].items():
+        kind = "text" if one["type"] == "string" else "true or false"
+        yield f"| `{name}` | {kind}{', needed' * (name in schema['required'])} |"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "faults.md": faults_page,
     "states.md": states_page,
     "templates.md": templates_page,
     "commands.md": commands_page,
     "doctor.md": doctor_page,
+    "api.md": api_page,
 }
 
 
