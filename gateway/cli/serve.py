@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from gateway.errors import GatewayError
+    from gateway.flow.log import Log
     from gateway.jobs.watch import Attempt
     from gateway.mail.imap_idle import ImapWatch
 
@@ -40,13 +41,13 @@ def command(ctx: click.Context, once: bool) -> int:
 
     home: Path = ctx.obj["home"]
     interval = read_settings(home).interval
-    click.echo(f"serving {home}: a batch every {interval}", err=True)
+    _tell(home, f"serving {home}: a batch every {interval}")
     with (
         closing(Pacer()) as pacer,
         pacer.signals(),
-        closing(Watches(_say)) as watches,
+        closing(Watches(partial(_say, home))) as watches,
         listening(home) as bell,
-        closing(ConsoleBeside(home, partial(click.echo, err=True))) as console,
+        closing(ConsoleBeside(home, partial(_tell, home))) as console,
     ):
         if bell is not None:
             pacer.hear(bell)
@@ -90,23 +91,55 @@ def _watch(home: Path, name: str, watch: ImapWatch, interrupt: int) -> None:
         watch.run(session, interrupt)
 
 
-def _say(name: str, fault: GatewayError) -> None:
+@contextmanager
+def _log(home: Path) -> Iterator[Log]:
+    """The log for one line; where its file cannot be written now, one that writes nothing: the service goes on."""
+    from gateway.errors import GatewayError
+    from gateway.flow.log import logging_to, settings_of
+
+    with ExitStack() as stack:
+        try:
+            log = stack.enter_context(logging_to(settings_of(home)))
+        except GatewayError:
+            log = stack.enter_context(logging_to(None))
+        yield log
+
+
+def _tell(home: Path, said: str) -> None:
+    """What the service itself has to say: as a line of the log where that is on standard error, so that all are."""
+    with _log(home) as log:
+        log.say("service", said=said)
+        if not log.on_stderr:
+            click.echo(said, err=True)
+
+
+def _say(home: Path, name: str, fault: GatewayError) -> None:
+    _say_fault(home, fault, f"mailbox {name}", f"mailbox {name} is not watched for now:")
+
+
+def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "") -> None:
+    """A line of the log, where ``where`` is given; and on the screen, where the log is elsewhere."""
     from gateway.cli.main import say_fault
 
-    click.echo(f"mailbox {name} is not watched for now:", err=True)
-    say_fault(fault)
+    with _log(home) as log:
+        if where:
+            log.trouble(fault, where)
+        if not log.on_stderr:
+            if before:
+                click.echo(before, err=True)
+            say_fault(fault)
 
 
 def _batch(home: Path) -> None:
     """One batch; what fails is said, and the service goes on with the next."""
     from gateway.app import open_app, telling_without_ledger
-    from gateway.cli.main import say_fault
     from gateway.cli.reporting import ConsoleReporter
     from gateway.errors import GatewayError, unexpected
     from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
 
+    on_stderr = False
     try:
         with (
             logged(home) as log,
@@ -114,18 +147,19 @@ def _batch(home: Path) -> None:
             open_app(home, lock=True, actor="serve") as app,
             ConsoleReporter() as reporter,
         ):
+            on_stderr = log.on_stderr
             app.ledger.listener = log.heard
             summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
             log.batch_ended(summary)
             if app.settings.metrics_file is not None:
                 write_metrics(app.settings.metrics_file, app.context())
     except GatewayError as fault:
-        say_fault(fault)
+        _say_fault(home, fault, "")  # it is in the log
         return
     except Exception as problem:  # noqa: BLE001 - a service goes on with the next batch
-        say_fault(unexpected("the batch", problem))
+        _say_fault(home, unexpected("the batch", problem), "batch")
         return
-    if log.on_stderr:
+    if on_stderr:
         return
     done = ", ".join(f"{number} {name}" for name, number in summary.counts.items()) or "nothing to do"
     click.echo(f"batch {summary.batch}: {done}", err=True)

@@ -80,7 +80,7 @@ def _grown(connection: Connection, size: int) -> bool:
 def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
     """Somebody is told of what needs a person, and the rules that tell can."""
     if not settings.alerts:
-        said = "Nobody is told of what needs a person: gateway.toml has no [[alert]]."
+        said = "Nobody is told at once of what needs a person: gateway.toml has no [[alert]]."
         yield Check(
             "alerts", None, said, "Add a rule, then `gateway alert test NAME`; docs/alerts.md.", code="alerts.none"
         )

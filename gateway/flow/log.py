@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -177,6 +177,14 @@ def logging_to(settings: LogSettings | None, stream: IO[str] | None = None) -> I
         handler.close()
 
 
+def settings_of(home: Path) -> LogSettings | None:
+    """What gateway.toml says of the log; None where it says nothing, or cannot be read: the command will say that."""
+    try:
+        return read_settings(home).log
+    except GatewayError:
+        return None
+
+
 @contextmanager
 def logged(home: Path) -> Iterator[Log]:
     """The log of a home's command; a fault that ends the command is a line of it too.
@@ -184,10 +192,7 @@ def logged(home: Path) -> Iterator[Log]:
     Raises:
         SettingsInvalid: the file cannot be written to.
     """
-    settings = None
-    with suppress(GatewayError):  # the command itself will say that the settings cannot be read
-        settings = read_settings(home).log
-    with logging_to(settings) as log:
+    with logging_to(settings_of(home)) as log:
         try:
             yield log
         except GatewayError as fault:

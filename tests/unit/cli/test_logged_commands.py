@@ -1,0 +1,95 @@
+"""Commands that run for long write their log: where it is on standard error every line there is one of it."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.cli import serve
+from gateway.cli.worker import _Worker
+from gateway.errors import MailboxUnavailable
+from gateway.flow.log import Log, logging_to
+from gateway.settings import LogSettings
+
+SETTINGS = '[gateway]\nname = "x"\ndomain = "x.example"\nidentities = ["ZZ:X"]\n'
+
+
+def gateway(home, *words):
+    call = [sys.executable, "-c", "from gateway.cli import main; main()", "--home", str(home), *words]
+    return subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def home(tmp_path):
+    done = gateway(tmp_path / "home", "init", "--name", "X", "--domain", "edi.x.example", "--identity", "ZZ:XCO")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "home"
+
+
+def write(home, text):
+    with (home / "gateway.toml").open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize("words", [("night",), ("serve", "--once")], ids=" ".join)
+def test_every_line_on_standard_error_is_json_where_the_log_is_there(home, words):
+    """A mailbox that is away is trouble, in the form that was asked for."""
+    write(home, '[log]\nformat = "json"\n[mailbox.gone]\nprotocol = "maildir"\npath = "/nonexistent/maildir"\n')
+    done = gateway(home, *words)
+    found = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [each["what"] for each in found if each["what"].startswith("batch")] == ["batch begun", "batch ended"]
+    trouble = [each for each in found if each["what"] == "trouble"]
+    assert [(each["where"], each["batch"]) for each in trouble] == [("mailbox gone", 1)]
+
+
+def test_a_log_in_a_file_leaves_the_screen_as_it_was(home):
+    """People read words, and the file has the lines."""
+    write(home, '[log]\nfile = "gateway.log"\n')
+    done = gateway(home, "serve", "--once")
+    assert "serving" in done.stderr
+    assert "batch 1: " in done.stderr
+    lines = (home / "gateway.log").read_text().splitlines()
+    assert any("batch ended" in line for line in lines)
+    assert oct((home / "gateway.log").stat().st_mode)[-1] in "04"
+
+
+def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):
+    """The configuration is wrong, and somebody should know before the night."""
+    write(home, '[log]\nfile = "gateway.toml/x.log"\n')
+    done = gateway(home, "night")
+    assert done.returncode == 78
+    assert "log.file" in done.stderr
+
+
+def test_a_service_goes_on_when_its_log_cannot_be_written_any_more(tmp_path, capsys):
+    """What it has to say is said on the screen."""
+    (tmp_path / "gateway.toml").write_text(SETTINGS + '[log]\nfile = "gateway.toml/x.log"\n')
+    serve._tell(tmp_path, "hello")
+    serve._say(tmp_path, "orders", MailboxUnavailable(mailbox="orders", host="h", reason="down"))
+    said = capsys.readouterr().err
+    assert "hello" in said
+    assert "mailbox orders is not watched for now:" in said
+    assert "down" in said
+
+
+def test_a_worker_tells_jobs_and_trouble_as_lines(capsys):
+    """With the log on standard error there are no other lines; else there are words."""
+    app = SimpleNamespace(now=lambda: 0)
+    fault = MailboxUnavailable(mailbox="orders", host="h", reason="down")
+    with logging_to(LogSettings("json")) as log:
+        worker = _Worker(app, None, log, as_json=False)
+        worker._say("job", {"job": "collect", "about": "orders", "seconds": 0.5, "counts": {"collected": 2}})
+        worker._trouble("mailbox orders", fault)
+    job, trouble = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (job["what"], job["told"], job["job"], job["about"]) == ("worker", "job", "collect", "orders")
+    assert (trouble["what"], trouble["fault"]) == ("trouble", "mailbox.unavailable")
+    with logging_to(None) as log:
+        assert isinstance(log, Log)
+        worker = _Worker(app, None, log, as_json=False)
+        worker._say("job", {"job": "collect", "about": "orders", "seconds": 0.5, "counts": {"collected": 2}})
+        worker._trouble("mailbox orders", fault)
+    said = capsys.readouterr().err
+    assert "collect orders: 2 collected" in said
+    assert "mailbox.unavailable" in said
