@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {"ignore_unknown_options": True, "help_option_names":
 _VALUES = (
     ("partner", "The partner's key."),
     ("direction", "in or out."),
-    ("kind", "document or acknowledgment; of mails letter, bounce, receipt, auto-reply."),
+    ("kind", "document or acknowledgment; of mails letter, bounce, receipt, auto-reply, self-test."),
     ("state", "delivered, overdue, in-doubt, …"),
     ("verdict", "accepted, accepted-with-errors, partially-accepted, rejected."),
     ("type", "A transaction set, as 850."),

@@ -16,7 +16,7 @@ from gateway.mail.model import Attachment, Draft
 from gateway.settings import SmtpSettings
 from partners.model import Partner
 
-KIND = "report"  # of the exchange that carries one
+KIND = "test-report"  # of the mail and the exchange that carry one
 _HOUR = 3_600_000
 # Without a name: what answers by itself and carries a file might be EDI, and is not taken for an automatic answer.
 _NO_NAME = ""

@@ -71,7 +71,10 @@ _WORD = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(!=|[=:]|[<>]=?)(.*)", re.DOTALL)
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 STATES = {state.value.replace(" ", "-"): state.value for state in (*ExchangeState, *MessageState)}
 _VERDICTS = ("accepted", "accepted_with_errors", "partially_accepted", "rejected")
-_KINDS = ("document", "acknowledgment", "letter", "bounce", "receipt", "auto-reply", "alert")
+_KINDS = (
+    *("document", "acknowledgment", "letter", "bounce", "receipt", "auto-reply", "alert", "self-test"),
+    "test-report",
+)
 _CHOICES: Mapping[str, Mapping[str, str]] = {
     "direction": {"in": "in", "out": "out", "inbound": "in", "outbound": "out"},
     "kind": {each: each for each in _KINDS},

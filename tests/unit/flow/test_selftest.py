@@ -71,8 +71,8 @@ def test_a_good_file_is_reported_on_and_nothing_of_it_is_taken(stage):
     assert stage.rows("received_number") == []
     (received, sent) = stage.rows("message")
     assert (received["state"], received["kind"], received["partner"]) == ("noted", "self-test", "acme")
-    assert (sent["state"], sent["kind"]) == ("sent", "report")
-    assert [(row["kind"], row["state"]) for row in stage.rows("exchange")] == [("report", "complete")]
+    assert (sent["state"], sent["kind"]) == ("sent", "test-report")
+    assert [(row["kind"], row["state"]) for row in stage.rows("exchange")] == [("test-report", "complete")]
     assert {"self-test", "self-test-answered"} <= set(stage.kinds())
     assert "noted" not in stage.kinds()
     assert stage.sent[0]["To"] == "edi@acme.example"
