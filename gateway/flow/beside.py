@@ -78,7 +78,9 @@ def beside(engine: Engine, judged: int, answer: int, policy: ExaminePolicy | Non
     told = story(engine, judged, SETS)
     answering = story(engine, answer, 1).exchange
     around, said = _read(segments(engine, answer, count=_SEGMENTS).segments)
-    troubled = _troubled(segments(engine, judged, count=_TROUBLED, only_findings=True, policy=policy).segments)
+    troubled: dict[tuple[int, int], list[SegmentView]] = {}
+    if told.exchange.findings or any(each.errors for each in told.answered):  # else no segment is worth the search
+        troubled = _troubled(segments(engine, judged, count=_TROUBLED, only_findings=True, policy=policy).segments)
     mine = [each for each in told.answered if each.carrier == answer]
     known = {
         (group.functional_id, _bare(group.control_number), each.set_id, _bare(each.control_number)): (group, each)

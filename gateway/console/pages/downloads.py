@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 
 from starlette.responses import Response, StreamingResponse
 
+PIECE = 256 * 1024  # bytes that are sent at once
+_IN_MEMORY = 4_000_000  # bytes
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -22,6 +26,19 @@ def download(pieces: Iterable[bytes], name: str, media_type: str = "application/
     first = list(islice(pieces, 1))
     headers = _HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(chain(first, pieces), media_type=media_type, headers=headers)
+
+
+def spooled(pieces: Iterable[bytes], directory: Path) -> Iterator[bytes]:
+    """All pieces, read to their end before the first one is given.
+
+    Who downloads slowly must not keep a transaction of the ledger open. What is big lies in a nameless file meanwhile.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=directory) as file:
+        for piece in pieces:
+            file.write(piece)
+        file.seek(0)
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def encoded(lines: Iterable[str], at_once: int = 200) -> Iterator[bytes]:

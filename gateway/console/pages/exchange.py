@@ -16,6 +16,7 @@ from gateway.flow import possible
 from gateway.ledger.chain import WEAK, follow
 from gateway.ledger.chain_values import Chain
 from gateway.ledger.events import awaited_name
+from gateway.ledger.faulty import faults_of_exchanges
 from gateway.ledger.outline import tree
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.search import exchange_on
@@ -90,6 +91,7 @@ def show(visit: Visit) -> Response:
     told = story(engine, row.id, LIMIT)
     with visit.app.ledger.reading() as connection:
         acts = offered(possible.with_exchange(connection, row.id))
+        fault = faults_of_exchanges(connection, [row.id]).get(row.id, {})
     awaited = [
         {"name": awaited_name(each.kind), "due_at": each.due_at, "overdue": each.overdue_at is not None}
         for each in told.awaited
@@ -108,6 +110,7 @@ def show(visit: Visit) -> Response:
         awaited=awaited,
         chain=_chain(visit, row),
         acts=acts,
+        fault=fault,
         findings=[*told.findings, *(found for group in told.groups for found in group.findings)],
         faulty=[(group, each) for group in told.groups for each in group.sets if each.findings],
     )

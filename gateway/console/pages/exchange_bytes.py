@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterable
 
 from starlette.responses import Response
 
-from gateway.console.pages.downloads import download
+from gateway.console.pages.downloads import download, spooled
 from gateway.console.pages.exchange import number_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
@@ -26,33 +27,33 @@ from gateway.ledger.recording import Ledger
 def masked(visit: Visit) -> Response:
     """The interchange, the passwords in its ISA masked."""
     number = number_of(visit)
-    return download(showing.interchange_bytes(visit.app.ledger, number), f"exchange-{number}.edi")
+    return _raw(visit, showing.interchange_bytes(visit.app.ledger, number), f"exchange-{number}.edi")
 
 
 def unmasked(visit: Visit) -> Response:
     """The interchange as it is."""
     number = number_of(visit)
-    return download(showing.interchange_bytes(_ledger(visit), number, unmasked=True), f"exchange-{number}.edi")
+    return _raw(visit, showing.interchange_bytes(_ledger(visit), number, unmasked=True), f"exchange-{number}.edi")
 
 
 def answer(visit: Visit) -> Response:
     """The acknowledgments of an exchange, one interchange after the other, masked."""
     number = number_of(visit)
-    return download(showing.answer_bytes(visit.app.ledger, number), f"exchange-{number}-answers.edi")
+    return _raw(visit, showing.answer_bytes(visit.app.ledger, number), f"exchange-{number}-answers.edi")
 
 
 def mail(visit: Visit) -> Response:
     """A mail as it came or went; one with a password in an ISA is refused: see ``mail_unmasked``."""
     number = number_of(visit, "message")
     pieces = showing.mail_bytes(visit.app.ledger, number, visit.app.settings.limits)
-    return download(pieces, f"mail-{number}.eml")
+    return _raw(visit, pieces, f"mail-{number}.eml")
 
 
 def mail_unmasked(visit: Visit) -> Response:
     """A mail as it came or went, whatever it holds."""
     number = number_of(visit, "message")
     pieces = showing.mail_bytes(_ledger(visit), number, visit.app.settings.limits, unmasked=True)
-    return download(pieces, f"mail-{number}.eml")
+    return _raw(visit, pieces, f"mail-{number}.eml")
 
 
 def inclusion(visit: Visit) -> Response:
@@ -79,6 +80,10 @@ def proof(visit: Visit) -> Response:
         for name, data in files.items():
             archive.writestr(name, data)
     return download([packed.getvalue()], f"exchange-{number}-dossier.zip", "application/zip")
+
+
+def _raw(visit: Visit, pieces: Iterable[bytes], name: str) -> Response:
+    return download(spooled(pieces, visit.app.home), name)
 
 
 def _ledger(visit: Visit) -> Ledger:

@@ -10,7 +10,7 @@ from typing import IO
 
 from starlette.responses import Response
 
-from gateway.console.pages.downloads import download, encoded
+from gateway.console.pages.downloads import PIECE, download, encoded
 from gateway.console.pages.exchange_query import read
 from gateway.console.people import Role
 from gateway.console.routing import view
@@ -19,7 +19,6 @@ from gateway.errors import NotFound
 from gateway.ledger.export import Row, csv_lines, every, json_lines
 from gateway.ledger.parquet import write_parquet
 
-_PIECE = 256 * 1024
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/jsonl",
@@ -60,7 +59,7 @@ def _parquet(rows: Iterator[Row], home: Path) -> Iterator[bytes]:
 
 
 def _read(file: IO[bytes]) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
+    while piece := file.read(PIECE):
         yield piece
 
 

@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from gateway.console.pages import exchange_filters as filters
 from gateway.console.pages.exchange_query import Asked, read
+from gateway.console.pages.exchange_several import ON_EXCHANGES, ON_MAILS
+from gateway.console.pages.verbs import VERBS
 from gateway.console.routing import view
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, QueryInvalid
@@ -142,6 +144,7 @@ def _found(visit: Visit, asked: Asked) -> dict[str, Any]:
         "note": note,
         "next": {row.id: upcoming(row, now) for row in found.rows if isinstance(row, ExchangeRow)},
         "columns": _columns(asked, query, mails=mails),
+        "verbs": [VERBS[name] for name in (ON_MAILS if mails else ON_EXCHANGES)],
     }
 
 

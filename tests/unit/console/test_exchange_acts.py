@@ -239,3 +239,38 @@ def test_a_batch_that_goes_on_is_said_in_the_form(browser, home):
     assert busy.status_code >= 400
     assert 'value="arrived by fax"' in busy.text
     assert _value(home, "SELECT settled_at FROM exchange WHERE id = 18") is None
+
+
+def test_several_exchanges_are_put_to_rest_at_once(browser, home):
+    """What needs nobody is told so, what is no exchange too, and the others are done."""
+    client = browser(Role.OPERATOR)
+    form = CSRF | {"pick-17": "yes", "pick-18": "yes", "pick-1": "yes", "pick-m5": "yes", "pick-<i>": "yes"}
+    form |= {"verb": "settle", "why": "asked them all"}
+    tried = client.post("/exchanges/acts", data=form | {"step": "try"})
+    assert "Put to rest: what would happen" in _words(tried.text)
+    assert _value(home, "SELECT count(*) FROM exchange WHERE settled_at IS NOT NULL") == 0
+    done = client.post("/exchanges/acts", data=form | {"step": "do"})
+    words = _words(done.text)
+    assert "Put to rest: 2 of 5 done" in words
+    assert "exchange 1 is delivered: it needs nobody's attention" in words
+    assert "There is no exchange m5" in words
+    assert "<i>" not in done.text
+    assert _value(home, "SELECT count(*) FROM exchange WHERE settled_at IS NOT NULL") == 2
+    assert _last_event(home, "settled", 17) == ("operator@example", {"reason": "asked them all"})
+
+
+def test_mails_of_the_search_are_decided_on_at_once(browser, home):
+    """Released from the list of mails, by their references."""
+    form = CSRF | {"pick-m5": "yes", "verb": "release", "why": "whole after all", "step": "do"}
+    done = browser(Role.OPERATOR).post("/exchanges/acts", data=form)
+    assert "Release: 1 of 1 done" in _words(done.text)
+    assert _value(home, "SELECT state FROM message WHERE id = 5") == "stored"
+
+
+@pytest.mark.parametrize("form", [{"verb": "settle"}, {"pick-18": "yes"}, {"pick-18": "yes", "verb": "resend-anew"}])
+def test_several_at_once_need_a_pick_and_an_act_that_suits_many(browser, home, form):
+    """New numbers are given one by one, knowingly."""
+    refused = browser(Role.OPERATOR).post("/exchanges/acts", data=CSRF | form | {"why": "x", "step": "do"})
+    assert 400 <= refused.status_code < 500
+    assert _value(home, "SELECT state FROM exchange WHERE id = 18") == "overdue"
+    assert browser(Role.VIEWER).post("/exchanges/acts", data=CSRF | form).status_code == 403

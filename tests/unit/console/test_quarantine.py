@@ -129,8 +129,8 @@ def test_what_cannot_be_done_does_not_stop_the_others(browser, home):
     ("form", "said"),
     [
         ({"verb": "release", "why": "x"}, "0 were picked"),
-        ({"pick-m5": "yes", "why": "x"}, "Choose whether"),
-        ({"pick-m5": "yes", "verb": "resend", "why": "x"}, "Choose whether"),
+        ({"pick-m5": "yes", "why": "x"}, "Choose what is to be done"),
+        ({"pick-m5": "yes", "verb": "resend", "why": "x"}, "Choose what is to be done"),
         ({"pick-m5": "yes", "verb": "release"}, "Say why"),
         ({f"pick-{number}": "yes" for number in range(501)} | {"verb": "release", "why": "x"}, "501 were picked"),
     ],
