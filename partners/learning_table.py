@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.errors import ProfileInvalid, UsageFault
 from partners import profile_keys, profile_values
@@ -27,6 +28,7 @@ COLUMNS: Mapping[str, str] = {
     "ta1": f"when we send a TA1: {', '.join(each.value for each in TA1Policy)}",
     "within": "how long an acknowledgment may take: 24h",
 }
+Progress = Callable[[Sequence[Any]], Iterable[Any]]  # gives the same, and shows on the way how far it has come
 _NEEDED = ("identities", "addresses", "types")
 _MARKS = ";\t|"
 
@@ -54,8 +56,8 @@ class Row:
     problems: tuple[CellProblem, ...] = ()
 
 
-def read_table(text: str) -> list[Row]:
-    """The rows of a CSV file; comma, semicolon, tab or bar between its cells.
+def read_table(text: str, progress: Progress = list) -> list[Row]:
+    """The rows of a CSV file; comma, semicolon, tab or bar between its cells. ``progress`` shows how far it has come.
 
     Raises:
         UsageFault: the first line does not name the columns, or there is no row.
@@ -66,12 +68,12 @@ def read_table(text: str) -> list[Row]:
     try:
         names = [each.strip().lower().replace(" ", "_") for each in next(rows, [])]
         _check_names(names)
-        found = [_row(rows.line_num, names, cells) for cells in rows if any(each.strip() for each in cells)]
+        listed = [(rows.line_num, cells) for cells in rows if any(each.strip() for each in cells)]
     except csv.Error as problem:
         raise UsageFault(reason=f"Line {rows.line_num} is no CSV: {problem}") from None
-    if not found:
+    if not listed:
         raise UsageFault(reason="The file has no rows.")
-    return found
+    return [_row(line, names, cells) for line, cells in progress(listed)]
 
 
 def _check_names(names: list[str]) -> None:

@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "init": "Make a gateway home: settings, key, ledger.",
     "demo": "The whole thing on one machine: a mail host, trading partners, a night of traffic.",
     "doctor": "Check settings, database, mailboxes, SMTP and partners, and say what to do.",
-    "partner": "Trading partners: apply, list, show, export, certificates.",
+    "partner": "Trading partners: learn, add, apply, list, checklist, test, check, activate.",
     "mailbox": "The accounts we collect from: list, test.",
     "secret": "Passwords, encrypted at rest: set, list, remove.",
     "key": "Our own keys for S/MIME: generate, import, list, show, export, retire.",

@@ -81,7 +81,8 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     if dry_run:
         click.echo("Nothing was changed (--dry-run).", err=True)
     elif drafts:
-        click.echo(f"Nothing is exchanged with a draft: `gateway partner activate {drafts[0]}` starts it.", err=True)
+        hint = f"`gateway partner checklist {drafts[0]}` tells what is missing, `gateway partner activate` starts it."
+        click.echo(f"Nothing is exchanged with a draft: {hint}", err=True)
 
 
 @command.command(name="list")

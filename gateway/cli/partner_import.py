@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -64,11 +66,22 @@ def command(
             found = import_bots(context, app.partners, export, actor=app.actor, dry_run=dry_run)
         else:
             text = _text(export)
-            found = import_table(context, app.partners, text, export.name, actor=app.actor, dry_run=dry_run)
+            found = import_table(
+                context, app.partners, text, export.name, actor=app.actor, dry_run=dry_run, progress=_bar
+            )
     if output_dir is not None and not dry_run:
         _write(found, output_dir, force=force)
     _say(found, output_dir, dry_run=dry_run, as_json=as_json)
     return WRONG if found.wrong else 0
+
+
+def _bar(rows: Sequence[Any]) -> Iterator[Any]:
+    """The rows, with a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield from rows
+        return
+    with click.progressbar(rows, label="Reading", file=sys.stderr) as bar:
+        yield from bar
 
 
 def _text(file: Path) -> str:

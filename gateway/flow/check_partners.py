@@ -83,6 +83,7 @@ def check_deliveries(partners: Iterable[Partner], home: Path, secrets: Secrets) 
             if agreement.direction is Direction.IN:
                 name = f"delivery {partner.key}/{agreement.name}"
                 yield from _check_delivery(name, agreement.delivery, home, secrets)
+                yield from _check_delivery(f"{name} (tests)", agreement.test_delivery, home, secrets)
 
 
 def _check_delivery(name: str, delivery: Delivery, home: Path, secrets: Secrets) -> Iterator[Check]:

@@ -26,7 +26,8 @@ from gateway.x12.sniff import what_instead
 from partners.learning import SeenGroup, SeenInterchange, SeenMail
 from partners.model import Separators
 
-_MAIL = re.compile(rb"\A(?:From .*\r?\n)?(?:[!-9;-~]+:[^\n]*\r?\n(?:[ \t][^\n]*\r?\n)*)+\r?\n")
+# Possessive: a long file of header-like lines must not be tried in every way that its line ends allow.
+_MAIL = re.compile(rb"\A(?:From [^\n]*+\n)?(?:[!-9;-~]++:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)++\r?\n")
 _NAME = re.compile(r'^\s*"?([^"<>]*?)"?\s*<[^<>]+>\s*$')
 _SET = re.compile(r"[0-9A-Z]{3}")
 _HEAD = 256_000  # bytes in which a header block ends

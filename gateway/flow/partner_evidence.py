@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, text
+from sqlalchemy import Column, Connection, Row, func, select
 
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.awaited import Awaited, awaited
-from gateway.ledger.missing import missed_arrivals, raised_gaps
-from gateway.ledger.search_tables import UNUSUAL_STATE
+from gateway.ledger.missing import arrivals_of, gaps_of
 from gateway.ledger.states import ExchangeState, MessageState
 from partners.model import Identity, Partner
 from partners.onboarding_likeness import difference
@@ -88,7 +87,7 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
             any_mailbox=any_mail.mailbox if any_mail else "",
             last_accepted=max((row.at for row in came if row.state in _TAKEN), default=None),
             last_sent=max((row.handed_over_at for row in went if row.handed_over_at is not None), default=None),
-            refusals=tuple(_refusals(connection, partner)),
+            refusals=tuple(_refusals(connection, partner, came)),
             rejected=_rejected(connection, came),
             refused_by_them=_refused_by_them(connection, went),
             troubles=_troubles(went),
@@ -98,13 +97,13 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
             awaited=tuple(awaited(context.ledger.engine, partner=partner.key, now=context.clock())),
             gaps=tuple(
                 f"{each.what[0].upper()}{each.what[1:]}."
-                for each in raised_gaps(connection, _FEW)
-                if each.partner == partner.key
+                for each in gaps_of(connection, partner.key)
+                if each.raised_at is not None
             ),
             missed=tuple(
                 f"{each.rule} did not come."
-                for each in missed_arrivals(connection, _FEW)
-                if each.partner == partner.key
+                for each in arrivals_of(connection, partner.key, _FEW)
+                if each.state == "missed"
             ),
         )
 
@@ -112,9 +111,17 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
 def _exchanges(connection: Connection, key: str) -> Sequence[Row[*tuple[Any, ...]]]:
     """The newest exchanges of the partner, the newest first."""
     x = tables.exchange.c
-    columns = (x.id, x.at, x.direction, x.kind, x.state, x.message, x.control_number, x.fault_code, x.fault)
-    wanted = select(*columns, x.handed_over_at, x.settled_at).where(x.partner == key)
+    wanted = select(*_columns()).where(x.partner == key)
     return connection.execute(wanted.order_by(x.at.desc(), x.id.desc()).limit(_LOOKED_AT)).all()
+
+
+def _columns() -> Sequence[Column[Any]]:
+    x = tables.exchange.c
+    return (
+        *(x.id, x.at, x.direction, x.kind, x.state, x.partner, x.message, x.from_address, x.control_number),
+        *(x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id),
+        *(x.fault_code, x.fault, x.handed_over_at, x.settled_at),
+    )
 
 
 def _last_mail(connection: Connection, came: Sequence[Row[*tuple[Any, ...]]]) -> Row[*tuple[Any, ...]] | None:
@@ -136,7 +143,7 @@ def _waiting(connection: Connection, key: str) -> tuple[int, int]:
     return int(row[0]), int(row[1] or 0)
 
 
-def _refusals(connection: Connection, partner: Partner) -> Iterator[Refusal]:
+def _refusals(connection: Connection, partner: Partner, came: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Refusal]:
     """What is in quarantine and the partner's: by its key, its domain, or an identity like one of its own."""
     m, x = tables.message.c, tables.exchange.c
     mails = connection.execute(
@@ -147,22 +154,13 @@ def _refusals(connection: Connection, partner: Partner) -> Iterator[Refusal]:
     ).all()
     ids = [row.id for row in mails]
     within = connection.execute(
-        select(
-            *(x.id, x.at, x.message, x.partner, x.from_address, x.fault_code, x.fault, x.control_number),
-            *(x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id),
-        )
-        .where(
-            text(UNUSUAL_STATE),  # as the index of such states has it
-            x.state == ExchangeState.QUARANTINED,
-            or_(x.partner == partner.key, x.message.in_(ids)),
-        )
-        .order_by(x.at.desc(), x.id.desc())
-        .limit(_LOOKED_AT)
+        select(*_columns()).where(x.message.in_(ids), x.state == ExchangeState.QUARANTINED).order_by(x.id)
     ).all()
     inside = {row.message: row for row in reversed(within)}
     found = [_of_mail(row, inside.get(row.id)) for row in mails if _is_theirs(partner, row, inside.get(row.id))]
     quarantined = set(ids)
-    found += [_of_exchange(row) for row in within if row.message not in quarantined and row.partner == partner.key]
+    alone = [row for row in came if row.state == ExchangeState.QUARANTINED and row.message not in quarantined]
+    found += [_of_exchange(row) for row in alone]
     yield from sorted(found, key=lambda each: -each.at)[:_SHOWN]
 
 

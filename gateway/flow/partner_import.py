@@ -14,7 +14,7 @@ from gateway.flow.configuration import apply_profiles
 from gateway.flow.context import Context
 from partners.learning_bots import BotsExport, BotsPartner, bots_channels, bots_partners
 from partners.learning_bots_index import LARGEST, read_index, read_syntax
-from partners.learning_table import CellProblem, Row, read_table
+from partners.learning_table import CellProblem, Progress, Row, read_table
 from partners.model import Partner, Status
 from partners.profile import read_profile
 from partners.store import UNCHANGED, PartnerStore, Profile
@@ -55,7 +55,14 @@ class Import:
 
 
 def import_table(
-    context: Context, store: PartnerStore, text: str, name: str, *, actor: str, dry_run: bool = False
+    context: Context,
+    store: PartnerStore,
+    text: str,
+    name: str,
+    *,
+    actor: str,
+    dry_run: bool = False,
+    progress: Progress = list,
 ) -> Import:
     """Imports the partners of a CSV file as drafts; a bad row does not stop the others.
 
@@ -63,9 +70,8 @@ def import_table(
         UsageFault: it is no table of partners.
         DatabaseUnavailable: nothing was stored.
     """
-    return _imported(
-        context, store, [_candidate(each) for each in read_table(text)], name, actor=actor, dry_run=dry_run
-    )
+    rows = [_candidate(each) for each in read_table(text, progress)]
+    return _imported(context, store, rows, name, actor=actor, dry_run=dry_run)
 
 
 def import_bots(context: Context, store: PartnerStore, path: Path, *, actor: str, dry_run: bool = False) -> Import:

@@ -132,7 +132,7 @@ def test_a_file_without_a_status_is_told_with_the_status_that_stays(run, home, t
 
 
 def test_a_draft_is_told_how_to_start(run):
-    assert "`gateway partner activate fable` starts it" in run("apply", FABLE).stderr
+    assert "`gateway partner checklist fable` tells what is missing" in run("apply", FABLE).stderr
 
 
 def test_errors_of_all_files_are_told_together(run, tmp_path):
