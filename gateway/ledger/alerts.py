@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text
 
 from gateway.errors import NotFound
 from gateway.ledger.events import Event, event_of
@@ -103,9 +103,10 @@ def of_partner(connection: Connection, partner: str) -> list[Alert]:
     return _listed(connection, and_(alert.c.state.in_(STANDING), alert.c.partner == partner))
 
 
-def counted(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many alerts are not closed, by state and kind."""
-    which = (alert.c.state.in_(STANDING), alert.c.kind != RULE)
+def counted(connection: Connection, partner: str = "") -> dict[tuple[str, str], int]:
+    """How many alerts are not closed, by state and kind; of all partners or of one."""
+    which: list[ColumnElement[bool]] = [alert.c.state.in_(STANDING), alert.c.kind != RULE]
+    which += [alert.c.partner == partner] if partner else []
     wanted = select(alert.c.state, alert.c.kind, func.count()).where(*which).group_by(alert.c.state, alert.c.kind)
     return {(row[0], row[1]): row[2] for row in connection.execute(wanted)}
 
@@ -128,10 +129,30 @@ def every(connection: Connection, limit: int) -> list[Alert]:
     return _listed(connection, alert.c.id > 0, limit)
 
 
-def closed(connection: Connection, limit: int, before: int | None = None) -> list[Alert]:
-    """The newest closed alerts, the newest first; ``before``: only those of a lower number."""
-    which = alert.c.state == CLOSED
-    return _listed(connection, which if before is None else and_(which, alert.c.id < before), limit)
+def page(
+    connection: Connection,
+    states: Sequence[str],
+    limit: int,
+    *,
+    partner: str = "",
+    kind: str = "",
+    before: int | None = None,
+) -> list[Alert]:
+    """Alerts in some states, the newest first.
+
+    Args:
+        connection: within a transaction.
+        states: some of open, told, muted and closed.
+        limit: at most so many.
+        partner: only those of this partner (its key).
+        kind: only those of this kind.
+        before: only those of a lower number, for the next page.
+    """
+    which: list[ColumnElement[bool]] = [alert.c.state.in_(states)]
+    which += [alert.c.partner == partner] if partner else []
+    which += [alert.c.kind == kind] if kind else []
+    which += [alert.c.id < before] if before is not None else []
+    return _listed(connection, and_(*which), limit)
 
 
 def history(connection: Connection, found: Alert, limit: int = 100) -> list[Event]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from gateway.ledger.alerts import Alert
 from gateway.ledger.batches import Batch
 from gateway.ledger.daily import DAY
+from gateway.ledger.states import MessageState
 from gateway.ledger.tables import message, not_taken
 
 WINDOW = 7  # days that are looked back
@@ -20,7 +21,8 @@ _COLLECT = "collect"
 class MailboxHealth:
     """Of one mailbox. Times are ms since 1970 UTC.
 
-    ``mails`` came in the last 7 days, the last of them at ``came_at``; ``not_taken`` lie there and could not be taken.
+    ``mails`` came in the last 7 days, the last of them at ``came_at``; ``not_taken`` lie there and could not be taken,
+    ``waiting`` were taken and are not processed yet.
     ``collected_at`` is when the last batch that is known step by step had read it; ``trouble`` says why it could not.
     """
 
@@ -28,6 +30,7 @@ class MailboxHealth:
     mails: int
     came_at: int | None
     not_taken: int
+    waiting: int
     collected_at: int | None
     trouble: str = ""
 
@@ -57,6 +60,8 @@ def mailboxes(
     mails = {row[0]: (row[1], row[2]) for row in connection.execute(came.group_by(m.mailbox))}
     left = select(not_taken.c.mailbox, func.count()).group_by(not_taken.c.mailbox)
     refused: Mapping[str, int] = {row[0]: row[1] for row in connection.execute(left)}
+    stored = select(m.mailbox, func.count()).where(m.state == MessageState.STORED).group_by(m.mailbox)
+    waiting: Mapping[str, int] = {row[0]: row[1] for row in connection.execute(stored)}
     troubles = {each.reference: each.subject for each in reversed(alerts)}
     collect = next((each for each in last.steps if each.name == _COLLECT), None) if last else None
     if collect is not None:
@@ -66,6 +71,7 @@ def mailboxes(
             name,
             *mails.get(name, (0, None)),
             refused.get(name, 0),
+            waiting.get(name, 0),
             collect.ended_at if collect else None,
             troubles.get(f"mailbox {name}", ""),
         )

@@ -59,7 +59,7 @@ def test_the_health_of_partners_and_mailboxes(stage):
     assert (globex.came_at, globex.awaited, globex.overdue) == (None, 1, 0)
     assert found["nobody"].documents == 0
     assert found["nobody"].rejected_share is None
-    assert (box.mails, box.not_taken, box.state) == (7, 0, "ok")
+    assert (box.mails, box.not_taken, box.waiting, box.state) == (7, 0, 0, "ok")
 
 
 def test_steps_counts_and_the_picture(stage):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from gateway.app import App
-from gateway.console.needs import way
+from gateway.console.needs import in_order, way
 from gateway.console.people import Role
 from gateway.console.routing import act, view
 from gateway.console.saying import SAY_WHY, fault_in_words, reason
@@ -43,29 +43,29 @@ class Rule:
 def listed(visit: Visit) -> Response:
     """The alerts of one state, the newest first."""
     app = visit.app
-    state = visit.asked("state", "open")
-    wanted = _STATES.get(state, _STATES["open"])
+    state = visit.asked("state") if visit.asked("state") in _STATES else "open"
     partner, kind = visit.asked("partner"), visit.asked("kind")
     before = _number(visit.asked("before"))
     with app.ledger.reading() as connection:
-        standing = alerts.standing(connection)
-        found = standing if state != "closed" else alerts.closed(connection, _PAGE * 20, before)
-        rules = {each.name: each.target for each in app.settings.alerts}
-    chosen = [each for each in found if each.state in wanted and partner in {"", each.partner}]
-    kinds = sorted(Counter(each.kind for each in chosen).items())
-    chosen = [each for each in chosen if kind in {"", each.kind} and (before is None or each.id < before)]
+        counted = alerts.counted(connection, partner)
+        found = alerts.page(connection, _STATES[state], _PAGE + 1, partner=partner, kind=kind, before=before)
+    counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for (each, of_kind), number in counted.items():
+        counts["muted" if each == alerts.MUTED else "open"] += number
+        kinds[of_kind] += number if each in _STATES[state] else 0
     return visit.page(
         "alerts.html",
-        alerts=chosen[:_PAGE],
-        older=chosen[_PAGE - 1].id if len(chosen) > _PAGE else None,
-        counts=Counter("muted" if each.state == alerts.MUTED else "open" for each in standing),
-        kinds=kinds,
-        state=state if state in _STATES else "open",
+        alerts=found[:_PAGE],
+        older=found[_PAGE - 1].id if len(found) > _PAGE else None,
+        counts=counts,
+        kinds=in_order(+kinds),
+        state=state,
         partner=partner,
         kind=kind,
         before=before,
-        rules=rules,
-        has_rules=bool(rules),
+        rules={each.name: each.target for each in app.settings.alerts},
+        has_rules=bool(app.settings.alerts),
     )
 
 

@@ -12,6 +12,7 @@ from gateway.console.visit import Visit
 from gateway.flow.expiry import Ending, endings
 from gateway.ledger import alerts
 from gateway.ledger.partner_health import Health, health
+from partners.certificates import days_left, trusted
 from partners.model import Agreement, Direction, Partner, Status
 
 _PAGE = 50  # partners
@@ -27,6 +28,7 @@ class Row:
     health: Health
     alerts: int
     ending: Ending | None
+    days: int | None  # until the last trusted certificate ends; None: there is none
 
 
 def partners(visit: Visit) -> Response:
@@ -45,7 +47,7 @@ def partners(visit: Visit) -> Response:
     ending = {each.name: each for each in endings(shown, (), now)}
     return visit.page(
         "partners.html",
-        rows=[_row(each, healths, counted, ending) for each in shown],
+        rows=[_row(each, healths, counted, ending, now) for each in shown],
         statuses=[(each.value, number) for each in Status if (number := _of_status(everybody, each))],
         total=len(everybody),
         found=len(found),
@@ -67,7 +69,11 @@ def _matches(partner: Partner, wanted: str) -> bool:
 
 
 def _row(
-    partner: Partner, healths: Mapping[str, Health], counted: Mapping[str, int], ending: Mapping[str, Ending]
+    partner: Partner,
+    healths: Mapping[str, Health],
+    counted: Mapping[str, int],
+    ending: Mapping[str, Ending],
+    now: int,
 ) -> Row:
     return Row(
         partner,
@@ -76,6 +82,7 @@ def _row(
         healths[partner.key],
         counted.get(partner.key, 0),
         ending.get(partner.key),
+        max((days_left(each.not_after, now) for each in trusted(partner)), default=None),
     )
 
 
