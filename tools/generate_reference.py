@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference from the code: faults, states, templates, commands, doctor.
+"""Writes the generated pages of docs/reference from the code: faults, states, templates, commands, doctor, metrics.
 
 Run it with ``make reference``. With ``--check`` it writes nothing, names the pages that are out of date, and ends
 with 1 if there are any.
@@ -23,6 +23,7 @@ from gateway.console.api.serving import ROOT as API_ROOT
 from gateway.errors import GatewayError, all_faults
 from gateway.errors.causes import cause_of
 from gateway.flow.check_catalog import SECTIONS
+from gateway.flow.metric_names import METRICS
 from gateway.ledger.api_tokens import SCOPES
 from gateway.ledger.states import EXCHANGE_ATTENTION, EXCHANGE_MEANING, MESSAGE_ATTENTION, MESSAGE_MEANING
 from partners.model import MailSettings
@@ -261,12 +262,32 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
         yield f"| `{name}` | {kind}{', needed' * (name in schema['required'])} |"
 
 
+def metrics_page() -> str:
+    """Every figure for Prometheus."""
+    lines = [
+        "# Metrics",
+        "",
+        NOTE.format(source="gateway/flow/metric_names.py"),
+        "What `metrics_file` and `GET /metrics` tell ([Running it](../running.md#metrics)). All are gauges; names that",
+        "end with `_timestamp_seconds` are moments, in seconds since 1970, so that `time() - …` is their age however old",
+        "the file is. Of a label `partner` the hundred with the highest figures are named, `(others)` are the rest",
+        "together, and `(strangers)` are nobody we know.",
+        "",
+        "| name | labels | what it is |",
+        "|---|---|---|",
+    ]
+    for name, each in METRICS.items():
+        lines.append(f"| `{name}` | {', '.join(f'`{label}`' for label in each.labels)} | {each.help_} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "faults.md": faults_page,
     "states.md": states_page,
     "templates.md": templates_page,
     "commands.md": commands_page,
     "doctor.md": doctor_page,
+    "metrics.md": metrics_page,
     "api.md": api_page,
 }
 

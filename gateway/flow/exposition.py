@@ -34,16 +34,6 @@ class Family:
             yield f"{self.name}{{{labels}}} {_number(each.value)}" if labels else f"{self.name} {_number(each.value)}"
 
 
-def gauge(name: str, help_: str, value: float) -> Family:
-    """A family of one figure."""
-    return Family(name, help_, (Sample(value),))
-
-
-def gauges(name: str, help_: str, label: str, values: Mapping[str, float]) -> Family:
-    """A family that one label tells apart."""
-    return Family(name, help_, tuple(Sample(value, {label: each}) for each, value in values.items()))
-
-
 def text(families: Iterable[Family]) -> str:
     """The whole text; families without a sample are named all the same, so that what is watched is known."""
     return "".join(f"{line}\n" for family in families for line in family.lines())

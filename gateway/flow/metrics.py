@@ -20,7 +20,8 @@ from gateway.errors import GatewayError, SettingsInvalid
 from gateway.flow.backup import newest_backup
 from gateway.flow.context import Context
 from gateway.flow.expiry import lasting_of_ours, lasting_of_partner
-from gateway.flow.exposition import CONTENT_TYPE, Family, Sample, gauge, gauges, label, text
+from gateway.flow.exposition import CONTENT_TYPE, Family, Sample, label, text
+from gateway.flow.metric_names import METRICS
 from gateway.ledger import batches, figures
 from gateway.ledger.batches import Batch
 from gateway.ledger.figures import most
@@ -45,9 +46,7 @@ def metrics(context: Context) -> str:
         DatabaseUnavailable: with the reason.
     """
     now = context.clock()
-    families: list[Family] = [
-        Family("gateway_info", "The version of the gateway.", (Sample(1, {"version": __version__}),))
-    ]
+    families: list[Family] = [_each("gateway_info", {__version__: 1})]
     with context.ledger.reading() as connection:
         newest = batches.batches(connection, _REMEMBERED)
         families += _batch(newest)
@@ -57,8 +56,7 @@ def metrics(context: Context) -> str:
         families += _traffic(connection, now)
         families += _alerts(connection)
         families += _ledger(context, connection)
-    families += _certificates(context, now)
-    families += _disk(context)
+    families += [_certificates(context, now), _disk(context)]
     return text(families)
 
 
@@ -84,25 +82,19 @@ def write_metrics(file: Path, context: Context) -> None:
 
 
 def _batch(newest: list[Batch]) -> Iterator[Family]:
-    running = bool(newest) and newest[0].ended_at is None
-    yield gauge(
-        "gateway_batch_running", "Whether the newest batch has not ended: it runs, or was interrupted.", running
-    )
+    yield _one("gateway_batch_running", bool(newest) and newest[0].ended_at is None)
     ended = next((each for each in newest if each.ended_at is not None), None)
     if ended is None:
         return
     assert ended.ended_at is not None
-    yield gauge(
-        "gateway_batch_start_timestamp_seconds", "When the last batch that ended began.", ended.started_at / 1000
-    )
-    yield gauge("gateway_batch_end_timestamp_seconds", "When it ended.", ended.ended_at / 1000)
-    yield gauge("gateway_batch_duration_seconds", "How long it took.", (ended.ended_at - ended.started_at) / 1000)
-    yield gauge("gateway_batch_exit_code", "Its exit code: 0 is good.", ended.exit_code or 0)
-    yield gauge("gateway_batch_troubles", "How much did not work in it.", ended.troubles)
+    yield _one("gateway_batch_start_timestamp_seconds", ended.started_at / 1000)
+    yield _one("gateway_batch_end_timestamp_seconds", ended.ended_at / 1000)
+    yield _one("gateway_batch_duration_seconds", (ended.ended_at - ended.started_at) / 1000)
+    yield _one("gateway_batch_exit_code", ended.exit_code or 0)
+    yield _one("gateway_batch_troubles", ended.troubles)
     steps = {each.name: each.took / 1000 for each in ended.steps if each.took is not None}
-    yield gauges("gateway_batch_step_duration_seconds", "How long each of its steps took.", "step", steps)
-    counts = {label(name): number for name, number in ended.counts.items()}
-    yield gauges("gateway_batch_count", "What it did.", "what", counts)
+    yield _each("gateway_batch_step_duration_seconds", steps)
+    yield _each("gateway_batch_count", {label(name): number for name, number in ended.counts.items()})
 
 
 def _mailboxes(context: Context, connection: Connection, newest: list[Batch]) -> Iterator[Family]:
@@ -120,45 +112,32 @@ def _mailboxes(context: Context, connection: Connection, newest: list[Batch]) ->
                 failures[name] += 1
             else:
                 last[name] = (step.ended_at or 0) / 1000
-    said = "When each mailbox was last read without trouble, as far back as the last 100 batches."
-    yield gauges("gateway_mailbox_success_timestamp_seconds", said, "mailbox", last)
-    yield gauges("gateway_mailbox_failures", "Batches in a row in which it could not be read.", "mailbox", failures)
-    left = dict.fromkeys(names, 0) | figures.left_on_servers(connection)
-    yield gauges("gateway_mailbox_not_taken", "Mails on its server that could not be taken.", "mailbox", left)
+    yield _each("gateway_mailbox_success_timestamp_seconds", last)
+    yield _each("gateway_mailbox_failures", failures)
+    yield _each("gateway_mailbox_not_taken", dict.fromkeys(names, 0) | figures.left_on_servers(connection))
 
 
 # ---------------------------------------------------------------- exchanges
-
-
-def _exchanges(connection: Connection) -> Iterator[Family]:
-    states = figures.states(connection)
-    said = "Exchanges in each state but those in which nearly every one ends."
-    yield gauges("gateway_exchanges", said, "state", dict.fromkeys(_WATCHED, 0) | states)
-    needing = _by_partner(figures.attention_by_partner(connection))
-    yield gauges("gateway_needs_attention", "Exchanges in a state that needs a person.", "partner", needing)
-    yield gauges("gateway_messages", "Mails in each state that does not last.", "state", figures.messages(connection))
 
 
 # States that a rule may ask for before anything was ever in them.
 _WATCHED = ("quarantined", "in doubt", "overdue", "failed", "bounced", "rejected", "conflict", "ready", "sending")
 
 
+def _exchanges(connection: Connection) -> Iterator[Family]:
+    yield _each("gateway_exchanges", dict.fromkeys(_WATCHED, 0) | figures.states(connection))
+    yield _each("gateway_needs_attention", _by_partner(figures.attention_by_partner(connection)))
+    yield _each("gateway_messages", figures.messages(connection))
+
+
 def _waiting(connection: Connection, now: int) -> Iterator[Family]:
     owed, late = figures.awaited_by_partner(connection, now)
-    yield gauges(
-        "gateway_acknowledgments_awaited",
-        "Acknowledgments and receipts that we wait for.",
-        "partner",
-        _by_partner(owed),
-    )
-    yield gauges("gateway_acknowledgments_overdue", "Those of them that are late.", "partner", _by_partner(late))
-    yield gauges("gateway_mails_waiting", "Mails that wait for the wire.", "state", figures.mails_waiting(connection))
-    yield gauge(
-        "gateway_deliveries_due", "Transaction sets that wait for the business.", figures.deliveries_due(connection)
-    )
+    yield _each("gateway_acknowledgments_awaited", _by_partner(owed))
+    yield _each("gateway_acknowledgments_overdue", _by_partner(late))
+    yield _each("gateway_mails_waiting", figures.mails_waiting(connection))
+    yield _one("gateway_deliveries_due", figures.deliveries_due(connection))
     oldest = {what: at / 1000 for what, at in figures.oldest_waiting(connection).items()}
-    said = "Since when the oldest waits to be processed, sent, delivered; for an acknowledgment: when it is due."
-    yield gauges("gateway_oldest_waiting_timestamp_seconds", said, "what", oldest)
+    yield _each("gateway_oldest_waiting_timestamp_seconds", oldest)
 
 
 def _traffic(connection: Connection, now: int) -> Iterator[Family]:
@@ -167,21 +146,17 @@ def _traffic(connection: Connection, now: int) -> Iterator[Family]:
     for each in found:
         sums[each.partner] += each.interchanges + each.sets
     kept = most(sums, PARTNERS, "").keys()
-    for name, what, value in (
-        ("gateway_day_interchanges", "Interchanges", "interchanges"),
-        ("gateway_day_transaction_sets", "Transaction sets", "sets"),
-        ("gateway_day_bytes", "Bytes of interchanges", "bytes"),
+    for name, value in (
+        ("gateway_day_interchanges", "interchanges"),
+        ("gateway_day_transaction_sets", "sets"),
+        ("gateway_day_bytes", "bytes"),
     ):
-        total: dict[tuple[str, str, str], int] = {}
+        total: dict[tuple[str, ...], float] = {}
         for each in found:
             partner = (each.partner or _STRANGERS) if each.partner in kept else OTHERS
             key = (partner, each.direction, each.kind)
             total[key] = total.get(key, 0) + getattr(each, value)
-        samples = [
-            Sample(number, {"partner": partner, "direction": direction, "kind": kind})
-            for (partner, direction, kind), number in sorted(total.items())
-        ]
-        yield Family(name, f"{what} that came and went since midnight UTC.", tuple(samples))
+        yield _many(name, total)
 
 
 def _by_partner(counts: Mapping[str, int]) -> dict[str, float]:
@@ -192,43 +167,62 @@ def _by_partner(counts: Mapping[str, int]) -> dict[str, float]:
 
 
 def _alerts(connection: Connection) -> Iterator[Family]:
-    standing = figures.alerts_by_kind(connection)
-    samples = tuple(
-        Sample(number, {"kind": kind, "state": state}) for (kind, state), number in sorted(standing.items())
-    )
-    yield Family("gateway_alerts", "Alerts that are not over, by kind.", samples)
-    yield gauge("gateway_alert_rules_failing", "Rules that could not tell anybody.", figures.rules_failing(connection))
+    yield _many("gateway_alerts", figures.alerts_by_kind(connection))
+    yield _one("gateway_alert_rules_failing", figures.rules_failing(connection))
 
 
 def _ledger(context: Context, connection: Connection) -> Iterator[Family]:
-    yield gauge("gateway_ledger_bytes", "What the ledger takes on its disk.", figures.bytes_on_disk(connection))
+    yield _one("gateway_ledger_bytes", figures.bytes_on_disk(connection))
     sealed = figures.last_seal(connection)
     if sealed is not None:
-        yield gauge("gateway_seal_timestamp_seconds", "When the ledger was last sealed.", sealed / 1000)
+        yield _one("gateway_seal_timestamp_seconds", sealed / 1000)
     with suppress(GatewayError):  # a backup that cannot be looked at is old, and the doctor says why
         newest = newest_backup(context.settings)
         if newest is not None:
-            yield gauge("gateway_backup_timestamp_seconds", "When the newest backup was made.", newest.at / 1000)
+            yield _one("gateway_backup_timestamp_seconds", newest.at / 1000)
 
 
-def _certificates(context: Context, now: int) -> Iterator[Family]:
-    samples = [
-        Sample((ends - now) / _DAY, {"whose": partner.key, "use": use})
+def _certificates(context: Context, now: int) -> Family:
+    """Our own first, then those of partners, the soonest to end first."""
+    ours = {("(ours)", use): ends for use, (ends, _) in lasting_of_ours(context.keys.keys).items()}
+    theirs = {
+        (partner.key, use): ends
         for partner in context.directory
         if partner.status in {Status.TESTING, Status.LIVE}
         for use, (ends, _) in lasting_of_partner(partner).items()
-    ]
-    ours = lasting_of_ours(context.keys.keys)
-    samples = [
-        Sample((ends - now) / _DAY, {"whose": "(ours)", "use": use}) for use, (ends, _) in ours.items()
-    ] + sorted(samples, key=lambda each: each.value)
-    said = "Days until the last certificate or key for a use ends; negative when it has."
-    yield Family("gateway_certificate_days_left", said, tuple(samples[: 4 * PARTNERS]))
+    }
+    soonest = sorted(theirs.items(), key=lambda each: (each[1], each[0]))[: 4 * PARTNERS]
+    return _many(
+        "gateway_certificate_days_left", {who: (ends - now) / _DAY for who, ends in (ours | dict(soonest)).items()}
+    )
 
 
-def _disk(context: Context) -> Iterator[Family]:
+def _disk(context: Context) -> Family:
     free: dict[str, float] = {}
     for name, place in (("home", context.settings.home), ("inbox", context.settings.inbox)):
         with suppress(OSError):  # an inbox that is not there yet
             free[name] = shutil.disk_usage(place).free
-    yield gauges("gateway_disk_free_bytes", "What is left on the disks that are written to.", "place", free)
+    return _each("gateway_disk_free_bytes", free)
+
+
+# ---------------------------------------------------------------- families
+
+
+def _one(name: str, value: float) -> Family:
+    """A figure alone."""
+    return _family(name, (Sample(value),))
+
+
+def _each(name: str, values: Mapping[str, float]) -> Family:
+    """Figures that one label tells apart."""
+    return _many(name, {(each,): value for each, value in values.items()})
+
+
+def _many(name: str, values: Mapping[tuple[str, ...], float]) -> Family:
+    """Figures by the values of their labels, in the order of the table."""
+    labels = METRICS[name].labels
+    return _family(name, tuple(Sample(value, dict(zip(labels, key, strict=True))) for key, value in values.items()))
+
+
+def _family(name: str, samples: tuple[Sample, ...]) -> Family:
+    return Family(name, METRICS[name].help_, samples)

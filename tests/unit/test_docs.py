@@ -21,7 +21,7 @@ PAGES = sorted(
     [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md"), *(TOP / "samples").rglob("*.md")],
     key=lambda page: page.relative_to(TOP).as_posix(),
 )
-GENERATED = ("faults.md", "states.md", "templates.md", "commands.md", "doctor.md", "api.md")
+GENERATED = ("faults.md", "states.md", "templates.md", "commands.md", "doctor.md", "metrics.md", "api.md")
 
 
 def name_of(page: Path) -> str:

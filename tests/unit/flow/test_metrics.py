@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 
 from gateway.errors import MailboxUnavailable, SettingsInvalid
-from gateway.flow.exposition import Family, Sample, gauge, label, text
+from gateway.flow.exposition import Family, Sample, label, text
 from gateway.flow.keyring import Keyring
+from gateway.flow.metric_names import METRICS
 from gateway.flow.metrics import OTHERS, metrics, write_metrics
 from gateway.flow.submit import submit
 from gateway.ledger import tables
@@ -188,6 +189,20 @@ def test_certificates_have_days_left(stage):
     }
 
 
+def test_every_figure_that_is_told_is_in_the_table_with_its_labels(stage, tmp_path):
+    """And every figure of the table is told by a gateway that did something."""
+    stage.settings = replace(stage.settings, backup=BackupSettings(tmp_path / "backups"))
+    stage.seal_key = lambda: b"k" * 32
+    stage.mail(orders(1), sender="stranger@x.example")
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    found = figures(stage)
+    assert set(found) == set(METRICS)
+    for name, samples in found.items():
+        for labels in samples:
+            assert sorted(METRICS[name].labels) == [each for each, _ in labels], name
+
+
 # ---------------------------------------------------------------- the text
 
 
@@ -196,7 +211,7 @@ def test_hostile_names_stay_within_their_quotes():
     name = 'a"b\\c\nd{}=,é'
     said = text([Family("gateway_x", 'Says "x"\\y.', (Sample(1.5, {"mailbox": name}), Sample(2, {"mailbox": "b"})))])
     assert read(said)["gateway_x"] == {(("mailbox", name),): 1.5, (("mailbox", "b"),): 2.0}
-    assert read(text([gauge("gateway_y", "One.", 10**15)]))["gateway_y"] == {(): 10**15}
+    assert read(text([Family("gateway_y", "One.", (Sample(10**15),))]))["gateway_y"] == {(): 10**15}
 
 
 def test_many_partners_do_not_make_many_series():
