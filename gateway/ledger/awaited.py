@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from gateway.ledger.database import reading
-from gateway.ledger.moments import duration, iso
+from gateway.ledger.moments import iso, roughly
 from gateway.ledger.tables import exchange, expectation
 
 
@@ -43,8 +43,8 @@ class Awaited:
         if self.left is None:
             return "not handed over yet"
         if not self.overdue:
-            return f"in {duration(self.left)}"
-        return f"{duration(self.left)} late{', urgent' * self.urgent}"
+            return f"in {roughly(self.left)}"
+        return f"{roughly(self.left)} late{', urgent' * self.urgent}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601, ``left`` in milliseconds."""

@@ -11,6 +11,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 _DAY = timedelta(days=1)
+_MINUTE = 60_000  # ms
 
 EXAMPLES = "2026-11-22, 2026-11, 2026-11-22T02:00, today, yesterday, 7d, 12h"
 
@@ -77,6 +78,12 @@ def duration(milliseconds_long: int) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def roughly(milliseconds_long: int) -> str:
+    """A length of time like ``duration``, without the seconds of what is longer than a minute."""
+    length = abs(milliseconds_long)
+    return duration(length if length < _MINUTE else length - length % _MINUTE)
 
 
 def _calendar(year: int | None, month: int | None, day: int | None) -> tuple[datetime, datetime]:

@@ -1,4 +1,4 @@
-"""Which transaction sets and partners there was traffic with lately: told by the daily counts, whatever their number."""
+"""Which transaction sets and partners there was traffic with lately: as the daily counts tell, however much it was."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.ledger.moments import duration
+from gateway.ledger.moments import roughly
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.states import ExchangeState
 
@@ -37,7 +37,7 @@ def upcoming(row: ExchangeRow, now: int) -> str:
     if row.settled_at is not None:
         return _NEXT.get(state, "")
     if state is ExchangeState.OVERDUE:
-        late = f"; {duration(now - row.due_at)} late" if row.due_at is not None and row.due_at < now else ""
+        late = f"; {roughly(now - row.due_at)} late" if row.due_at is not None and row.due_at < now else ""
         return f"somebody asks the partner{late}"
     if state is ExchangeState.ACCEPTED and row.fault_code:
         return "the next batch tries to hand it over again"
@@ -50,5 +50,5 @@ def _awaited(due_at: int | None, now: int) -> str:
     if due_at is None:
         return "the partner's answer"
     if due_at >= now:
-        return f"the partner's acknowledgment, due in {duration(due_at - now)}"
-    return f"the partner's acknowledgment; it was due {duration(now - due_at)} ago"
+        return f"the partner's acknowledgment, due in {roughly(due_at - now)}"
+    return f"the partner's acknowledgment; it was due {roughly(now - due_at)} ago"

@@ -48,3 +48,10 @@ def test_what_was_taken_in_part_or_could_not_be_delivered_says_so():
     assert partly == "the partner corrects what was refused"
     assert "over again" in upcoming(_row(state="accepted", fault_code="delivery.failed"), NOW)
     assert upcoming(_row(state="accepted"), NOW) == "the next batch hands it to the business"
+
+
+def test_times_change_by_the_minute():
+    """A page that is looked at again and again does not change with every second."""
+    said = {upcoming(_row(state="overdue", due_at=NOW - HOUR - second * 1_000), NOW) for second in range(60)}
+    assert said == {"somebody asks the partner; 1 h late"}
+    assert "40 s ago" in upcoming(_row(state="sent", due_at=NOW - 40_000), NOW)
