@@ -259,6 +259,7 @@ def recount(ctx: click.Context, dry_run: bool, as_json: bool) -> int:
     exchanges take minutes, a month at a time.
     """
     from gateway.app import open_app
+    from gateway.cli.reporting import counting
     from gateway.ledger import daily
     from gateway.ledger.database import writing
 
@@ -267,9 +268,11 @@ def recount(ctx: click.Context, dry_run: bool, as_json: bool) -> int:
             found = daily.check(connection)
         months = sorted({each.month.year * 12 + each.month.month - 1 for each in found})
         if not dry_run:
-            for month in months:
-                with writing(app.engine) as connection:
-                    daily.rebuild(connection, month)
+            with counting("months", len(months)) as advance:
+                for month in months:
+                    with writing(app.engine) as connection:
+                        daily.rebuild(connection, month)
+                    advance(1)
             if months:
                 app.record("recounted", months=len(months), differences=len(found))
     if as_json:
