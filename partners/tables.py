@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
+# How a transaction that only reads is begun. SQLite engines of the gateway begin every other one by taking the lock for
+# writing: whoever looked at a profile would wait for a batch that writes, and make it wait.
+READS = {"ledger_read_only": True}
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -1,4 +1,4 @@
-"""Partner profiles on PostgreSQL."""
+"""Partner profiles on PostgreSQL, and beside whoever writes."""
 
 import time
 from threading import Thread
@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import create_engine
 
 from gateway.errors import ProfileOverlap
+from gateway.ledger import database
+from partners.certificate_store import CertificateStore
 from partners.directory import overlaps
 from partners.model import Status
 from partners.profile import read_profile
@@ -70,3 +72,17 @@ def test_of_rivals_at_the_same_time_one_wins_and_the_others_are_told(engine, mon
         thread.join()
     assert faults == ["ProfileOverlap"] * 3
     assert len(PartnerStore(engine).current()) == 1
+
+
+def test_whoever_looks_at_profiles_does_not_wait_for_a_batch_that_writes(ledger_engine):
+    """On SQLite a lock for writing would make every page of the console wait."""
+    partners, certificates = PartnerStore(ledger_engine), CertificateStore(ledger_engine)
+    partners.apply([profile("acme")], by="ann", at=1)
+    with database.writing(ledger_engine) as connection:
+        connection.exec_driver_sql("INSERT INTO retention_mark (name, value) VALUES ('a batch', '1')")
+        began = time.monotonic()
+        assert [each.key for each in partners.current()] == ["acme"]
+        assert partners.heads()[0].file == "acme.toml"
+        assert partners.text("acme").startswith('key = "acme"')
+        assert certificates.list() == []
+        assert time.monotonic() - began < 2
