@@ -120,11 +120,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is settled already: our identities, and who has which identity or address (partner keys)."""
+    """What is settled already: our identities, and who has which identity or address (partner keys).
+
+    ``unsaid`` are those of ``ours`` that gateway.toml does not name.
+    """
 
     ours: tuple[Identity, ...]
     owners: Mapping[str, str] = field(default_factory=dict)  # "ZZ:ACME" or an address in lower case → key
     keys: frozenset[str] = frozenset()
+    unsaid: frozenset[Identity] = frozenset()
 
 
 def learn(
@@ -170,7 +174,7 @@ def part(interchanges: Iterable[SeenInterchange], mails: Sequence[SeenMail], our
     Where neither side is one of our identities, an interchange that came by mail, or that stands alone, is taken as
     one for us: a first message often names us in a way that we do not know yet.
     """
-    every = sorted(interchanges, key=lambda each: (each.at, each.control_number))
+    every = sorted(_once(interchanges), key=lambda each: (each.at, each.control_number))
     directions = {id(each): _direction(each, ours, alone=len(every) == 1) for each in every}
     joined = _Joined()
     for each in every:
@@ -185,6 +189,16 @@ def part(interchanges: Iterable[SeenInterchange], mails: Sequence[SeenMail], our
             groups.setdefault(joined.root(str(theirs)), []).append(each)
     odd = [f"{each.source}: {_odd(each, ours)}" for each in every if not directions[id(each)]]
     return Parted(tuple(_traffic(seen, directions, mails) for seen in groups.values()), tuple(odd))
+
+
+def _once(interchanges: Iterable[SeenInterchange]) -> Iterable[SeenInterchange]:
+    """Each interchange once, though it lies there as a file and in a mail; the one from the mail tells more."""
+    found: dict[tuple[object, ...], SeenInterchange] = {}
+    for each in interchanges:
+        name = (each.sender, each.receiver, each.control_number, each.at, each.usage)
+        if name not in found or (each.address and not found[name].address):
+            found[name] = each
+    return found.values()
 
 
 def _direction(each: SeenInterchange, ours: Sequence[Identity], *, alone: bool) -> str:

@@ -135,8 +135,11 @@ def _evidence(traffic: Traffic) -> Iterator[Line]:
 def _receivers(traffic: Traffic, known: Known) -> Iterator[str]:
     """What the partner calls us, where that is none of our identities: all of it would be quarantined."""
     for each in dict.fromkeys(seen.receiver for seen in traffic.came):
-        if each not in known.ours:
+        if each not in known.ours or each in known.unsaid:
             yield f"CHECK: it calls us {each} (ISA07 and ISA08), which is not among our identities in gateway.toml"
+    for each in dict.fromkeys(seen.sender for seen in traffic.went):
+        if each in known.unsaid:
+            yield f"CHECK: we were {each} (ISA05 and ISA06) to it, which is not among our identities in gateway.toml"
 
 
 # ---------------------------------------------------------------- its agreements

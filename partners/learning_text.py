@@ -13,6 +13,7 @@ from partners.profile import check_profile
 
 CHECK = "CHECK: "
 _LONGEST = 200  # characters of a comment
+_NEEDED = frozenset({"key", "addresses", "identities", "direction", "sets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,22 @@ def profile_text(blocks: Sequence[Block]) -> tuple[str, tuple[str, ...]]:
 
 
 def _switched_off(blocks: list[Block], number: int, reason: str) -> bool:
-    """Turns the line with that number into a comment; false where it must stand, or is none."""
+    """Turns the line with that number into a comment, or all lines of a table that is wrong as a whole.
+
+    False where it must stand, or is none.
+    """
     at = 0
     for index, block in enumerate(blocks):
         rows = list(block.text())
         place = number - at - 1 - (len(rows) - len(block.lines))
-        if 0 <= place < len(block.lines):
-            line = block.lines[place]
-            if line.off or line.key in {"key", "addresses", "identities", "direction", "sets"}:
-                return False
-            changed = replace(line, off=f"left out, for {reason}")
-            blocks[index] = replace(block, lines=(*block.lines[:place], changed, *block.lines[place + 1 :]))
-            return True
+        if at < number <= at + len(rows):
+            chosen = range(len(block.lines)) if place < 0 else range(place, place + 1)
+            off = [each for each in chosen if not block.lines[each].off and block.lines[each].key not in _NEEDED]
+            lines = list(block.lines)
+            for each in off:
+                lines[each] = replace(lines[each], off=f"left out, for {reason}")
+            blocks[index] = replace(block, lines=tuple(lines))
+            return bool(off)
         at += len(rows)
     return False
 

@@ -111,8 +111,10 @@ def _known(context: Context, ours: Sequence[Identity]) -> Known:
         if partner.status is not Status.ENDED:
             owners |= {str(each): partner.key for each in partner.identities}
             owners |= {each.lower(): partner.key for each in partner.addresses}
-    mine = tuple(dict.fromkeys((*context.directory.our_identities, *ours)))
-    return Known(mine, owners, frozenset(each.key for each in context.directory))
+    named = context.directory.our_identities
+    mine = tuple(dict.fromkeys((*named, *ours)))
+    unsaid = frozenset(mine) - frozenset(named)
+    return Known(mine, owners, frozenset(each.key for each in context.directory), unsaid)
 
 
 def _keys(context: Context) -> tuple[KeyPair, ...]:

@@ -42,7 +42,7 @@ seen_interchanges = st.builds(
 seen_mails = st.builds(SeenMail, words, st.sampled_from(["a@acme.example", "b@other.example"]), words)
 
 
-@settings(max_examples=60, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink))
+@settings(max_examples=100, deadline=None, phases=(Phase.explicit, Phase.generate, Phase.shrink))
 @given(st.lists(seen_interchanges, min_size=1, max_size=6), st.lists(seen_mails, max_size=3))
 def test_whatever_was_seen_a_proposal_can_be_applied(interchanges, mails):
     for proposal in learn(interchanges, mails, KNOWN)[0]:

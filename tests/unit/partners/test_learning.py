@@ -150,6 +150,29 @@ def test_another_name_for_us_is_marked_and_others_traffic_is_left_out():
     assert "from us to us" in odd[1]
 
 
+def test_an_identity_of_ours_that_the_settings_lack_is_marked():
+    old = Identity("ZZ", "OLDNAME")
+    known = Known((OURS, old), unsaid=frozenset({old}))
+    went = seen(2, INVOICE, sender=old, receiver=THEIRS)
+    (proposal,), _ = learn([seen(1, receiver=old), went], [], known)
+    assert sum("ZZ:OLDNAME" in each for each in proposal.checks) == 2
+    assert read_profile(proposal.text).agreements[1].envelope.our_identity == old
+
+
+def test_an_interchange_that_lies_there_twice_counts_once():
+    twice = [seen(1), seen(1, address="edi@acme.example", source="one.eml")]
+    proposal, partner = one(*twice, mails=[SeenMail("one.eml", "edi@acme.example")])
+    assert (proposal.came, partner.addresses) == (1, ("edi@acme.example",))
+
+
+def test_separators_that_nobody_can_write_are_left_out_together():
+    odd = seen(2, INVOICE, sender=OURS, receiver=THEIRS, separators=Separators("*", "0", "~", ":"))
+    proposal, partner = one(odd)
+    assert partner.agreements[0].envelope.separators == Separators()
+    assert '# component = "0"' in proposal.text
+    assert '# repetition = ":"' in proposal.text
+
+
 def test_a_known_partner_is_named():
     known = Known((OURS,), {str(THEIRS): "acme"}, frozenset({"acme"}))
     (proposal,), _ = learn([seen(1)], [], known)
