@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from builders.stage import HOUR, Stage, invoice, orders
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.flow.metrics import metrics
+from gateway.flow.night_report import night_report, report
 from gateway.flow.submit import submit
+from gateway.settings import ReportSettings
 
 pytestmark = pytest.mark.integration
 
@@ -55,3 +58,18 @@ def test_a_batch_writes_the_file_that_the_setting_names(tmp_path):
     said = (tmp_path / "home" / "m" / "gw.prom").read_text()
     ended = next(line for line in said.splitlines() if line.startswith("gateway_batch_end_timestamp_seconds "))
     assert float(ended.split()[1]) == json.loads(done.stdout)["ended_at"] / 1000
+
+
+def test_the_mail_after_a_night_is_made_of_either_database(ledger_engine, tmp_path):
+    """What came and went by partner, what is owed, and the mail in the ledger."""
+    stage = Stage(tmp_path, engine=ledger_engine)
+    stage.settings = replace(stage.settings, report=ReportSettings(("ops@us.example",), "always"))
+    stage.mail(orders(1))
+    submit(stage.context(), "acme", invoice())
+    summary = stage.run()
+    made = night_report(stage.context(), summary)
+    assert [(each.partner, each.came, each.went, each.awaited, each.overdue) for each in made.partners] == [
+        ("acme", 1, 1, 1, 0)
+    ]
+    assert report(stage.context(), summary) == ()
+    assert [each["state"] for each in stage.rows("message") if each["kind"] == "report"] == ["sent"]
