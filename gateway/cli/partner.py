@@ -61,7 +61,11 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
 
     Of a directory, every *.toml is taken; without a name, the home's own directory of partners. A profile that says
     nothing new changes nothing. A profile without a status leaves the status as it is; a new partner is a draft.
-    """
+
+    \b
+    Examples: gateway partner apply partners/acme.toml --dry-run
+              gateway partner apply
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
     from gateway.flow.configuration import apply_profiles
     from gateway.flow.guideline_files import ready
@@ -89,7 +93,11 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """List all partners: status, addresses, identities and what is exchanged."""
+    """List all partners: status, addresses, identities and what is exchanged.
+
+    \b
+    Example: gateway partner list --json
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
 
     with open_app(ctx.obj["home"]) as app:
@@ -107,7 +115,14 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> None:
-    """Tell in words who a partner is and what we settled."""
+    """Tell in words who a partner is and what we settled.
+
+    What is missing on its checklist is told, too.
+
+    \b
+    Examples: gateway partner show acme
+              gateway partner show acme --revision 3
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
     from gateway.flow.onboarding import partner_checklist
     from partners.profile import read_profile
@@ -140,7 +155,11 @@ def export(ctx: click.Context, keys: Sequence[str], directory: Path | None, forc
     """Write profiles as they were applied, comments included: one to stdout, or KEY.toml files to a directory.
 
     Without KEY, all partners are exported.
-    """
+
+    \b
+    Examples: gateway partner export acme
+              gateway partner export --to profiles
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
 
     with open_app(ctx.obj["home"]) as app:
@@ -165,7 +184,11 @@ def export(ctx: click.Context, keys: Sequence[str], directory: Path | None, forc
 @json_option
 @click.pass_context
 def revisions(ctx: click.Context, key: str, as_json: bool) -> None:
-    """List every revision of a partner's profile, newest first."""
+    """List every revision of a partner's profile, newest first.
+
+    \b
+    Example: gateway partner revisions acme
+    """  # noqa: D301 - click wants a real \b
     from gateway.app import open_app
 
     with open_app(ctx.obj["home"]) as app:

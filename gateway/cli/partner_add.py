@@ -46,9 +46,10 @@ def command(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Add a partner as a draft: asks on a terminal for what no option says, and writes its profile.
+    """Add a partner by a few answers, as a draft.
 
-    The profile is written into the home's directory of partners, to be edited and applied again.
+    On a terminal it asks for what no option says. The profile is written into the home's directory of partners, to
+    be edited and applied again.
 
     \b
     Examples: gateway partner add

@@ -17,9 +17,10 @@ WRONG = 65
 @json_option
 @click.pass_context
 def command(ctx: click.Context, key: str, offline: bool, everything: bool, as_json: bool) -> int:
-    """Say why nothing flows: status, addresses, identities, certificates, quarantine, sending, the DNS, the last mail.
+    """Say why nothing flows with a partner.
 
-    It ends with the most probable cause and the next command. Exit code 65: something is wrong.
+    It looks at status, addresses, identities, certificates, quarantine, sending, the DNS and the last mail, and
+    ends with the most probable cause and the next command. Exit code 65: something is wrong.
 
     \b
     Examples: gateway partner check acme

@@ -21,9 +21,10 @@ NOT_READY = 65
 @json_option
 @click.pass_context
 def command(ctx: click.Context, key: str, as_json: bool) -> int:
-    """What a partner needs to go live: each item done, missing or not needed, by what, and what to do next.
+    """Tell what a partner needs to go live.
 
-    Nothing is ticked off by hand: the profile and the ledger show it. Exit code 65 while something is missing.
+    Each item is done, missing or not needed, with by what, and what to do next. Nothing is ticked off by hand: the
+    profile and the ledger show it. Exit code 65 while something is missing.
 
     \b
     Examples: gateway partner checklist acme

@@ -53,11 +53,12 @@ def command(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Propose profiles from interchanges, raw mails (.eml), mails in the ledger (m17), or directories of them.
+    """Propose profiles from what partners send.
 
-    Each line of a proposal says from what it was inferred; CHECK marks what to look at. Nothing is exchanged with a
-    draft. Of a directory of old interchanges the last control numbers of both sides are told too, and --output-dir
-    writes ours as start.csv.
+    From interchanges, raw mails (.eml), mails in the ledger (m17), or directories of them. Each line of a proposal
+    says from what it was inferred; CHECK marks what to look at. Nothing is exchanged with a draft. Of a directory
+    of old interchanges the last control numbers of both sides are told too, and --output-dir writes ours as
+    start.csv.
 
     \b
     Examples: gateway partner learn orders.edi --address edi@acme.example --output partners/acme.toml

@@ -37,10 +37,11 @@ def command(
     font: Path | None,
     as_json: bool,
 ) -> None:
-    """The specification to send to a partner: identities, addresses, certificate, envelopes, sets, answers, tests.
+    """Write the specification for a partner.
 
-    It is made from the partner's profile, gateway.toml (name, contact, identities) and our keys. HTML is one file
-    without scripts; PDF needs the package reportlab (pip install 'edi-gateway[pdf]').
+    Identities, addresses, certificate, envelopes, sets, answers, tests: what its people need to trade with us, made
+    from its profile, gateway.toml (name, contact, identities) and our keys. HTML is one file without scripts; PDF
+    needs the package reportlab (pip install 'edi-gateway[pdf]').
 
     \b
     Examples: gateway partner spec acme

@@ -50,11 +50,12 @@ def command(
     by: str | None,
     as_json: bool,
 ) -> int:
-    """Send a conforming sample of an agreed set as a test (ISA15 T), and say what becomes of it.
+    """Send a test to a partner, and say what becomes of it.
 
-    Contents are made up by the guideline of the agreement. Without --wait the test is only submitted: the next batch
-    sends it, and --result tells the verdict: handed over, returned, receipt, TA1, 997 or 999, with what the partner
-    found. Exit code 0: accepted; 65: rejected, returned or late; 75: not decided yet.
+    It is a conforming sample of an agreed set, marked as a test (ISA15 T). Contents are made up by the guideline of
+    the agreement. Without --wait the test is only submitted: the next batch sends it, and --result tells the
+    verdict: handed over, returned, receipt, TA1, 997 or 999, with what the partner found. Exit code 0: accepted;
+    65: rejected, returned or late; 75: not decided yet.
 
     \b
     Examples: gateway partner test acme --type 810 --wait 10m
