@@ -48,6 +48,11 @@ def reason_of(visit: Visit) -> str:
     return why
 
 
+def is_trying(visit: Visit, verb: Verb) -> bool:
+    """Whether it is only tried: what cannot be taken back is done only after somebody has seen what would happen."""
+    return visit.form.get("step") != "do" or (verb.careful != "" and visit.form.get("seen") != "yes")
+
+
 def _ask(visit: Visit, reference: str) -> Response:
     return _form(visit, _verb(visit, reference), reference, 200)
 
@@ -55,7 +60,7 @@ def _ask(visit: Visit, reference: str) -> Response:
 def _do(visit: Visit, reference: str) -> Response:
     verb = _verb(visit, reference)
     choice = visit.form.get("choice", "")
-    trying = visit.form.get("step") == "try"
+    trying = is_trying(visit, verb)
     try:
         why = reason_of(visit)
         verb.doing(choice)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from gateway.console.pages.exchange_acts import reason_of
+from gateway.console.pages.exchange_acts import is_trying, reason_of
 from gateway.console.pages.verbs import VERBS, Verb
 from gateway.console.routing import act
 from gateway.console.visit import Visit
@@ -50,13 +50,12 @@ def do_all(visit: Visit, verbs: Collection[str], path: str, name: str) -> Respon
         UsageFault: nothing was picked, or no verb, or no reason.
     """
     verb = VERBS.get(visit.form.get("verb", ""))
-    trying = visit.form.get("step") == "try"
     picked = [each.removeprefix(PICK) for each in visit.form if each.startswith(PICK)]
     if verb is None or verb.name not in verbs:
         raise UsageFault(reason="Choose what is to be done.")
     if not 1 <= len(picked) <= MOST:
         raise UsageFault(reason=f"Pick 1 to {MOST} of the list; {len(picked)} were picked.")
-    why = reason_of(visit)
+    why, trying = reason_of(visit), is_trying(visit, verb)
     with visit.site.acting(visit.user.name) as app:
         context = app.context()
         outcomes = [_one(context, verb, each, visit.user.name, why, path, trying=trying) for each in picked]

@@ -93,7 +93,7 @@ def test_the_same_holds_in_every_state(home, number):
 
 def test_the_same_holds_of_what_was_superseded(browser, home):
     """An exchange whose documents went under new numbers, and the one that it became."""
-    form = CSRF | {"why": "they lost it", "step": "do"}
+    form = CSRF | {"why": "they lost it", "step": "do", "seen": "yes"}
     done = browser(Role.OPERATOR).post("/exchanges/18/acts/resend-anew", data=form)
     new = done.headers["location"].removeprefix("/exchanges/")
     with open_app(home, lock=True) as app:
@@ -154,12 +154,31 @@ def test_an_act_is_tried_before_it_is_done(browser, home):
 )
 def test_each_act_is_done_and_kept_with_who_and_why(browser, home, number, verb, choice, event, becomes):
     """The state after it, and the event in the name of who did it."""
-    form = CSRF | {"why": "asked Ms Berg", "step": "do", "choice": choice}
+    form = CSRF | {"why": "asked Ms Berg", "step": "do", "choice": choice, "seen": "yes"}
     done = browser(Role.OPERATOR).post(f"/exchanges/{number}/acts/{verb}", data=form)
     assert done.status_code == 303, _words(done.text)
     assert _value(home, f"SELECT state FROM exchange WHERE id = {number}") == becomes
     actor, body = _last_event(home, event, number)
     assert (actor, body["reason"]) == ("operator@example", "asked Ms Berg")
+
+
+def test_what_cannot_be_taken_back_is_done_only_after_it_was_seen(browser, home):
+    """The first press tells what would happen, whatever button it was; the second one does it."""
+    client = browser(Role.OPERATOR)
+    form = CSRF | {"why": "they do not have it", "step": "do"}
+    assert 'value="do"' not in client.get("/exchanges/18/acts/resend-anew").text
+    seen = client.post("/exchanges/18/acts/resend-anew", data=form)
+    assert seen.status_code == 200
+    assert "What would happen: superseded by exchange" in _words(seen.text)
+    assert _value(home, "SELECT state FROM exchange WHERE id = 18") == "overdue"
+    assert 'name="seen" value="yes"' in seen.text
+    assert 'value="do"' in seen.text
+    several = client.post("/quarantine/acts", data=form | {"pick-m5": "yes", "verb": "discard"})
+    assert "Nothing was changed yet." in several.text
+    assert _value(home, "SELECT state FROM message WHERE id = 5") == "quarantined"
+    done = client.post("/exchanges/18/acts/resend-anew", data=form | {"seen": "yes"})
+    assert done.status_code == 303
+    assert _value(home, "SELECT state FROM exchange WHERE id = 18") == "superseded"
 
 
 def test_a_doubt_is_ended_either_way(browser, home):
