@@ -14,6 +14,7 @@ from gateway.errors import NotFound
 from gateway.ledger import batches
 from gateway.ledger.batches import Batch
 from gateway.ledger.changes import changes
+from gateway.ledger.moments import iso
 from gateway.ledger.rows import ExchangeRow, MessageRow
 from gateway.ledger.search import exchange_on, message_on
 from gateway.ledger.tables import exchange, message
@@ -82,7 +83,7 @@ def night(visit: Visit) -> Response:
         exchange_count=exchange_count,
         mails=mails,
         mail_count=mail_count,
-        until=until,
+        window=f"since={iso(told.started_at)} until={iso(until + 1)}",
         next=told.id + 1 if last is not None and last.id > told.id else None,
         now=now,
     )

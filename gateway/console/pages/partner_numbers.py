@@ -10,15 +10,15 @@ from gateway.app import App
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
-from gateway.console.saying import SAY_WHY, reason
+from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
-from gateway.errors import NotFound
-from gateway.flow import arrivals, gaps
+from gateway.errors import ConfigurationFault, NotAllowedNow, NotFound, UsageFault
+from gateway.flow import arrivals, gaps, start_numbers
 from gateway.flow.acts import Act
-from gateway.flow.start_numbers import standing_numbers
 from gateway.ledger.missing import arrivals_of, gaps_of, series_of
 
 _SHOWN = 200  # findings, and files
+_LARGEST = 999_999_999  # control number
 
 
 def numbers(visit: Visit) -> Response:
@@ -30,6 +30,7 @@ def numbers(visit: Visit) -> Response:
         series = series_of(connection, key)
         found = gaps_of(connection, key, everything=everything)
         files = arrivals_of(connection, key, _SHOWN)
+    ours = start_numbers.standing_numbers(app.ledger, app.directory(), key)
     return visit.page(
         "partner_numbers.html",
         tab="numbers",
@@ -39,7 +40,8 @@ def numbers(visit: Visit) -> Response:
         left_out=max(0, len(found) - _SHOWN),
         everything=everything,
         files=files,
-        ours=standing_numbers(app.ledger, app.directory(), key),
+        ours=ours,
+        pairs=list(dict.fromkeys(f"{each.ours} {each.theirs}" for each in ours)),
         now=app.now(),
     )
 
@@ -62,6 +64,48 @@ def settle(visit: Visit) -> Response:
     )  # fmt: skip
 
 
+def begin(visit: Visit) -> Response:
+    """Puts our counts for the partner to the numbers that come next; never back."""
+    key = visit.part("key")
+    page = path_of(key, "/numbers")
+    why = reason(visit.form)
+    if not why:
+        return visit.to(page, SAY_WHY)
+    ours, _, theirs = visit.form.get("pair", "").partition(" ")
+    interchange, group = (visit.form.get(level, "").strip() for level in ("interchange", "group"))
+    with visit.site.acting(visit.user.name) as app:
+        try:
+            wanted = start_numbers.start(key, interchange, group, ours, theirs)
+            done = start_numbers.start_numbers(app.context(), [wanted], actor=app.actor, reason=why)
+        except (UsageFault, ConfigurationFault) as fault:
+            return visit.to(page, str(fault))
+        except NotAllowedNow as fault:
+            return visit.to(page, fault_in_words(fault))
+    changed = [f"{each.level} {each.next} (it was {each.before})" for each in done if each.done]
+    if not changed:
+        return visit.to(page, "They stand there already; nothing was changed.")
+    return visit.to(page, f"Our next numbers to {key}: {', '.join(changed)}.")
+
+
+def renew(visit: Visit) -> Response:
+    """The partner told us that its numbers begin anew."""
+    key = visit.part("key")
+    page = path_of(key, "/numbers")
+    why, first = reason(visit.form), visit.form.get("first", "").strip()
+    if not why:
+        return visit.to(page, SAY_WHY)
+    if not (first.isascii() and first.isdigit() and 0 < int(first[:10]) <= _LARGEST and len(first) < 10):
+        return visit.to(page, f"{first[:20]!r} is no control number: write 1 to {_LARGEST}.")
+    with visit.site.acting(visit.user.name) as app:
+        app.partners.get(key)
+        groups = visit.form.get("level") == "group"
+        try:
+            acts = gaps.reset(app.context(), key, int(first), groups=groups, actor=app.actor, reason=why)
+        except NotFound:
+            return visit.to(page, "Nothing of it came yet, so that there is nothing to begin anew.")
+    return visit.to(page, "; ".join(f"the {each.reference}: {each.sentence}" for each in acts))
+
+
 def _done(visit: Visit, what: str, work: Callable[[App, int, str], Act]) -> Response:
     page = path_of(visit.part("key"), "/numbers")
     written = visit.part("number")
@@ -79,5 +123,7 @@ def _done(visit: Visit, what: str, work: Callable[[App, int, str], Act]) -> Resp
 PAGES = (
     view("/partners/{key}/numbers", numbers),
     act("/partners/{key}/gaps/{number}", close, Role.OPERATOR),
+    act("/partners/{key}/numbers/ours", begin, Role.ADMINISTRATOR),
+    act("/partners/{key}/numbers/theirs", renew, Role.OPERATOR),
     act("/partners/{key}/expected/{number}", settle, Role.OPERATOR),
 )

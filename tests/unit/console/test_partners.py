@@ -10,6 +10,7 @@ from builders.console import HOSTILE, SHOWN, post, said, text_of, told
 from gateway.app import open_app
 from gateway.console.people import Role
 from gateway.flow.configuration import apply_profiles
+from gateway.flow.start_numbers import standing_numbers
 from gateway.ledger import tables
 from partners.model import Status
 from partners.profile import read_profile
@@ -254,3 +255,50 @@ def test_control_numbers_are_left_knowingly(browser, home):
     client = browser(Role.ADMINISTRATOR)
     assert "stay as they are" in said(client, post(client, "/partners/acme/numbers/left", why="they know them"))
     assert told(home, "numbers-left")[0].body["reason"] == "they know them"
+
+
+def next_numbers(home) -> list[int]:
+    """Where our counts for ACME stand: interchange, group."""
+    with open_app(home) as app:
+        found = {each.level: each.next for each in standing_numbers(app.ledger, app.directory(), "acme")}
+    return [found["interchange"], found["group"]]
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence", "after"),
+    [
+        ({"interchange": "4712", "group": "9001", "why": "from the VAN"}, "interchange 4712 (it was 9)", [4712, 9001]),
+        ({"interchange": "9", "why": "x"}, "nothing was changed", [9, 9]),
+        ({"interchange": "3", "why": "x"}, "3", [9, 9]),
+        ({"interchange": "no number", "why": "x"}, "no number", [9, 9]),
+        ({"interchange": "9999999999", "why": "x"}, "9999999999", [9, 9]),
+        ({"why": "x"}, "", [9, 9]),
+        ({"interchange": "50", "why": ""}, "Say why", [9, 9]),
+        ({"interchange": "50", "why": "x", "pair": "ZZ:NOBODY ZZ:ACMERETAIL"}, "ZZ:NOBODY", [9, 9]),
+    ],
+)
+def test_our_numbers_go_on_after_those_that_the_partner_knows(browser, home, form, sentence, after):
+    """Set by an administrator with a reason, and never back."""
+    client = browser(Role.ADMINISTRATOR)
+    pair = {"pair": "ZZ:EXAMPLECO ZZ:ACMERETAIL"}
+    assert sentence in said(client, post(client, "/partners/acme/numbers/ours", **pair | form))
+    assert next_numbers(home) == after
+
+
+@pytest.mark.parametrize("first", ["", "0", "x", "-1", "1" * 10, "²"])
+def test_numbers_that_are_none_do_not_begin_anew(browser, first):
+    """What was typed is said, and nothing declared."""
+    client = browser(Role.OPERATOR)
+    sentence = said(client, post(client, "/partners/acme/numbers/theirs", first=first, why="x"))
+    assert "is no control number" in sentence
+
+
+def test_a_partner_whose_numbers_begin_anew(browser, home):
+    """An operator declares it with the reason; said again it is told to be done."""
+    client = browser(Role.OPERATOR)
+    form = {"first": "1", "level": "interchange", "why": "new system, says Jo"}
+    assert "begin anew at 1" in said(client, post(client, "/partners/acme/numbers/theirs", **form))
+    assert told(home, "numbers-reset")[0].body["reason"] == "new system, says Jo"
+    assert "done before" in said(client, post(client, "/partners/acme/numbers/theirs", **form))
+    assert "nothing to begin anew" in said(client, post(client, "/partners/initech/numbers/theirs", **form))
+    assert post(client, "/partners/acme/numbers/ours", interchange="50", why="x").status_code == 403
