@@ -98,6 +98,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("smtp.unavailable", "the SMTP host does not take mail now", "look at what it said"),
         ("mailbox.none", "there is no mailbox to collect from", "add a `[mailbox.NAME]`"),
         ("mailbox.twice", "two mailboxes read one account", "leave one of them"),
+        ("mailbox.shared", "mails that we left on the server are gone: another gateway, or a client, reads the mailbox too", "give the gateway a mailbox of its own"),
         ("mailbox.large", "a message there is above the limit", "look at it; raise `limits.message_size`"),
         ("mailbox.no-uidl", "the server does not number its messages for good", "it works, more slowly"),
         ("mailbox.read-only", "the IMAP folder may only be read", "ask for more rights, or `keep_on_server = true`"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol, runtime_checkable
 
 from gateway.errors import MailboxUnavailable, SmtpUnavailable
@@ -41,8 +41,16 @@ class Connectable(Protocol):
         ...
 
 
-def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: Limits) -> Iterator[Check]:
+def check_mailbox(
+    box: MailboxSettings, mailbox: Mailbox, limits: Limits, left: Collection[str] = ()
+) -> Iterator[Check]:
     """The server is found, encrypted, takes our login and lists what waits; nothing is fetched or deleted.
+
+    Args:
+        box: as the settings have it.
+        mailbox: not connected yet.
+        limits: on what comes in.
+        left: UIDs of mails that we took and left there: whoever took them away since reads the mailbox too.
 
     Raises:
         Unavailable, ConfigurationFault: with what went wrong.
@@ -73,6 +81,13 @@ def check_mailbox(box: MailboxSettings, mailbox: Mailbox, limits: Limits) -> Ite
         yield Check(
             name, None, "The server does not number its messages for good (UIDL).", advice, code="mailbox.no-uidl"
         )
+    gone = len(set(left) - {each.uid for each in waiting})
+    if gone:
+        said = (
+            f"{count(gone, 'mail')} that we left there {'is' if gone == 1 else 'are'} gone: somebody else reads it too."
+        )
+        advice = "Look for another gateway, a copy of this home, or a mail client; a mailbox is for one gateway alone."
+        yield Check(name, None, said, advice, code="mailbox.shared")
     for code, remark, advice in remarks:
         yield Check(name, None, remark, advice, code=code)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from gateway.flow.keyring import Keyring
 from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
+from gateway.ledger.mailboxes import left_on_server
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets
 from gateway.mail.domain_records import DomainRecords
@@ -272,13 +273,21 @@ def _check_hosts(app: Opened) -> Iterator[Check]:
         advice = "Add a [mailbox.NAME] to gateway.toml."
         yield Check("mailboxes", None, "There is no mailbox to collect from.", advice, code="mailbox.none")
     for box, mailbox in zip(app.settings.mailboxes, app.mailboxes, strict=True):
-        check = partial(check_mailbox, box, mailbox, app.settings.limits)
+        check = partial(check_mailbox, box, mailbox, app.settings.limits, _left_there(app, box))
         yield from _reached(f"mailbox {box.name}", box if box.host else None, check)
     smtp = app.settings.smtp
     yield from _reached("smtp", smtp, lambda: check_smtp(smtp, app.transport))
     records = DomainRecords(app.settings.proof.timeout.total_seconds())
     yield from _guarded("dns", lambda: check_own_domain(smtp, records))
     yield from _guarded("dns", lambda: check_dns(app.partners.current(), app.txt))
+
+
+def _left_there(app: Opened, box: MailboxSettings) -> Collection[str]:
+    """The UIDs of mails that we took and left on the server."""
+    if not box.keep_on_server:
+        return ()
+    with database.reading(app.engine) as connection:
+        return left_on_server(connection, box.name)
 
 
 def _reached(

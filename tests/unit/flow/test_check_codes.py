@@ -231,6 +231,29 @@ def test_mailboxes_whose_server_cannot_number_or_lets_us_only_read(monkeypatch):
     assert codes(check_mailbox(box, Mailbox(), Limits())) == ["mailbox.no-uidl", "mailbox.read-only"]
 
 
+def test_a_mailbox_that_somebody_else_reads_too(tmp_path):
+    """What we took and left there has gone, and not by us."""
+    from builders.stage import Stage, orders
+
+    stage = Stage(tmp_path)
+    box = MailboxSettings("orders", "maildir", keep_on_server=True)
+    stage.settings = replace(stage.settings, mailboxes=(box,))
+    for number in (1, 2):
+        stage.mail(orders(number))
+    stage.run()
+    app = SimpleNamespace(engine=stage.engine)
+    left = checks._left_there(app, box)
+    assert len(left) == 2
+    assert codes(check_mailbox(box, stage.mailbox, Limits(), left)) == []
+    assert checks._left_there(app, replace(box, keep_on_server=False)) == ()
+    with stage.mailbox.session() as session:
+        session.delete(session.listing()[:1])
+        session.commit()
+    found = list(check_mailbox(box, stage.mailbox, Limits(), left))
+    assert codes(found) == ["mailbox.shared"]
+    assert found[-1].sentence.startswith("1 mail that we left there is gone")
+
+
 def test_no_mailbox_and_no_host_to_send_through(tmp_path):
     """Nothing is collected, and nothing is sent."""
     app = SimpleNamespace(
