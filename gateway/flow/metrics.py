@@ -167,7 +167,8 @@ def _by_partner(counts: Mapping[str, int]) -> dict[str, float]:
 
 
 def _alerts(connection: Connection) -> Iterator[Family]:
-    yield _many("gateway_alerts", figures.alerts_by_kind(connection))
+    standing = figures.alerts_by_kind(connection)
+    yield _many("gateway_alerts", {(kind, state): number for (kind, state), number in standing.items()})
     yield _one("gateway_alert_rules_failing", figures.rules_failing(connection))
 
 
