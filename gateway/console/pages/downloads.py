@@ -33,7 +33,7 @@ def spooled(pieces: Iterable[bytes], directory: Path) -> Iterator[bytes]:
 
     Who downloads slowly must not keep a transaction of the ledger open. What is big lies in a nameless file meanwhile.
     """
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=directory) as file:
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(directory)) as file:
         for piece in pieces:
             file.write(piece)
         file.seek(0)
