@@ -91,7 +91,7 @@ def set_status(
     return done
 
 
-def _why(reason: str) -> dict[str, str]:
+def _why(reason: str) -> dict[str, Any]:
     return {"reason": reason} if reason else {}
 
 

@@ -55,10 +55,9 @@ def self_test(context: Context, case: Case) -> None:
     assert case.letter is not None
     partner = context.directory.by_address(case.letter.from_address)
     assert partner is not None
-    problem, case.fault = case.fault, None
+    problem = case.fault
     case.partner = partner
-    prove(context, case)
-    if case.fault is not None:
+    if not _proven(context, case):
         return
     examine(case, inbound_policy(partner))
     judged = [_judged(context, case, payload.file_name or payload.path, each) for payload, each in case.interchanges]
@@ -66,6 +65,13 @@ def self_test(context: Context, case: Case) -> None:
     case.self_test = SelfTest(text, answers, _outcome(judged, problem))
     case.letter = replace(case.letter, kind=KIND)
     case.payloads = []
+
+
+def _proven(context: Context, case: Case) -> bool:
+    """Whether the sender is proven as the profile asks for; else the case has the fault that says why not."""
+    case.fault = None
+    prove(context, case)
+    return case.fault is None
 
 
 def _outcome(judged: list[Judged], problem: MessageFault | None) -> str:
