@@ -53,16 +53,15 @@ def add(
     from gateway.app import open_app
     from gateway.ledger import api_tokens
 
-    span = _span(expires)
+    lasts = _span(expires)
     with open_app(ctx.obj["home"], actor=by) as app:
         if partner:
             app.directory().get(partner)
-        until = None if span is None else app.now() + span
-        made = app.ledger.write(
-            lambda recorder: api_tokens.add(recorder, name, scopes, partner=partner, expires_at=until)
-        )
+        made = app.ledger.write(lambda recorder: api_tokens.add(recorder, name, scopes, partner=partner, lasts=lasts))
+        with app.ledger.reading() as connection:
+            known = api_tokens.find(connection, made)
     if as_json:
-        print_document({"name": name, "token": made, "expires_at": moment(until) or None})
+        print_document({"token": made} | (known.as_dict(app.now()) if known else {}))
         return
     click.echo(made)
     click.echo("Keep it now: it is not shown again. Send it as `Authorization: Bearer …`.", err=True)

@@ -126,7 +126,7 @@ class Keeper:
         sessions.forget_old(recorder.connection, recorder.now, limits)
         before = request.cookies.get(cookie_name(request))
         if before:
-            sessions.end(recorder.connection, sessions.hashed(before), user.name)
+            sessions.replace(recorder.connection, before)
         users.signed_in(recorder, user.name)
         recorder.event("signed-in", name=user.name, address=address, how=how)
         agent = request.headers.get("user-agent", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +19,9 @@ from gateway.console.rendering import rendered
 from gateway.console.routing import act
 from gateway.console.visit import Visit
 from gateway.errors import DoorFault
+
+_AT_ONCE = 4  # sign-ins that are looked at
+_WAITING = 40  # and that wait for it
 
 
 def let_in(request: Request, number: str, wanted: str) -> Response:
@@ -61,7 +65,37 @@ async def _show(request: Request) -> Response:
 async def _post(request: Request) -> Response:
     async with request.form(max_files=0, max_fields=10) as form:
         name, password, wanted = (_text(form.get(each)) for each in ("name", "password", "to"))
-    return await run_in_threadpool(_sign_in, request, name, password, wanted)
+    room = _room(request)
+    if room.waiting >= _WAITING:
+        raise HTTPException(503, "Too many sign in at this moment. Try again in a few seconds.", {"Retry-After": "5"})
+    async with room:
+        return await run_in_threadpool(_sign_in, request, name, password, wanted)
+
+
+class _Room:
+    """Few sign-ins at once: hashes take long on purpose, and those who look at pages must not wait for a thread."""
+
+    def __init__(self) -> None:
+        self._inside = asyncio.Semaphore(_AT_ONCE)
+        self.waiting = 0
+
+    async def __aenter__(self) -> None:
+        self.waiting += 1
+        try:
+            await self._inside.acquire()
+        finally:
+            self.waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._inside.release()
+
+
+def _room(request: Request) -> _Room:
+    state = request.app.state
+    if not hasattr(state, "sign_ins"):
+        state.sign_ins = _Room()
+    room: _Room = state.sign_ins
+    return room
 
 
 def _sign_in(request: Request, name: str, password: str, wanted: str) -> Response:

@@ -75,9 +75,7 @@ class ApiToken:
         }
 
 
-def add(
-    recorder: Recorder, name: str, scopes: Iterable[str], *, partner: str = "", expires_at: int | None = None
-) -> str:
+def add(recorder: Recorder, name: str, scopes: Iterable[str], *, partner: str = "", lasts: int | None = None) -> str:
     """Makes a token and gives it, this once.
 
     Args:
@@ -85,7 +83,7 @@ def add(
         name: small letters, digits, dots, hyphens and underscores.
         scopes: of ``SCOPES``, one at least.
         partner: the key of the only partner whose exchanges it sees.
-        expires_at: when it ends (ms since 1970 UTC); None: never.
+        lasts: for how long it is good (ms); None: for ever.
 
     Raises:
         UsageFault: the name, a scope or the end cannot be.
@@ -98,8 +96,9 @@ def add(
         raise UsageFault(reason=f"a token needs scopes, of {', '.join(SCOPES)}")
     if partner and asked & {"profiles", "metrics"}:
         raise UsageFault(reason="a token of one partner cannot change profiles or read the figures of all")
-    if expires_at is not None and expires_at <= recorder.now:
+    if lasts is not None and lasts <= 0:
         raise UsageFault(reason="the token would have expired already")
+    expires_at = None if lasts is None else recorder.now + lasts
     table = api_token.c
     if recorder.connection.execute(select(table.id).where(table.name == name)).first() is not None:
         raise ApiTokenTaken(name=name)

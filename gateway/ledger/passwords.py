@@ -12,7 +12,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from gateway.errors import PasswordRefused
 
 SHORTEST, LONGEST = 12, 500  # characters
+_LOOKALIKE = str.maketrans("013457@$", "oleastas")
+_LONG_NUMBER = 20  # characters of a password without a letter
 _VARIED = 5  # different characters at least
+# What lists of stolen passwords begin with; with digits and signs around them they are tried just as soon.
+_COMMON = frozenset(
+    (
+        *("password", "passwort", "motdepasse", "contrasena", "qwerty", "qwertyuiop", "qwertzuiop", "azerty"),
+        *("asdfghjkl", "letmein", "letmeinplease", "welcome", "iloveyou", "administrator", "admin", "changeme"),
+        *("changeit", "secret", "gateway", "edigateway", "monkey", "dragon", "sunshine", "princess", "football"),
+        *("baseball", "trustno", "master", "superman"),
+    )
+)
 _HASHER = PasswordHasher()  # the library's defaults are RFC 9106's second choice: 64 MiB, 3 passes
 # Each takes 64 MiB: a flood of sign-ins must wait instead of taking the machine's memory.
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -36,9 +47,23 @@ def encoded(password: str, name: str = "") -> str:
     if len(set(normal)) < _VARIED:
         raise PasswordRefused(reason="it repeats a few characters")
     lowered, own = normal.lower(), name.lower().partition("@")[0]
-    if own and lowered.replace(own, "").strip("0123456789!.-_ ") == "":
+    if own and own in lowered and lowered.replace(own, "").strip("0123456789!.-_ ") == "":
         raise PasswordRefused(reason="it is the user's name")
+    if _is_common(lowered):
+        raise PasswordRefused(reason="it is among those that are tried first")
     return again(password)
+
+
+def _is_common(lowered: str) -> bool:
+    """Whether it is a number, or a word of those, with digits and signs around it, in place of letters, or twice."""
+    plain = _letters(lowered)
+    written = _letters(lowered.rstrip("0123456789!.-_ ").translate(_LOOKALIKE))
+    halves = {each[: len(each) // 2] for each in (plain, written) if each[: len(each) // 2] * 2 == each}
+    return bool({plain, written} & _COMMON or halves & _COMMON) or (not plain and len(lowered) < _LONG_NUMBER)
+
+
+def _letters(text: str) -> str:
+    return "".join(each for each in text if each.isalpha())
 
 
 def again(password: str) -> str:

@@ -99,6 +99,11 @@ def end(connection: Connection, id_: str, user: str) -> bool:
     return bool(connection.execute(delete(console_session).where(s.id == id_, s.user == user)).rowcount)
 
 
+def replace(connection: Connection, number: str) -> None:
+    """Ends the session whose cookie holds ``number``, whosever it is: the browser gets another one."""
+    connection.execute(delete(console_session).where(console_session.c.id == hashed(number)))
+
+
 def end_all(connection: Connection, user: str, but: str = "") -> int:
     """Ends all sessions of a user, but that one; says how many there were."""
     s = console_session.c

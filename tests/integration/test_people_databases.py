@@ -136,7 +136,7 @@ def test_an_address_is_counted_as_far_as_one_customer_has_it(address, counted):
 
 
 def test_a_token_is_found_by_what_it_is_and_ends(ledger, clock):
-    token = ledger.write(lambda r: api_tokens.add(r, "erp", ["submit", "search"], expires_at=clock.now + 5_000))
+    token = ledger.write(lambda r: api_tokens.add(r, "erp", ["submit", "search"], lasts=5_000))
     with pytest.raises(ApiTokenTaken):
         ledger.write(lambda r: api_tokens.add(r, "erp", ["search"]))
     with reading(ledger.engine) as connection:

@@ -6,6 +6,7 @@ An operation is declared once (``declared``); its route, the check of what comes
 from __future__ import annotations
 
 import json
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,12 @@ OPERATIONS: tuple[Operation, ...] = (
 async def _description(request: Request) -> Response:
     """What the API can do is no secret."""
     del request
-    return Response(json.dumps(description(OPERATIONS), ensure_ascii=False), media_type=JSON)
+    return Response(_described(), media_type=JSON)
+
+
+@cache
+def _described() -> str:
+    return json.dumps(description(OPERATIONS), ensure_ascii=False)
 
 
 async def _nothing(request: Request) -> Response:

@@ -90,10 +90,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is sent: media type → schema. JSON is read and checked; anything else stays bytes."""
+    """What is sent: media type → schema. JSON is read and checked; anything else stays bytes.
+
+    ``most`` bounds it (bytes); None: only the size of a message in gateway.toml does.
+    """
 
     meaning: str
     content: Mapping[str, Schema]
+    most: int | None = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,9 @@ OPERATIONS = (
             ),
         ),
         Body(
-            "Transaction sets (ST…SE), groups or whole interchanges, as bytes.", {BYTES: {}, "application/edi-x12": {}}
+            "Transaction sets (ST…SE), groups or whole interchanges, as bytes.",
+            {BYTES: {}, "application/edi-x12": {}},
+            most=None,
         ),
         faults=(404, 409, 422, 503),
         tag="documents",

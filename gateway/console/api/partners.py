@@ -190,7 +190,7 @@ OPERATIONS = (
             Parameter("If-Match", HEADER, words(40, default=""), "The ETag of the revision that is changed; needed for a partner that is there."),  # noqa: E501
             Parameter("If-None-Match", HEADER, words(40, default=""), "`*`: only add, never change."),
         ),
-        Body("The profile, as docs/reference/profile.md describes it.", {TOML: {"type": "string"}}),
+        Body("The profile, as docs/reference/profile.md describes it.", {TOML: {"type": "string"}}, most=2_000_000),
         faults=(412, 422),
         tag="partners",
     ),

@@ -12,13 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.console.answers import fault_problem
-from gateway.console.api.declared import HEADER, JSON, PATH, QUERY, Call, Operation, Parameter
+from gateway.console.api.declared import HEADER, JSON, PATH, QUERY, Body, Call, Operation, Parameter
 from gateway.console.callers import Callers
 from gateway.errors import ApiTokenRefused, GatewayError, RequestInvalid, TooManyRequests, TryAgainLater, Unavailable
 from gateway.ledger.api_tokens import ApiToken
 
 ROOT = "/api/v1"
-_DEEPEST = 20  # levels of a JSON document: ours have two
 _RETRY = "5"  # seconds
 
 
@@ -30,12 +29,22 @@ def route(operation: Operation) -> Route:
         try:
             # Before anything of the body is read: who may not, sends for nothing.
             token = await run_in_threadpool(callers.caller, request, operation.scope)
-            body = await request.body() if operation.body else b""
+            body = await _body(request, operation.body) if operation.body else b""
             return await run_in_threadpool(_called, operation, request, token, body)
         except GatewayError as fault:
             return fault_problem(fault, _headers(fault))
 
     return Route(f"{ROOT}{operation.path}", endpoint, methods=[operation.method], name=f"api.{operation.name}")
+
+
+async def _body(request: Request, wanted: Body) -> bytes:
+    """What was sent, no more of it than there is room for."""
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if wanted.most is not None and len(found) > wanted.most:
+            raise RequestInvalid(where="the body", reason=f"it has more than {wanted.most:,} bytes")
+    return bytes(found)
 
 
 def _called(operation: Operation, request: Request, token: ApiToken, body: bytes) -> Response:

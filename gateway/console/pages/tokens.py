@@ -41,10 +41,10 @@ def _add(visit: Visit) -> Response:
             partner = visit.form.get("partner", "")
             if partner:
                 app.directory().get(partner)
-            until = _until(visit, app.now())
+            lasts = _lasts(visit)
             made = app.ledger.write(
                 lambda recorder: api_tokens.add(
-                    recorder, visit.form.get("name", "").strip(), _scopes(visit), partner=partner, expires_at=until
+                    recorder, visit.form.get("name", "").strip(), _scopes(visit), partner=partner, lasts=lasts
                 )
             )
     except GatewayError as fault:
@@ -59,11 +59,11 @@ def _revoke(visit: Visit) -> Response:
     return visit.to(_PATH, f"Revoked {name}." if changed else f"{name} was revoked before.")
 
 
-def _until(visit: Visit, now: int) -> int | None:
+def _lasts(visit: Visit) -> int | None:
     days = visit.form.get("days", "90")
     if days not in _ENDS:
         raise UsageFault(reason="the end of a token is one of those in the list")
-    return now + int(days) * _DAY if days else None
+    return int(days) * _DAY if days else None
 
 
 def _scopes(visit: Visit) -> list[str]:

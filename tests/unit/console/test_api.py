@@ -87,9 +87,9 @@ class Program:
 def program(site, app, described):
     """A program whose token has these scopes (all of them where none is named)."""
 
-    def made(*scopes, partner="", name="erp", expires_at=None):
+    def made(*scopes, partner="", name="erp", lasts=None):
         token = site.app.ledger.write(
-            lambda recorder: api_tokens.add(recorder, name, scopes or SCOPES, partner=partner, expires_at=expires_at)
+            lambda recorder: api_tokens.add(recorder, name, scopes or SCOPES, partner=partner, lasts=lasts)
         )
         return Program(app, token, described)
 
@@ -164,7 +164,7 @@ def test_a_session_of_the_console_is_no_token(app):
 
 def test_a_token_that_was_revoked_or_has_ended_counts_no_more(site, program):
     gone = program("search", name="gone")
-    late = program("search", name="late", expires_at=site.clock() + 1_000)
+    late = program("search", name="late", lasts=1_000)
     gone("GET", "/exchanges", 200)
     late("GET", "/exchanges", 200)
     site.app.ledger.write(lambda recorder: api_tokens.revoke(recorder, "gone"))
@@ -583,3 +583,10 @@ def test_the_ledger_still_verifies_after_all_of_it(home, erp):
         app.ledger.record("batch-asked", reason="test")
     outcome = CliRunner().invoke(root, ["--home", str(home), "ledger", "verify"])
     assert outcome.exit_code == 0, outcome.output
+
+
+def test_more_than_an_act_or_a_profile_needs_is_not_read(site, erp):
+    """Documents alone may be large."""
+    why = {"why": "x" * 200_000}
+    assert "more than 100,000 bytes" in erp("POST", "/exchanges/1/settle", 400, json=why)["detail"]
+    assert erp("POST", "/exchanges/1/settle", 400, json={"why": "x" * 600})["details"]["where"] == "why"

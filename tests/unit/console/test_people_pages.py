@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
@@ -20,8 +21,18 @@ PASSWORD = "correct horse battery staple"
 OTHER = "an umbrella for the moon"
 
 
-@pytest.fixture(scope="session")
-def encoded():
+@pytest.fixture(scope="module", autouse=True)
+def quick_hashes():
+    """The same function with little work: what it costs is not what is asked here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        passwords._nobodys.cache_clear()
+        yield
+    passwords._nobodys.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def encoded(quick_hashes):
     return passwords.encoded(PASSWORD)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
@@ -51,8 +52,18 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="session")
-def encoded():
+@pytest.fixture(scope="module", autouse=True)
+def quick_hashes():
+    """The same function with little work: what it costs is not what is asked here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        passwords._nobodys.cache_clear()
+        yield
+    passwords._nobodys.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def encoded(quick_hashes):
     """The password as it is kept; made once, because that takes its time."""
     return passwords.encoded(PASSWORD)
 
