@@ -43,7 +43,8 @@ class Pair:
 class Beside:
     """An acknowledgment beside what it answers. ``around`` are its TA1, AK1 and AK9: what it says of the whole.
 
-    ``whole`` is what the partner's said of interchange and groups, in words. ``more`` counts sets that are not shown.
+    ``whole`` is what the partner's said of interchange and groups, in words. What is not accepted stands first;
+    ``more`` counts sets that are not shown, and ``cut`` says that there are still more, which were not read.
     """
 
     judged: ExchangeRow
@@ -52,6 +53,7 @@ class Beside:
     whole: tuple[AcknowledgmentStory, ...]
     pairs: tuple[Pair, ...]
     more: int
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ def beside(engine: Engine, judged: int, answer: int, policy: ExaminePolicy | Non
     """
     told = story(engine, judged, SETS)
     answering = story(engine, answer, 1).exchange
-    around, said = _read(segments(engine, answer, count=_SEGMENTS).segments)
+    page = segments(engine, answer, count=_SEGMENTS)
+    around, said = _read(page.segments)
     troubled: dict[tuple[int, int], list[SegmentView]] = {}
     if told.exchange.findings or any(each.errors for each in told.answered):  # else no segment is worth the search
         troubled = _troubled(segments(engine, judged, count=_TROUBLED, only_findings=True, policy=policy).segments)
@@ -88,9 +91,10 @@ def beside(engine: Engine, judged: int, answer: int, policy: ExaminePolicy | Non
         for each in group.sets
     }
     named = [each for each in said if len(told.groups) == 0 or _is_of(each.name, told.groups)]
-    pairs = tuple(_pair(each, known, mine, troubled) for each in named[:SETS])
+    shown = sorted(named, key=_is_accepted)[:SETS]
+    pairs = tuple(_pair(each, known, mine, troubled) for each in shown)
     whole = tuple(each for each in mine if each.transaction_set is None)
-    return Beside(told.exchange, answering, around, whole, pairs, max(0, len(named) - SETS))
+    return Beside(told.exchange, answering, around, whole, pairs, len(named) - len(shown), cut=page.more)
 
 
 def _pair(
@@ -118,6 +122,12 @@ def _pair(
 def _found(judged: SetStory | None) -> tuple[str, ...]:
     """What we found wrong, where the verdict is ours."""
     return () if judged is None else tuple(each.message for each in judged.findings[:_FEW] if each.message)
+
+
+def _is_accepted(said: _Said) -> bool:
+    """Whether its AK5 or IK5 says so."""
+    last = said.segments[-1]
+    return last.tag in {"AK5", "IK5"} and bool(last.elements) and last.elements[0].value.strip() == "A"
 
 
 def _read(views: Iterable[SegmentView]) -> tuple[tuple[SegmentView, ...], list[_Said]]:

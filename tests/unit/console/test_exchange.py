@@ -131,8 +131,8 @@ def test_our_own_acknowledgment_stands_beside_what_it_answers_from_both_sides(br
     client = browser(Role.VIEWER)
     for address in ("/exchanges/9/answers", "/exchanges/10/answers"):
         text = client.get(address).text
-        assert re.findall(r'aria-label="Set ([^"]+)"', text) == ["850 0001", "850 0002"]
-        good, bad = text.split('aria-label="Set ')[1:]
+        assert re.findall(r'aria-label="Set ([^"]+)"', text) == ["850 0002", "850 0001"]  # what is wrong comes first
+        bad, good = text.split('aria-label="Set ')[1:]
         assert "accepted" in _words(good)
         assert "nothing wrong was found" in _words(good)
         assert "is not a number" in _words(bad)

@@ -53,6 +53,22 @@ def test_our_answer_stands_beside_what_came_and_only_so_many_are_shown(stage, mo
     assert {each.status for each in found.pairs} == {"accepted"}
 
 
+def test_what_is_not_accepted_stands_first(stage, monkeypatch):
+    """Of ten orders the bad one is seen at once; what was not read is said to be there."""
+    good = [documents.order(f"PO-{number}", WHEN, number) for number in range(1, 10)]
+    stage.mail(orders(1, *good, documents.order("PO-10", WHEN, 10, quantity="A DOZEN")))
+    stage.run()
+    judged, answer = _exchange(stage, direction="in"), _exchange(stage, direction="out")
+    found = beside(stage.ledger.engine, judged, answer)
+    assert [each.status for each in found.pairs] == ["rejected", *["accepted"] * 9]
+    assert not found.cut
+    assert any("A DOZEN" in each.text for each in found.pairs[0].troubled)
+    monkeypatch.setattr(besides, "_SEGMENTS", 10)
+    found = beside(stage.ledger.engine, judged, answer)
+    assert found.cut
+    assert len(found.pairs) < 10
+
+
 def test_what_is_not_there_is_said_so(stage):
     """Neither of the two may be missing."""
     with pytest.raises(NotFound):
