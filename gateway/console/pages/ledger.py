@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from starlette.responses import Response
 
+from gateway.console.people import Role
 from gateway.console.routing import view
 from gateway.console.visit import Visit
 from gateway.errors import ConfigurationFault
@@ -41,6 +42,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sign-ins": ("signed-in", "signed-out", "sign-in-failed"),
 }
 _ALL = tuple(dict.fromkeys([*KINDS, *(kind for name in GROUPS if name != "sign-ins" for kind in GROUPS[name])]))
+_GUARDED = ("users", "sign-ins")  # who has which role, and from where somebody came: for auditors and above
+_OPEN = tuple(kind for kind in _ALL if not any(kind in GROUPS[name] for name in _GUARDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def ledger(visit: Visit) -> Response:
         queries=queries,
         late=late,
         backup=newest_backup,
-        changes=changes(app.engine, kinds=_ALL, limit=10),
+        changes=changes(app.engine, kinds=_ALL if visit.may(Role.AUDITOR) else _OPEN, limit=10),
         settings=app.settings,
         now=now,
     )
@@ -87,12 +90,14 @@ def ledger(visit: Visit) -> Response:
 
 def changed(visit: Visit) -> Response:
     """Who changed what about the gateway itself, the newest first."""
-    group, partner = visit.asked("kind"), visit.asked("partner").strip()
+    partner = visit.asked("partner").strip()
+    groups = [name for name in GROUPS if name not in _GUARDED or visit.may(Role.AUDITOR)]
+    group = visit.asked("kind") if visit.asked("kind") in groups else ""
     before = visit.asked("before")
     found = changes(
         visit.app.engine,
         partner=partner or None,
-        kinds=GROUPS.get(group, _ALL),
+        kinds=GROUPS[group] if group else _ALL if visit.may(Role.AUDITOR) else _OPEN,
         limit=_PAGE + 1,
         before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
     )
@@ -101,8 +106,8 @@ def changed(visit: Visit) -> Response:
         changes=found[:_PAGE],
         older=found[_PAGE - 1].seq if len(found) > _PAGE else None,
         before=before,
-        groups=list(GROUPS),
-        group=group if group in GROUPS else "",
+        groups=groups,
+        group=group,
         partner=partner,
         partners=sorted(each.key for each in visit.app.partners.heads()),
     )

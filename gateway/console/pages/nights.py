@@ -52,7 +52,9 @@ def nights(visit: Visit) -> Response:
         older=found[_PAGE - 1].id if len(found) > _PAGE else None,
         first=before is None,
         last=last,
-        running=running.running(visit.site.home, app.settings.interval, last, now),
+        running=running.running(
+            visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
+        ),
         asked=changes(app.engine, kinds=("batch-asked",), limit=5) if before is None else [],
         now=now,
     )
@@ -71,7 +73,9 @@ def night(visit: Visit) -> Response:
         until = _until(connection, told, now)
         exchanges, exchange_count = _exchanges(connection, told.started_at, until)
         mails, mail_count = _mails(connection, told.started_at, until)
-    live = running.running(visit.site.home, app.settings.interval, last, now)
+    live = running.running(
+        visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
+    )
     return visit.page(
         "night.html",
         batch=told,

@@ -62,7 +62,9 @@ def today(visit: Visit) -> Response:
         kinds=_kinds(listed, counted, whole=total <= len(listed)),
         kind=kind,
         last=last,
-        running=running(visit.site.home, app.settings.interval, last, now),
+        running=running(
+            visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
+        ),
         now=now,
         traffic=picture,
         mailboxes=boxes,

@@ -64,6 +64,21 @@ def test_changes_come_in_pages_without_gap_or_repetition(browser, home):
     assert SHOWN in client.get("/ledger/changes").text
 
 
+def test_who_signed_in_from_where_is_for_auditors(browser, home):
+    """A viewer sees changes of profiles, but neither users nor sign-ins, whatever the address says."""
+    with open_app(home, actor="anna") as app:
+        app.record("sign-in-failed", name="anna", address="192.0.2.7")
+        app.record("user-added", name="bert", role="operator")
+    viewer, auditor = browser(Role.VIEWER), browser(Role.AUDITOR)
+    for path in ("/ledger", "/ledger/changes", "/ledger/changes?kind=sign-ins", "/ledger/changes?kind=users"):
+        page = viewer.get(path).text
+        assert "192.0.2.7" not in page, path
+        assert "bert" not in page, path
+        assert "sign-ins" not in page, path
+    assert "192.0.2.7" in auditor.get("/ledger/changes?kind=sign-ins").text
+    assert "bert" in auditor.get("/ledger/changes").text
+
+
 def test_backups_are_listed_and_one_that_is_late_is_said(browser, home, tmp_path):
     """A directory without one is told, and what lies in it with its moment and size."""
     with (home / "gateway.toml").open("a", encoding="utf-8") as file:

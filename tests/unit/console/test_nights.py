@@ -8,6 +8,7 @@ from builders.console import HOSTILE, SHOWN, post, said, text_of, told
 from gateway.app import open_app
 from gateway.console.people import Role
 from gateway.jobs import bell
+from gateway.jobs.lock import HomeLock
 from gateway.ledger import batches, tables
 from gateway.ledger.batches import Batch, BatchStep, Trouble
 
@@ -53,6 +54,20 @@ def test_an_interrupted_batch_ends_where_the_next_one_begins(browser, home):
     assert "it did not end: its process was interrupted" in page
     assert "19 in all" in page
     assert "interrupted" in browser(Role.VIEWER).get("/nights").text
+
+
+@pytest.mark.parametrize(("command", "word"), [("gateway night", "running"), ("gateway exchange", "interrupted")])
+def test_only_a_batch_at_work_makes_the_last_one_a_running_one(browser, home, command, word):
+    """Another command that has the home for a moment does not."""
+    with open_app(home) as app, app.ledger.transaction() as recorder:
+        table = tables.batch
+        recorder.connection.execute(table.update().where(table.c.id == 2).values(ended_at=None, exit_code=None))
+    client = browser(Role.VIEWER)
+    with HomeLock(home, command):
+        for path in ("/", "/nights", "/nights/2"):
+            page = client.get(path).text
+            assert f">{word}</span>" in page, path
+        assert f"{command} (pid" in text_of(client.get("/nights"))
 
 
 def test_older_batches_are_a_link_away(browser, home):
