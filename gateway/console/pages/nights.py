@@ -52,9 +52,7 @@ def nights(visit: Visit) -> Response:
         older=found[_PAGE - 1].id if len(found) > _PAGE else None,
         first=before is None,
         last=last,
-        running=running.running(
-            visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
-        ),
+        running=running.running(app, last, now),
         asked=changes(app.engine, kinds=("batch-asked",), limit=5) if before is None else [],
         now=now,
     )
@@ -73,9 +71,7 @@ def night(visit: Visit) -> Response:
         until = _until(connection, told, now)
         exchanges, exchange_count = _exchanges(connection, told.started_at, until)
         mails, mail_count = _mails(connection, told.started_at, until)
-    live = running.running(
-        visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
-    )
+    live = running.running(app, last, now)
     return visit.page(
         "night.html",
         batch=told,

@@ -62,9 +62,7 @@ def today(visit: Visit) -> Response:
         kinds=_kinds(listed, counted, whole=total <= len(listed)),
         kind=kind,
         last=last,
-        running=running(
-            visit.site.home, app.settings.interval, last, now, is_shared=app.engine.dialect.name == "postgresql"
-        ),
+        running=running(app, last, now),
         now=now,
         traffic=picture,
         mailboxes=boxes,
