@@ -45,6 +45,7 @@ class SeenGroup:
     version: str
     sets: tuple[str, ...]
     acknowledged: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()  # the groups that they speak of (AK102)
 
     @property
     def acknowledges(self) -> bool:

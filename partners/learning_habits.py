@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,30 @@ def habit(numbers: Sequence[int]) -> Numbering:
     if any(step < 0 for step in steps):
         return Numbering.ANY
     return Numbering.CONSECUTIVE if all(step == 1 for step in steps) else Numbering.INCREASING
+
+
+def delays(came: Iterable[SeenInterchange], went: Iterable[SeenInterchange]) -> list[timedelta]:
+    """How long the partner took to acknowledge each group of ours, by ISA09 and ISA10 of both sides."""
+    sent = {
+        (each.sender, each.receiver, number(group.control_number)): each.at
+        for each in went
+        for group in each.groups
+        if not group.acknowledges
+    }
+    found = []
+    for each in came:
+        for answered in (one for group in each.groups for one in group.answers):
+            before, after = _moment(sent.get((each.receiver, each.sender, number(answered)), "")), _moment(each.at)
+            if before is not None and after is not None and after >= before:
+                found.append(after - before)
+    return found
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text[:12], "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def habits(came: Iterable[SeenInterchange]) -> Mapping[str, tuple[Numbering, int]]:

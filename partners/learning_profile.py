@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from partners.learning import (
     PLACEHOLDER_DOMAIN,
@@ -14,11 +15,12 @@ from partners.learning import (
     key_for,
     name_for,
 )
-from partners.learning_habits import SURE, habits, last_numbers
+from partners.learning_habits import SURE, delays, habits, last_numbers
 from partners.learning_text import Block, Line, profile_text
 from partners.model import Identity, Numbering, Separators
-from partners.profile_values import line_ending_text, read_version, separator_text
+from partners.profile_values import duration_text, line_ending_text, read_version, separator_text
 
+_SPANS = tuple(timedelta(hours=each) for each in (4, 12, 24, 48, 72, 168))
 _DERIVED = "its version as in GS08 gives another one"
 
 
@@ -292,20 +294,34 @@ def _separators(found: Separators, source: str, *, sure: bool) -> Iterator[Block
 
 
 def _awaited(traffic: Traffic) -> Iterator[Block]:
-    """Which functional acknowledgment the partner sends."""
+    """Which functional acknowledgment the partner sends, and how soon it came."""
+    yield Block("[agreement.acknowledgment]", (_answered_with(traffic), *_answered_within(traffic)))
+
+
+def _answered_with(traffic: Traffic) -> Line:
     kinds = _kinds(traffic.came)
+    if len(kinds) > 1:
+        return Line("functional", "auto", check="they sent both 997 and 999")
     if kinds:
-        kind, source = kinds[0]
-        line = Line("functional", kind, f"from ST01 in {source}")
-        if len(kinds) > 1:
-            line = Line("functional", "auto", check="they sent both 997 and 999")
-        yield Block("[agreement.acknowledgment]", (line,))
-    elif any(each.ta1s for each in traffic.came):
-        said = "TA1 were seen, but no 997 or 999; do they send one?"
-        yield Block("[agreement.acknowledgment]", (Line("functional", "auto", check=said),))
-    else:
-        said = f"of {len(traffic.went)} interchanges no answer was seen; do they send 997 or 999?"
-        yield Block("[agreement.acknowledgment]", (Line("functional", "auto", check=said),))
+        return Line("functional", kinds[0][0], f"from ST01 in {kinds[0][1]}")
+    if any(each.ta1s for each in traffic.came):
+        return Line("functional", "auto", check="TA1 were seen, but no 997 or 999; do they send one?")
+    said = f"of {len(traffic.went)} interchanges no answer was seen; do they send 997 or 999?"
+    return Line("functional", "auto", check=said)
+
+
+def _answered_within(traffic: Traffic) -> Iterator[Line]:
+    """The time that they took at most, with as much again to spare."""
+    found = delays(traffic.came, traffic.went)
+    if found:
+        longest = max(found)
+        within = next((each for each in _SPANS if each >= 2 * longest), None)
+        if within is not None:
+            said = (
+                f"{len(found)} answers came within {duration_text(longest) or 'a minute'} of ours, by ISA09 and ISA10"
+            )
+            check = "their clock and ours may be of other time zones"
+            yield Line("within", duration_text(within), said, check)
 
 
 def _kinds(seen: Sequence[SeenInterchange]) -> list[tuple[str, str]]:

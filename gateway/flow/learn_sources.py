@@ -164,6 +164,7 @@ def _group(group: GroupReport, report: InterchangeReport) -> SeenGroup:
         if group.functional_id == "FA"
         else {}
     )
+    groups = dict.fromkeys(ack.control_number for ack in report.group_acks) if group.functional_id == "FA" else {}
     return SeenGroup(
         group.functional_id,
         group.sender,
@@ -172,6 +173,7 @@ def _group(group: GroupReport, report: InterchangeReport) -> SeenGroup:
         group.version,
         tuple(sets),
         tuple(answers),
+        tuple(groups),
     )
 
 

@@ -30,7 +30,7 @@ FIRST_PAUSE = 60_000  # ms after a failure; doubled each time
 LONGEST_PAUSE = 3_600_000
 CLAIM = 600_000  # ms after which what another process began to tell is told again
 KEPT = 3 * 86_400_000  # ms for which it is told that something is over
-_TEST = "T"  # ISA15
+_TEST, _PRODUCTION = "T", "P"  # ISA15
 
 
 def tell(context: Context) -> None:
@@ -284,7 +284,7 @@ def _fits(context: Context, rule: AlertSettings, each: Alert) -> bool:
         return False
     if each.kind == REPLY and rule.to:
         return False
-    return rule.include_testing or not (each.usage == _TEST or _is_testing(context, each.partner))
+    return rule.include_testing or not (each.usage == _TEST or _is_testing(context, each.partner, each.usage))
 
 
 def _tells_by_mail(context: Context, name: str) -> bool:
@@ -292,13 +292,15 @@ def _tells_by_mail(context: Context, name: str) -> bool:
     return next((bool(each.to) for each in context.settings.alerts if each.name == name), True)
 
 
-def _is_testing(context: Context, partner: str) -> bool:
+def _is_testing(context: Context, partner: str, usage: str) -> bool:
+    """Whether it is but a test; what a partner in testing sends in earnest is none, unless that was agreed on."""
     if not partner:
         return False
     try:
-        return context.directory.get(partner).status is Status.TESTING
+        found = context.directory.get(partner)
     except UnknownPartner:
         return False
+    return found.status is Status.TESTING and (usage != _PRODUCTION or found.on_production == "accept")
 
 
 def _is_due_again(rule: AlertSettings, each: Alert, now: int) -> bool:

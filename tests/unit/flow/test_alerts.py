@@ -321,10 +321,18 @@ def test_a_rule_tells_only_of_its_kinds_and_partners(tmp_path):
 def test_partners_in_testing_are_quiet_unless_a_rule_includes_them(tmp_path, including):
     profile = ACME.replace('status = "live"', 'status = "testing"')
     stage = with_rules(Stage(tmp_path, [profile, GLOBEX]), rule(include_testing=including))
-    stage.mail(orders(1, ["ST*850*0001", "BEG*00*SA*PO-1"]))
+    stage.mail(orders(1, ["ST*850*0001", "BEG*00*SA*PO-1"]).replace(b"*0*P*:", b"*0*T*:"))
     stage.run()
     assert [each.kind for each in open_alerts(stage)] != []
     assert len(told(stage)) == including
+
+
+def test_what_a_partner_in_testing_sends_in_earnest_is_told_in_any_case(tmp_path):
+    profile = ACME.replace('status = "live"', 'status = "testing"')
+    stage = with_rules(Stage(tmp_path, [profile, GLOBEX]), rule())
+    stage.mail(orders(1))
+    stage.run()
+    assert len(told(stage)) == 1
 
 
 def test_a_muted_alert_is_told_no_more_and_closed_by_itself(tmp_path):

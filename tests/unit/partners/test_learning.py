@@ -1,6 +1,7 @@
 """Proposals of profiles: what is inferred, from what, and what is marked for a person."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -81,6 +82,18 @@ def test_both_directions_separators_and_acknowledgment_habits_are_learned():
     assert (outbound.envelope.application_sender, outbound.envelope.application_receiver) == ("EXAMPLEAPP", "THEIRAPP")
     assert outbound.envelope.separators == Separators("|", ">", "\n", "^")
     assert (proposal.came, proposal.went) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("at", "within"), [("202611031230", "4h"), ("202611031700", "12h"), ("202611031100", None), ("202612031200", None)]
+)
+def test_how_soon_they_acknowledged_is_learned_with_time_to_spare(at, within):
+    ours = seen(2, INVOICE, sender=OURS, receiver=THEIRS, at="202611031200")
+    ack = replace(ACK, answers=("91", "7777"))
+    proposal, partner = one(ours, seen(3, ack, at=at))
+    found = partner.agreements[0].acknowledgment.within
+    assert found == (timedelta(hours=int(within[:-1])) if within else timedelta(hours=24))
+    assert ("by ISA09 and ISA10" in proposal.text) is bool(within)
 
 
 def test_what_the_partner_acknowledges_we_must_have_sent():
