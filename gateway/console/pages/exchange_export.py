@@ -36,8 +36,7 @@ def export(visit: Visit) -> Response:
         raise asked.fault
     assert asked.query is not None, "it was understood"
     in_time = asked.query if asked.query.order[0] == "at" else replace(asked.query, sort=None)
-    bounded = any(word.lower().startswith(("limit=", "limit:")) for word in asked.words)
-    rows = every(visit.app.engine, in_time if bounded else replace(in_time, limit=None), visit.app.now())
+    rows = every(visit.app.engine, in_time if asked.limited else replace(in_time, limit=None), visit.app.now())
     return download(_pieces(rows, form, visit.app.home), f"exchanges.{form}", _TYPES[form])
 
 

@@ -26,6 +26,7 @@ class Asked:
     """What somebody asked for: the line as written, its words, and what it means.
 
     ``query`` is None where it has none; then ``fault`` says why. ``zone`` is that of times, None: the machine's.
+    ``limited``: the line, or a saved query in it, says how many are wanted.
     """
 
     line: str
@@ -35,6 +36,7 @@ class Asked:
     tab: str  # exchanges, mails
     query: Query | None = None
     fault: GatewayError | None = None
+    limited: bool = False
 
     def link(self, words: Sequence[str] | None = None, path: str = PATH, **parameters: str) -> str:
         """A link to the same page (or to ``path``), with other words."""
@@ -69,7 +71,8 @@ def read(visit: Visit, tabs: Collection[str] = ("exchanges", "mails")) -> Asked:
         zone = _zone(zone_in(asked.words) or asked.zone_name)
         words = _expanded(visit, asked.words)
         zone = _zone(zone_in(words)) or zone
-        return replace(asked, zone=zone, query=parse_query(words, _now(visit), zone))
+        limited = any(field_of(word) == "limit" for word in words)
+        return replace(asked, zone=zone, query=parse_query(words, _now(visit), zone), limited=limited)
     except (QueryInvalid, NotFound) as fault:
         return replace(asked, fault=fault)
 

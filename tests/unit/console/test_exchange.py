@@ -67,6 +67,8 @@ def test_the_story_names_the_tracked_properties_and_what_belongs_together(browse
     assert 'href="/mails/1"' in text
     assert 'href="/exchanges/2">our 997 000000001' in text
     assert 'href="/exchanges/25">repeated by: interchange 000000001' in text
+    assert "repeated by 850 000000001 duplicate" in words
+    assert "answered by 997 000000001 complete" in words
     assert "received from edi@acme.example in mailbox orders" in words
     assert "delivered 850 0001 to" in words
     assert "855" in words[words.index("Documents of the same business") :]

@@ -223,6 +223,17 @@ def test_an_auditor_takes_what_was_found_as_csv_and_json_lines(browser):
     assert len([each for each in records if each["record"] == "message"]) == 1
 
 
+def test_a_download_is_as_long_as_the_line_or_its_saved_query_says(browser):
+    """Everything, unless a limit is named: in the line itself or in what it names."""
+    client = browser(Role.OPERATOR)
+    client.post("/exchanges/saved", data=CSRF | {"name": "few", "q": "limit=3"})
+    lengths = {}
+    for line in ("", "limit=2", "@few"):
+        lines = client.get("/exchanges/download.jsonl", params={"q": line}).text.splitlines()
+        lengths[line] = sum(json.loads(each)["record"] == "exchange" for each in lines)
+    assert lengths == {"": 25, "limit=2": 2, "@few": 3}
+
+
 def test_parquet_is_a_whole_file_and_leaves_none_behind(browser, home):
     """It can be read at once, and nothing stays in the home."""
     parquet = pytest.importorskip("pyarrow.parquet")
