@@ -30,7 +30,7 @@ class Running:
 
     @property
     def unended(self) -> str:
-        """What became of the newest batch, where no end of it is known: running, interrupted, or (elsewhere) unknown."""
+        """What became of the newest batch, where no end of it is known: running, interrupted, or not ended."""
         if self.holder is not None and self.holder.startswith(_BATCHES):
             return "running"
         return "not ended" if self.is_shared else "interrupted"
