@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from gateway.x12.model import GroupReport, InterchangeReport
 from gateway.x12.sniff import what_instead
 from partners.learning import SeenGroup, SeenInterchange, SeenMail
 from partners.model import Separators
+from partners.profile_values import read_identity
 
 # Possessive: a long file of header-like lines must not be tried in every way that its line ends allow.
 _MAIL = re.compile(rb"\A(?:From [^\n]*+\n)?(?:[!-9;-~]++:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)++\r?\n")
@@ -131,8 +131,14 @@ def _interchanges(seen: Seen, data: bytes, label: str, address: str = "") -> Non
     if not found:
         raise NotX12(name=label, reason=what_instead(data))
     for report in found:
-        with suppress(ValueError):
-            seen.interchanges.append(_seen(report, label, address))
+        made = _seen(report, label, address)
+        try:
+            for each in (made.sender, made.receiver):
+                read_identity(str(each))
+        except ValueError as problem:
+            seen.skipped.append((label, f"interchange {made.control_number}: {problem}"))
+        else:
+            seen.interchanges.append(made)
 
 
 def _seen(report: InterchangeReport, label: str, address: str) -> SeenInterchange:

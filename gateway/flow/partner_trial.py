@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 
-from gateway.errors import NoAgreement, NotFound, UsageFault
+from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
 from gateway.flow.context import Context
 from gateway.flow.submit import submit
 from gateway.ledger import tables
@@ -20,7 +20,7 @@ from gateway.x12.guideline.model import Guideline
 from gateway.x12.guideline.partner import read_partner_guideline
 from gateway.x12.guideline.sample import SampleMaker
 from gateway.x12.model import ExaminePolicy, Separators
-from partners.model import Agreement, Direction, Partner
+from partners.model import Agreement, Direction, Partner, Status
 
 OK, WAITING, FAILED = "ok", "waiting", "failed"
 _LOOKED_AT = 1_000
@@ -99,11 +99,14 @@ def send_test(
         dry_run: everything but the numbering.
 
     Raises:
-        UnknownPartner, PartnerNotActive, NoAgreement: there is nobody, or nothing, to test.
+        UnknownPartner, NotAllowedNow, NoAgreement: there is nobody, or nothing, to test.
         UsageFault: nothing at hand can make a sample of the set.
         DocumentFault: the document, or the sample, does not pass.
     """
     partner = context.directory.get(key)
+    if partner.status not in {Status.TESTING, Status.LIVE}:
+        reason = f"tests go to partners in testing or live; `gateway partner activate {key} --testing` starts them"
+        raise NotAllowedNow(what="the partner", key=key, state=partner.status, reason=reason)
     if data is None:
         agreement, chosen = _chosen(partner, set_id)
         data = sample(partner, agreement, chosen, seed=_tests(context, key))

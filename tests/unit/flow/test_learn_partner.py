@@ -72,6 +72,16 @@ def test_what_tells_of_no_partner_is_refused_with_the_reasons(stage):
         learn_from(stage.context(), [str(SAMPLES)], key="all", ours=[Identity("ZZ", "EXAMPLEHEALTH")])
 
 
+def test_one_identity_that_no_profile_can_have_does_not_stop_the_others(stage):
+    (stage.directory / "good.edi").write_bytes(orders(1))
+    (stage.directory / "odd.edi").write_bytes(orders(2).replace(b"ACMERETAIL     ", b"ACM\x01RETAIL     "))
+    (stage.directory / "none.edi").write_bytes(orders(3).replace(b"*ACMERETAIL     *", b"*               *"))
+    learned = learn_from(stage.context(), [str(stage.directory)])
+    assert [each.key for each in learned.proposals] == ["acmeretail"]
+    assert "characters that an ISA segment cannot carry" in dict(learned.skipped)["odd.edi"]
+    assert "is not an EDI identity" in dict(learned.skipped)["none.edi"]
+
+
 def test_an_encrypted_and_signed_mail_is_opened_with_our_key_and_its_certificate_kept_as_pending(tmp_path):
     """The signer is a claim: the certificate waits for a person."""
     buyer, seller = Gateway(tmp_path, "buyer", "edi@buyer.example"), Gateway(tmp_path, "seller", "edi@seller.example")

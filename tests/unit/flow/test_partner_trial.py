@@ -3,7 +3,7 @@
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, ta1
 
-from gateway.errors import NoAgreement, NotFound, PartnerNotActive, UsageFault
+from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
 from gateway.flow.partner_trial import FAILED, OK, WAITING, last_test, send_test, verdict
 from gateway.x12 import examine
 from gateway.x12.model import Status
@@ -136,7 +136,7 @@ def test_what_cannot_be_tested_is_refused_in_words(stage):
     with pytest.raises(UsageFault, match="--type"):
         send_test(stage.context(), "acme")
     stage.profiles = [ACME.replace('"live"', '"draft"')]
-    with pytest.raises(PartnerNotActive):
+    with pytest.raises(NotAllowedNow, match="--testing"):
         send_test(stage.context(), "acme")
 
 
