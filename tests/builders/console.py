@@ -1,4 +1,4 @@
-"""What tests of the console share: forms with their secret, what a page says after an act, what the ledger then holds."""
+"""What tests of the console share: forms with their secret, what a page says after an act, events of the ledger."""
 
 from __future__ import annotations
 
