@@ -19,10 +19,19 @@ def command(ctx: click.Context, with_parent: bool) -> int:
     Example: gateway --home /srv/edi console
     """
     from gateway.console.server import serve
+    from gateway.flow.log import logged
 
     if with_parent:
         _end_with_parent()
-    serve(ctx.obj["home"], lambda sentence: click.echo(sentence, err=True))
+    home = ctx.obj["home"]
+    with logged(home) as log:
+
+        def say(sentence: str) -> None:
+            log.say("service", said=sentence)
+            if not log.on_stderr:
+                click.echo(sentence, err=True)
+
+        serve(home, log, say)
     return 0
 
 

@@ -179,7 +179,9 @@ class Keeper:
 
     def ledger(self, actor: str = "console") -> Ledger:
         """The ledger, to write into it in the name of ``actor``."""
-        return Ledger(self.site.app.home_engine, self.site.clock, actor)
+        ledger = Ledger(self.site.app.home_engine, self.site.clock, actor)
+        ledger.listener = self.site.listener
+        return ledger
 
 
 def cookie_name(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from gateway.console.keeper import Keeper
 from gateway.console.pages import PAGES
 from gateway.console.site import Site
 from gateway.errors import ConfigurationFault, ConsoleUnavailable
+from gateway.flow.log import Log
 from gateway.settings import ConsoleSettings, read_settings
 from gateway.settings.console import own_url
 
@@ -24,11 +26,12 @@ _IDLE = 15  # seconds that an open connection without a request is kept
 _GRACE = 10  # seconds that a request has to end when we are to stop
 
 
-def serve(home: Path, say: Callable[[str], None] = print) -> None:
+def serve(home: Path, log: Log, say: Callable[[str], None] = print) -> None:
     """Serves the pages of a home until SIGTERM or SIGINT; requests that run are finished.
 
     Args:
         home: the directory with gateway.toml. Without [console] the defaults hold: this machine alone.
+        log: hears what people and programs do, and of defects.
         say: is told the address.
 
     Raises:
@@ -38,6 +41,7 @@ def serve(home: Path, say: Callable[[str], None] = print) -> None:
     settings = read_settings(home)
     console = settings.console or ConsoleSettings()
     site = Site(home)
+    site.listener = log.heard
     keeper = Keeper(site)
     try:
         _ = site.app  # what is wrong with the database is said here, not on every page
@@ -45,7 +49,7 @@ def serve(home: Path, say: Callable[[str], None] = print) -> None:
         with listening(console) as listener:
             server = uvicorn.Server(_config(app, console))
             say(f"console: {own_url(console)}/")
-            with _signals_end_in_order():
+            with _signals_end_in_order(), _defects_told(log):
                 server.run(sockets=[listener])
     finally:
         keeper.close()
@@ -56,6 +60,7 @@ def _config(app: object, console: ConsoleSettings) -> uvicorn.Config:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         access_log=False,
+        log_config=None,  # its logger speaks as ours does, see below
         log_level="warning",
         server_header=False,
         date_header=True,
@@ -86,6 +91,33 @@ def _signals_end_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Defects(logging.Handler):
+    """What the server has to say, as a line of our log: of an exception its name, for its words may quote anything."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        self._log.say("console", record.levelno, kind=kind, said="" if kind else record.getMessage())
+
+
+@contextmanager
+def _defects_told(log: Log) -> Iterator[None]:
+    """Where there is a log, a defect is a line of it; where there is none, its traceback is on standard error."""
+    server = logging.getLogger("uvicorn.error")
+    handler = _Defects(log) if log.is_on else logging.StreamHandler()
+    server.addHandler(handler)
+    server.propagate = False
+    try:
+        yield
+    finally:
+        server.removeHandler(handler)
+        server.propagate = True
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.app import App, milliseconds, open_app
 from gateway.errors import HomeInUse
+from gateway.ledger.recording import Listener
 
 PATIENCE = 10.0  # seconds that an act waits for a batch to end
 _PAUSE = 0.05  # seconds between two tries
@@ -31,6 +32,7 @@ class Site:
         self.home = home
         self.clock = clock
         self.patience = patience
+        self.listener: Listener | None = None  # hears what people and programs do here: the log
         self._guard = threading.Lock()
         self._opened: ExitStack | None = None
         self._app: App | None = None
@@ -77,6 +79,7 @@ class Site:
                     time.sleep(_PAUSE)
                 else:
                     break
+            app.ledger.listener = self.listener
             yield app
 
     def close(self) -> None:

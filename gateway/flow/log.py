@@ -31,6 +31,7 @@ _TOLD = {
     "alert": "alert",
     "answers": "answers",
     "earlier": "earlier",
+    "address": "address",  # where a sign-in came from
 }
 _WRONG = frozenset(
     {
@@ -79,6 +80,11 @@ class Log:
         self._logger = logger
         self.on_stderr = on_stderr
         self._known: dict[str, object] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is written."""
+        return self._logger.isEnabledFor(logging.CRITICAL)
 
     def begin(self, batch: int) -> None:
         """A batch begins: its number is on every line until the next one."""

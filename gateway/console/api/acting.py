@@ -32,7 +32,9 @@ def submitting(call: Call) -> Iterator[App]:
         GatewayError: as ``open_app``.
     """
     with _one_at_a_time, ExitStack() as stack:
-        yield _opened(call, stack)
+        app = _opened(call, stack)
+        app.ledger.listener = call.site.listener
+        yield app
 
 
 def _opened(call: Call, stack: ExitStack) -> App:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import logging
 import re
 
 import pytest
@@ -17,10 +19,12 @@ from gateway.console.keeper import PLAIN, SECURE, Keeper
 from gateway.console.people import Role
 from gateway.console.places import local
 from gateway.console.routing import act, view
+from gateway.console.server import _defects_told
 from gateway.console.site import Site
+from gateway.flow.log import logging_to
 from gateway.ledger import passwords, sessions, users
 from gateway.ledger.tables import console_session, console_user, event
-from gateway.settings import ConsoleSettings
+from gateway.settings import ConsoleSettings, LogSettings
 
 PASSWORD = "correct horse battery staple"
 OLGA = {"name": "olga", "password": PASSWORD}
@@ -511,3 +515,28 @@ def test_sessions_that_ended_are_forgotten(client, clock, site):
     with site.app.ledger.reading() as connection:
         assert connection.execute(select(console_session.c.user)).scalars().all() == ["vera"]
     assert sessions.hashed(client.cookies[PLAIN])
+
+
+def test_what_people_do_at_the_door_is_heard_by_the_log(client, site):
+    """A line a sign-in, with where it came from: what blocks addresses reads such lines."""
+    heard = []
+    site.listener = heard.extend
+    client.post("/sign-in", data=OLGA | {"password": "wrong"})
+    client.post("/sign-in", data=OLGA)
+    assert [each["kind"] for each in heard] == ["sign-in-failed", "signed-in"]
+    stream = io.StringIO()
+    with logging_to(LogSettings(), stream) as log:
+        log.heard(heard)
+    first, second = stream.getvalue().splitlines()
+    assert "WARNING sign-in-failed address=198.51.100.7" in first
+    assert "INFO" in second
+
+
+def test_a_defect_is_told_to_the_log_by_its_name_alone():
+    """Its words may quote anything."""
+    stream = io.StringIO()
+    with logging_to(LogSettings(), stream) as log, _defects_told(log):
+        problem = RuntimeError("ISA*00*hunter2")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=problem)
+    assert "kind=RuntimeError" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
