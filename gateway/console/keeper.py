@@ -74,6 +74,11 @@ class Keeper:
         with suppress(DatabaseUnavailable), writing(self.site.app.home_engine) as connection:
             sessions.touch(connection, id_, now)
 
+    def knows_anybody(self) -> bool:
+        """Whether there is a user at all; before that nobody comes in."""
+        with reading(self.site.app.home_engine) as connection:
+            return users.are_any(connection)
+
     # ------------------------------------------------------------ coming and going
 
     def sign_in(self, request: Request, name: str, password: str) -> str:

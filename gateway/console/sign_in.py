@@ -49,6 +49,7 @@ def sign_in_page(request: Request, wanted: str, fault: DoorFault | None = None, 
         fault=fault,
         name=name,
         provider=oidc.label if oidc else "",
+        is_new=oidc is None and not keeper.knows_anybody(),
         query=urlencode({"to": local(wanted)}),
     )
     return HTMLResponse(page, status)

@@ -96,6 +96,11 @@ def every(connection: Connection) -> list[KnownUser]:
     return [KnownUser(**row) for row in rows]
 
 
+def are_any(connection: Connection) -> bool:
+    """Whether there is a user at all."""
+    return connection.execute(select(console_user.c.name).limit(1)).first() is not None
+
+
 def find(connection: Connection, name: str) -> KnownUser | None:
     """The user of that name."""
     return _one(connection, console_user.c.name == name)

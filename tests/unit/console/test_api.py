@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -329,6 +330,22 @@ def test_a_document_is_submitted_once_and_followed(site, erp):
     assert other["code"] == "document.key-reused"
 
 
+def test_many_requests_with_one_key_at_the_same_moment_are_one_document(site, erp):
+    """Whoever was quicker, all are told the same exchange, and one number was used."""
+    before = len(numbers(site))
+
+    def ask(_):
+        key = {"Idempotency-Key": "INV-77001"}
+        answer = erp._client.post(f"{ROOT}/documents?partner=globex", content=INVOICE, headers=key)
+        return answer.status_code, tuple(answer.json()["exchanges"])
+
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(ask, range(6)))
+    assert sorted(status for status, _ in told) == [200] * 5 + [201]
+    assert len({exchanges for _, exchanges in told}) == 1
+    assert len(numbers(site)) == before + 1
+
+
 def test_without_a_key_the_content_decides(erp):
     """The very same bytes again are the same document, unless it is said that they are not."""
     first = erp("POST", "/documents?partner=globex", 201, content=INVOICE)
@@ -590,3 +607,22 @@ def test_more_than_an_act_or_a_profile_needs_is_not_read(site, erp):
     why = {"why": "x" * 200_000}
     assert "more than 100,000 bytes" in erp("POST", "/exchanges/1/settle", 400, json=why)["detail"]
     assert erp("POST", "/exchanges/1/settle", 400, json={"why": "x" * 600})["details"]["where"] == "why"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    ("number", "key", "text"), [(10**18, "nobody", "'; DROP TABLE exchange--"), (1, "acme", "\u202e\ud7ff*?%_")]
+)
+def test_what_is_at_its_bounds_or_odd_is_answered_in_order(erp, operation, number, key, text):
+    """Never with a defect (the client would raise it), and always as the description says."""
+    path = operation.path.format(number=number, key=key, reference=f"m{number}", document=number)
+    asked = {}
+    for each in operation.parameters:
+        if each.where == "query":
+            kind = each.schema["type"]
+            asked[each.name] = (
+                "false" if kind == "boolean" else each.schema.get("maximum", 1) if kind == "integer" else text
+            )
+    answer = erp._client.request(operation.method, ROOT + path, params=asked, content=text.encode())
+    assert answer.status_code in {200, 400, 404, 409, 410, 412, 422}, answer.text
+    erp._check(operation.method, path, answer)

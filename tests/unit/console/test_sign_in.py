@@ -517,6 +517,14 @@ def test_sessions_that_ended_are_forgotten(client, clock, site):
     assert sessions.hashed(client.cookies[PLAIN])
 
 
+def test_before_the_first_user_the_page_says_how_to_make_one(client, site):
+    """There is no password that everybody knows."""
+    assert "gateway user add" not in client.get("/sign-in").text
+    for name in ("olga", "vera"):
+        site.app.ledger.write(lambda recorder, name=name: users.remove(recorder, name))
+    assert "gateway user add NAME --role administrator" in client.get("/sign-in").text
+
+
 def test_what_people_do_at_the_door_is_heard_by_the_log(client, site):
     """A line a sign-in, with where it came from: what blocks addresses reads such lines."""
     heard = []
