@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from gateway.errors import DnsUnavailable
+from gateway.flow.check_mail import count
 from gateway.flow.check_security import check_needs
 from gateway.flow.context import Context
 from gateway.flow.expiry import endings
@@ -206,21 +207,21 @@ def _outgoing(partner: Partner, seen: Evidence) -> Iterator[Observation]:
             yield Observation("sending", WRONG, said, f"gateway exchange show {row.reference}")
     if seen.waiting:
         state = WRONG if seen.waiting_tried else NOTE
-        tried = f", the oldest after {seen.waiting_tried} attempts" if seen.waiting_tried else ""
-        said = f"{seen.waiting} of our mails to it wait to be sent{tried}."
+        tried = f", after up to {count(seen.waiting_tried, 'attempt')}" if seen.waiting_tried else ""
+        said = f"{count(seen.waiting, 'mail')} to it not sent yet{tried}."
         yield Observation("sending", state, said, f"gateway ledger search partner={partner.key} state=ready")
     if seen.undelivered:
-        said = f"{seen.undelivered} of its accepted interchanges could not be handed to the business."
+        said = f"{count(seen.undelivered, 'accepted interchange')} could not be handed to the business."
         yield Observation("delivery", WRONG, said, "gateway status")
 
 
 def _awaited(partner: Partner, seen: Evidence) -> Iterator[Observation]:
     late = [each for each in seen.awaited if each.overdue]
     if late:
-        said = f"{len(late)} acknowledgments of ours are overdue; the oldest is {late[0].how_long}."
+        said = f"It owes us {count(len(late), 'acknowledgment')} that should be here; the oldest is {late[0].how_long}."
         yield Observation("acknowledgments", WRONG, said, f"gateway ack overdue --partner {partner.key}")
     elif seen.awaited:
-        said = f"{len(seen.awaited)} acknowledgments are awaited; the next is due {seen.awaited[0].how_long}."
+        said = f"We await {count(len(seen.awaited), 'acknowledgment')}; the next is due {seen.awaited[0].how_long}."
         yield Observation("acknowledgments", NOTE, said)
     if seen.refused_by_them is not None:
         row = seen.refused_by_them

@@ -78,7 +78,8 @@ def _outcome(judged: list[Judged], problem: MessageFault | None) -> str:
     if not judged:
         return f"no interchange was found ({problem.code if problem else 'content.missing'})"
     refused = sum(each.interchange.fault is not None for each in judged)
-    return f"{len(judged)} interchanges judged, {refused} of them would be put into quarantine"
+    number = f"{len(judged)} interchange{'' if len(judged) == 1 else 's'}"
+    return f"{number} judged, {refused or 'none'} of them to be put into quarantine"
 
 
 def _judged(context: Context, case: Case, name: str, interchange: InterchangeCase) -> Judged:

@@ -117,7 +117,7 @@ def test_what_the_partner_rejects_and_what_it_owes_are_told(stage):
     assert found(stage, "acknowledgments", NOTE)
     stage.now += 30 * HOUR
     stage.run()
-    assert "1 acknowledgments of ours are overdue" in found(stage, "acknowledgments")[0].sentence
+    assert "It owes us 1 acknowledgment that should be here; the oldest is" in found(stage, "acknowledgments")[0].sentence
     stage.mail(acknowledgment(1, 1, "R"))
     stage.run()
     assert "It rejected our interchange 000000001" in found(stage, "acknowledgments")[-1].sentence
@@ -127,7 +127,7 @@ def test_mails_that_are_not_taken_or_come_back_are_told(stage):
     stage.transport.refused["edi@acme.example"] = "451 later"
     submit(stage.context(), "acme", invoice())
     stage.run()
-    assert "after 1 attempts" in found(stage, "sending")[0].sentence
+    assert "1 mail to it not sent yet, after up to 1 attempt." in found(stage, "sending")[0].sentence
     stage.transport.refused["edi@acme.example"] = "550 no such user"
     stage.now += 12 * HOUR
     stage.run()
@@ -142,7 +142,7 @@ def test_missing_numbers_and_undelivered_documents_are_told(stage):
     stage.run()
     stage.now += 30 * HOUR
     stage.run()
-    assert "2 of its accepted interchanges" in found(stage, "delivery")[0].sentence
+    assert "2 accepted interchanges could not be handed" in found(stage, "delivery")[0].sentence
     assert "2 to 3 of ZZ:ACMERETAIL did not come" in found(stage, "numbers")[0].sentence
 
 
