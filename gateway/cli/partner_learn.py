@@ -199,6 +199,8 @@ def _next(
     if drafts and dry_run:
         return "Nothing was changed (--dry-run)."
     if drafts:
-        return f"Applied as draft: {', '.join(drafts)}. Next: `gateway partner checklist {first}`."
+        there = [each.known_as or each.key for each in learned.proposals if each.key not in drafts]
+        left = f" Left as they are: {', '.join(there)}." if there else ""
+        return f"Applied as draft: {', '.join(drafts)}.{left} Next: `gateway partner checklist {drafts[0]}`."
     place = output_dir or output or f"{first}.toml"
     return f"Look at what is marked CHECK, then: gateway partner apply {place}"

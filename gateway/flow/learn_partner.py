@@ -159,26 +159,34 @@ def apply_draft(
     actor: str,
     dry_run: bool = False,
 ) -> list[str]:
-    """Applies proposals as drafts, all or none, and keeps the certificates of their mails as pending; gives the keys.
+    """Applies proposals as drafts, and keeps the certificates of their mails as pending; gives the keys.
+
+    All of the new ones, or none. A partner that is there is never changed: its proposal is left out.
 
     Raises:
-        NotAllowedNow: a partner with an identity or address of it is there already.
+        NotAllowedNow: every one of them is there already.
         ProfileOverlap, DatabaseUnavailable: nothing was stored.
     """
-    known = next((each for each in learned.proposals if each.known_as), None)
-    if known is not None:
+    new = [each for each in learned.proposals if not _owner(context, each)]
+    if not new:
+        first = learned.proposals[0]
         reason = "learning never changes a partner that is there; compare the proposal with `gateway partner export`"
-        raise NotAllowedNow(what="the partner", key=known.known_as, state="there already", reason=reason)
-    profiles = [_draft(each) for each in learned.proposals]
+        raise NotAllowedNow(what="the partner", key=_owner(context, first), state="there already", reason=reason)
+    profiles = [_draft(each) for each in new]
     for overlap in overlaps([each for each, _, _ in profiles], context.directory.our_identities):
         raise overlap
     apply_profiles(context.ledger, store, profiles, actor=actor, dry_run=dry_run)
-    for proposal in learned.proposals if not dry_run else ():
+    for proposal in new if not dry_run else ():
         for print_ in proposal.certificates:
             found = describe(learned.certificates[print_])
             if not found.problem:
                 add_certificate(context.ledger, certificates, proposal.key, found, source="learned", actor=actor)
-    return [each.key for each in learned.proposals]
+    return [each.key for each in new]
+
+
+def _owner(context: Context, proposal: Proposal) -> str:
+    """The partner that is there already with an identity, an address or the key of the proposal; "" for none."""
+    return proposal.known_as or (proposal.key if proposal.key in context.directory else "")
 
 
 def _draft(proposal: Proposal) -> Profile:

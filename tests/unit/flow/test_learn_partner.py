@@ -62,6 +62,17 @@ def test_a_dry_run_stores_nothing_and_a_known_partner_is_never_changed(stage):
         apply_draft(stage.context(), store, certificates, again, actor="anna")
 
 
+def test_of_several_the_new_ones_are_applied_and_a_key_that_is_taken_is_never_changed(stage):
+    store, certificates = PartnerStore(stage.engine), CertificateStore(stage.engine)
+    stage.profiles = [ACME.replace("ZZ:ACMERETAIL", "ZZ:BIRCHRETAIL")]
+    learned = learn_from(stage.context(), [str(SAMPLES / "interchanges")], ours=[Identity("ZZ", "EXAMPLEHEALTH")])
+    assert apply_draft(stage.context(), store, certificates, learned, actor="anna") == ["mapleclinic"]
+    (stage.directory / "one.edi").write_bytes(orders(1))
+    named = learn_from(stage.context(), [str(stage.directory / "one.edi")], key="acme")
+    with pytest.raises(NotAllowedNow, match="acme is there already"):
+        apply_draft(stage.context(), store, certificates, named, actor="anna")
+
+
 def test_what_tells_of_no_partner_is_refused_with_the_reasons(stage):
     with pytest.raises(UsageFault, match="carries no X12"):
         learn_from(stage.context(), [str(SAMPLES / "mails" / "no_payload.eml")])
