@@ -15,7 +15,7 @@ _MOST = 200_000  # entries
 
 
 def read_index(text: str, name: str) -> list[dict[str, Any]]:
-    """The entries of an index: ``plugins = [{…}, …]``, the same as JSON, or as Django writes fixtures.
+    """The entries of an index: ``plugins = [{…}, …]`` (Bots 3), JSON by type (Bots 4), or as Django writes fixtures.
 
     Raises:
         UsageFault: it is none of these.
@@ -57,6 +57,13 @@ def _of_json(text: str) -> list[Any]:
         raise UsageFault(reason=f"The index is no JSON: {problem}") from None
     if isinstance(found, dict):
         found = found.get("plugins", [])
+    if isinstance(found, dict):  # Bots 4: lists of entries by their type
+        found = [
+            {"plugintype": kind, **each}
+            for kind, listed in found.items()
+            for each in (listed if isinstance(listed, list) else [])
+            if isinstance(each, dict)
+        ]
     return found if isinstance(found, list) else []
 
 

@@ -19,7 +19,7 @@ from partners.model import Partner, Status
 from partners.profile import read_profile
 from partners.store import UNCHANGED, PartnerStore, Profile
 
-_INDEXES = ("botsindex.py", "index.py", "botsindex.json", "index.json")
+_INDEXES = ("botsindex.json", "botsindex.py", "index.json", "index.py")  # the one that Bots takes first
 _SYNTAX = "partners/x12/"
 _FILES = 50_000  # in a plugin
 

@@ -208,6 +208,12 @@ def test_whole_numbers_of_python_2_json_fixtures_tables_and_directories_are_read
     fixture = [{"model": "bots.partner", "pk": "ACME", "fields": {"name": "ACME", "mail": "a@b.example"}}]
     (tmp_path / "index.json").write_text(json.dumps(fixture))
     assert read_bots(tmp_path / "index.json").entries[0]["idpartner"] == "ACME"
+    fourth = {
+        "bots_version": "4.0",
+        "plugins": {"partner": [{"plugintype": "partner", "idpartner": "C"}], "uniek": [{}]},
+    }
+    (tmp_path / "index.json").write_text(json.dumps(fourth))
+    assert [each["plugintype"] for each in read_bots(tmp_path / "index.json").entries] == ["partner", "uniek"]
     (tmp_path / "index.json").write_text(json.dumps({"plugins": [{"plugintype": "partner", "idpartner": "B"}]}))
     assert read_bots(tmp_path).of("partner")[0]["idpartner"] == "B"
     (tmp_path / "partner.csv").write_text("idpartner;active;name;mail\nACME;True;ACME;a@b.example\n")
