@@ -117,7 +117,9 @@ def test_what_the_partner_rejects_and_what_it_owes_are_told(stage):
     assert found(stage, "acknowledgments", NOTE)
     stage.now += 30 * HOUR
     stage.run()
-    assert "It owes us 1 acknowledgment that should be here; the oldest is" in found(stage, "acknowledgments")[0].sentence
+    assert (
+        "It owes us 1 acknowledgment that should be here; the oldest is" in found(stage, "acknowledgments")[0].sentence
+    )
     stage.mail(acknowledgment(1, 1, "R"))
     stage.run()
     assert "It rejected our interchange 000000001" in found(stage, "acknowledgments")[-1].sentence
