@@ -149,14 +149,19 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _places() -> Iterator[tuple[ColumnElement[bool] | TextClause, ...]]:
-    """Where an index leads to exchanges among which all are that need a person (see ``search_tables``)."""
+    """Where an index leads to exchanges among which all are that need a person (see ``search_tables``).
+
+    Each holds nothing else that is not settled: else what needs nobody would fill a bounded answer in its place.
+    """
     x = exchange.c
+    incoming, outgoing = (x.direction == word(each) for each in ("in", "out"))
     yield (text(ATTENTION),)
-    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"))
+    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"), incoming, x.state.in_(_TAKEN))
     yield (text(UNUSUAL_STATE), x.state == word(ExchangeState.ACCEPTED), x.fault_code != word(""))
-    for code, after in (("sending", "sendinh"), ("acknowledgment", "acknowledgmenu")):
-        yield (text(FAULTY), x.fault_code >= word(code), x.fault_code < word(after))
-    yield (x.id.in_(select(expectation.c.exchange).where(expectation.c.overdue_at.is_not(None))),)
+    yield (text(FAULTY), x.fault_code >= word("sending"), x.fault_code < word("sendinh"), x.state.in_(_GONE))
+    yield (text(FAULTY), x.fault_code >= word("acknowledgment"), x.fault_code < word("acknowledgmenu"), outgoing)
+    late = (expectation.c.kind == "receipt", expectation.c.overdue_at.is_not(None))
+    yield (x.id.in_(select(expectation.c.exchange).where(*late)),)
 
 
 def needs_attention(connection: Connection, number: int) -> bool:

@@ -60,6 +60,48 @@ def test_a_bounded_list_holds_the_newest(world, limit):
 
 
 @pytest.mark.unrecorded
+@pytest.mark.parametrize(
+    ("needy", "crowd"),
+    [
+        ({"direction": "in", "state": "delivered"}, {"direction": "out", "state": "acknowledged"}),
+        ({"state": "sent", "fault_code": "sending.some-refused"}, {"state": "ready", "fault_code": "sending.refused"}),
+        (
+            {"direction": "out", "state": "sent", "fault_code": "acknowledgment.contradicting"},
+            {"direction": "in", "state": "delivered", "fault_code": "acknowledgment.x"},
+        ),
+    ],
+)
+def test_what_needs_nobody_never_hides_what_does(tmp_path, needy, crowd):
+    """Newer exchanges that are merely found by the same index leave the older one in a bounded list."""
+    stage = Stage(tmp_path)
+    verdict = "" if "fault_code" in needy else "partially_accepted"
+    about = {"kind": "document", "direction": "out", "sha256": "0" * 64, "verdict": verdict, "partner": "acme"}
+    with stage.ledger.transaction() as recorder:
+        for number in range(1, 6):
+            told = needy if number == 1 else crowd
+            recorder.add(tables.exchange, **about | {"at": number, "updated_at": number} | told)
+    with stage.ledger.reading() as connection:
+        assert [each.at for each in attention(connection, 2)] == [1]
+        assert how_many(connection, 1) == 1
+
+
+@pytest.mark.unrecorded
+def test_an_acknowledgment_that_is_late_never_hides_a_receipt_that_is(tmp_path):
+    """Both stand among what is expected; only the receipt is told by it, the other one by its state."""
+    stage = Stage(tmp_path)
+    about = {"kind": "document", "direction": "out", "sha256": "0" * 64, "partner": "acme", "state": "acknowledged"}
+    with stage.ledger.transaction() as recorder:
+        for number in range(1, 6):
+            row = recorder.add(tables.exchange, **about, at=number, updated_at=number)
+            due = {"exchange": row, "partner": "acme", "within": 1, "due_at": 1, "overdue_at": 3}
+            recorder.flush()
+            kind = "receipt" if number == 1 else "functional"
+            recorder.connection.execute(tables.expectation.insert(), due | {"kind": kind})
+    with stage.ledger.reading() as connection:
+        assert [each.at for each in attention(connection, 2)] == [1]
+
+
+@pytest.mark.unrecorded
 def test_how_many_there_are_is_exact_up_to_a_bound(world):
     """Up to the bound the number is that of the list; beyond, it says that there are more."""
     with world.ledger.reading() as connection:
