@@ -25,7 +25,7 @@ _NEW = click.Path(path_type=Path)
 
 
 @click.command(name="learn")
-@click.argument("sources", nargs=-1, required=True, metavar="FILE|DIRECTORY|mID...")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|DIRECTORY|NUMBER...")
 @click.option("--output", type=_NEW, metavar="FILE", help="Write the profile there instead of to stdout.")
 @click.option("--output-dir", type=_NEW, metavar="DIR", help="One profile for each partner, and start.csv.")
 @click.option("--key", default="", help="What to call the partner (default: made from its domain or identity).")
@@ -55,10 +55,10 @@ def command(
 ) -> None:
     """Propose profiles from what partners send.
 
-    From interchanges, raw mails (.eml), mails in the ledger (m17), or directories of them. Each line of a proposal
-    says from what it was inferred; CHECK marks what to look at. Nothing is exchanged with a draft. Of a directory
-    of old interchanges the last control numbers of both sides are told too, and --output-dir writes ours as
-    start.csv.
+    From interchanges, raw mails (.eml), directories of them, or what came and is in the ledger, by the number that
+    `gateway quarantine list` shows (a mail m17, an exchange 34). Each line of a proposal says from what it was
+    inferred; CHECK marks what to look at. Nothing is exchanged with a draft. Of a directory of old interchanges the
+    last control numbers of both sides are told too, and --output-dir writes ours as start.csv.
 
     \b
     Examples: gateway partner learn orders.edi --address edi@acme.example --output partners/acme.toml

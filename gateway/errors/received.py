@@ -90,7 +90,10 @@ class SenderAmbiguous(MessageFault):
 class SenderUnknown(MessageFault):
     code = "sender.unknown"
     sentence = "No trading partner has the address {address}."
-    advice = "Add the address to a profile (`gateway partner apply`) and release it, or discard it."
+    advice = (
+        "Add the address to a profile (`gateway partner apply`), or make a profile from it (`gateway partner learn`), "
+        "and release it; or discard it."
+    )
 
 
 class SenderUnproven(MessageFault):

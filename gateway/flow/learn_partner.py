@@ -27,7 +27,7 @@ from partners.model import Identity, Status
 from partners.profile import read_profile, with_status
 from partners.store import PartnerStore, Profile
 
-_MESSAGE = re.compile(r"m\d+")
+_REFERENCE = re.compile(r"m?\d+")
 _COLUMNS = ("partner", "interchange", "group", "ours", "theirs")
 
 
@@ -67,7 +67,8 @@ def learn_from(
 
     Args:
         context: our identities, the partners there are, the ledger and our keys.
-        sources: files, directories, or mails of the ledger (``m17``, quarantined ones too).
+        sources: files, directories, or mails of the ledger, quarantined ones too: by their number (``m17``) or that of
+            an exchange that came in one (``34``), as `gateway quarantine list` names it.
         key: what to call the partner, where it is only one.
         address: where its mail comes from, where no mail tells.
         ours: identities that we have, or had, beside those in gateway.toml.
@@ -81,8 +82,9 @@ def learn_from(
     keys = _keys(context)
     seen = Seen()
     for source in sources:
-        if _MESSAGE.fullmatch(source) and not Path(source).exists():
-            read_bytes(seen, _mail(context, source), f"mail {source}", context.limits, keys)
+        if _REFERENCE.fullmatch(source) and not Path(source).exists():
+            number, mail = _mail(context, source)
+            read_bytes(seen, mail, f"mail m{number}", context.limits, keys)
             seen.files += 1
             continue
         if not Path(source).exists():
@@ -123,15 +125,18 @@ def _keys(context: Context) -> tuple[KeyPair, ...]:
     return ()
 
 
-def _mail(context: Context, reference: str) -> bytes:
-    number = Reference.parse(reference).message
-    table = tables.message
+def _mail(context: Context, reference: str) -> tuple[int, bytes]:
+    """A mail that came, with its number."""
+    named = Reference.parse(reference)
+    mail, exchange = tables.message, tables.exchange
+    which = mail.c.id == named.message
+    if named.message is None:
+        which = mail.c.id == select(exchange.c.message).where(exchange.c.id == named.exchange).scalar_subquery()
     with context.ledger.reading() as connection:
-        wanted = select(table.c.sha256).where(table.c.id == number, table.c.direction == "in")
-        sha256 = connection.execute(wanted).scalar()
-    if sha256 is None:
+        found = connection.execute(select(mail.c.id, mail.c.sha256).where(which, mail.c.direction == "in")).first()
+    if found is None:
         raise NotFound(what="received mail", key=reference)
-    return context.ledger.content(sha256)
+    return found.id, context.ledger.content(found.sha256)
 
 
 # ---------------------------------------------------------------- what is done with it

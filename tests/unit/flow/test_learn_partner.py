@@ -50,6 +50,15 @@ def test_a_strangers_mail_in_quarantine_is_learned_from_and_then_accepted(stage)
     assert "# from From in mail m1" in store.text("acme")
 
 
+def test_what_is_in_quarantine_is_learned_from_by_the_number_that_its_list_shows(stage):
+    stage.mail(b"to be discarded", sender="edi@other.example")
+    stage.mail(orders(1), sender="edi@acme.example")
+    stage.run()
+    learned = learn_from(stage.context(), ["1"])  # the exchange 1, which came in the mail m2
+    assert learned.proposals[0].key == "acme"
+    assert "# from From in mail m2" in learned.proposals[0].text
+
+
 def test_a_dry_run_stores_nothing_and_a_known_partner_is_never_changed(stage):
     store, certificates = PartnerStore(stage.engine), CertificateStore(stage.engine)
     (stage.directory / "one.edi").write_bytes(orders(1))
@@ -76,7 +85,7 @@ def test_of_several_the_new_ones_are_applied_and_a_key_that_is_taken_is_never_ch
 def test_what_tells_of_no_partner_is_refused_with_the_reasons(stage):
     with pytest.raises(UsageFault, match="carries no X12"):
         learn_from(stage.context(), [str(SAMPLES / "mails" / "no_payload.eml")])
-    for name in ("m7", "nowhere.edi"):
+    for name in ("m7", "7", "nowhere.edi"):
         with pytest.raises(NotFound):
             learn_from(stage.context(), [name])
     with pytest.raises(UsageFault, match="--key names one"):
