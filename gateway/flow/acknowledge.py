@@ -46,7 +46,7 @@ _MAIL = MailSettings(
 
 def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> None:
     """Records a group of processed messages in one transaction, and queues what we owe for them."""
-    headers = [each.report.header for case in cases for _, each in case.interchanges if each.report.header is not None]
+    headers = [each.counted for case in cases for _, each in case.interchanges if each.counted is not None]
     known = Known(recorder, headers, int(context.settings.duplicate_window.total_seconds() * 1000))
     repeats = Repeats.inbound(context, recorder, [each for case in cases for _, each in case.interchanges])
     note_same_message_id(recorder, cases)
@@ -89,7 +89,7 @@ def _decide(known: Known, repeats: Repeats, entry: Entry) -> Entry:
     fault = case.fault or interchange.fault
     if fault is not None:
         return replace(entry, state=ExchangeState.QUARANTINED, fault=fault)
-    header = interchange.report.header
+    header = interchange.counted
     assert header is not None, "identify quarantines an interchange without a header"
     before = known.earlier(header, entry.sha256)
     if before is None:
@@ -173,7 +173,7 @@ def _word(entry: Entry) -> str:
 
 def _settle(context: Context, recorder: Recorder, known: Known, entry: Entry, exchange: int) -> None:
     """A new interchange takes its key, and is taken."""
-    header = entry.interchange.report.header
+    header = entry.interchange.counted
     assert header is not None
     refused = entry.interchange.report.ta1[0] == "R"
     known.take(header, exchange, entry.sha256, entry.case.message.id, refused=refused)

@@ -22,6 +22,7 @@ from gateway.ledger import tables
 from gateway.ledger.missing import Arrival
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import taken_as_test
 from partners.calendar import NeverWorksError
 from partners.model import Expected, Partner, Status
 from partners.schedule import Slot, next_slot, rule
@@ -157,7 +158,7 @@ def _came(
 def _in_earnest(partner: Partner) -> list[ColumnElement[bool]]:
     """A test is no file of a live partner, unless tests are what was agreed on."""
     tests = partner.status is Status.TESTING or any(each.envelope.usage == "T" for each in partner.agreements)
-    return [] if tests else [tables.exchange.c.usage != "T"]
+    return [] if tests else [tables.exchange.c.usage != "T", ~taken_as_test()]
 
 
 def _arrived(context: Context, recorder: Recorder, file: Arrival, exchange: int, at: int) -> None:

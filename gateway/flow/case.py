@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.errors import MessageFault
 from gateway.ledger.work import StoredMessage
 from gateway.mail.model import Layer, Letter, Proof
 from gateway.mail.smime.layers import Opened
-from gateway.x12.model import GroupReport, InterchangeReport, SetReport
+from gateway.x12.model import GroupReport, Header, InterchangeReport, SetReport
 from partners.model import Agreement, Partner
 
 ACKNOWLEDGMENT_GROUP = "FA"  # GS01 of 997 and 999
@@ -25,6 +25,12 @@ class InterchangeCase:
     business_keys: dict[tuple[int, int], dict[str, list[str]]] = field(default_factory=dict)
     fault: MessageFault | None = None
     as_test: bool = False  # for production (ISA15 P), and taken as a test, because the profile says so
+
+    @property
+    def counted(self) -> Header | None:
+        """The header by which it counts: with ISA15 T where it was taken as a test, whose numbers count apart."""
+        header = self.report.header
+        return replace(header, usage="T") if header is not None and self.as_test else header
 
     @property
     def document_groups(self) -> list[tuple[int, GroupReport]]:

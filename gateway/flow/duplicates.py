@@ -38,7 +38,7 @@ class Known:
 
     Args:
         recorder: the transaction in which the answers must hold.
-        headers: of all interchanges in the batch.
+        headers: of all interchanges in the batch, as they count (``InterchangeCase.counted``).
         window: milliseconds back from now in which a number is known whatever its date.
     """
 
@@ -134,6 +134,12 @@ def _series(usage: str) -> str:
 
 
 def _series_of(usage: str, key: str, named: Sequence[str]) -> tuple[str, ...]:
-    """The series that an earlier interchange counts in; a test of old has a key that one in earnest could have."""
-    series = _series(usage)
-    return (series,) if not series or key.startswith(_key(named, series)) else (series, "")
+    """The series that an earlier interchange counts in.
+
+    Its key tells, also of what is for production and was taken as a test; but a test of old has a key that one in
+    earnest could have.
+    """
+    tests = _series("T")
+    if key.startswith(_key(named, tests)):
+        return (tests,)
+    return (tests, "") if _series(usage) == tests else ("",)

@@ -117,7 +117,8 @@ def _not_accepted(recorder: Recorder, key: Key, numbers: Iterable[int]) -> set[i
     texts = [form for each in numbers for form in (str(each), format_number(each))]
     # Not the partner column itself: SQLite would read all exchanges of the partner by its index, not the few numbers.
     theirs_all = (x.c.partner + "") == partner
-    refused = (theirs_all, x.c.direction == "in", x.c.state.not_in(_TAKEN))
+    # A test that is not accepted explains nothing: the numbers of tests count apart.
+    refused = (theirs_all, x.c.direction == "in", x.c.state.not_in(_TAKEN), x.c.usage != "T")
     if level == INTERCHANGE:
         named = select(x.c.control_number).where(*refused, x.c.sender_id == theirs.partition(":")[2])
         wanted = named.where(x.c.control_number.in_(texts))

@@ -193,7 +193,7 @@ def _entry(case: Case, exchange: Found) -> Entry:
 
 
 def _put_in_its_place(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
-    header = entry.interchange.report.header
+    header = entry.interchange.counted
     assert header is not None, "what has no header is never refused for its number"
     known = Known(recorder, [header], int(context.settings.duplicate_window.total_seconds() * 1000))
     earlier = known.earlier(header, entry.sha256)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from gateway.errors import DocumentRepeated, SubmittedBefore
 from gateway.flow.case import InterchangeCase
@@ -19,8 +19,10 @@ from gateway.flow.context import Context
 from gateway.flow.envelope import Outbound
 from gateway.flow.record import GOOD
 from gateway.ledger import tables
+from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
+from gateway.ledger.work import taken_as_test
 from gateway.x12.extract import MAIN_KEYS
 from partners.model import Agreement, Partner
 
@@ -142,8 +144,9 @@ class Repeats:
         self, connection: Connection, direction: str, names: Sequence[str], values: Sequence[str], since: int
     ) -> None:
         b, s, x = tables.business_key, tables.transaction_set, tables.exchange
+        usage = case((taken_as_test(), word("T")), else_=x.c.usage)
         rows = connection.execute(
-            select(b.c.value, b.c.name, s.c.set_id, x.c.partner, x.c.usage, func.min(x.c.id).label("first"))
+            select(b.c.value, b.c.name, s.c.set_id, x.c.partner, usage.label("usage"), func.min(x.c.id).label("first"))
             .join(s, s.c.id == b.c.transaction_set)
             .join(x, x.c.id == b.c.exchange)
             .where(
@@ -154,7 +157,7 @@ class Repeats:
                 x.c.state.not_in(_NEVER_COUNTED),
                 s.c.status.in_(["", *GOOD]),  # on what we send there is no verdict of ours
             )
-            .group_by(b.c.value, b.c.name, s.c.set_id, x.c.partner, x.c.usage)
+            .group_by(b.c.value, b.c.name, s.c.set_id, x.c.partner, usage)
         )
         for row in rows:
             if MAIN_KEYS.get(row.set_id) == row.name:
@@ -173,7 +176,7 @@ def held_fault(case: InterchangeCase, repeats: Sequence[Repeat]) -> DocumentRepe
 
 def documents_in(case: InterchangeCase) -> Iterator[tuple[Document, Agreement | None]]:
     """The documents of a received interchange that we take, each with its agreement."""
-    header = case.report.header
+    header = case.counted
     for place, each in case.document_sets:
         values = case.business_keys.get(place, {}).get(MAIN_KEYS.get(each.id, ""), [])
         if header is not None and each.status in GOOD and values and "\0" not in values[0]:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, 
 from gateway.errors import NotFound
 from gateway.ledger import archive, tables
 from gateway.ledger.archive import Raw
+from gateway.ledger.literals import word
 from gateway.ledger.search_tables import UNUSUAL_STATE, USUAL_STATES
 from gateway.ledger.states import MessageState
 from gateway.ledger.tables import (
@@ -263,6 +264,12 @@ def due_deliveries(
         )
     whole = list(found.values())
     return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
+
+
+def taken_as_test() -> ColumnElement[bool]:
+    """Whether an exchange was taken as a test although ISA15 says production, for a statement about exchanges."""
+    asked = select(event.c.seq).where(event.c.exchange == exchange.c.id, event.c.kind == word(TAKEN_AS_TEST))
+    return asked.correlate(exchange).exists()
 
 
 def _taken_as_tests(connection: Connection, exchanges: Iterable[int]) -> set[int]:

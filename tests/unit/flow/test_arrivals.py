@@ -57,6 +57,16 @@ def test_a_missing_file_is_raised_once_with_the_next_command(tmp_path):
     assert stage.kinds().count("expected-missed") == 1
 
 
+def test_what_was_taken_as_a_test_is_no_file_of_a_partner_that_went_live_since(tmp_path):
+    testing = f'on_production = "accept"\n{profile(BY_TWO, status="testing")}'
+    stage = Stage(tmp_path, [testing.replace("\n[[expected]]\n" + BY_TWO, "")])
+    at(stage, "11-02T20:00", 1)
+    stage.profiles = [profile(BY_TWO)]
+    at(stage, "11-02T22:00")
+    (attention,) = at(stage, "11-03T03:00").attention
+    assert attention.state == "missed"
+
+
 def test_a_late_file_closes_what_was_missed_and_counts_as_late(tmp_path):
     stage = Stage(tmp_path, [profile(BY_TWO)])
     at(stage, "11-02T22:00")

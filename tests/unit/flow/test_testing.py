@@ -121,6 +121,39 @@ def test_a_number_of_a_test_may_come_again_in_earnest(tmp_path):
     assert stage.states("in") == ["delivered", "delivered", "conflict"]
 
 
+TAKEN_AS_TESTS = profile(TESTING, on_production="accept")
+
+
+def test_production_that_is_taken_as_a_test_counts_among_tests(tmp_path):
+    """The partner begins again at 1 when it goes live, with documents that it also tested with; nothing is refused."""
+    hold = ACME.replace('versions = ["004010"]', 'versions = ["004010"]\non_repeat = "hold"', 1)
+    stage = Stage(tmp_path, [TAKEN_AS_TESTS])
+    stage.mail(orders(1, documents.order("PO-1", WHEN)))
+    stage.mail(orders(1, documents.order("PO-1", WHEN)), subject="again")
+    stage.mail(orders(1, documents.order("PO-2", WHEN)))
+    stage.run()
+    assert stage.states("in") == ["delivered", "duplicate", "conflict"]
+    stage.profiles = [hold]
+    stage.mail(orders(1, documents.order("PO-1", WHEN)), subject="in earnest")
+    stage.mail(orders(1, documents.order("PO-3", WHEN)))
+    stage.run()
+    assert stage.states("in")[3:] == ["delivered", "conflict"]
+    assert [exchange(stage, 3)[name] for name in ("repeats", "duplicate_of")] == [None, None]
+    places = [name.rpartition("/")[0] for name in stage.delivered]
+    assert places == ["acme", "acme/test"]
+
+
+def test_a_test_in_quarantine_explains_no_missing_document(tmp_path):
+    stage = Stage(tmp_path, [ACME])
+    stage.mail(orders(1))
+    stage.mail(tried(2))
+    stage.mail(orders(3))
+    stage.run()
+    stage.now += 48 * HOUR
+    attention = stage.run().attention
+    assert sorted(each.state for each in attention) == ["gap", "quarantined"]
+
+
 def test_an_earlier_test_whose_key_did_not_tell_of_it_still_takes_its_number(tmp_path):
     from gateway.flow.duplicates import _key
     from gateway.ledger import tables
