@@ -76,21 +76,20 @@ class HomeLock:
 
 def holder(home: Path) -> str | None:
     """Who works on the home right now, in words; None where nobody does. Nothing is waited for."""
-    try:
-        descriptor = os.open(home / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return _holder(os.pread(descriptor, 4_096, 0))
-    finally:
-        os.close(descriptor)
-    return None
+    note = _note_of_holder(home)
+    return None if note is None else _holder(note)
 
 
 def held_since(home: Path) -> int | None:
     """Since when somebody works on the home (ms since 1970 UTC), as they noted it; None where nobody does."""
+    with suppress(ValueError, KeyError, TypeError):
+        since = json.loads(_note_of_holder(home) or b"")["since"]
+        return int(datetime.fromisoformat(since).timestamp() * 1000)
+    return None
+
+
+def _note_of_holder(home: Path) -> bytes | None:
+    """What the process that holds the lock wrote of itself; None where none does."""
     try:
         descriptor = os.open(home / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -98,9 +97,7 @@ def held_since(home: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        with suppress(ValueError, KeyError, TypeError):
-            since = json.loads(os.pread(descriptor, 4_096, 0))["since"]
-            return int(datetime.fromisoformat(since).timestamp() * 1000)
+        return os.pread(descriptor, 4_096, 0)
     finally:
         os.close(descriptor)
     return None
