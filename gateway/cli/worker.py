@@ -42,6 +42,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     """
     from gateway.app import open_app
     from gateway.errors import WorkersNeedPostgres
+    from gateway.flow.check_running import WORKER
     from gateway.flow.configuration import note
     from gateway.flow.log import logged
     from gateway.jobs.queue import require
@@ -50,7 +51,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
 
     with (
         logged(ctx.obj["home"]) as log,
-        open_app(ctx.obj["home"], actor="worker") as app,
+        open_app(ctx.obj["home"], actor=WORKER) as app,
         closing(Pacer()) as pacer,
         pacer.signals(),
     ):

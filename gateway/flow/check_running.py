@@ -9,12 +9,15 @@ from sqlalchemy import Connection, func, select
 
 from gateway.flow.check_result import Check
 from gateway.jobs.lock import holder
+from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
 from gateway.ledger.alerts import FAILING, RULE, last_batches
 from gateway.ledger.moments import duration, spoken
 from gateway.settings import Settings
 
 LONGEST = timedelta(hours=26)  # between two batches, where the settings do not say: a night, and a little late
+WORKER = "worker"  # who acts in events of `gateway worker`
+_LOOKED_AT = 500  # events, the newest
 _OWN = 2  # leaves that a seal itself adds to the tree
 
 
@@ -30,7 +33,7 @@ def check_nights(connection: Connection, settings: Settings, now: int, *, partne
     advice = "Run `gateway night`, and let a timer do it (deploy/gateway-night.timer), or run `gateway serve`."
     batches = last_batches(connection)
     if not batches:
-        if partners and not _working(connection, now):
+        if partners and not workers_at_work(connection, now):
             yield Check(
                 "night", None, "No batch has run yet: nothing is collected or sent.", advice, code="night.never"
             )
@@ -42,18 +45,25 @@ def check_nights(connection: Connection, settings: Settings, now: int, *, partne
         yield Check(
             "night", None, said, "Run `gateway night`: it goes on where that one stopped.", code="night.interrupted"
         )
-    if now - last.started_at > longest and not _working(connection, now):
+    if now - last.started_at > longest and not workers_at_work(connection, now):
         said = f"The last batch ran {duration(now - last.started_at)} ago, {spoken(last.started_at).strip()}."
         yield Check("night", None, said, advice, code="night.late")
 
 
-def _working(connection: Connection, now: int) -> bool:
-    """Whether workers do it in place of a night: then events come without batches."""
+def workers_at_work(connection: Connection, now: int) -> bool:
+    """Whether workers do what is due in place of a night: one lives, or did something not long ago (cron calls it).
+
+    Args:
+        connection: within a transaction that reads.
+        now: ms since 1970 UTC.
+    """
     if connection.dialect.name != "postgresql":
         return False
-    newest = connection.execute(select(func.max(tables.event.c.seq))).scalar()
-    at = connection.execute(select(tables.event.c.at).where(tables.event.c.seq == newest)).scalar()
-    return at is not None and now - at < LONGEST.total_seconds() * 1000
+    e = tables.event.c
+    newest = select(e.actor, e.at).order_by(e.seq.desc()).limit(_LOOKED_AT)
+    signs = [at for actor, at in connection.execute(newest) if actor == WORKER]
+    signs.append(last_sign(connection) or 0)
+    return now - max(signs) < LONGEST.total_seconds() * 1000
 
 
 def check_seal(connection: Connection, settings: Settings, now: int) -> Iterator[Check]:

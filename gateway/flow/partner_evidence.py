@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, func, select
 
+from gateway.flow.check_running import workers_at_work
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.awaited import Awaited, awaited
@@ -53,6 +54,7 @@ class Evidence:
     """Everything that was found; times are ms since 1970 UTC, None for never."""
 
     last_batch: int | None = None
+    workers: bool = False  # they do what is due, without batches
     last_mail: int | None = None
     last_mailbox: str = ""
     any_mail: int | None = None
@@ -81,6 +83,7 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
         waiting, tried = _waiting(connection, partner.key)
         return Evidence(
             last_batch=connection.execute(select(func.max(tables.batch.c.started_at))).scalar(),
+            workers=workers_at_work(connection, context.clock()),
             last_mail=mail.at if mail else None,
             last_mailbox=mail.mailbox if mail else "",
             any_mail=any_mail.at if any_mail else None,

@@ -72,6 +72,17 @@ def queueing_lock(name: str, about: str) -> str:
     return f"{name}:{about}"
 
 
+def last_sign(connection: Connection) -> int | None:
+    """When a worker that runs last gave a sign of life, in ms since 1970 UTC; None where none runs, or none can."""
+    if connection.dialect.name != "postgresql" or _installed(connection) is None:
+        return None
+    newest = (
+        f"SELECT CAST(EXTRACT(EPOCH FROM max(last_heartbeat)) * 1000 AS bigint) FROM {SCHEMA}.procrastinate_workers"  # noqa: S608 - a name of ours
+    )
+    found = connection.exec_driver_sql(newest).scalar()
+    return None if found is None else int(found)
+
+
 def is_installed(engine: Engine) -> bool:
     """Whether the tables are there, so that jobs can be put in."""
     if engine.dialect.name != "postgresql":
