@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Row, Select, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, UnknownPartner
+from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, RevisionDiffers, UnknownPartner
 from partners.certificate_store import certificates_by_partner
 from partners.directory import overlaps
 from partners.model import Partner, Status
@@ -70,20 +70,24 @@ class PartnerStore:
         at: int,
         dry_run: bool = False,
         within: Connection | None = None,
+        begun: Mapping[str, int] | None = None,
     ) -> list[Applied]:
         """Stores what is new: all of the profiles, or none.
 
         A profile that says the same as the current revision, in whatever words and order, makes no revision.
         A text without a status leaves the status as it stands (a new partner is a draft); its stored text
         then says so. With ``dry_run`` nothing is stored. ``within`` is the transaction to do it in; by default one of
-        its own. It must be undone when this raises.
+        its own. It must be undone when this raises. ``begun`` says, by key, the revision that a change was made from,
+        0 for a partner that is to be new.
 
         Raises:
+            RevisionDiffers: somebody else changed a profile meanwhile.
             ProfileOverlap: an address or identity would lead to two partners, or two profiles have one key.
             DatabaseUnavailable: nothing was stored.
         """
         _refuse_same_key(profiles)
         with self._writing(within) as connection:
+            _refuse_overtaken(connection, begun or {})
             return self._apply(connection, profiles, by=by, at=at, dry_run=dry_run)
 
     def current(self) -> list[Partner]:
@@ -239,6 +243,14 @@ def _settled(profile: Profile, current: dict[str, Partner]) -> Profile:
     if known is None or known.status is partner.status or says_status(source):
         return profile
     return replace(partner, status=known.status), with_status(source, known.status), file
+
+
+def _refuse_overtaken(connection: Connection, begun: Mapping[str, int]) -> None:
+    for key, revision in begun.items():
+        wanted = select(func.max(table.c.revision)).where(table.c.partner == key)
+        found = connection.execute(wanted).scalar() or 0
+        if found != revision:
+            raise RevisionDiffers(partner=key, found=found or "none", asked=revision or "none")
 
 
 def _refuse_same_key(profiles: Sequence[Profile]) -> None:

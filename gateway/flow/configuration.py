@@ -42,16 +42,17 @@ def apply_profiles(
     actor: str,
     dry_run: bool = False,
     reason: str = "",
+    begun: Mapping[str, int] | None = None,
 ) -> list[Applied]:
     """Stores profiles and tells of each new revision, and why, all of it in one transaction or nothing.
 
     Raises:
-        ProfileOverlap, DatabaseUnavailable: as ``PartnerStore.apply``; nothing was stored.
+        RevisionDiffers, ProfileOverlap, DatabaseUnavailable: as ``PartnerStore.apply``; nothing was stored.
     """
     if dry_run:
-        return store.apply(profiles, by=actor, at=ledger.clock(), dry_run=True)
+        return store.apply(profiles, by=actor, at=ledger.clock(), dry_run=True, begun=begun)
     with ledger.transaction(actor) as recorder:
-        done = store.apply(profiles, by=actor, at=recorder.now, within=recorder.connection)
+        done = store.apply(profiles, by=actor, at=recorder.now, within=recorder.connection, begun=begun)
         for applied, (_, _, file) in zip(done, profiles, strict=True):
             if applied.change != UNCHANGED:
                 facts = _facts(applied) | _why(reason)

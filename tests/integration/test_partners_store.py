@@ -1,12 +1,12 @@
 """Partner profiles on PostgreSQL, and beside whoever writes."""
 
 import time
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import create_engine
 
-from gateway.errors import ProfileOverlap
+from gateway.errors import ProfileOverlap, RevisionDiffers
 from gateway.ledger import database
 from partners.certificate_store import CertificateStore
 from partners.directory import overlaps
@@ -72,6 +72,31 @@ def test_of_rivals_at_the_same_time_one_wins_and_the_others_are_told(engine, mon
         thread.join()
     assert faults == ["ProfileOverlap"] * 3
     assert len(PartnerStore(engine).current()) == 1
+
+
+def test_a_change_of_an_earlier_revision_is_refused_however_close_the_two_come(engine):
+    """Both looked at revision 1; one of them is told, and nothing of the other's is undone."""
+    store = PartnerStore(engine)
+    store.apply([profile("acme")], by="ann", at=1)
+    faults, ready = [], Barrier(2)
+
+    def work(number):
+        ready.wait()
+        try:
+            one = profile("acme", f"edi{number}@acme.example")
+            PartnerStore(engine).apply([one], by=f"b{number}", at=2, begun={"acme": 1})
+        except RevisionDiffers as fault:
+            faults.append(fault)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [fault.details["found"] for fault in faults] == [2]
+    assert [each.revision for each in store.revisions("acme")] == [1, 2]
+    with pytest.raises(RevisionDiffers):
+        store.apply([profile("acme", "new@acme.example")], by="ann", at=3, begun={"acme": 0})
 
 
 def test_whoever_looks_at_profiles_does_not_wait_for_a_batch_that_writes(ledger_engine):

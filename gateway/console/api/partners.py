@@ -59,8 +59,15 @@ def _put(call: Call) -> Response:
         found = next((each.revision for each in app.partners.heads() if each.key == key), 0)
         _check_revision(call, key, found)
         profiles = ready(app.settings, [(partner, text, _FILE)])
-        reason = call.values["why"]
-        (done,) = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run, reason=reason)
+        (done,) = apply_profiles(
+            app.ledger,
+            app.partners,
+            profiles,
+            actor=app.actor,
+            dry_run=dry_run,
+            reason=call.values["why"],
+            begun={key: found},
+        )
         status = app.partners.get(key).status if not dry_run or found else partner.status
     told = {
         "key": key,

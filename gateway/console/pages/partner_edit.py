@@ -15,7 +15,7 @@ from gateway.console.people import Role
 from gateway.console.routing import act, view
 from gateway.console.saying import reason
 from gateway.console.visit import Visit
-from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInvalid
+from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInvalid, RevisionDiffers
 from gateway.flow.configuration import apply_profiles
 from gateway.flow.guideline_files import ready
 from gateway.flow.learn_partner import learn_from
@@ -59,7 +59,7 @@ class Draft:
 def edit(visit: Visit) -> Response:
     """The newest revision, to be changed."""
     app, key = visit.app, visit.part("key")
-    newest = app.partners.revisions(key)[-1].revision
+    newest = _newest(app, key)
     text, hint = _with_remedy(visit, app.partners.text(key))
     return _page(visit, Draft(key, text, newest, newest, hint=hint), app.partners.get(key))
 
@@ -106,7 +106,7 @@ def _with_remedy(visit: Visit, text: str) -> tuple[str, str]:
 def change(visit: Visit) -> Response:
     """Compares the text with the newest revision, or applies it."""
     app, key = visit.app, visit.part("key")
-    newest = app.partners.revisions(key)[-1].revision
+    newest = _newest(app, key)
     draft = Draft(key, _text(visit), _base(visit, newest), newest, why=reason(visit.form))
     return _looked(visit, draft, app.partners.get(key))
 
@@ -140,8 +140,11 @@ def _looked(visit: Visit, draft: Draft, known: Partner | None) -> Response:
         return _page(visit, seen, known)
     if change == UNCHANGED:
         return visit.to(path_of(found.key), "The profile says the same as before; nothing was changed.")
-    with visit.site.acting(visit.user.name, alone=False) as acting:
-        done = _apply(acting, found, draft, dry_run=False)
+    try:
+        with visit.site.acting(visit.user.name, alone=False) as acting:
+            done = _apply(acting, found, draft, dry_run=False)
+    except RevisionDiffers:  # in this very moment
+        return _looked(visit, _with(draft, newest=_newest(app, found.key)), known)
     return visit.to(path_of(found.key), f"The profile of {found.key} was {done}.")
 
 
@@ -150,10 +153,23 @@ def _apply(app: App, found: Partner, draft: Draft, *, dry_run: bool) -> str:
 
     Raises:
         ProfileInvalid, GuidelineInvalid, ProfileOverlap, DatabaseUnavailable: nothing was changed.
+        RevisionDiffers: it would undo what somebody else changed meanwhile.
     """
     profiles = ready(app.settings, [(found, draft.text, _FILE)])
-    (done,) = apply_profiles(app.ledger, app.partners, profiles, actor=app.actor, dry_run=dry_run, reason=draft.why)
+    (done,) = apply_profiles(
+        app.ledger,
+        app.partners,
+        profiles,
+        actor=app.actor,
+        dry_run=dry_run,
+        reason=draft.why,
+        begun=None if dry_run else {found.key: draft.newest},
+    )
     return done.change
+
+
+def _newest(app: App, key: str) -> int:
+    return app.partners.revisions(key)[-1].revision
 
 
 def _page(visit: Visit, draft: Draft, known: Partner | None, status: int = 200) -> Response:

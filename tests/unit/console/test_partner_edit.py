@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import contextmanager
 
 import pytest
 from builders.console import HOSTILE, SHOWN, post, said, told
@@ -11,6 +12,7 @@ from builders.console import HOSTILE, SHOWN, post, said, told
 from gateway.app import open_app
 from gateway.console.differences import differences
 from gateway.console.people import Role
+from gateway.console.site import Site
 
 NEW = """# ours since the fair
 key = "zeta"          # for ever
@@ -226,3 +228,28 @@ def test_texts_that_are_too_long_are_not_compared_line_by_line():
     (line,) = differences(long, f"{long}y\n")
     assert "too long to be compared" in line.text
     assert differences(long, long) == ()
+
+
+def test_what_another_administrator_applies_in_the_same_moment_is_not_undone(browser, home, monkeypatch):
+    """Between the look and the change somebody else was quicker: it is said, and shown what is different now."""
+    client = browser(Role.ADMINISTRATOR)
+    before = text_on(client.get("/partners/acme/edit").text)
+    form = {"base": "1", "do": "apply", "why": "it moved"}
+    acting = Site.acting
+
+    @contextmanager
+    def later(self, who, **more):
+        monkeypatch.setattr(Site, "acting", acting)
+        quicker = form | {"profile": before.replace("ACME Retail", "ACME Quick")}
+        assert post(client, "/partners/acme/edit", **quicker).status_code == 303
+        with acting(self, who, **more) as app:
+            yield app
+
+    monkeypatch.setattr(Site, "acting", later)
+    answer = post(client, "/partners/acme/edit", **form | {"profile": before.replace("ACME Retail", "ACME Slow")})
+    assert "Somebody applied revision 2 while you were writing" in answer.text
+    assert "ACME Quick" in answer.text
+    assert 'name="base" value="2"' in answer.text
+    with open_app(home) as app:
+        assert [each.revision for each in app.partners.revisions("acme")] == [1, 2]
+        assert app.partners.get("acme").name == "ACME Quick"
