@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from gateway.console.api.declared import (
     words,
 )
 from gateway.console.api.schemas import reference
-from gateway.console.pages.downloads import download
+from gateway.console.pages.downloads import download, spooled
 from gateway.errors import NotFound, RequestInvalid, ScopeMissing
 from gateway.flow import showing
 from gateway.flow.segment_names import policy_for
@@ -149,19 +150,24 @@ def _segments(call: Call) -> Response:
 def _raw(call: Call) -> Response:
     row = seen(call, call.values["number"])
     pieces = showing.interchange_bytes(_ledger(call), row.id, unmasked=call.values["unmasked"])
-    return download(pieces, f"exchange-{row.id}.edi")
+    return _file(call, pieces, f"exchange-{row.id}.edi")
 
 
 def _answer(call: Call) -> Response:
     row = seen(call, call.values["number"])
-    return download(showing.answer_bytes(call.app.ledger, row.id), f"exchange-{row.id}-answers.edi")
+    return _file(call, showing.answer_bytes(call.app.ledger, row.id), f"exchange-{row.id}-answers.edi")
 
 
 def _raw_mail(call: Call) -> Response:
     row = _seen_mail(call)
     unmasked = call.values["unmasked"]
     pieces = showing.mail_bytes(_ledger(call), row.id, call.app.settings.limits, unmasked=unmasked)
-    return download(pieces, f"mail-{row.id}.eml")
+    return _file(call, pieces, f"mail-{row.id}.eml")
+
+
+def _file(call: Call, pieces: Iterable[bytes], name: str) -> Response:
+    """The bytes, read to their end first: who fetches slowly must not keep a transaction of the ledger open."""
+    return download(spooled(pieces, call.app.home), name)
 
 
 def _ledger(call: Call) -> Ledger:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console.api import OPERATIONS
+from gateway.console.api import OPERATIONS, exchanges
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
@@ -297,6 +297,22 @@ def test_raw_bytes_are_masked_unless_the_token_may_see_more_and_the_ledger_keeps
     answer = erp("GET", f"/exchanges/{number}/answer", 200)
     assert b"ST*997*" in answer.content
     erp("GET", f"/exchanges/{numbers(site, direction='out')[0]}/answer", 404)
+
+
+def test_who_fetches_slowly_keeps_nothing_of_the_ledger_open(site, erp, monkeypatch):
+    """The bytes are read before the first one goes out: a transaction would last as long as the download."""
+    given, in_use = exchanges.download, []
+
+    def looked(*args):
+        answer = given(*args)
+        in_use.append(site.app.home_engine.pool.checkedout())
+        return answer
+
+    monkeypatch.setattr(exchanges, "download", looked)
+    number = numbers(site, partner="acme", direction="in")[0]
+    for path in (f"/exchanges/{number}/raw", f"/exchanges/{number}/answer", "/mails/5/raw"):
+        assert erp("GET", path, 200).content
+    assert in_use == [0, 0, 0]
 
 
 def test_mails_that_led_nowhere_are_found_and_told(erp):
