@@ -39,6 +39,7 @@ _YEAR = "max-age=31536000"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FORM = 2_000_000  # bytes of a form without a file
 _SIGN_IN = 20_000
+_PATH = 2_000  # characters of a path: all of ours are short, and numbers of thousands of digits are no numbers
 _PROBES = ("/healthz", "/readyz")  # what watches over us calls us by whatever name it likes
 
 
@@ -133,6 +134,8 @@ class Door:
     # ------------------------------------------------------------ what is not taken
 
     def _objection(self, scope: Scope, headers: Headers) -> tuple[int, str]:
+        if len(scope["path"]) > _PATH:
+            return 414, "There is no page with so long an address."
         if not self._is_ours(headers.get("host", "")) and scope["path"] not in _PROBES:
             return 421, "This is not the address of this console: gateway.toml, [console] public_url, says which is."
         if (

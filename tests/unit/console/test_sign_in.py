@@ -465,6 +465,12 @@ def test_a_link_from_another_site_asks_once_more_by_itself_and_then_finds_its_se
     assert "url=//evil" not in odd.text
 
 
+def test_an_address_of_thousands_of_digits_is_refused_and_no_defect(client):
+    """Python makes no number of them, and a stranger could fill the log with tracebacks."""
+    for path in ("/exchanges/", "/mails/", "/api/v1/exchanges/"):
+        assert client.get(path + "9" * 5_000).status_code == 414
+
+
 def test_too_much_is_not_taken_whatever_is_said_of_its_length(client):
     """By the length that is said, and by the bytes that come."""
     said = client.post("/sign-in", content=b"x" * 30_000)
