@@ -42,7 +42,13 @@ class Check:
 
 
 def checks(site: Site) -> list[Check]:
-    """Whether the home can be opened, its database is at the newest revision, and batches run."""
+    """Whether the home can be opened, its database is at the newest revision, batches run, and settings are readable."""
+    found = _of_database(site)
+    fault = site.trouble
+    return found if fault is None else [*found, Check("settings", ok=False, reason=f"{fault} ({fault.code})")]
+
+
+def _of_database(site: Site) -> list[Check]:
     try:
         app = site.app
         check(app.home_engine)

@@ -9,8 +9,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gateway.app import App, milliseconds, open_app
-from gateway.errors import HomeInUse
+from gateway.errors import GatewayError, HomeInUse
 from gateway.ledger.recording import Listener
+from gateway.settings import FILE_NAME, read_settings
+
+Stamp = tuple[int, ...]
 
 PATIENCE = 10.0  # seconds that an act waits for a batch to end
 _PAUSE = 0.05  # seconds between two tries
@@ -19,8 +22,8 @@ _PAUSE = 0.05  # seconds between two tries
 class Site:
     """The home behind the pages.
 
-    The reading side is opened when it is first asked for, and anew when gateway.toml has changed. It takes no lock:
-    batches and commands go on beside it.
+    The reading side is opened when it is first asked for, and anew when gateway.toml has changed or another file is in
+    the place of the ledger. It takes no lock: batches and commands go on beside it.
 
     Args:
         home: the directory with gateway.toml.
@@ -36,24 +39,27 @@ class Site:
         self._guard = threading.Lock()
         self._opened: ExitStack | None = None
         self._app: App | None = None
-        self._stamp = 0
+        self._settings: Stamp = ()
+        self._ledger: Stamp = ()
+        self._trouble: GatewayError | None = None
 
     @property
     def app(self) -> App:
-        """The home, for reading.
+        """The home, for reading; as it was last, while what gateway.toml says now cannot be read.
 
         Raises:
             GatewayError: it cannot be opened: settings, database, migrations.
         """
         with self._guard:
-            stamp = self._settings_stamp()
-            if self._app is None or stamp != self._stamp:
-                self._close()
-                with ExitStack() as stack:
-                    self._app = stack.enter_context(open_app(self.home, actor="console", clock=self.clock))
-                    self._opened = stack.pop_all()
-                self._stamp = stamp
+            settings = _stamp(self.home / FILE_NAME)
+            if self._app is None or settings != self._settings or self._is_other_ledger(self._app):
+                return self._open(settings)
             return self._app
+
+    @property
+    def trouble(self) -> GatewayError | None:
+        """Why gateway.toml cannot be read as it is now; what is shown goes by what it said before."""
+        return self._trouble
 
     @contextmanager
     def acting(self, who: str, *, alone: bool = True) -> Iterator[App]:
@@ -87,13 +93,42 @@ class Site:
         with self._guard:
             self._close()
 
+    def _open(self, settings: Stamp) -> App:
+        self._trouble = None
+        if self._app is not None:
+            try:
+                read_settings(self.home)
+            except GatewayError as fault:  # one wrong letter must not take the pages from everybody
+                self._trouble, self._settings = fault, settings
+                return self._app
+        self._close()
+        with ExitStack() as stack:
+            app = stack.enter_context(open_app(self.home, actor="console", clock=self.clock))
+            self._opened = stack.pop_all()
+        self._app, self._settings, self._ledger = app, settings, _ledger_stamp(app)
+        return app
+
+    def _is_other_ledger(self, app: App) -> bool:
+        """Whether the file that is open was put aside: by a restore, or by hand."""
+        found = _ledger_stamp(app)
+        return found != () and found != self._ledger
+
     def _close(self) -> None:
         if self._opened is not None:
             self._opened.close()
         self._opened = self._app = None
 
-    def _settings_stamp(self) -> int:
-        try:
-            return (self.home / "gateway.toml").stat().st_mtime_ns
-        except OSError:
-            return -1
+
+def _stamp(file: Path) -> Stamp:
+    """What changes with the file; nothing where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _ledger_stamp(app: App) -> Stamp:
+    """Which file the ledger is; nothing where it is none, or is not there."""
+    url = app.home_engine.url
+    return _stamp(Path(url.database))[:2] if url.get_backend_name() == "sqlite" and url.database else ()

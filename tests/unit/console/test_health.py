@@ -84,7 +84,20 @@ def test_a_database_that_is_behind_or_gone_is_not_ready(home, site, opened):
     assert answer.status_code == 503
     assert "database.migrations-behind" in answer.json()["checks"][0]["reason"]
     (home / "gateway.toml").unlink()
-    assert "home.missing" in opened().get("/readyz").json()["checks"][0]["reason"]
+    assert "home.missing" in opened().get("/readyz").json()["checks"][-1]["reason"]
+
+
+def test_settings_that_cannot_be_read_are_not_ready(home, opened):
+    """The console goes on by what they said before, but batches do not."""
+    assert opened().get("/readyz").status_code == 200
+    file = home / "gateway.toml"
+    good = file.read_text()
+    file.write_text(f"{good}\n[[broken\n")
+    answer = opened().get("/readyz")
+    assert answer.status_code == 503
+    assert [each["name"] for each in answer.json()["checks"] if not each["ok"]] == ["settings"]
+    file.write_text(good)
+    assert opened().get("/readyz").status_code == 200
 
 
 def test_reasons_and_figures_are_for_this_machine_or_a_token(opened, site):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -66,3 +68,32 @@ def test_a_fault_is_a_page_with_its_code_and_what_to_do(client):
     assert "99" in answer.text
     assert NotFound.code in answer.text
     assert client.get("/nowhere").status_code == 404
+
+
+def test_a_gateway_toml_that_breaks_takes_the_pages_from_nobody(browser, home):
+    """They go on by what it said before and say so, until it can be read again."""
+    client = browser(Role.VIEWER)
+    assert client.get("/partners").status_code == 200
+    file = home / "gateway.toml"
+    good = file.read_text()
+    file.write_text(f"{good}\n[limits]\nnonsense = 1\n")
+    broken = client.get("/partners")
+    assert broken.status_code == 200
+    assert "cannot be read as it is now" in broken.text
+    assert "nonsense" in broken.text
+    file.write_text(good.replace('name = "Example Co"', 'name = "Example Corp"'))
+    mended = client.get("/partners")
+    assert "cannot be read" not in mended.text
+    assert "Example Corp" in mended.text
+
+
+def test_a_ledger_that_was_put_back_is_the_one_that_is_shown(home):
+    """The file that was open lies aside by then."""
+    site = Site(home)
+    site.app.record("secret-set", name="later")
+    shutil.copy(home / "ledger.db", home / "other.db")
+    before = site.app
+    (home / "other.db").rename(home / "ledger.db")
+    assert site.app is not before
+    assert site.app is site.app
+    site.close()
