@@ -42,7 +42,7 @@ class Check:
 
 
 def checks(site: Site) -> list[Check]:
-    """Whether the home can be opened, its database is at the newest revision, batches run, and settings are readable."""
+    """Whether the home can be opened, its database is at the newest revision, batches run and gateway.toml is good."""
     found = _of_database(site)
     fault = site.trouble
     return found if fault is None else [*found, Check("settings", ok=False, reason=f"{fault} ({fault.code})")]

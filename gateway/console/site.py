@@ -111,7 +111,7 @@ class Site:
     def _is_other_ledger(self, app: App) -> bool:
         """Whether the file that is open was put aside: by a restore, or by hand."""
         found = _ledger_stamp(app)
-        return found != () and found != self._ledger
+        return found not in {(), self._ledger}
 
     def _close(self) -> None:
         if self._opened is not None:

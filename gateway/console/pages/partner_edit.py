@@ -138,14 +138,19 @@ def _looked(visit: Visit, draft: Draft, known: Partner | None) -> Response:
     seen = _with(draft, lines=differences(before, draft.text), changes=change)
     if visit.form.get("do") != "apply" or draft.is_overtaken or not draft.why:
         return _page(visit, seen, known)
+    return _applied(visit, draft, found, known, change)
+
+
+def _applied(visit: Visit, draft: Draft, found: Partner, known: Partner | None, change: str) -> Response:
+    page = path_of(found.key)
     if change == UNCHANGED:
-        return visit.to(path_of(found.key), "The profile says the same as before; nothing was changed.")
+        return visit.to(page, "The profile says the same as before; nothing was changed.")
     try:
         with visit.site.acting(visit.user.name, alone=False) as acting:
             done = _apply(acting, found, draft, dry_run=False)
     except RevisionDiffers:  # in this very moment
-        return _looked(visit, _with(draft, newest=_newest(app, found.key)), known)
-    return visit.to(path_of(found.key), f"The profile of {found.key} was {done}.")
+        return _looked(visit, _with(draft, newest=_newest(visit.app, found.key)), known)
+    return visit.to(page, f"The profile of {found.key} was {done}.")
 
 
 def _apply(app: App, found: Partner, draft: Draft, *, dry_run: bool) -> str:
