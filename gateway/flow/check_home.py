@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from gateway.ledger.secrets import read_key
 from gateway.settings import FILE_NAME, Settings
 from gateway.settings.template import PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY
 
+_OWNED = ("ledger.db", "secret.key", "")  # whose the gateway is: the first of them that is there
+_WRITTEN = (".lock", ".checkpoint", ".bell", "seals.txt", "ledger.db", "ledger.db-wal", "ledger.db-shm")
 LITTLE_SPACE, TOO_LITTLE_SPACE = 1_000_000_000, 100_000_000  # bytes
 EPOCH_OF_THIS_PROGRAM = 1_735_689_600  # 2025-01-01, seconds: no honest clock is behind it
 
@@ -34,6 +37,30 @@ def check_home(home: Path) -> Iterator[Check]:
         )
     else:
         yield Check("home", True, f"{home} is in order.")
+
+
+def check_owners(settings: Settings) -> Iterator[Check]:
+    """What a batch writes in the home is one user's, and ours to write: a command run as root leaves files of root."""
+    home = settings.home
+    owner = next(each for name in _OWNED if (each := home / name).exists()).stat().st_uid
+    files = [each for name in _WRITTEN if (each := home / name).exists()]
+    tops = [each for each in (settings.inbox, settings.outbox) if each.is_dir()]
+    places = [each for top in tops for each in top.iterdir() if each.is_dir()]
+    shut = [each for each in (*files, *places) if not os.access(each, os.W_OK)]
+    foreign = sorted(shut or [each for each in files if each.stat().st_uid != owner])
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        which = f"{', '.join(map(str, foreign[:3]))}{more}"
+        said = f"This user may not write to {which}." if shut else f"The gateway is {_name(owner)}'s, but not {which}."
+        advice = f"Run `chown -R {_name(owner)} {home}`, and every command on this home as {_name(owner)}."
+        yield Check("owner", False if shut else None, said, advice, code="home.other-owner")
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def check_key(path: Path) -> Iterator[Check]:

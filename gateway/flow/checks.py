@@ -22,6 +22,7 @@ from gateway.flow.check_home import (
     check_files,
     check_home,
     check_key,
+    check_owners,
     check_settings,
     check_settings_file,
 )
@@ -148,6 +149,7 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
 
 def _check_machine(settings: Settings, key_file: Path) -> Iterator[Check]:
     yield from _guarded("home", partial(check_home, settings.home))
+    yield from _guarded("owner", partial(check_owners, settings))
     yield from _guarded("settings", partial(check_settings, settings))
     yield from _guarded("settings", partial(check_settings_file, settings))
     yield from _guarded("clock", lambda: check_clock(time.time()))

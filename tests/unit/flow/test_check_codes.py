@@ -83,6 +83,30 @@ def test_a_home_that_others_may_write_to_or_we_may_not(tmp_path, monkeypatch):
     assert codes(check_home.check_directories(made)) == ["directory.not-writable", "directory.missing"]
 
 
+def test_what_a_batch_writes_is_one_users_and_ours_to_write(tmp_path, monkeypatch):
+    """After a command that root ran, the service could not open its own files."""
+    made = settings(tmp_path, inbox=tmp_path / "inbox", outbox=tmp_path / "outbox")
+    lock, delivered = tmp_path / ".lock", tmp_path / "inbox" / "acme"
+    delivered.mkdir(parents=True)
+    lock.touch()
+    assert codes(check_home.check_owners(made)) == []
+    for shut in (lock, delivered):
+        monkeypatch.setattr(check_home.os, "access", lambda path, _mode, shut=shut: path != shut)
+        (found,) = check_home.check_owners(made)
+        assert (found.ok, found.code) == (False, "home.other-owner")
+        assert str(shut) in found.sentence
+    monkeypatch.undo()
+    monkeypatch.setattr(check_home, "_OWNED", ("nobodys",))
+    nobodys = tmp_path / "nobodys"
+    nobodys.touch()
+    true_stat = type(nobodys).stat
+    other = SimpleNamespace(st_uid=4711)
+    monkeypatch.setattr(type(nobodys), "stat", lambda self, **how: other if self == nobodys else true_stat(self, **how))
+    (found,) = check_home.check_owners(made)
+    assert (found.ok, found.code) == (None, "home.other-owner")
+    assert "4711" in found.advice
+
+
 def test_files_beside_the_ledger_must_be_writable(tmp_path, monkeypatch):
     """A directory in the file's place, a file in the directory's, or a directory of somebody else."""
     from gateway.settings import LogSettings, SealSettings
