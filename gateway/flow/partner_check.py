@@ -122,6 +122,8 @@ def _batches(context: Context, seen: Evidence) -> Iterator[Observation]:
         yield Observation("mailbox", WRONG, "gateway.toml names no mailbox: nothing is collected.", "gateway doctor")
     if context.transport is None:
         yield Observation("smtp", WRONG, "gateway.toml has no [smtp]: nothing can be sent.", "gateway doctor")
+    for said, command in seen.met:
+        yield Observation("host", WRONG, said, command)
     if seen.workers:
         yield Observation("batch", OK, "Workers do what is due as it comes.")
         return
@@ -224,7 +226,9 @@ def _awaited(partner: Partner, seen: Evidence) -> Iterator[Observation]:
         said = f"It owes us {count(len(late), 'acknowledgment')} that should be here; the oldest is {late[0].how_long}."
         yield Observation("acknowledgments", WRONG, said, f"gateway ack overdue --partner {partner.key}")
     elif seen.awaited:
-        said = f"We await {count(len(seen.awaited), 'acknowledgment')}; the next is due {seen.awaited[0].how_long}."
+        first = seen.awaited[0]
+        next_ = f"the next is due {first.how_long}" if first.left is not None else "what they answer is not sent yet"
+        said = f"We await {count(len(seen.awaited), 'acknowledgment')}; {next_}."
         yield Observation("acknowledgments", NOTE, said)
     if seen.refused_by_them is not None:
         row = seen.refused_by_them

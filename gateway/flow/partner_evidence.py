@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Row, func, select
 from gateway.flow.check_running import workers_at_work
 from gateway.flow.context import Context
 from gateway.ledger import tables
+from gateway.ledger.alerts import Alert, of_kinds
 from gateway.ledger.awaited import Awaited, awaited
 from gateway.ledger.missing import arrivals_of, gaps_of
 from gateway.ledger.states import ExchangeState, MessageState
@@ -21,6 +22,7 @@ from partners.onboarding_likeness import difference
 _LOOKED_AT = 500  # quarantined mails and interchanges, and exchanges of the partner: the newest
 _SHOWN = 5
 _FEW = 200
+HOSTS = ("smtp", "mailbox", "login", "no access", "configuration")  # kinds of alerts of what all mail goes through
 _TROUBLES = (ExchangeState.BOUNCED, ExchangeState.FAILED, ExchangeState.IN_DOUBT)
 _TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED, ExchangeState.RECONCILED)
 
@@ -54,6 +56,7 @@ class Evidence:
     """Everything that was found; times are ms since 1970 UTC, None for never."""
 
     last_batch: int | None = None
+    met: tuple[tuple[str, str], ...] = ()  # what keeps a mailbox or host from us: a sentence, and the next command
     workers: bool = False  # they do what is due, without batches
     last_mail: int | None = None
     last_mailbox: str = ""
@@ -83,6 +86,7 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
         waiting, tried = _waiting(connection, partner.key)
         return Evidence(
             last_batch=connection.execute(select(func.max(tables.batch.c.started_at))).scalar(),
+            met=tuple((each.subject, each.next_command) for each in hosts_away(connection, partner.key)),
             workers=workers_at_work(connection, context.clock()),
             last_mail=mail.at if mail else None,
             last_mailbox=mail.mailbox if mail else "",
@@ -109,6 +113,11 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
                 if each.state == "missed"
             ),
         )
+
+
+def hosts_away(connection: Connection, partner: str, kinds: Iterable[str] = HOSTS) -> list[Alert]:
+    """What batches or workers met last that keeps a mailbox or the SMTP host from us, the newest first."""
+    return [each for each in of_kinds(connection, kinds) if each.partner in {"", partner}]
 
 
 def _exchanges(connection: Connection, key: str) -> Sequence[Row[*tuple[Any, ...]]]:

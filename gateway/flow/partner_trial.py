@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
 from gateway.flow.context import Context
+from gateway.flow.partner_evidence import hosts_away
 from gateway.flow.submit import submit
 from gateway.ledger import tables
 from gateway.ledger.moments import duration, spoken
@@ -24,6 +25,7 @@ from partners.model import Agreement, Direction, Partner, Status
 
 OK, WAITING, FAILED = "ok", "waiting", "failed"
 _LOOKED_AT = 1_000
+_SENDING = ("smtp", "login", "configuration")  # kinds of alerts of what keeps the SMTP host from us
 _USUAL_VERSION = "004010"
 _FAILED = {
     ExchangeState.REFUSED: "rejected",
@@ -192,9 +194,11 @@ def verdict(context: Context, exchange: int) -> Verdict:
     """
     told = story(context.ledger.engine, exchange, 200)
     row = told.exchange
+    with context.ledger.reading() as connection:
+        away = next((each.subject for each in hosts_away(connection, row.partner, _SENDING)), "")
     if row.direction != "out":
         raise NotFound(what="test of ours that is exchange", key=exchange)
-    steps = tuple(_steps(told, context.clock()))
+    steps = tuple(_steps(told, context.clock(), away))
     result = _result(told, steps)
     findings = tuple(dict.fromkeys(_findings(told)))
     return Verdict(
@@ -241,10 +245,10 @@ def _next(partner: str, exchange: int, result: str) -> str:
 # ---------------------------------------------------------------- steps
 
 
-def _steps(told: Story, now: int) -> Iterator[Step]:
+def _steps(told: Story, now: int, away: str) -> Iterator[Step]:
     row = told.exchange
     yield Step("submitted", OK, f"{' '.join(row.types)} as interchange {row.control_number}, ISA15 T.", row.at)
-    yield _handed_over(told)
+    yield _handed_over(told, away)
     if row.handed_over_at is None:
         return
     yield from _returned(told)
@@ -263,7 +267,8 @@ def _steps(told: Story, now: int) -> Iterator[Step]:
             yield _acknowledged(kind, said)
 
 
-def _handed_over(told: Story) -> Step:
+def _handed_over(told: Story, away: str) -> Step:
+    """``away``: what keeps the SMTP host from us, in a sentence."""
     row = told.exchange
     if row.handed_over_at is not None:
         return Step("handed over", OK, f"{row.host} took the mail: {row.smtp_reply}".strip(), row.handed_over_at)
@@ -273,6 +278,7 @@ def _handed_over(told: Story) -> Step:
         return Step("handed over", WAITING, "The connection broke while the SMTP host answered.", row.updated_at)
     failed = [each for each in told.events if each.kind == "deferred"]
     why = f" The last attempt failed: {failed[-1].body.get('reason', '')}" if failed else ""
+    why = why or (f" The last batch met this: {away}" if away else "")
     return Step("handed over", WAITING, f"It waits for the next batch (`gateway night`).{why}")
 
 

@@ -6,9 +6,10 @@ import dns.resolver
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders
 
-from gateway.errors import DnsUnavailable, UnknownPartner
+from gateway.errors import DnsUnavailable, SmtpUnavailable, UnknownPartner
 from gateway.flow.partner_check import NOTE, OK, WRONG, check_partner
 from gateway.flow.partner_dns import look_up, resolver
+from gateway.flow.partner_trial import send_test, verdict
 from gateway.flow.submit import submit
 
 RECORDS = {
@@ -146,6 +147,24 @@ def test_missing_numbers_and_undelivered_documents_are_told(stage):
     stage.run()
     assert "2 accepted interchanges could not be handed" in found(stage, "delivery")[0].sentence
     assert "2 to 3 of ZZ:ACMERETAIL did not come" in found(stage, "numbers")[0].sentence
+
+
+def test_a_host_that_is_away_is_told_as_the_cause_and_by_the_verdict_of_a_test(stage):
+    def away(mail):
+        raise SmtpUnavailable(host="mx.us.example", reason="Connection refused")
+
+    stage.transport.answer = away
+    number = send_test(stage.context(), "acme")
+    stage.run()
+    result = checked(stage)
+    assert (result.cause.name, result.cause.next_command) == ("host", "gateway doctor")
+    assert "mx.us.example" in result.cause.sentence
+    assert "what they answer is not sent yet" in found(stage, "acknowledgments", NOTE)[0].sentence
+    assert "mx.us.example" in verdict(stage.context(), number).steps[1].sentence
+    stage.transport.answer = None
+    stage.now += HOUR
+    stage.run()
+    assert found(stage, "host") == []
 
 
 def test_a_gateway_that_does_not_run_is_found(tmp_path):
