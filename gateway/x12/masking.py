@@ -57,6 +57,9 @@ def _spans(data: bytes, at: int) -> Iterator[tuple[int, int]]:
         for element in _SECRET:
             yield at + POSITIONS[element - 1] + 1, at + POSITIONS[element]
         return
+    before = data[at - 1 : at] if at else b""
+    if before.isalnum() or before == mark:
+        return  # the end of a word, such as VISA, or an element of another segment
     parts = data[at : at + LONGEST].split(mark)
     if len(parts) <= max(_SECRET):
         return

@@ -44,6 +44,20 @@ def test_a_word_that_begins_like_an_isa_is_no_isa():
         assert masked(data) == data
 
 
+@pytest.mark.parametrize(
+    "segment", [b"N1*PR*VISA*92*4111~ITD*01*3~", b"REF*ZZ*ISA*PAID*X~PO1*1*2~", b"MSG*VISA|1|2|3|4|5~"]
+)
+def test_documents_that_speak_of_an_isa_stay_as_they_are(segment):
+    """A card's name is no header: what is downloaded must be what came."""
+    assert masked(PLAIN + segment) == PLAIN + segment
+    assert not holds_secret(segment)
+    assert masked(ISA + segment) == HIDDEN + segment
+
+
+def test_an_isa_right_behind_a_segment_without_its_end_is_masked():
+    assert masked(b"IEA*1*000000001" + ISA) == b"IEA*1*000000001" + HIDDEN
+
+
 def test_text_that_quotes_an_isa_is_masked_too():
     assert masked_text(f"it begins with {ISA.decode()}") == f"it begins with {HIDDEN.decode()}"
 
