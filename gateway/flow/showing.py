@@ -22,7 +22,7 @@ _CHUNK = 200
 
 
 def record(ledger: Ledger, what: str, *, exchange: int | None = None, message: int | None = None) -> None:
-    """Tells that somebody sees something unmasked. ``what``: the interchange, its segments, the mail."""
+    """Tells that somebody sees something unmasked. ``what``: the interchange, its segments, a document, the mail."""
     x, m = tables.exchange.c, tables.message.c
     wanted = (
         select(x.partner).where(x.id == exchange) if exchange is not None else select(m.partner).where(m.id == message)

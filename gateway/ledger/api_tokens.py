@@ -23,7 +23,7 @@ from gateway.ledger.user_tables import api_token
 MARK = "edigw_"
 SCOPES: Mapping[str, str] = {
     "search": "find exchanges, tell their story, list documents; passwords of an ISA masked",
-    "download": "raw bytes: interchanges with masked passwords, documents that came",
+    "download": "raw bytes, the passwords of an ISA masked: interchanges, documents that came",
     "submit": "hand in documents for partners, and follow them",
     "act": "release, discard, accept, resend, redeliver, resolve, cancel, settle",
     "partners": "read profiles",

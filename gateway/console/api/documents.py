@@ -22,13 +22,15 @@ from gateway.console.api.declared import (
     whole,
     words,
 )
-from gateway.console.api.exchanges import seen
+from gateway.console.api.exchanges import UNMASKED, ledger_for, seen
 from gateway.console.api.schemas import reference
 from gateway.console.pages.downloads import download
 from gateway.errors import NotFound, RequestInvalid, UnknownPartner
 from gateway.flow.configuration import note
 from gateway.flow.documents import document, documents
+from gateway.flow.showing import record
 from gateway.flow.submit import submit
+from gateway.x12.masking import masked
 
 _PAGE = 500
 
@@ -83,8 +85,11 @@ def _one(call: Call) -> Response:
     row = seen(call, call.values["number"])
     if row.direction != "in":
         raise NotFound(what="received exchange", key=row.id)
-    found = document(call.app.ledger, row.id, call.values["document"])
-    answer = download([found.data], found.name)
+    ledger, unmasked = ledger_for(call), call.values["unmasked"]
+    found = document(ledger, row.id, call.values["document"])
+    if unmasked:
+        record(ledger, "a document", exchange=row.id)
+    answer = download([found.data if unmasked else masked(found.data)], found.name)
     answer.headers["X-Document-Key"] = found.key.encode("ascii", "replace").decode()
     return answer
 
@@ -164,9 +169,9 @@ OPERATIONS = (
                 {"X-Document-Key": "the same for the same document, for ever: by it a business knows what it has"},
             ),
         ),
-        (NUMBER, Parameter("document", PATH, whole(1, 10**18), "Its `number` in the list.", required=True)),
+        (NUMBER, Parameter("document", PATH, whole(1, 10**18), "Its `number` in the list.", required=True), UNMASKED),
         faults=(404, 409, 410),
         tag="documents",
-        more="Only what was accepted. The same bytes under the same name as in the inbox.",
+        more="Only what was accepted, under the same name as in the inbox; ISA02 and ISA04 are masked.",
     ),
 )

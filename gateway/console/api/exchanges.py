@@ -46,7 +46,7 @@ _LIMIT = Parameter("limit", QUERY, whole(1, 500, 50), "How many at most.")
 _Q = Parameter("q", QUERY, words(_LINE, default=""), "A query, as in `gateway ledger search`; all of its words count.")
 _BEFORE = Parameter("before", QUERY, words(300), "The cursor `next` of the page before.")
 _MAIL = Parameter("number", PATH, whole(1, 10**18), "The mail's number: 12 of m12.", required=True)
-_UNMASKED = Parameter(
+UNMASKED = Parameter(
     "unmasked", QUERY, flag(), "Show ISA02 and ISA04 too: needs the scope `unmasked`, and the ledger keeps that."
 )
 
@@ -149,7 +149,7 @@ def _segments(call: Call) -> Response:
 
 def _raw(call: Call) -> Response:
     row = seen(call, call.values["number"])
-    pieces = showing.interchange_bytes(_ledger(call), row.id, unmasked=call.values["unmasked"])
+    pieces = showing.interchange_bytes(ledger_for(call), row.id, unmasked=call.values["unmasked"])
     return _file(call, pieces, f"exchange-{row.id}.edi")
 
 
@@ -161,7 +161,7 @@ def _answer(call: Call) -> Response:
 def _raw_mail(call: Call) -> Response:
     row = _seen_mail(call)
     unmasked = call.values["unmasked"]
-    pieces = showing.mail_bytes(_ledger(call), row.id, call.app.settings.limits, unmasked=unmasked)
+    pieces = showing.mail_bytes(ledger_for(call), row.id, call.app.settings.limits, unmasked=unmasked)
     return _file(call, pieces, f"mail-{row.id}.eml")
 
 
@@ -170,7 +170,7 @@ def _file(call: Call, pieces: Iterable[bytes], name: str) -> Response:
     return download(spooled(pieces, call.app.home), name)
 
 
-def _ledger(call: Call) -> Ledger:
+def ledger_for(call: Call) -> Ledger:
     """The ledger, where the token may see what it asks for; who sees it unmasked is recorded.
 
     Raises:
@@ -261,7 +261,7 @@ OPERATIONS = (
         "download",
         _raw,
         (_BYTES,),
-        (NUMBER, _UNMASKED),
+        (NUMBER, UNMASKED),
         faults=_GONE,
         tag="exchanges",
         more="ISA02 and ISA04 are masked.",
@@ -310,7 +310,7 @@ OPERATIONS = (
         "download",
         _raw_mail,
         (Answer(200, "The bytes.", {BYTES: {}}),),
-        (_MAIL, _UNMASKED),
+        (_MAIL, UNMASKED),
         faults=(400, *_GONE),
         tag="exchanges",
         more="A mail with a password in an ISA is refused unless `unmasked` is asked for: it cannot be masked inside.",

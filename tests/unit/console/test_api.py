@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console.api import OPERATIONS, exchanges
+from gateway.console.api import OPERATIONS, documents, exchanges
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
@@ -326,6 +327,29 @@ def test_mails_that_led_nowhere_are_found_and_told(erp):
 
 
 # ---------------------------------------------------------------- documents
+
+
+def test_a_document_is_masked_as_its_interchange_is(site, program, monkeypatch):
+    """It stands in the envelope in which it came, with its ISA."""
+    made, secret = documents.document, b"ISA*01*OPENSESAME*00*          *"
+
+    def with_secret(*args):
+        found = made(*args)
+        return replace(found, data=found.data.replace(b"ISA*00*          *00*          *", secret, 1))
+
+    monkeypatch.setattr(documents, "document", with_secret)
+    number = numbers(site, partner="acme", direction="in")[0]
+    lower, higher = program("download", "search", name="lower"), program("download", "unmasked", name="higher")
+    [one] = lower("GET", f"/exchanges/{number}/documents", 200)["documents"]
+    path = f"/exchanges/{number}/documents/{one['number']}"
+    assert lower("GET", path, 200).content.startswith(b"ISA*01*XXXXXXXXXX*00*")
+    lower("GET", path, 403, params={"unmasked": "true"})
+    assert higher("GET", path, 200).content.startswith(b"ISA*01*XXXXXXXXXX*00*")
+    assert events(site, "shown-unmasked") == []
+    assert higher("GET", path, 200, params={"unmasked": "true"}).content.startswith(secret)
+    assert [(actor, body["what"]) for actor, _, body in events(site, "shown-unmasked")] == [
+        ("token higher", "a document")
+    ]
 
 
 def test_a_document_is_submitted_once_and_followed(site, erp):
