@@ -59,6 +59,24 @@ def tuples(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> 
         raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 
 
+def legible(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a statement as ``tuples`` gives them, also where somebody wrote text that is none.
+
+    SQLite stores any bytes as text; those that are no UTF-8 are told as they are.
+    """
+    try:
+        return list(tuples(connection, sql, parameters))
+    except DBAPIError:
+        if connection.dialect.name != "sqlite":
+            raise
+    driver: Any = connection.connection.driver_connection
+    before, driver.text_factory = driver.text_factory, lambda raw: raw.decode("utf-8", "backslashreplace")
+    try:
+        return list(tuples(connection, sql, parameters))
+    finally:
+        driver.text_factory = before
+
+
 def append(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows that cannot be there yet.
 

@@ -74,6 +74,11 @@ class Pages:
         sql = f"SELECT {columns} FROM event WHERE seq > {mark} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - names of ours
         leaf_of, body = tree.leaf_of, tree.LEAF.index("body")
         return [
-            Leaf(row[0], leaf_of(row[:-1], rows := row[-1]), "" if rows is None else row[body], rows)
-            for row in bulk.tuples(self._connection, sql, [self._after])
+            Leaf(row[0], leaf_of(row[:-1], rows := _bytes(row[-1])), "" if rows is None else str(row[body]), rows)
+            for row in bulk.legible(self._connection, sql, [self._after])
         ]
+
+
+def _bytes(rows: object) -> bytes | None:
+    """Digests as they are; what somebody wrote in their place is other bytes, so that the leaf is another one."""
+    return rows if rows is None or isinstance(rows, bytes) else repr(rows).encode()

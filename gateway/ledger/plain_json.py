@@ -7,7 +7,7 @@ quick. Where Python has no encoder in C the usual one does it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json import encoder as _encoder
 from typing import Any
 
@@ -34,3 +34,14 @@ def encoding(*, sort_keys: bool = False, default: Callable[[Any], Any] | None = 
 
 
 compact = encoding()
+
+
+def compact_any(values: Sequence[Any]) -> str:
+    """A list or tuple of values as ``compact`` gives it, whatever they are.
+
+    What JSON cannot hold, and nothing of ours is, stands in it as a text that nothing of ours has.
+    """
+    try:
+        return compact(values)
+    except (TypeError, ValueError):
+        return compact([each if each is None or isinstance(each, str | int) else f"\0{each!r}" for each in values])

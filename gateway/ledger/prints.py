@@ -19,10 +19,11 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.ledger import bulk, tables
-from gateway.ledger.plain_json import compact
+from gateway.ledger.plain_json import compact, compact_any
 from gateway.ledger.storable import make_storable
 
 Row = Mapping[str, Any]
@@ -51,7 +52,7 @@ class Audited:
         blank = self.blank
         while values[end - 1] == blank[end - 1]:  # the key is never blank
             end -= 1
-        return compact(list(values[:end]))
+        return compact_any(values[:end])
 
     def cut(self, text: str) -> str:
         """The same text from one that SQLite made of all columns."""
@@ -207,11 +208,20 @@ def scan(connection: Connection, audited: Audited, first: int, last: int) -> Ite
     """The digests of what is there now for owners from ``first`` to ``last``, in their order.
 
     SQLite encodes the rows itself, in half the time. Should a version of it write some value in another way than we do,
-    that digest differs, and whoever compares has to ``read`` that row.
+    that digest differs, and whoever compares has to ``read`` that row. What it cannot encode, we do.
     """
     if connection.dialect.name != "sqlite":
         yield from _digests(connection, audited, "BETWEEN %s AND %s", [first, last])
         return
+    try:
+        found = list(_encoded_by_sqlite(connection, audited, first, last))
+    except DBAPIError:
+        yield from _digests(connection, audited, "BETWEEN ? AND ?", [first, last])
+    else:
+        yield from found
+
+
+def _encoded_by_sqlite(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
     quote, cut, digest = connection.dialect.identifier_preparer.quote, audited.cut, audited.digest
     owner, columns = quote(audited.owner), ", ".join(map(quote, audited.columns))
     where = f"FROM {quote(audited.table.name)} WHERE {owner} BETWEEN ? AND ? ORDER BY {owner}"
@@ -230,7 +240,7 @@ def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequ
     owner = quote(audited.owner)
     columns = ", ".join([owner, *map(quote, audited.columns)])
     sql = f"SELECT {columns} FROM {quote(audited.table.name)} WHERE {owner} {which} ORDER BY {owner}"  # noqa: S608 - names of ours
-    return bulk.tuples(connection, sql, parameters)
+    return iter(bulk.legible(connection, sql, parameters))
 
 
 def _digests(

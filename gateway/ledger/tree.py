@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.ledger import bulk, prints, tables
 from gateway.ledger.merkle import Frontier, root_of
-from gateway.ledger.plain_json import compact
+from gateway.ledger.plain_json import compact, compact_any
 
 TILE = 256  # leaves
 LEVEL = 8  # of a tile; 16, 24 … are kept too
@@ -47,7 +47,7 @@ def leaf(event: Any) -> bytes:
 
 def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
     """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
-    data = compact(values).encode()
+    data = compact_any(values).encode()
     return hashlib.sha256(b"\0" + data if rows is None else b"\0%b\n%b" % (data, rows)).digest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from typing import Any
 
@@ -126,6 +127,26 @@ def test_no_column_of_an_event_can_be_changed_unseen(filled, column):
         seq = connection.execute(select(tables.event.c.seq).where(kind, tables.event.c.seq > 20).limit(1)).scalar_one()
     by_hand(filled, update(tables.event).where(tables.event.c.seq == seq).values({column: values.get(column, "{}x")}))
     assert f"Event {seq} is not what was recorded." in sentences(filled)
+
+
+@pytest.mark.parametrize("value", ["x'00ff'", "CAST(x'c328' AS TEXT)", "1e400", "'a' || char(0)", "-1.5"])
+def test_what_no_ledger_ever_writes_is_named_and_hides_nothing_else(request, tmp_path, value):
+    """SQLite keeps any value in any column: blobs, bytes that are no text and endless numbers stop no verification."""
+    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
+    engine = database.open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    fill(engine, 3)
+    by_hand(
+        engine,
+        text(f"UPDATE exchange SET subject = {value} WHERE id = 1"),
+        text(f"UPDATE business_key SET value = {value} WHERE exchange = 2"),
+        text(f"UPDATE event SET body = {value} WHERE seq = 3"),
+        text(f"UPDATE event SET rows = {value}, actor = {value} WHERE seq = 5"),
+        text("UPDATE exchange SET subject = 'other' WHERE id = 3"),
+    )
+    said = [each for each in sentences(engine) if not each.startswith(("Node", "The tree"))]
+    engine.dispose()
+    for named in ("Exchange 1 ", "exchange 2 ", "Event 3 ", "Event 5 ", "Exchange 3 "):
+        assert [each for each in said if named in each], (named, said)
 
 
 @pytest.mark.parametrize("seq", [1, 256, 257, 400])
