@@ -396,8 +396,8 @@ def telling_without_ledger(home: Path) -> Iterator[None]:
 
 
 def login_name() -> str:
-    """Who sits at the keyboard, as the system knows them."""
+    """Who sits at the keyboard, as the system knows them; behind sudo, who called it."""
     try:
-        return getpass.getuser()
+        return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return f"uid {os.getuid()}"

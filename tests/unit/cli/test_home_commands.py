@@ -147,6 +147,14 @@ def test_a_secret_is_set_from_the_first_line_listed_without_its_value_and_remove
     assert "no secret named smtp" in err
 
 
+def test_behind_sudo_the_ledger_names_who_called_it(run, home, monkeypatch, tmp_path):
+    monkeypatch.setenv("SUDO_USER", "olga")
+    typed(monkeypatch, tmp_path, "right\n")
+    run("secret", "set", "smtp")
+    out, _ = run("ledger", "changes", "--json")
+    assert json.loads(out.splitlines()[0])["actor"] == "olga"
+
+
 def test_no_value_is_a_usage_error(home, run):
     _, err = run("secret", "set", "smtp", wanted=2)
     assert "standard input" in err
