@@ -249,7 +249,7 @@ class _Joined:
 
 def key_for(address: str, identity: Identity, taken: Iterable[str]) -> str:
     """A key that no partner has yet: from the domain of the address, else from the identity."""
-    word = _company(address.rpartition("@")[2]) if address else ""
+    word = company(address.rpartition("@")[2]) if address else ""
     word = (re.sub(r"[^a-z0-9]+", "-", (word or identity.id).lower()).strip("-") or "partner")[:_KEY]
     there = set(taken)
     return next(each for each in _numbered(word) if each not in there)
@@ -263,7 +263,7 @@ def name_for(mails: Iterable[SeenMail], identity: Identity) -> tuple[str, SeenMa
     return identity.id, None
 
 
-def _company(domain: str) -> str:
+def company(domain: str) -> str:
     """``acme`` of ``edi.acme.example``; nothing of a host where everybody has an address."""
     words = [each for each in domain.lower().split(".") if each]
     while len(words) > 1 and (words[-1] in _HOSTS or len(words[-1]) == 2):
@@ -289,6 +289,7 @@ __all__ = [
     "SeenInterchange",
     "SeenMail",
     "Traffic",
+    "company",
     "key_for",
     "last_numbers",
     "learn",

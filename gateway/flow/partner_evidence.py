@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, func, select
+from sqlalchemy import Column, Connection, Row, func, or_, select
 
 from gateway.flow.check_running import workers_at_work
 from gateway.flow.context import Context
@@ -16,9 +16,11 @@ from gateway.ledger.alerts import Alert, of_kinds
 from gateway.ledger.awaited import Awaited, awaited
 from gateway.ledger.missing import arrivals_of, gaps_of
 from gateway.ledger.states import ExchangeState, MessageState
+from partners.learning import company
 from partners.model import Identity, Partner
 from partners.onboarding_likeness import difference
 
+_MAILS = 2_000  # the newest, among which a partner's last one is looked for
 _LOOKED_AT = 500  # quarantined mails and interchanges, and exchanges of the partner: the newest
 _SHOWN = 5
 _FEW = 200
@@ -82,7 +84,7 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
         rows = _exchanges(connection, partner.key)
         came = [row for row in rows if row.direction == "in"]
         went = [row for row in rows if row.direction == "out"]
-        mail, any_mail = _last_mail(connection, came), _any_mail(connection)
+        mail, any_mail = _last_mail(connection, partner, came), _any_mail(connection)
         waiting, tried = _waiting(connection, partner.key)
         return Evidence(
             last_batch=connection.execute(select(func.max(tables.batch.c.started_at))).scalar(),
@@ -136,10 +138,19 @@ def _columns() -> Sequence[Column[Any]]:
     )
 
 
-def _last_mail(connection: Connection, came: Sequence[Row[*tuple[Any, ...]]]) -> Row[*tuple[Any, ...]] | None:
+def _last_mail(
+    connection: Connection, partner: Partner, came: Sequence[Row[*tuple[Any, ...]]]
+) -> Row[*tuple[Any, ...]] | None:
+    """The partner's newest mail: among all of late, also those that carried no interchange; else by its exchanges."""
     m = tables.message.c
+    late = select(m.id).order_by(m.at.desc()).limit(_MAILS).subquery()
+    theirs = or_(m.partner == partner.key, func.lower(m.from_address).in_([each.lower() for each in partner.addresses]))
+    wanted = select(m.at, m.mailbox).where(m.direction == "in").order_by(m.at.desc()).limit(1)
+    found = connection.execute(wanted.where(m.id.in_(select(late.c.id)), theirs)).one_or_none()
     newest = next((row.message for row in came if row.message is not None), None)
-    return connection.execute(select(m.at, m.mailbox).where(m.id == newest)).one_or_none()
+    return (
+        found if found is not None or newest is None else connection.execute(wanted.where(m.id == newest)).one_or_none()
+    )
 
 
 def _any_mail(connection: Connection) -> Row[*tuple[Any, ...]] | None:
@@ -178,7 +189,9 @@ def _refusals(connection: Connection, partner: Partner, came: Sequence[Row[*tupl
 
 def _is_theirs(partner: Partner, row: Row[*tuple[Any, ...]], inside: Row[*tuple[Any, ...]] | None) -> bool:
     domain = row.from_address.lower().rpartition("@")[2]
-    if row.partner == partner.key or (domain and domain in {each.rpartition("@")[2] for each in partner.addresses}):
+    # Where everybody has an address, a domain tells of nobody.
+    domains = {each.lower().rpartition("@")[2] for each in partner.addresses if company(each.rpartition("@")[2])}
+    if row.partner == partner.key or domain in domains:
         return True
     sender = _identity(inside.sender_qualifier, inside.sender_id) if inside is not None else None
     return sender is not None and any(sender == each or difference(sender, each) for each in partner.identities)

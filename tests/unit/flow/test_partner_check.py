@@ -167,6 +167,23 @@ def test_a_host_that_is_away_is_told_as_the_cause_and_by_the_verdict_of_a_test(s
     assert found(stage, "host") == []
 
 
+def test_a_mail_without_an_interchange_is_a_mail_that_came(stage):
+    stage.mail(body="shall we begin?", sender="EDI@acme.example")
+    stage.run()
+    assert found(stage, "received", OK)[0].sentence.startswith("Its last mail came 0 s ago")
+    assert found(stage, "received", NOTE) == []
+
+
+def test_a_stranger_at_a_host_where_everybody_has_an_address_is_not_the_partner(tmp_path):
+    stage = Stage(tmp_path, [ACME.replace("edi@acme.example", "acme.edi@gmail.com")])
+    stage.mail(orders(1, sender="ZZ:SOMEBODY"), sender="somebody.else@gmail.com")
+    stage.run()
+    assert checked(stage, dns=None).cause is None
+    stage.mail(orders(2), sender="somebody.else@gmail.com")
+    stage.run()
+    assert "somebody.else@gmail.com is no address" in checked(stage, dns=None).cause.sentence
+
+
 def test_a_gateway_that_does_not_run_is_found(tmp_path):
     stage = Stage(tmp_path, [ACME])
     assert checked(stage).cause.sentence == "No batch has ever run."
