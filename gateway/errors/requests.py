@@ -68,13 +68,16 @@ class UsageFault(GatewayError):
 class NotFound(UsageFault):
     code = "not-found"
     sentence = "There is no {what} {key}."
-    advice = "`gateway ledger search` and `gateway partner list` show what there is."
+    advice = (
+        "See what there is: `gateway ledger search`, `gateway partner list`, `gateway quarantine list`, "
+        "`gateway alert list`."
+    )
 
 
 class NotAllowedNow(UsageFault):
     code = "not-allowed-now"
     sentence = "{what} {key} is {state}: {reason}"
-    advice = "`gateway ledger show` tells where it stands."
+    advice = "`gateway exchange show` and `gateway partner show` tell where it stands."
 
 
 class PartnerNotReady(UsageFault):
