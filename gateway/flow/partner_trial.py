@@ -26,6 +26,7 @@ from partners.model import Agreement, Direction, Partner, Status
 OK, WAITING, FAILED = "ok", "waiting", "failed"
 _LOOKED_AT = 1_000
 _SENDING = ("smtp", "login", "configuration")  # kinds of alerts of what keeps the SMTP host from us
+_RETURNED = "delivered"  # the step that failed where a mail came back
 _USUAL_VERSION = "004010"
 _FAILED = {
     ExchangeState.REFUSED: "rejected",
@@ -219,7 +220,8 @@ def _result(told: Story, steps: tuple[Step, ...]) -> str:
     state = ExchangeState(told.exchange.state)
     if state in _FAILED:
         return _FAILED[state]
-    if any(each.state == FAILED for each in steps):
+    failed = {each.name for each in steps if each.state == FAILED}
+    if failed - {_RETURNED}:
         return "rejected"
     if state in {ExchangeState.OVERDUE, ExchangeState.IN_DOUBT}:
         return state.value
@@ -227,7 +229,7 @@ def _result(told: Story, steps: tuple[Step, ...]) -> str:
         return "waiting"
     if state is ExchangeState.ACKNOWLEDGED:
         return "accepted with errors" if told.exchange.verdict != "accepted" else "accepted"
-    return "done"
+    return "bounced" if failed else "done"
 
 
 def _next(partner: str, exchange: int, result: str) -> str:
@@ -283,10 +285,11 @@ def _handed_over(told: Story, away: str) -> Step:
 
 
 def _returned(told: Story) -> Iterator[Step]:
+    """What came back of the attempt that was made last."""
     for event in told.events:
-        if event.kind == "bounced":
+        if event.kind == "bounced" and event.at >= (told.exchange.handed_over_at or 0):
             who, why = event.body.get("recipient", ""), event.body.get("reason", "")
-            yield Step("delivered", FAILED, f"The mail came back{f' from {who}' if who else ''}: {why}", event.at)
+            yield Step(_RETURNED, FAILED, f"The mail came back{f' from {who}' if who else ''}: {why}", event.at)
 
 
 def _receipt(at: int, disposition: str, modifier: str, mic_matches: str) -> Step:

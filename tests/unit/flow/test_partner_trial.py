@@ -4,6 +4,7 @@ import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, ta1
 
 from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
+from gateway.flow.operate import resend
 from gateway.flow.partner_trial import FAILED, OK, WAITING, last_test, send_test, verdict
 from gateway.x12 import examine
 from gateway.x12.model import Status
@@ -115,6 +116,14 @@ def test_a_mail_that_comes_back_is_a_verdict(stage):
     found = verdict(stage.context(), number)
     assert (found.result, steps(found)["delivered"]) == ("bounced", FAILED)
     assert found.next_command == "gateway partner check acme"
+    stage.now += HOUR
+    resend(stage.context(), number, actor="anna", reason="the address exists now")
+    stage.run()
+    assert verdict(stage.context(), number).result == "waiting"
+    group = next(row for row in stage.rows("functional_group") if row["exchange"] == number)
+    stage.mail(tried(acknowledgment(20, int(str(group["control_number"])))))
+    stage.run()
+    assert verdict(stage.context(), number).result == "accepted"
 
 
 def test_what_the_host_does_not_take_for_now_is_told(stage):
