@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "The database and the ledger": _entries(
         ("database.unavailable", "the database does not answer", "look whether it runs, and at `[database] url`"),
         ("database.migrations-behind", "the database is older than this gateway", "back it up, then `gateway init --upgrade`"),
+        ("database.empty", "there is no ledger in the database", "look for it, or restore a backup; for a new gateway `gateway init --upgrade`"),
         ("database.newer", "a newer gateway wrote the database", "install that gateway again, or restore a backup"),
         ("database.readable", "everybody may read the ledger's file", "`chmod o=` it"),
         ("database.network-disk", "the SQLite ledger is on a network file system", "put it on a local disk, or use PostgreSQL"),
@@ -132,7 +133,6 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("partner.stopped-waiting", "documents wait for a partner that is suspended or ended", "`gateway partner activate`, or cancel them"),
         ("agreement.no-deadline", "an acknowledgment is wanted, but no time is given for it", "set within"),
         ("agreement.test-indicator", "the partner is live, but what we send is marked as a test", '`usage = "P"`'),
-        ("agreement.production-indicator", "the partner is in testing, but what we send is marked as production", '`usage = "T"`'),
         ("agreement.no-guideline", "a guideline is named that is not kept with the profile", "apply the profile with the file beside it"),
         ("agreement.kept-too-short", "what is sent is put away before its acknowledgment is overdue", "longer retention, shorter within"),
         ("outbox.nobody", "a directory in the outbox belongs to no partner", "rename it, or apply the profile"),

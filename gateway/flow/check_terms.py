@@ -70,14 +70,11 @@ def _deadline(name: str, agreement: Agreement) -> Iterator[Check]:
 
 
 def _usage(name: str, partner: Partner, agreement: Agreement) -> Iterator[Check]:
+    """While a partner is in testing, what we send it is marked as a test whatever the agreement says."""
     usage = agreement.envelope.usage
     if partner.status is Status.LIVE and usage == "T":
         said = f"{partner.key} is live, but what we send it is marked as a test (ISA15 T): it may be thrown away."
         yield Check(name, None, said, 'Set usage = "P" in its [envelope].', code="agreement.test-indicator")
-    if partner.status is Status.TESTING and usage == "P":
-        said = f"{partner.key} is in testing, but what we send it is marked as production (ISA15 P)."
-        advice = f'Set usage = "T" in its [envelope] until `gateway partner activate {partner.key}`.'
-        yield Check(name, None, said, advice, code="agreement.production-indicator")
 
 
 def _kept(name: str, partner: Partner, agreement: Agreement, settings: Settings) -> Iterator[Check]:

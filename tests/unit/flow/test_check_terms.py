@@ -74,7 +74,7 @@ def codes(found):
         (partner(out(acknowledgment=AcknowledgmentPolicy(within=None))), [("agreement.no-deadline", None)]),
         (partner(out(acknowledgment=AcknowledgmentPolicy(within=None, functional=FunctionalAck.NONE))), []),
         (partner(out(envelope=EnvelopeSettings(usage="T"))), [("agreement.test-indicator", None)]),
-        (partner(out(), status=Status.TESTING), [("agreement.production-indicator", None)]),
+        (partner(out(), status=Status.TESTING), []),
         (partner(out(envelope=EnvelopeSettings(usage="T")), status=Status.TESTING), []),
         (partner(out(retention=Kept(timedelta(days=1)))), [("agreement.kept-too-short", None)]),
         (partner(out(), retention=Kept(timedelta(days=1))), [("agreement.kept-too-short", None)]),
