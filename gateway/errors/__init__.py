@@ -11,7 +11,7 @@ that ends with it::
     │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
-    │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind
+    │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind, DatabaseEmpty
     │   ├── LedgerBehind, LedgerNewer, CheckpointUnreadable
     │   ├── BackupUnfit, FileInTheWay, ProgramMissing, ProgramTooOld
     │   ├── NotAuthorized, PayloadKeyUnreadable
@@ -209,6 +209,7 @@ from gateway.errors.setup import (
     CertificateUnreadable,
     CheckpointUnreadable,
     ConfigurationFault,
+    DatabaseEmpty,
     GuidelineInvalid,
     HomeExists,
     HomeMissing,
@@ -258,6 +259,7 @@ __all__ = [
     "ContentMissing",
     "ContentPutAway",
     "DatabaseConflict",
+    "DatabaseEmpty",
     "DatabaseUnavailable",
     "DecompressionFailed",
     "DeliveryFailed",

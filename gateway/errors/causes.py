@@ -66,6 +66,7 @@ CAUSES: Mapping[str, str] = {
     "key.unusable": "Its private half cannot be decrypted with secret.key, or its algorithm does not fit.",
     "partner.unknown": "The key is misspelt, or its profile was never applied.",
     "agreement.missing": "The transaction set, or its version, is in no agreement of the partner for that direction.",
+    "database.empty": "The ledger's file, disk or database is not where gateway.toml says, or it was never made.",
     "database.migrations-behind": "The gateway was upgraded, and its database was not.",
     "ledger.behind": "A backup or an old copy was put in the ledger's place, or the settings point to another database.",
     "checkpoint.unreadable": "The file was cut short by a full disk, or edited.",

@@ -106,6 +106,15 @@ class MigrationsBehind(ConfigurationFault):
     advice = "Run `gateway init --upgrade` (make a backup first)."
 
 
+class DatabaseEmpty(MigrationsBehind):
+    code = "database.empty"
+    sentence = "There is no ledger in the database {place}."
+    advice = (
+        "If there was one, do not go on without it: look for its file, disk or server, or put a backup in its place "
+        "(`gateway ledger restore`). For a new gateway `gateway init --upgrade` makes an empty ledger."
+    )
+
+
 class LedgerBehind(ConfigurationFault):
     code = "ledger.behind"
     sentence = "The ledger ends at {newest}; this home has seen {known}. An older ledger was put back, or another one."

@@ -23,6 +23,7 @@ import gateway
 from gateway.errors import (
     ConfigurationFault,
     DatabaseConflict,
+    DatabaseEmpty,
     DatabaseUnavailable,
     DiskFailed,
     GatewayError,
@@ -235,15 +236,18 @@ def check(engine: Engine) -> None:
     """Says nothing when the database is at the newest revision.
 
     Raises:
-        MigrationsBehind: it is at an earlier one, or empty.
+        MigrationsBehind: it is at an earlier one.
+        DatabaseEmpty: it is at none.
         ConfigurationFault: it is at one that this gateway does not know.
         DatabaseUnavailable: with the reason.
     """
     found, wanted = revision(engine), newest()
     if found == wanted:
         return
+    if found is None:
+        raise DatabaseEmpty(place=shown(engine.url))
     _refuse_unknown(found)
-    raise MigrationsBehind(found=found or "nothing", wanted=wanted)
+    raise MigrationsBehind(found=found, wanted=wanted)
 
 
 def _refuse_unknown(found: str | None) -> None:
