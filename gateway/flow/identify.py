@@ -30,6 +30,10 @@ from partners.model import Agreement, Direction, Identity, Partner, Status
 
 _ACTIVE = (Status.TESTING, Status.LIVE)
 _TEST, _PRODUCTION = "T", "P"  # ISA15
+_REFUSED = {
+    _TEST: "ISA15 is T (a test), and only documents in earnest (P) are taken now.",
+    _PRODUCTION: "ISA15 is P (in earnest), and only tests (T) are taken yet.",
+}
 _TEST_INDICATOR = "020"  # TA105: invalid test indicator value
 
 
@@ -133,8 +137,10 @@ def _other_usage(case: InterchangeCase, wanted: str, fault: MessageFault) -> Non
     if wanted == "quarantine":
         raise fault
     if wanted == "reject":
-        said = Finding(Level.ERROR, "interchange.usage-refused", str(fault), "interchange", x12=_TEST_INDICATOR)
+        # The partner may read it: it says nothing of what we call whom.
+        usage = case.report.header.usage if case.report.header is not None else ""
+        found = Finding(Level.ERROR, "interchange.usage-refused", _REFUSED[usage], "interchange", x12=_TEST_INDICATOR)
         report = case.report
         case.report = replace(
-            report, status=Verdict.REJECTED, ta1=("R", _TEST_INDICATOR), findings=(*report.findings, said)
+            report, status=Verdict.REJECTED, ta1=("R", _TEST_INDICATOR), findings=(*report.findings, found)
         )

@@ -72,6 +72,7 @@ def test_it_is_rejected_with_ta1_020_where_the_profile_says_so_and_its_number_ma
     assert not [each for each in answer if each[0] == "GS"]
     (finding,) = stage.rows("finding")
     assert (finding["code"], finding["x12"]) == ("interchange.usage-refused", "020")
+    assert "acme" not in str(finding["message"])
     other = orders(1) if b"*0*T*:" in data else tried(1)
     stage.mail(other)
     stage.run()
