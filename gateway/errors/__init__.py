@@ -11,8 +11,8 @@ that ends with it::
     │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
-    │   ├── SecretMissing, SecretUnreadable, UnknownPartner, NoAgreement, MigrationsBehind, DatabaseEmpty
-    │   ├── LedgerBehind, LedgerNewer, CheckpointUnreadable
+    │   ├── SecretMissing, SecretNotOutside, SecretUnreadable, UnknownPartner, NoAgreement
+    │   ├── MigrationsBehind, DatabaseEmpty, LedgerBehind, LedgerNewer, CheckpointUnreadable
     │   ├── BackupUnfit, FileInTheWay, ProgramMissing, ProgramTooOld
     │   ├── NotAuthorized, PayloadKeyUnreadable
     │   ├── WorkersNeedPostgres, JobsMissing
@@ -223,6 +223,7 @@ from gateway.errors.setup import (
     ProfileInvalid,
     ProfileOverlap,
     SecretMissing,
+    SecretNotOutside,
     SecretUnreadable,
     SettingsInvalid,
     UnknownPartner,
@@ -341,6 +342,7 @@ __all__ = [
     "SealInvalid",
     "SealUnwritable",
     "SecretMissing",
+    "SecretNotOutside",
     "SecretUnreadable",
     "SecurityFault",
     "SecurityMalformed",

@@ -58,6 +58,7 @@ CAUSES: Mapping[str, str] = {
     "profile.invalid": "A key of the profile is misspelt, missing or has a value that is not allowed.",
     "guideline.invalid": "A key of the guideline is misspelt, missing or has a value that is not allowed.",
     "profile.overlap": "One address or identity was written into two profiles, often by copying one.",
+    "secret.not-outside": "It was not given to this process; the environment of a service may differ from yours.",
     "secret.missing": "It was never stored, or under another name; the environment of a service may differ from yours.",
     "secret.unreadable": "The file secret.key is another one than the secret was stored with: it was replaced, or the database came from another home.",
     "certificate.unreadable": "The file is a key, a request, or in a form that holds no certificate; or it was cut short.",

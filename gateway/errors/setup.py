@@ -57,6 +57,15 @@ class SecretMissing(ConfigurationFault):
     advice = "Store it with `gateway secret set {name}`, or give it in the environment or the credentials directory."
 
 
+class SecretNotOutside(SecretMissing):
+    code = "secret.not-outside"
+    sentence = "The secret {name} is neither in the environment nor in the credentials directory."
+    advice = (
+        "Give it as {variable}, or as the file {name} in the directory that CREDENTIALS_DIRECTORY names: "
+        "the database cannot hold its own password."
+    )
+
+
 class SecretUnreadable(ConfigurationFault):
     code = "secret.unreadable"
     sentence = "The secret {name} cannot be decrypted with the key in {path}."

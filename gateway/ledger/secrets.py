@@ -22,7 +22,7 @@ from typing import NamedTuple
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from gateway.errors import ConfigurationFault, SecretMissing, SecretUnreadable
+from gateway.errors import ConfigurationFault, SecretMissing, SecretNotOutside, SecretUnreadable
 from gateway.ledger.database import reading, writing
 from gateway.ledger.tables import secret as table
 
@@ -99,12 +99,12 @@ class Secrets:
         """The secret from the environment or the credentials directory only: the database's own password.
 
         Raises:
-            SecretMissing: it is in neither.
+            SecretNotOutside: it is in neither.
             ConfigurationFault: the credential file cannot be read.
         """
         found = self._outside(name)
         if found is None:
-            raise SecretMissing(name=name)
+            raise SecretNotOutside(name=name, variable=variable(name))
         return found
 
     def where(self, name: str) -> str | None:

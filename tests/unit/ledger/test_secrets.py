@@ -69,8 +69,10 @@ def test_the_databases_own_password_is_only_looked_for_outside(key, tmp_path):
         raise AssertionError("the database was asked")
 
     assert Secrets(never, key, {"GATEWAY_SECRET_DATABASE": CANARY}).outside("database") == CANARY
-    with pytest.raises(SecretMissing):
+    with pytest.raises(SecretMissing) as caught:
         Secrets(never, key, {}).outside("database")
+    assert "as GATEWAY_SECRET_DATABASE" in caught.value.next_step
+    assert "secret set" not in caught.value.next_step
 
 
 def test_the_list_knows_credentials_and_no_values(engine, key, tmp_path):
