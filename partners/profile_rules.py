@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import time
+from posixpath import normpath
 
 from partners.model import Agreement, Delivery, Direction, Partner
 from partners.profile_times import clock_text
@@ -106,6 +107,10 @@ def _delivery(agreement: Agreement) -> Found:
     for table, delivery in (("delivery", agreement.delivery), ("test_delivery", agreement.test_delivery)):
         for key, wrong in _delivery_problems(delivery):
             yield (table, key), wrong
+    real, tests = agreement.delivery, agreement.test_delivery
+    both = real.kind == tests.kind == "directory" and real.target and tests.target
+    if both and normpath(real.target) == normpath(tests.target):
+        yield ("test_delivery", "target"), f"{show(tests.target)} is where documents in earnest go; tests need another"
 
 
 def _delivery_problems(delivery: Delivery) -> Iterator[tuple[str, str]]:

@@ -202,6 +202,7 @@ def test_endless_nesting_is_an_error_like_any_other():
         ('delivery = { kind = "http", target = "http://x.example", secret = "s" }', "unencrypted; use https"),
         ('delivery = { kind = "http", target = "https://x.example:port" }', "this is not a URL"),
         ('delivery.target = "https://x.example"', "use kind http"),
+        ('test_delivery.target = "./in/"\ndelivery.target = "in"', "where documents in earnest go"),
         ('delivery.secret = "hook"', "only kind http sends a secret"),
         ('mail.subject = "{sender.__class__}"', "{sender.__class__} is not known to templates"),
         ('mail.subject = "{sets:>99999}"', "is not known to templates"),
