@@ -61,7 +61,7 @@ def workers_at_work(connection: Connection, now: int) -> bool:
         return False
     e = tables.event.c
     newest = select(e.actor, e.at).order_by(e.seq.desc()).limit(_LOOKED_AT)
-    signs = [at for actor, at in connection.execute(newest) if actor == WORKER]
+    signs: list[int] = [at for actor, at in connection.execute(newest) if actor == WORKER]
     signs.append(last_sign(connection) or 0)
     return now - max(signs) < LONGEST.total_seconds() * 1000
 
