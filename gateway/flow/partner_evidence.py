@@ -143,14 +143,16 @@ def _last_mail(
 ) -> Row[*tuple[Any, ...]] | None:
     """The partner's newest mail: among all of late, also those that carried no interchange; else by its exchanges."""
     m = tables.message.c
-    late = select(m.id).order_by(m.at.desc()).limit(_MAILS).subquery()
-    theirs = or_(m.partner == partner.key, func.lower(m.from_address).in_([each.lower() for each in partner.addresses]))
-    wanted = select(m.at, m.mailbox).where(m.direction == "in").order_by(m.at.desc()).limit(1)
-    found = connection.execute(wanted.where(m.id.in_(select(late.c.id)), theirs)).one_or_none()
+    columns = (m.at, m.mailbox, m.direction, m.partner, m.from_address)
+    late = select(*columns).order_by(m.at.desc()).limit(_MAILS).subquery().c
+    addresses = [each.lower() for each in partner.addresses]
+    theirs = or_(late.partner == partner.key, func.lower(late.from_address).in_(addresses))
+    wanted = select(late.at, late.mailbox).where(late.direction == "in", theirs).order_by(late.at.desc()).limit(1)
+    found = connection.execute(wanted).one_or_none()
     newest = next((row.message for row in came if row.message is not None), None)
-    return (
-        found if found is not None or newest is None else connection.execute(wanted.where(m.id == newest)).one_or_none()
-    )
+    if found is not None or newest is None:
+        return found
+    return connection.execute(select(m.at, m.mailbox).where(m.id == newest)).one_or_none()
 
 
 def _any_mail(connection: Connection) -> Row[*tuple[Any, ...]] | None:
