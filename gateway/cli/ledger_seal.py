@@ -180,22 +180,26 @@ def _say(verdict: Verdict) -> None:
     extent = verdict.extent
     if extent is None:
         return
-    looked = f"{extent.events} events and {extent.rows} rows"
+    looked = f"{_many(extent.events, 'event')} and {_many(extent.rows, 'row')}"
     if verdict.since is not None:
         looked += f" since the seal of {verdict.since.time}"
     elif verdict.contents:
-        looked += f", {verdict.contents} kept contents"
+        looked += f", {_many(verdict.contents, 'kept content')}"
     found = len(verdict.differences)
-    click.echo(f"{looked} were looked at: {'all as recorded' if not found else f'{found} differences'}.", err=True)
+    click.echo(f"{looked} were looked at: {'all as recorded' if not found else _many(found, 'difference')}.", err=True)
     if verdict.sealed is not None:
         rest = extent.size - verdict.sealed.size
         click.echo(
-            f"{verdict.seals} seals; the newest that fits is of {verdict.sealed.time} over {verdict.sealed.size} events"
-            f" ({rest} came later).",
+            f"{_many(verdict.seals, 'seal')}; the newest that fits is of {verdict.sealed.time}"
+            f" over {_many(verdict.sealed.size, 'event')} ({rest} came later).",
             err=True,
         )
     else:
         click.echo("No seal fits: nothing proves when this was recorded. `gateway ledger seal` makes one.", err=True)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager
