@@ -22,13 +22,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, select
+from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select
 
 from gateway.ledger.chain_answers import with_answers
 from gateway.ledger.chain_values import Chain, Document, Passed
 from gateway.ledger.database import reading
 from gateway.ledger.key_value import key_value
+from gateway.ledger.literals import word
 from gateway.ledger.tables import business_key, exchange, transaction_set
+from gateway.ledger.work import taken_as_test
 
 MOST = 200  # documents of one chain
 DEPTH = 3  # numbers from what was asked for
@@ -280,6 +282,7 @@ def _by_key() -> Any:
         *(s.set_id, s.control_number, s.status, s.acknowledged, s.delivered_at),
         *(x.at, x.direction, x.partner, x.state, x.handed_over_at, x.duplicate_of),
         x.control_number.label("interchange"),
+        or_(x.usage == word("T"), taken_as_test()).label("test"),
     )
     joined = few.join(transaction_set, s.id == few.c.transaction_set).join(exchange, x.id == few.c.exchange)
     return select(*columns).select_from(joined)
@@ -315,4 +318,5 @@ def _document(each: _Found) -> Document:
         keys=each.keys,
         via=each.via,
         depth=each.depth,
+        test=bool(row.test),
     )

@@ -75,9 +75,10 @@ def _unacknowledged(chain: Chain) -> Iterator[Missing]:
 
 
 def _not_followed(chain: Chain, agreed: Agreed) -> Iterator[Missing]:
-    """Of the last good document of each kind, what should follow it and does not."""
-    there = {(each.direction, each.set_id) for each in chain.documents if each.state not in _REFUSED}
-    last = {(each.direction, each.set_id): each for each in chain.documents if _is_good(each)}
+    """Of the last good document of each kind, what should follow it and does not; tests follow tests alone."""
+    documents = [each for each in chain.documents if not each.test] or chain.documents
+    there = {(each.direction, each.set_id) for each in documents if each.state not in _REFUSED}
+    last = {(each.direction, each.set_id): each for each in documents if _is_good(each)}
     told: set[tuple[str, str]] = set()
     for (direction, set_id), each in last.items():
         for successor, side, participle in _FOLLOWS.get(set_id, ()):

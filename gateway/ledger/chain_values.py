@@ -51,6 +51,12 @@ class Document:
     via: tuple[str, str]
     depth: int  # 0: it carries what was asked for; 1: it was found by a key of such a document, and so on
     answers: tuple[Answer, ...] = ()
+    test: bool = False  # it was sent, or taken, as a test
+
+    @property
+    def title(self) -> str:
+        """Its set, and whether it was a test: nobody should take one for a document in earnest."""
+        return f"{self.set_id} (test)" if self.test else self.set_id
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601."""

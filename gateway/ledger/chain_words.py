@@ -34,7 +34,7 @@ def row_of(each: Document) -> dict[str, object]:
     return {
         "at": each.at,
         "direction": each.direction,
-        "type": each.set_id,
+        "type": each.title,
         "partner": each.partner,
         "keys": _keys(each),
         "state": became(each),
@@ -56,7 +56,7 @@ def _document(each: Document, chain: Chain, zone: tzinfo | None) -> str:
     who = "" if chain.partner else f" {each.partner}"
     by = "" if each.depth == 0 else f" (by {each.via[0]} {each.via[1]})"
     return (
-        f"{spoken(each.at, zone)}  {_ARROWS.get(each.direction, ' ')} {each.set_id}{who}  {_keys(each)}: "
+        f"{spoken(each.at, zone)}  {_ARROWS.get(each.direction, ' ')} {each.title}{who}  {_keys(each)}: "
         f"{became(each)}{by}, exchange {each.exchange}"
     )
 

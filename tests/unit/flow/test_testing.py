@@ -8,6 +8,8 @@ from builders.stage import ACME, GLOBEX, HOUR, OURS, WHEN, Stage, invoice, order
 from gateway.demo import documents
 from gateway.flow.operate import release
 from gateway.flow.submit import submit
+from gateway.ledger.chain import follow_written
+from gateway.ledger.chain_words import tell_chain
 
 TESTING = ACME.replace('"live"', '"testing"')
 
@@ -198,6 +200,20 @@ def test_the_profile_may_send_tests_to_a_command_that_learns_what_it_gets(tmp_pa
     stage.run()
     assert stage.states("in") == ["delivered"]
     assert json.loads(seen.read_text())["GATEWAY_USAGE"] == "T"
+
+
+def test_a_story_says_which_of_its_documents_were_tests(tmp_path):
+    stage = Stage(tmp_path, [TAKEN_AS_TESTS])
+    stage.mail(orders(1, documents.order("PO-77", WHEN)))
+    stage.mail(tried(1, documents.order("PO-77", WHEN)))
+    stage.run()
+    stage.profiles = [ACME]
+    stage.mail(orders(1, documents.order("PO-77", WHEN)))
+    stage.run()
+    found = follow_written(stage.ledger.engine, "PO-77")
+    assert [each.title for each in found.documents] == ["850 (test)", "850 (test)", "850"]
+    told = [line for line in tell_chain(found) if "po PO-77:" in line]
+    assert [" 850 (test) " in line for line in told] == [True, True, False]
 
 
 def test_what_we_send_in_testing_is_a_test(tmp_path):

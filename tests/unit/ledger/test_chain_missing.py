@@ -59,3 +59,11 @@ def test_what_is_not_acknowledged_is_told_and_urgent_when_overdue():
     found = missing(Chain("PO-1", "acme", (sent, overdue)), ())
     assert [(each.exchange, each.urgent) for each in found] == [(2, False), (3, True)]
     assert found[0].sentence == "Our document (855 PO-1) is not acknowledged yet."
+
+
+def test_what_was_only_tried_is_no_answer_to_an_order_in_earnest():
+    """A test invoice does not hide that the invoice is missing; among tests alone it is what follows."""
+    tried = replace(_out("810", 2), test=True)
+    said = _said(ORDER, tried)
+    assert [each for each in said if "no 810" in each]
+    assert not [each for each in _said(replace(ORDER, test=True), tried) if "no 810" in each]
