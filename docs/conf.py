@@ -36,7 +36,7 @@ CHAPTERS = {
         "scaling",
     ],
     "The ledger": ["searching", "following-a-document", "reports", "auditors-visit", "retention"],
-    "Programs": ["api", "from-python"],
+    "Programs": ["your-business", "api", "from-python"],
     "How it is built": ["architecture", "security", "faults-proven"],
     "Reference": ["reference/*"],
 }

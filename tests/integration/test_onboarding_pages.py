@@ -86,6 +86,17 @@ def test_leaving_a_van_goes_as_its_page_says(typed, tmp_path):
     assert "Nothing was changed (--dry-run)." in said
 
 
+def test_a_business_hands_documents_in_as_its_page_says(typed, tmp_path):
+    said = typed(
+        "export GATEWAY_HOME=~/edi\ngateway partner apply samples/home/partners/birch.toml\n"
+        + "\n".join(blocks("your-business.md"))
+    )
+    assert "documents submitted" in said
+    assert "mails sent" in said
+    assert "855_purchase_order_acknowledgment.edi: can be sent" in said
+    assert (tmp_path / "edi" / "outbox" / "birch" / ".submitted" / "invoice-1.edi").exists()
+
+
 def test_the_columns_of_the_table_stand_in_the_page():
     from partners.learning_table import COLUMNS
 
