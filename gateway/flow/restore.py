@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import Engine, make_url
 
 from gateway.errors import BackupUnfit, CheckpointUnreadable, GatewayError, LedgerNewer
-from gateway.flow import checkpoint
+from gateway.flow import checkpoint, restored_numbers
 from gateway.flow.checkpoint import Checkpoint
 from gateway.flow.context import Context
 from gateway.flow.restore_evidence import Outcome, Present, judge, look, why_newer
@@ -26,6 +26,7 @@ from gateway.ledger.backup import require_whole
 from gateway.ledger.backup_files import Watcher
 from gateway.ledger.backup_manifest import SQLITE, Manifest
 from gateway.ledger.database import newest, open_engine, reading, revisions, upgrade
+from gateway.ledger.reached import numbers
 from gateway.ledger.recording import Ledger
 from gateway.ledger.restore_postgres import PostgresPlace
 from gateway.ledger.restore_sqlite import SqlitePlace
@@ -115,6 +116,8 @@ def restore(settings: Settings, url: str, wish: Wish, opened: Opened, watcher: W
             place.take(kept)
     with _engine(url) as engine:
         checkpoint.keep(settings.home, Ledger(engine, lambda: manifest.at))
+        with reading(engine) as connection:
+            restored_numbers.note(wish.backup, numbers(connection))
     return done
 
 
@@ -173,7 +176,7 @@ def _settle(
         if not wish.replace and (reason := why_newer(present, connection, manifest.reached)):
             raise LedgerNewer(path=wish.backup, reason=reason)
     outcome = judge(present, manifest.reached)
-    since = Since(manifest.at, present, known, outcome, wish.ahead)
+    since = Since(manifest.at, present, known, outcome, restored_numbers.noted(wish.backup), wish.ahead)
     with context.ledger.transaction(wish.actor) as recorder:
         settled = settle(context, recorder, since, reason=wish.reason)
         found = present.reached.newest.seq if present.reached else None

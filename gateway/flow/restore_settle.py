@@ -51,13 +51,15 @@ class Settled:
 class Since:
     """What may have happened since: from the moment of the backup (ms since 1970 UTC) until now.
 
-    ``ahead``: how many numbers to skip where nobody knows; None: a thousand, and one for every second.
+    ``noted``: how far numbers had come when backups beside this one were restored. ``ahead``: how many numbers to skip
+    where nobody knows; None: a thousand, and one for every second.
     """
 
     at: int
     present: Present
     known: Checkpoint | None
     outcome: Outcome
+    noted: Mapping[str, int]
     ahead: int | None = None
 
 
@@ -125,7 +127,7 @@ def _numbers(context: Context, recorder: Recorder, since: Since) -> Mapping[str,
     present = since.present.reached
     if since.outcome is Outcome.NUMBERS_KNOWN and present is not None:
         return present.numbers
-    sources = [numbers(recorder.connection), since.known.numbers if since.known else {}]
+    sources = [numbers(recorder.connection), since.known.numbers if since.known else {}, since.noted]
     sources.append(present.numbers if present else {})
     names = {name for each in sources for name in each}
     after = {}
@@ -148,10 +150,7 @@ def _not_begun(context: Context) -> set[str]:
 
 
 def _ahead(since: Since, now: int) -> int:
-    """How many numbers of a series to skip: more than can have been used since anything was known of it.
-
-    One for every second, so that a backup which is restored once more, when all else is lost again, jumps further.
-    """
+    """How many numbers of a series to skip: more than can have been used since anything was known of it."""
     if since.ahead is not None:
         return since.ahead
     known = max(since.at, since.known.at if since.known else 0)

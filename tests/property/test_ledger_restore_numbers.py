@@ -125,3 +125,25 @@ Numbers.TestCase.settings = settings(
     phases=[Phase.explicit, Phase.generate],  # making a failure shorter would take minutes
 )
 test_no_number_is_given_out_twice = Numbers.TestCase
+
+
+def test_backups_that_are_restored_again_and_again_jump_past_what_was_used_in_between():
+    """Everything but the backups is lost twice within minutes: what is noted beside them is all that is known."""
+    home = Numbers()
+    try:
+        home.begin(7)
+        home.back_up()
+        home.take(10, said=False)
+        home.restore(which=0, lost="damaged", witness=False)
+        home.restore(which=0, lost="nothing", witness=False)
+        home.take(9, said=False)
+        home.restore(which=0, lost="nothing", witness=False)
+        home.restore(which=0, lost="ledger", witness=False)
+        home.the_next_one_is_new()
+        home.back_up()
+        home.restore(which=1, lost="damaged", witness=False)
+        home.the_next_one_is_new()
+        home.take(30, said=False)
+        home.no_number_twice()
+    finally:
+        home.teardown()
