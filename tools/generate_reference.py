@@ -161,7 +161,8 @@ def commands_page() -> str:
     ]
     for path, command in _walk(("gateway",), root):
         context = click.Context(command, info_name=" ".join(path), terminal_width=WIDTH, max_content_width=WIDTH)
-        context.help_option_names = ["-h", "--help"]
+        # Its own where it has some: the option that is made from them stays with the command.
+        context.help_option_names = command.context_settings.get("help_option_names", ["-h", "--help"])
         text = re.sub(r"[ \t]+$", "", command.get_help(context), flags=re.MULTILINE)
         lines += ["", f"{'#' * min(len(path) + 1, 4)} {' '.join(path)}", "", "```text", text, "```"]
     return "\n".join(lines) + "\n"

@@ -55,7 +55,7 @@ OTHER_FORMS = {
 
 def help_of(path):
     context = click.Context(LEAVES[path], info_name=" ".join(("gateway", *path)), terminal_width=100)
-    context.help_option_names = ["-h", "--help"]
+    context.help_option_names = LEAVES[path].context_settings.get("help_option_names", ["-h", "--help"])
     return LEAVES[path].get_help(context)
 
 
