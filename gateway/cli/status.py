@@ -22,6 +22,7 @@ _WEEK = 7 * 86_400_000  # ms
 def command(ctx: click.Context, as_json: bool) -> int:
     """What needs a person now, with reasons and next commands: the urgent, then the newest first; then what waits."""
     from gateway.app import open_app
+    from gateway.flow.check_running import workers_at_work
     from gateway.flow.standing import standing
     from gateway.ledger.work import counts, last_batch, repeated_documents
 
@@ -30,16 +31,14 @@ def command(ctx: click.Context, as_json: bool) -> int:
         found = standing(connection, app.settings, partners, keys, app.access_tokens, app.now())
         numbers = counts(connection, app.now() - _WEEK) | repeated_documents(connection, app.now() - _WEEK)
         batch = last_batch(connection)
+        working = workers_at_work(connection, app.now())
         rules = {each.name: each.target for each in app.settings.alerts}
     if as_json:
         print_document(found.as_dict() | {"counts": numbers, "last_batch": batch})
         return 0
-    if batch is None:
-        click.echo("No batch has run yet: gateway night runs one.")
-    else:
-        ended = moment(batch["ended_at"]) if batch["ended_at"] else "it did not end: it was interrupted or still runs"
-        click.echo(f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}")
-    click.echo(f"{len(found.needs)} need a person." if found.needs else "Nothing needs a person.")
+    click.echo(_batch(batch, working=working))
+    total = len(found.needs) + len(found.met) + len(found.refused)  # as the console's first page counts
+    click.echo(f"{total} {'needs' if total == 1 else 'need'} a person." if total else "Nothing needs a person.")
     for each, one in found.needs:
         click.echo(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
         click.echo(f"          {each.reason}")
@@ -52,7 +51,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         click.echo(f"          → {one.next_command}")
         _say_told(one, rules)
     if found.refused:
-        click.echo(f"{len(found.refused)} documents in the outbox could not be sent; beside each lies the reason:")
+        click.echo("Could not be sent from the outbox; beside each lies the reason:")
         for each_file in found.refused:
             click.echo(f"          {each_file}")
     click.echo("Waiting, and done in the last 7 days:")
@@ -60,6 +59,13 @@ def command(ctx: click.Context, as_json: bool) -> int:
         if number:
             click.echo(f"  {number:>6}  {name}")
     return 0
+
+
+def _batch(batch: Mapping[str, int | None] | None, *, working: bool) -> str:
+    if batch is None:
+        return "Workers do what is due as it comes." if working else "No batch has run yet: gateway night runs one."
+    ended = moment(batch["ended_at"]) if batch["ended_at"] else "it did not end: it was interrupted or still runs"
+    return f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}"
 
 
 def _say_told(one: Alert | None, rules: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from gateway.ledger import archive, tables
 from gateway.ledger.archive import Raw
 from gateway.ledger.literals import word
 from gateway.ledger.search_tables import UNUSUAL_STATE, USUAL_STATES
-from gateway.ledger.states import MessageState
+from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import (
     batch,
     content,
@@ -33,6 +33,11 @@ from gateway.ledger.waiting import DUE
 TAKEN_AS_TEST = "taken-as-test"  # the event of an interchange that is a test whatever its ISA15 says
 
 _DAY = 86_400_000  # ms
+# States beside the usual ones that wait for nothing and nobody.
+_ENDED = (
+    *(ExchangeState.DUPLICATE, ExchangeState.DISCARDED, ExchangeState.EMPTY),
+    *(ExchangeState.CANCELLED, ExchangeState.SUPERSEDED),
+)
 _RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
 
 
@@ -395,13 +400,14 @@ def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue
 def counts(connection: Connection, since: int) -> dict[str, int]:
     """How many exchanges are in each state, and how much waits.
 
-    Of the states in which nearly every exchange ends, only those that came or went since then (ms since 1970 UTC) are
-    counted: so the answer takes no longer when the ledger is ten years old.
+    Of what ended, or was settled by a person, only that is counted which came or went since then (ms since 1970 UTC):
+    so the answer takes no longer, and says nothing else, when the ledger is ten years old.
     """
-    by, unusual, states = (exchange.c.direction, exchange.c.state), text(UNUSUAL_STATE), exchange.c.state
+    by, states, recent = (exchange.c.direction, exchange.c.state), exchange.c.state, exchange.c.at >= since
+    waiting_ones = and_(states.not_in(_ENDED), exchange.c.settled_at.is_(None))
     found = {
         f"{row.direction} {row.state}": row.number
-        for where in ((unusual,), (states.in_(USUAL_STATES), exchange.c.at >= since))
+        for where in ((text(UNUSUAL_STATE), or_(recent, waiting_ones)), (states.in_(USUAL_STATES), recent))
         for row in connection.execute(select(*by, func.count().label("number")).where(*where).group_by(*by))
     }
     waiting = {

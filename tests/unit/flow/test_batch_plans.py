@@ -6,6 +6,7 @@ import pytest
 from builders.stage import HOUR, Stage, orders
 from sqlalchemy import Engine, event
 
+from gateway.flow.settle import settle
 from gateway.ledger import work
 
 
@@ -82,3 +83,21 @@ def test_what_ended_well_is_counted_for_the_asked_time_alone(stage, asked):
     assert len(counted) == 2
     assert any("ix_exchange_state_at" in plan for plan in counted)
     assert any("ix_exchange_at (at>?)" in plan for plan in counted)
+
+
+def test_what_ended_long_ago_is_not_counted_with_what_waits(stage):
+    """A duplicate waits for nothing, a rejected interchange for a person until it is settled."""
+    stage.mail(orders(9), subject="again")
+    stage.mail(orders(10).replace(b"IEA*1*000000010", b"IEA*1*000000011"))
+    stage.run()
+    stage.now += 30 * HOUR
+    with stage.ledger.reading() as connection:
+        every = work.counts(connection, 0)
+        late = work.counts(connection, stage.now - HOUR)
+    assert (every["in duplicate"], every["in rejected"]) == (1, 1)
+    assert "in duplicate" not in late
+    assert late["in rejected"] == 1
+    rejected = next(row["id"] for row in stage.rows("exchange") if row["state"] == "rejected")
+    settle(stage.context(), int(str(rejected)), actor="anna", reason="they know")
+    with stage.ledger.reading() as connection:
+        assert "in rejected" not in work.counts(connection, stage.now - HOUR)
