@@ -230,3 +230,13 @@ def test_start_values_are_set_and_shown(run, home, tmp_path):
 def test_who_is_activated_hears_where_the_numbers_begin(run, home):
     run("partner", "suspend", "acme")
     assert "gateway partner start acme" in run("partner", "activate", "acme")[1]
+
+
+def test_a_document_that_cannot_be_sent_is_counted_among_what_needs_a_person(home, run, tmp_path):
+    assert "Nothing needs a person." in run("status")[0]
+    refused = tmp_path / "home" / "outbox" / "acme" / ".refused"
+    refused.mkdir(parents=True)
+    (refused / "orders.csv").write_text("no X12")
+    out, _ = run("status")
+    assert "1 needs a person." in out
+    assert str(refused / "orders.csv") in out
