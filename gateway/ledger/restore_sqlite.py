@@ -24,6 +24,7 @@ from gateway.ledger.database import open_engine
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
 _PATIENCE = 5_000  # ms that somebody may still have the present ledger open
+_READER = "a process that has its ledger open, such as the console: stop the gateway"
 
 
 class SqlitePlace:
@@ -137,10 +138,10 @@ class SqlitePlace:
                 (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
                 connection.execute("BEGIN EXCLUSIVE")
                 if mode == "wal":
-                    raise HomeInUse(path=self._home, holder="a process that has its ledger open")
+                    raise HomeInUse(path=self._home, holder=_READER)
             except sqlite3.OperationalError as problem:
                 if problem.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                    raise HomeInUse(path=self._home, holder="a process that has its ledger open") from problem
+                    raise HomeInUse(path=self._home, holder=_READER) from problem
                 is_damaged = True
             except sqlite3.DatabaseError:
                 is_damaged = True

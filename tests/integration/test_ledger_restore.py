@@ -544,7 +544,7 @@ def test_somebody_who_has_the_ledger_open_is_waited_for_and_then_refused(place, 
     reader = open_engine(place.url)
     with reader.connect() as connection, connection.begin():
         connection.execute(text("SELECT count(*) FROM event")).scalar()
-        with pytest.raises(HomeInUse, match="has its ledger open"):
+        with pytest.raises(HomeInUse, match="has its ledger open, such as the console"):
             place.restore(backup, replace=True)
     reader.dispose()
     assert len(place.told("sent")) == 4
