@@ -68,7 +68,8 @@ def print_summary(summary: Summary) -> None:
     for name, number in summary.counts.items():
         click.echo(f"  {number:>6}  {name}")
     if summary.attention:
-        click.echo(f"\n{len(summary.attention)} need a person (gateway status shows them again):")
+        number = len(summary.attention)
+        click.echo(f"\n{number} {'needs' if number == 1 else 'need'} a person (gateway status tells it again):")
         for each in summary.attention[:20]:
             click.echo(f"  {each.reference:>6}  {each.state}: {each.what}")
             click.echo(f"          {each.reason}")
