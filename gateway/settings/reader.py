@@ -244,11 +244,19 @@ class _Reader:
         found = self._table("selftest")
         if found.get("address") and "smtp" not in self.document:
             self.fail(("selftest", "address"), "the reports need the host of [smtp]")
-        if found.get("address") and found["address"] == self._table("smtp").get("sender"):
+        address = found.get("address", "").lower()  # capitals make no difference to a mail
+        if address and address == str(self._table("smtp").get("sender", "")).lower():
             self.fail(
                 ("selftest", "address"), "this is the sender of our mails: answers to them would be taken for tests"
             )
+        if address and self._accounts() == {address}:
+            self.fail(("selftest", "address"), "all our mail comes into this account, and would only be judged")
         return SelftestSettings(**found)
+
+    def _accounts(self) -> set[str]:
+        """The users of the mailboxes as they are written, without their capitals."""
+        boxes = self.document.get("mailbox", {})
+        return {str(each.get("user", "")).lower() for each in boxes.values() if isinstance(each, dict)}
 
     def _console(self) -> ConsoleSettings | None:
         if "console" not in self.document:

@@ -240,8 +240,14 @@ def test_the_address_must_not_be_the_sender_of_our_mails(tmp_path):
         'sender = "edi@us.example"\n[selftest]\naddress = "{}"\n'
     )
     assert parse_settings(text.format(TEST).encode(), home=tmp_path).selftest.address == TEST
-    with pytest.raises(SettingsInvalid, match="answers to them"):
-        parse_settings(text.format("edi@us.example").encode(), home=tmp_path)
+    for same in ("edi@us.example", "EDI@us.example"):
+        with pytest.raises(SettingsInvalid, match="answers to them"):
+            parse_settings(text.format(same).encode(), home=tmp_path)
+    box = '[mailbox.x]\nhost = "h.example"\nuser = "Orders@us.example"\n'
+    with pytest.raises(SettingsInvalid, match="would only be judged"):
+        parse_settings((text.format("orders@us.example") + box).encode(), home=tmp_path)
+    other = box.replace("mailbox.x", "mailbox.y").replace("Orders", "more")
+    parse_settings((text.format("orders@us.example") + box + other).encode(), home=tmp_path)
     with pytest.raises(SettingsInvalid, match=r"\[smtp\]"):
         parse_settings(
             text.replace("[smtp]", "[mailbox.x]\n").replace("sender", "user").format(TEST).encode(), home=tmp_path
