@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def build(site: Site, people: People, pages: Sequence[BaseRoute], entrance: Entr
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Door, entrance=entrance or Entrance())],
-        exception_handlers={HTTPException: _refused, GatewayError: _fault, Exception: _defect},
+        exception_handlers={HTTPException: _refused, GatewayError: _fault, OSError: _no_room, Exception: _defect},
     )
     app.state.site = site
     app.state.people = people
@@ -65,6 +66,13 @@ async def _refused(request: Request, problem: Exception) -> Response:
 async def _fault(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, GatewayError)
     return fault_answer(request.url.path, problem)
+
+
+async def _no_room(request: Request, problem: Exception) -> Response:
+    """Nothing can be written beside the ledger, as downloads are; every other failure of the system is a defect."""
+    if not isinstance(problem, OSError) or problem.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        raise problem
+    return refusal(request.url.path, 503, "The disk of the gateway is full.", "Make room on it, and try once more.")
 
 
 async def _defect(request: Request, problem: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 
 import pytest
@@ -26,6 +27,10 @@ def _missing(visit):
     raise NotFound(what="exchange", key=visit.part("number"))
 
 
+def _full(visit):
+    raise OSError(int(visit.part("number")), "it failed")
+
+
 @pytest.fixture
 def client(home):
     site = Site(home)
@@ -33,6 +38,7 @@ def client(home):
         view("/shown", _shown),
         act("/done", _done),
         view("/missing/{number}", _missing),
+        view("/full/{number}", _full),
         view("/rare", _shown, Role.ADMINISTRATOR),
     ]
     with TestClient(build(site, Somebody(User("olga", Role.OPERATOR)), pages), follow_redirects=False) as client:
@@ -97,3 +103,12 @@ def test_a_ledger_that_was_put_back_is_the_one_that_is_shown(home):
     assert site.app is not before
     assert site.app is site.app
     site.close()
+
+
+def test_a_disk_without_room_is_said_and_no_defect(client):
+    """Other failures of the system are defects as before."""
+    full = client.get(f"/full/{errno.ENOSPC}")
+    assert full.status_code == 503
+    assert "disk of the gateway is full" in full.text
+    with pytest.raises(OSError, match="it failed"):
+        client.get(f"/full/{errno.EIO}")
