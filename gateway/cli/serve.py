@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("serve")
-@click.option("--once", is_flag=True, help="Run one batch and end: for trying the service's surroundings.")
+@click.option("--once", is_flag=True, help="Run one batch, and end with its exit code: to try the surroundings.")
 @click.pass_context
 def command(ctx: click.Context, once: bool) -> int:
     """Run a batch every interval (gateway.toml, [gateway] interval) until SIGTERM or SIGINT.
@@ -55,9 +55,9 @@ def command(ctx: click.Context, once: bool) -> int:
             console.look()
         called: dict[str, Attempt] = {}
         for _ in pacer.runs(interval, lambda: datetime.now(UTC)):
-            _batch(home)
+            code = _batch(home)
             if once:
-                break
+                return code
             called = _watched(home, called, pacer.call)
             watches.keep(called)
             console.look()
@@ -130,8 +130,8 @@ def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "") ->
             say_fault(fault)
 
 
-def _batch(home: Path) -> None:
-    """One batch; what fails is said, and the service goes on with the next."""
+def _batch(home: Path) -> int:
+    """One batch, and its exit code; what fails is said, and the service goes on with the next."""
     from gateway.app import open_app, telling_without_ledger
     from gateway.cli.reporting import ConsoleReporter
     from gateway.errors import GatewayError, unexpected
@@ -155,11 +155,13 @@ def _batch(home: Path) -> None:
                 write_metrics(app.settings.metrics_file, app.context())
     except GatewayError as fault:
         _say_fault(home, fault, "")  # it is in the log
-        return
+        return fault.exit_code
     except Exception as problem:  # noqa: BLE001 - a service goes on with the next batch
-        _say_fault(home, unexpected("the batch", problem), "batch")
-        return
+        found = unexpected("the batch", problem)
+        _say_fault(home, found, "batch")
+        return found.exit_code
     if on_stderr:
-        return
+        return summary.exit_code
     done = ", ".join(f"{number} {name}" for name, number in summary.counts.items()) or "nothing to do"
     click.echo(f"batch {summary.batch}: {done}", err=True)
+    return summary.exit_code

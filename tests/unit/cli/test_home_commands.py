@@ -279,3 +279,10 @@ def test_a_shell_is_given_our_options(tmp_path):
         check=False,
     )
     assert done.stdout.split() == ["plain,--domain"]
+
+
+def test_serve_once_ends_with_the_code_of_its_batch(home, run):
+    run("serve", "--once")
+    (home / "ledger.db").unlink()
+    _, err = run("serve", "--once", wanted=78)
+    assert "There is no ledger in the database" in err
