@@ -106,13 +106,15 @@ def _followed(home: Path, exchange: int, seconds: float, sleep: Callable[[float]
     """Runs batches until the test is decided or the time is over; where another runs them, only looks."""
     from gateway.app import open_app
     from gateway.errors import TryAgainLater
+    from gateway.flow.log import logging_to, settings_of
     from gateway.flow.night import night
     from gateway.flow.partner_trial import verdict
 
     until = time.monotonic() + seconds
     while True:
-        with suppress(TryAgainLater), open_app(home, lock=True) as app:
-            night(app.context)
+        with suppress(TryAgainLater), logging_to(settings_of(home)) as log, open_app(home, lock=True) as app:
+            app.ledger.listener = log.heard
+            log.batch_ended(night(app.context, log))
         with open_app(home) as app:
             found = verdict(app.context(), exchange)
         if found.final or time.monotonic() >= until:

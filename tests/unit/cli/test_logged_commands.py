@@ -93,3 +93,17 @@ def test_a_worker_tells_jobs_and_trouble_as_lines(capsys):
     said = capsys.readouterr().err
     assert "collect orders: 2 collected" in said
     assert "mailbox.unavailable" in said
+
+
+def test_the_batches_of_a_test_that_is_waited_for_are_logged(home):
+    """They are batches like any other, and nobody should miss one in the log."""
+    profile = 'key = "acme"\nname = "A"\nstatus = "testing"\naddresses = ["a@acme.example"]\nidentities = ["ZZ:ACME"]\n'
+    (home / "acme.toml").write_text(
+        profile + '[[agreement]]\ndirection = "out"\nsets = ["810"]\nversions = ["004010"]\n'
+    )
+    smtp = '[smtp]\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"\nsender = "edi@x.example"\n'
+    write(home, f'[log]\nfile = "gateway.log"\nformat = "json"\n{smtp}')
+    assert gateway(home, "partner", "apply", str(home / "acme.toml")).returncode == 0
+    assert gateway(home, "partner", "test", "acme", "--wait", "1s").returncode == 75
+    lines = [json.loads(line)["what"] for line in (home / "gateway.log").read_text().splitlines()]
+    assert (lines[0], lines[-1]) == ("batch begun", "batch ended")
