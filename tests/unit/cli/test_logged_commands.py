@@ -106,4 +106,5 @@ def test_the_batches_of_a_test_that_is_waited_for_are_logged(home):
     assert gateway(home, "partner", "apply", str(home / "acme.toml")).returncode == 0
     assert gateway(home, "partner", "test", "acme", "--wait", "1s").returncode == 75
     lines = [json.loads(line)["what"] for line in (home / "gateway.log").read_text().splitlines()]
-    assert (lines[0], lines[-1]) == ("batch begun", "batch ended")
+    assert lines.count("batch begun") == lines.count("batch ended") > 0
+    assert lines[-1] == "batch ended"
