@@ -29,7 +29,7 @@ from gateway.flow.record import GOOD, Entry
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.work import stored_message
+from gateway.ledger.work import TAKEN_AS_TEST, stored_message
 from gateway.x12.model import Status
 
 QUARANTINE = (ExchangeState.QUARANTINED, ExchangeState.CONFLICT)
@@ -159,6 +159,8 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
             raise not_now("exchange", exchange, "only a used number or a held repetition can be accepted")
         assert case is not None, "an inbound exchange has its message"
         entry = _entry(case, exchange)
+        # What came as a test stays one, wherever the partner stands by now.
+        entry.interchange.as_test = told(recorder, TAKEN_AS_TEST, exchange=number) is not None
         recorder.event("accepted-by-hand", exchange=number, partner=exchange.partner, was=exchange.state, reason=reason)
         _put_in_its_place(context, recorder, entry, number)
         if exchange.state == ExchangeState.QUARANTINED:  # a used number was noted when it was used first

@@ -6,7 +6,7 @@ import pytest
 from builders.stage import ACME, GLOBEX, HOUR, OURS, WHEN, Stage, invoice, orders
 
 from gateway.demo import documents
-from gateway.flow.operate import release
+from gateway.flow.operate import accept, release
 from gateway.flow.submit import submit
 from gateway.ledger.chain import follow_written
 from gateway.ledger.chain_words import tell_chain
@@ -144,6 +144,25 @@ def test_production_that_is_taken_as_a_test_counts_among_tests(tmp_path):
     assert [exchange(stage, 3)[name] for name in ("repeats", "duplicate_of")] == [None, None]
     places = [name.rpartition("/")[0] for name in stage.delivered]
     assert places == ["acme", "acme/test"]
+
+
+def test_a_test_that_was_held_stays_one_when_it_is_accepted_later(tmp_path):
+    """Its number is free for a document in earnest, and counts in no series."""
+    hold = 'versions = ["004010"]\non_repeat = "hold"'
+    stage = Stage(tmp_path, [TAKEN_AS_TESTS.replace('versions = ["004010"]', hold, 1)])
+    stage.mail(orders(1, documents.order("PO-1", WHEN)))
+    stage.mail(orders(2, documents.order("PO-1", WHEN)))
+    stage.run()
+    assert stage.states("in") == ["delivered", "quarantined"]
+    stage.profiles = [ACME.replace('versions = ["004010"]', hold, 1)]
+    held = next(row["id"] for row in stage.rows("exchange") if row["state"] == "quarantined")
+    accept(stage.context(), int(str(held)), actor="anna", reason="they try it twice")
+    stage.mail(orders(2, documents.order("PO-2", WHEN)))
+    stage.run()
+    assert stage.states("in") == ["delivered", "delivered", "delivered"]
+    assert [name.rpartition("/")[0] for name in stage.delivered] == ["acme", "acme/test", "acme/test"]
+    assert [row["exchange"] for row in stage.rows("received_number") if row["level"] == "interchange"] != [held]
+    assert len([row for row in stage.rows("received_number") if row["level"] == "interchange"]) == 1
 
 
 def test_a_test_in_quarantine_explains_no_missing_document(tmp_path):
