@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.errors import ConfigurationFault, GatewayError, OutcomeUnknown, SendingFault, unexpected
+from gateway.errors import (
+    ConfigurationFault,
+    GatewayError,
+    OutcomeUnknown,
+    SendingFault,
+    SmtpUnavailable,
+    unexpected,
+)
 from gateway.flow.context import Context
 from gateway.flow.night import Summary
 from gateway.flow.night_report_words import NightReport, PartnerNight, as_html, as_text
@@ -46,7 +54,7 @@ def report(context: Context, summary: Summary) -> tuple[GatewayError, ...]:
         made = night_report(context, summary)
         if settings.report.when == "always" or not made.is_good:
             waiting.append(_kept(context, made))
-        return tuple(filter(None, (_send(context, each) for each in waiting)))
+        return _offer(context, waiting)
     except GatewayError as fault:
         return (fault,)
     except Exception as problem:  # noqa: BLE001 - the night is over, and was what it was
@@ -140,6 +148,18 @@ def _left(context: Context) -> list[int]:
                 recorder.change(tables.message, number, state=MessageState.SENT)
                 recorder.event("report-in-doubt", message=number)
     return [number for number in found if number not in doubtful]
+
+
+def _offer(context: Context, numbers: Sequence[int]) -> tuple[GatewayError, ...]:
+    """Offers mails one after the other; a host that is away is asked once a night, for it may let us wait long."""
+    faults: list[GatewayError] = []
+    for number in numbers:
+        if faults and isinstance(faults[-1], SmtpUnavailable):
+            with context.ledger.transaction() as recorder:
+                recorder.event(_NOT_TAKEN, message=number, code=faults[-1].code, reason=str(faults[-1]))
+        elif fault := _send(context, number):
+            faults.append(fault)
+    return tuple(faults)
 
 
 def _send(context: Context, number: int) -> GatewayError | None:

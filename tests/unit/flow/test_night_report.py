@@ -193,6 +193,25 @@ def test_a_host_that_is_away_is_tried_again_after_the_next_night(stage):
     assert sum(b"multipart/alternative" in each.raw for each in stage.transport.sent) == 3
 
 
+def test_a_host_that_is_away_for_long_is_asked_once_a_night_and_gets_every_mail_in_the_end(stage):
+    """It may let us wait for minutes each time; what was not offered counts as not taken."""
+    asked = []
+
+    def answer(mail):
+        if b"multipart/alternative" in mail.raw:
+            asked.append(mail)
+            raise SmtpUnavailable(host="memory", reason="away")
+
+    stage.transport.answer = answer
+    for _ in range(3):
+        assert len(night(stage)) == 1
+        stage.now += 24 * HOUR
+    assert len(asked) == 3
+    stage.transport.answer = None
+    assert night(stage) == ()
+    assert sum(b"multipart/alternative" in each.raw for each in stage.transport.sent) == 4
+
+
 def test_a_mail_whose_outcome_nobody_knows_is_not_sent_again(stage):
     """Rather one report too few than two of one night."""
     failing(stage, OutcomeUnknown(host="memory"))
