@@ -40,6 +40,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FORM = 2_000_000  # bytes of a form without a file
 _SIGN_IN = 20_000
 _PATH = 2_000  # characters of a path: all of ours are short, and numbers of thousands of digits are no numbers
+NO_TEXT = "That holds a NUL character, which is no text."
 _PROBES = ("/healthz", "/readyz")  # what watches over us calls us by whatever name it likes
 
 
@@ -136,6 +137,8 @@ class Door:
     def _objection(self, scope: Scope, headers: Headers) -> tuple[int, str]:
         if len(scope["path"]) > _PATH:
             return 414, "There is no page with so long an address."
+        if not scope["path"].startswith("/api/") and _holds_nul(scope):  # the API says which parameter it is
+            return 400, NO_TEXT
         if not self._is_ours(headers.get("host", "")) and scope["path"] not in _PROBES:
             return 421, "This is not the address of this console: gateway.toml, [console] public_url, says which is."
         if (
@@ -217,6 +220,11 @@ def _is_foreign(headers: Headers, origin: str) -> bool:
         host = urlsplit(came_from).netloc.lower() if came_from != "null" else ""
         return came_from != origin and host != headers.get("host", "").lower()
     return headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+
+
+def _holds_nul(scope: Scope) -> bool:
+    """Whether something of the address is no text: PostgreSQL takes no NUL, and says so as if it were out of order."""
+    return "\0" in scope["path"] or b"%00" in scope.get("query_string", b"")
 
 
 def _without_port(written: str) -> str:

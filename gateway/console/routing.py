@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from gateway.console.door import NO_TEXT
 from gateway.console.people import People, Role
 from gateway.console.places import SIGN_IN, local, sign_in_to
 from gateway.console.rendering import rendered
@@ -52,7 +53,7 @@ def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
             files: dict[str, Upload] = {}
             for name, value in posted.multi_items():
                 if isinstance(value, str):
-                    form.setdefault(name, value)
+                    form.setdefault(text_of(name), text_of(value))
                 elif value.filename:
                     files.setdefault(name, Upload(value.filename, await value.read(LARGEST_FILE + 1)))
             if not hmac.compare_digest(form.pop(CSRF, "").encode(), visit.session.csrf.encode()):
@@ -60,6 +61,17 @@ def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
             return await run_in_threadpool(page, Visit(request, visit.site, visit.session, form, files))
 
     return Route(path, endpoint, methods=["POST"], name=f"{page.__module__}.{page.__name__}")
+
+
+def text_of(value: str) -> str:
+    """What somebody wrote into a form.
+
+    Raises:
+        HTTPException: it is no text that every database takes.
+    """
+    if "\0" in value:
+        raise HTTPException(400, NO_TEXT)
+    return value
 
 
 def _visit(request: Request, role: Role) -> Visit | None:

@@ -16,7 +16,7 @@ from gateway.console.keeper import Keeper, cookie_name
 from gateway.console.people import Role
 from gateway.console.places import SIGN_IN, local
 from gateway.console.rendering import rendered
-from gateway.console.routing import act
+from gateway.console.routing import act, text_of
 from gateway.console.visit import Visit
 from gateway.errors import DoorFault
 
@@ -128,7 +128,7 @@ def keeper_of(request: Request) -> Keeper:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return text_of(value) if isinstance(value, str) else ""
 
 
 ROUTES: tuple[BaseRoute, ...] = (

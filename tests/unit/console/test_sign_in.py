@@ -471,6 +471,15 @@ def test_an_address_of_thousands_of_digits_is_refused_and_no_defect(client):
         assert client.get(path + "9" * 5_000).status_code == 414
 
 
+def test_a_nul_is_refused_before_any_database_is_asked(client):
+    """PostgreSQL takes none; a page would tell that the database is out of order."""
+    for path in ("/partners/a%00b", "/exchanges?q=%00", "/sign-in?to=%00"):
+        refused = client.get(path)
+        assert (refused.status_code, "NUL" in refused.text) == (400, True), path
+    refused = client.post("/sign-in", data={"name": "ol\0ga", "password": "x"})
+    assert (refused.status_code, "NUL" in refused.text) == (400, True)
+
+
 def test_too_much_is_not_taken_whatever_is_said_of_its_length(client):
     """By the length that is said, and by the bytes that come."""
     said = client.post("/sign-in", content=b"x" * 30_000)

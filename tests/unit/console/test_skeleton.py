@@ -56,6 +56,8 @@ def test_an_act_needs_the_secret_of_its_session(client):
     refused = client.post("/done", data={"what": "x"})
     assert refused.status_code == 403
     assert "not of your session" in refused.text
+    odd = client.post("/done", data={"what": "a\0b", "csrf": "form-secret-of-somebody"})
+    assert (odd.status_code, "NUL" in odd.text) == (400, True)
     done = client.post("/done", data={"what": "x", "csrf": "form-secret-of-somebody"})
     assert (done.status_code, done.headers["location"]) == (303, "/shown?page=2")
 
