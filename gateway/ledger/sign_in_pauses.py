@@ -10,11 +10,12 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.ledger import archive
 from gateway.ledger.user_tables import sign_in_pause
 
+_LOCK = 7_306_010  # PostgreSQL advisory lock: one attempt is counted at a time
 _FORGOTTEN = 12 * 3_600_000  # ms after the last failure
 
 
@@ -62,6 +63,9 @@ def network(address: str) -> str:
 def count(connection: Connection, subjects: Subjects, now: int) -> int:
     """Counts one attempt for all of them; or says how long to wait (ms), and counts nothing."""
     table = sign_in_pause.c
+    if connection.dialect.name == "postgresql":
+        # One after the other: of a name that has no row yet there is nothing to lock.
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     rows = connection.execute(select(sign_in_pause).where(table.subject.in_(subjects)).with_for_update()).all()
     known = {row.subject: row for row in rows if row.last_at > now - _FORGOTTEN}
     # A clock that was set back must not lock anybody out for longer than the longest pause.

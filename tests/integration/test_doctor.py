@@ -82,7 +82,7 @@ def test_a_ledger_on_postgresql_gets_its_password_from_outside(postgres, gateway
     write(tmp_path, f'[database]\nurl = "{url}"\n')
     code, said = gateway("doctor", "--offline", "--json")
     assert (code, list(failed(said))) == (78, ["database"])
-    assert "gateway secret set" in failed(said)["database"]["advice"]
+    assert "GATEWAY_SECRET_DATABASE" in failed(said)["database"]["advice"]
 
     password = {"GATEWAY_SECRET_DATABASE": postgres.password}
     assert gateway("doctor", "--offline", **password)[0] == 78  # empty: not migrated yet
