@@ -34,6 +34,7 @@ from gateway.console.build import build  # noqa: E402
 from gateway.console.pages import PAGES  # noqa: E402
 from gateway.console.people import Role, Somebody, User  # noqa: E402
 from gateway.console.site import Site  # noqa: E402
+from gateway.console.warm import warm  # noqa: E402
 from gateway.ledger import tables  # noqa: E402
 from gateway.ledger.database import open_engine, reading, upgrade  # noqa: E402
 from gateway.ledger.secrets import make_key  # noqa: E402
@@ -89,7 +90,9 @@ def measure(home: Path, url: str, repeats: int) -> dict[str, Any]:
         count = connection.execute(select(func.count()).select_from(tables.exchange)).scalar_one()
         paths = _paths(connection, now)
     pages: dict[str, Any] = {}
-    with TestClient(build(site, people, PAGES)) as browser:
+    application = build(site, people, PAGES)
+    warm(site)
+    with TestClient(application) as browser:
         for name, path in paths.items():
             pages[name] = _asked(browser, path, repeats)
     bare = pages["a form"]["p50_ms"]

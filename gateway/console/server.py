@@ -16,6 +16,7 @@ from gateway.console.door import Entrance
 from gateway.console.keeper import Keeper
 from gateway.console.pages import PAGES
 from gateway.console.site import Site
+from gateway.console.warm import warm
 from gateway.errors import ConfigurationFault, ConsoleUnavailable
 from gateway.flow.log import Log
 from gateway.settings import ConsoleSettings, read_settings
@@ -46,6 +47,7 @@ def serve(home: Path, log: Log, say: Callable[[str], None] = print) -> None:
     try:
         _ = site.app  # what is wrong with the database is said here, not on every page
         app = build(site, keeper, PAGES, Entrance.of(console, settings.limits.message_size))
+        warm(site)
         with listening(console) as listener:
             server = uvicorn.Server(_config(app, console))
             say(f"console: {own_url(console)}/")
