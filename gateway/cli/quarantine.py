@@ -53,7 +53,7 @@ def show(ctx: click.Context, reference: str, raw: bool, unmasked: bool, as_json:
     from gateway.app import open_app
     from gateway.flow import showing
     from gateway.flow.operate import Reference
-    from gateway.ledger.work import quarantined
+    from gateway.ledger.standing import quarantined
 
     with open_app(ctx.obj["home"]) as app:
         named = Reference.parse(reference)

@@ -24,7 +24,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.app import open_app
     from gateway.flow.check_running import workers_at_work
     from gateway.flow.standing import standing
-    from gateway.ledger.work import counts, last_batch, repeated_documents
+    from gateway.ledger.standing import counts, last_batch, repeated_documents
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         partners, keys = app.partners.current(), app.keys.list()

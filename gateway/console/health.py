@@ -22,7 +22,7 @@ from gateway.flow.metrics import CONTENT_TYPE, metrics
 from gateway.jobs.queue import is_installed
 from gateway.ledger.database import check
 from gateway.ledger.moments import duration, iso
-from gateway.ledger.work import last_batch
+from gateway.ledger.standing import last_batch
 
 SCOPE = "metrics"
 _A_DAY = 25 * 3_600_000  # ms: where gateway.toml does not say how often batches come, a nightly one is expected

@@ -14,7 +14,7 @@ from gateway.ledger import archive
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Ledger
 from gateway.ledger.tables import event, exchange, functional_group, transaction_set
-from gateway.ledger.work import TAKEN_AS_TEST, DueExchange, DueSet
+from gateway.ledger.work import TAKEN_AS_TEST, DueExchange, due_set
 
 _WHAT = "document"
 _TAKEN = ("due", "delivered")
@@ -106,7 +106,7 @@ def document(ledger: Ledger, number: int, which: int) -> Deliverable:
         whole = connection.execute(select(exchange).where(exchange.c.id == number)).one()
         archive.refuse_gone(connection, whole.sha256)
         test = whole.usage == "T" or _is_test(connection, number)
-    return deliverable(_exchange(whole, row, test=test), (_set(row),), ledger.content(whole.sha256))
+    return deliverable(_exchange(whole, row, test=test), (due_set(row),), ledger.content(whole.sha256))
 
 
 def _sets() -> Select[Any]:
@@ -122,20 +122,6 @@ def _is_test(connection: Connection, number: int) -> bool:
     return bool(connection.execute(asked).scalar())
 
 
-def _set(row: Row[Any]) -> DueSet:
-    return DueSet(
-        row.id,
-        row.exchange,
-        row.agreement,
-        row.set_id,
-        row.control_number,
-        row.group_number,
-        row.group_start,
-        row.start,
-        row.end,
-    )
-
-
 def _exchange(whole: Row[Any], row: Row[Any], *, test: bool) -> DueExchange:
     return DueExchange(
         whole.id,
@@ -147,7 +133,7 @@ def _exchange(whole: Row[Any], row: Row[Any], *, test: bool) -> DueExchange:
         whole.control_number,
         whole.message_id,
         whole.file_name,
-        (_set(row),),
+        (due_set(row),),
         whole.usage,
         test,
     )

@@ -24,10 +24,11 @@ from gateway.errors import (
 from gateway.flow.context import Context
 from gateway.flow.night import Summary
 from gateway.flow.night_report_words import NightReport, PartnerNight, as_html, as_text
+from gateway.flow.own_mail import record_own_mail
 from gateway.ledger import batches, figures, tables
 from gateway.ledger.states import MessageState
 from gateway.mail.alternative import alternative
-from gateway.mail.compose import letter, message_id, written_date
+from gateway.mail.compose import letter, message_id
 from gateway.mail.model import Draft, OutgoingMail
 
 KIND = "report"  # of the mail, in the ledger
@@ -111,22 +112,7 @@ def _kept(context: Context, made: NightReport) -> int:
     )
     raw = letter(draft, alternative(as_text(made), as_html(made), draft.message_id))
     with context.ledger.transaction() as recorder:
-        return recorder.add(
-            tables.message,
-            at=recorder.now,
-            direction="out",
-            state=MessageState.QUEUED,
-            kind=KIND,
-            host=settings.smtp.host,
-            user=settings.smtp.user,
-            sha256=recorder.keep(raw, owner=""),
-            size=len(raw),
-            message_id=draft.message_id,
-            subject=draft.subject,
-            from_address=draft.sender,
-            to_addresses=json.dumps(draft.to),
-            dated=written_date(draft),
-        )
+        return record_own_mail(recorder, settings.smtp, draft, raw, KIND)
 
 
 def _left(context: Context) -> list[int]:

@@ -6,7 +6,6 @@ the newest seal is tried again by every batch until the SMTP host took it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,13 +16,14 @@ from sqlalchemy import Connection, select
 
 from gateway.errors import SealUnwritable, SecretMissing
 from gateway.flow.context import Context
+from gateway.flow.own_mail import record_own_mail
 from gateway.ledger import seals, tables, tree
 from gateway.ledger.archive import insert
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.states import MessageState
-from gateway.mail.compose import compose, message_id, written_date
+from gateway.mail.compose import compose, message_id
 from gateway.mail.model import Attachment, Draft, OutgoingMail
 from gateway.settings import Settings
 
@@ -146,22 +146,7 @@ def _queued(context: Context, draft: Draft, raw: bytes) -> Callable[[Recorder], 
     def work(recorder: Recorder) -> int:
         smtp = context.settings.smtp
         assert smtp is not None
-        return recorder.add(
-            tables.message,
-            at=recorder.now,
-            direction="out",
-            state=MessageState.QUEUED,
-            kind=_MAIL_KIND,
-            host=smtp.host,
-            user=smtp.user,
-            sha256=recorder.keep(raw),
-            size=len(raw),
-            message_id=draft.message_id,
-            subject=draft.subject,
-            from_address=draft.sender,
-            to_addresses=json.dumps(draft.to),
-            dated=written_date(draft),
-        )
+        return record_own_mail(recorder, smtp, draft, raw, _MAIL_KIND)
 
     return work
 

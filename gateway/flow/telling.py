@@ -17,11 +17,11 @@ from gateway.flow import alert_words
 from gateway.flow.alert_words import Report
 from gateway.flow.channels import Answer, Channel, Message, channel_for, not_told
 from gateway.flow.context import Context
+from gateway.flow.own_mail import record_own_mail
 from gateway.ledger import alerts, tables
 from gateway.ledger.alerts import CLOSED, FAILING, IDLE, TELLING, TOLD, Alert, Memory
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import MessageState
-from gateway.mail.compose import written_date
 from gateway.settings import AlertSettings
 from gateway.settings.alerts import EVERYTHING, NOT_TOLD, REPLY
 from partners.model import Status
@@ -172,22 +172,7 @@ def _kept(context: Context, recorder: Recorder, report: Report) -> tuple[Message
         return Message(rule.name, report.key, alert_words.document(report, settings), words), None
     draft, raw = alert_words.mail(report, settings)
     assert settings.smtp is not None
-    row = recorder.add(
-        tables.message,
-        at=recorder.now,
-        direction="out",
-        state=MessageState.QUEUED,
-        kind="alert",
-        host=settings.smtp.host,
-        user=settings.smtp.user,
-        sha256=recorder.keep(raw, owner=""),
-        size=len(raw),
-        message_id=draft.message_id,
-        subject=draft.subject,
-        from_address=draft.sender,
-        to_addresses=json.dumps(draft.to),
-        dated=written_date(draft),
-    )
+    row = record_own_mail(recorder, settings.smtp, draft, raw, "alert")
     return Message(rule.name, report.key, raw, words), row
 
 

@@ -8,23 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from gateway.errors import NotFound
-from gateway.ledger import archive, tables
+from gateway.ledger import archive
 from gateway.ledger.archive import Raw
 from gateway.ledger.literals import word
-from gateway.ledger.search_tables import UNUSUAL_STATE, USUAL_STATES
-from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.states import MessageState
 from gateway.ledger.tables import (
-    batch,
     content,
     event,
     exchange,
     expectation,
     functional_group,
     message,
-    not_taken,
     outgoing,
     transaction_set,
 )
@@ -33,11 +30,6 @@ from gateway.ledger.waiting import DUE
 TAKEN_AS_TEST = "taken-as-test"  # the event of an interchange that is a test whatever its ISA15 says
 
 _DAY = 86_400_000  # ms
-# States beside the usual ones that wait for nothing and nobody.
-_ENDED = (
-    *(ExchangeState.DUPLICATE, ExchangeState.DISCARDED, ExchangeState.EMPTY),
-    *(ExchangeState.CANCELLED, ExchangeState.SUPERSEDED),
-)
 _RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
 
 
@@ -241,17 +233,7 @@ def due_deliveries(
     tests = _taken_as_tests(connection, {row.exchange for row in rows if row.usage != "T"})
     found: dict[int, DueExchange] = {}
     for row in rows:
-        due = DueSet(
-            row.id,
-            row.exchange,
-            row.agreement,
-            row.set_id,
-            row.control_number,
-            row.group_number,
-            row.group_start,
-            row.start,
-            row.end,
-        )
+        due = due_set(row)
         before = found.get(row.exchange)
         found[row.exchange] = DueExchange(
             row.exchange,
@@ -269,6 +251,21 @@ def due_deliveries(
         )
     whole = list(found.values())
     return [each for each, before in zip(whole, _sums(each.size for each in whole), strict=True) if before < size]
+
+
+def due_set(row: Row[Any]) -> DueSet:
+    """A set from its row, with the number and the start of its group."""
+    return DueSet(
+        row.id,
+        row.exchange,
+        row.agreement,
+        row.set_id,
+        row.control_number,
+        row.group_number,
+        row.group_start,
+        row.start,
+        row.end,
+    )
 
 
 def taken_as_test() -> ColumnElement[bool]:
@@ -395,59 +392,3 @@ def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue
     columns = (e.exchange, e.kind, e.partner, e.due_at, x.state, x.agreement, e.within, e.overdue_at)
     rows = connection.execute(select(*columns).join(exchange, x.id == e.exchange).where(which).order_by(e.due_at))
     return [Overdue(*row) for row in rows]
-
-
-def counts(connection: Connection, since: int) -> dict[str, int]:
-    """How many exchanges are in each state, and how much waits.
-
-    Of what ended, or was settled by a person, only that is counted which came or went since then (ms since 1970 UTC):
-    so the answer takes no longer, and says nothing else, when the ledger is ten years old.
-    """
-    by, states, recent = (exchange.c.direction, exchange.c.state), exchange.c.state, exchange.c.at >= since
-    waiting_ones = and_(states.not_in(_ENDED), exchange.c.settled_at.is_(None))
-    found = {
-        f"{row.direction} {row.state}": row.number
-        for where in ((text(UNUSUAL_STATE), or_(recent, waiting_ones)), (states.in_(USUAL_STATES), recent))
-        for row in connection.execute(select(*by, func.count().label("number")).where(*where).group_by(*by))
-    }
-    waiting = {
-        "messages stored": select(func.count()).where(message.c.state == MessageState.STORED),
-        "messages left on their servers, not taken": select(func.count()).select_from(not_taken),
-        "messages quarantined": select(func.count()).where(message.c.state == MessageState.QUARANTINED),
-        "mails waiting": select(func.count()).where(or_(outgoing.c.state == "ready", outgoing.c.state == "sending")),
-        "acknowledgments awaited": select(func.count()).select_from(expectation),
-        "deliveries due": select(func.count()).where(DUE),
-    }
-    for name, statement in waiting.items():
-        found[name] = connection.execute(statement).scalar_one()
-    return found
-
-
-def repeated_documents(connection: Connection, since: int) -> dict[str, int]:
-    """How many documents came or went since then (ms since 1970 UTC) that had come or gone under another number."""
-    found = select(func.count()).select_from(exchange).where(exchange.c.repeats.is_not(None), exchange.c.at >= since)
-    return {"documents of the last 7 days that repeat earlier ones": connection.execute(found).scalar_one()}
-
-
-def last_batch(connection: Connection) -> dict[str, int | None] | None:
-    """The newest run of the night: id, started_at, ended_at, exit_code; None before the first."""
-    row = connection.execute(select(batch).order_by(batch.c.id.desc()).limit(1)).one_or_none()
-    if row is None:
-        return None
-    return {"id": row.id, "started_at": row.started_at, "ended_at": row.ended_at, "exit_code": row.exit_code}
-
-
-def quarantined(connection: Connection, *, message: int | None, exchange: int | None) -> dict[str, object]:
-    """The facts of one message or exchange with its fault, whatever its state.
-
-    Raises:
-        NotFound: there is none of that number.
-    """
-    table = tables.message if message is not None else tables.exchange
-    number = message if message is not None else exchange
-    row = connection.execute(select(table).where(table.c.id == number)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(what="message" if message is not None else "exchange", key=number)
-    found = dict(row)
-    found["fault"] = json.loads(found["fault"]) if found["fault"] else None
-    return found

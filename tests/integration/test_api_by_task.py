@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from click.testing import CliRunner
+from servers import need
 
 from gateway.cli.main import root
 from gateway.console.build import build
@@ -63,8 +63,8 @@ def desk(tmp_path):
     return desk
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_command_of_the_page_does_what_it_says(home, address, desk):
+    need.program("curl")
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 7
     script = "\n".join(f"{block}\necho '--- next ---'" for block in blocks)

@@ -7,7 +7,7 @@ from builders.stage import Stage, acknowledgment, invoice, orders
 
 from gateway.flow import operate
 from gateway.flow.submit import submit
-from gateway.ledger.work import counts
+from gateway.ledger.standing import counts
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,8 @@ from gateway.errors import NotAllowedNow, TemporarilyRefused
 from gateway.flow import operate
 from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
+from gateway.ledger.standing import repeated_documents
 from gateway.ledger.statements import odd_since, statements
-from gateway.ledger.work import repeated_documents
 from gateway.x12.model import Status
 
 pytestmark = pytest.mark.integration

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from servers import need
 
 from gateway.settings import parse_settings
 
@@ -44,10 +45,7 @@ def installed(tmp_path):
 
 def systemd_analyze():
     """The program, where this machine has it: containers in which tests run may not."""
-    found = shutil.which("systemd-analyze")
-    if found is None:
-        pytest.skip("systemd-analyze is not installed")
-    return found
+    return need.program("systemd-analyze")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -89,7 +87,7 @@ def test_systemd_finds_the_units_safe(installed, name):
     words = [program, "security", "--offline=true", "--no-pager", str(installed / name)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     if "unrecognized option" in done.stderr:
-        pytest.skip("this systemd-analyze has no --offline")
+        need.absent("this systemd-analyze has no --offline")
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert found, done.stdout + done.stderr
     assert float(found[1]) <= MOST_EXPOSED

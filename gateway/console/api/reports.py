@@ -17,7 +17,7 @@ from gateway.ledger.moments import at_zone
 from gateway.ledger.reports import statement as statements
 from gateway.ledger.reports.scope import Scope, month_of, parse_scope
 from gateway.ledger.reports.volumes import volumes
-from gateway.ledger.work import counts, last_batch
+from gateway.ledger.standing import counts, last_batch
 from gateway.ledger.written import split_line
 
 _NEEDS = 1_000

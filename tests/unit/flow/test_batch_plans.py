@@ -7,7 +7,7 @@ from builders.stage import HOUR, Stage, orders
 from sqlalchemy import Engine, event
 
 from gateway.flow.settle import settle
-from gateway.ledger import work
+from gateway.ledger import standing
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_numbers_used_before_are_looked_for_in_the_window_alone(stage, asked):
 def test_what_ended_well_is_counted_for_the_asked_time_alone(stage, asked):
     """The rest is few, and has an index of its own."""
     with stage.ledger.reading() as connection:
-        every = work.counts(connection, 0)
-        today = work.counts(connection, stage.now - 31 * HOUR)
+        every = standing.counts(connection, 0)
+        today = standing.counts(connection, stage.now - 31 * HOUR)
     assert every["in delivered"] == 3
     assert today["in delivered"] == 1
     counted = plans(stage, asked, "count(*) AS number", "GROUP BY exchange.direction")
@@ -92,12 +92,12 @@ def test_what_ended_long_ago_is_not_counted_with_what_waits(stage):
     stage.run()
     stage.now += 30 * HOUR
     with stage.ledger.reading() as connection:
-        every = work.counts(connection, 0)
-        late = work.counts(connection, stage.now - HOUR)
+        every = standing.counts(connection, 0)
+        late = standing.counts(connection, stage.now - HOUR)
     assert (every["in duplicate"], every["in rejected"]) == (1, 1)
     assert "in duplicate" not in late
     assert late["in rejected"] == 1
     rejected = next(row["id"] for row in stage.rows("exchange") if row["state"] == "rejected")
     settle(stage.context(), int(str(rejected)), actor="anna", reason="they know")
     with stage.ledger.reading() as connection:
-        assert "in rejected" not in work.counts(connection, stage.now - HOUR)
+        assert "in rejected" not in standing.counts(connection, stage.now - HOUR)
