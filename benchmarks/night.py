@@ -159,11 +159,11 @@ def measure(number: int, database: str, workers: int = 0, ledger: str = "", serv
     """One run: the floor and the night over the same mails. ``server``: PostgreSQL's first process, if it is ours."""
     if workers and not database:
         # As a server is set up that shall lose nothing; more memory than the smallest.
-        with postgres.running(("listen_addresses=127.0.0.1", "shared_buffers=128MB", "max_wal_size=2GB")) as server:
-            os.environ["GATEWAY_SECRET_DATABASE"] = server.password
-            url = server.fresh_database().replace(server.password.replace(" ", "%20"), "{password}")
-            assert server.process is not None
-            return measure(number, url, workers, server=server.process.pid)
+        with postgres.running(("listen_addresses=127.0.0.1", "shared_buffers=128MB", "max_wal_size=2GB")) as started:
+            os.environ["GATEWAY_SECRET_DATABASE"] = started.password
+            url = started.fresh_database().replace(started.password.replace(" ", "%20"), "{password}")
+            assert started.process is not None
+            return measure(number, url, workers, server=started.process.pid)
     home = Path(tempfile.mkdtemp(prefix="night"))
     try:
         with dovecot.running() as mail_host, smtp_sink() as sink:

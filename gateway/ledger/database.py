@@ -36,6 +36,7 @@ BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it giv
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads
 _MIGRATION_LOCK = 7_305_997  # PostgreSQL advisory lock: one process migrates, the others wait and find it done
 _DISK_FAILED = frozenset({10, 11, 26})  # SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB
+_NEVER = 1 << 30  # uses of a statement after which the driver prepares it
 _SECRET_PARAMETERS = ("password", "sslpassword")
 
 # What SQLite says, and what it means to an operator. First match wins; the texts are those of sqlite3_errstr.
@@ -324,9 +325,12 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _postgresql_connected(connection: Any, _record: object) -> None:
-    # A generic plan turned a search of 5 ms into one of 60 s; and a commit is a promise, whatever the server's default.
+    # A generic plan turned a search of 5 ms into one of 60 s, so no statement is prepared by itself. Prepared are those
+    # that the driver repeats for many rows, and the server's own that check foreign keys: planned each time, these took
+    # a third of what it computes. And a commit is a promise, whatever the server's default.
+    connection.prepare_threshold = _NEVER
     connection.execute(
-        "SELECT set_config('plan_cache_mode', 'force_custom_plan', false),"
+        "SELECT set_config('plan_cache_mode', 'auto', false),"
         " CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END"
     )
     connection.commit()
