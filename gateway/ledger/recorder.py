@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
-from gateway.ledger import archive, at_rest, bulk, prints, tables, tree
+from gateway.ledger import archive, at_rest, bulk, bulk_arrays, prints, tables, tree
 from gateway.ledger import text as text_index
 from gateway.ledger.archive import Raw
 from gateway.ledger.at_rest import AtRest
@@ -276,7 +276,10 @@ class Recorder:
             if table is tables.content and self._at_rest is not None:
                 self._at_rest.write(rows, self._owners)
             elif table in _MAY_EXIST:
-                bulk.write(self.connection, table.name, partial(self._offer, table), rows)
+                if self._by_arrays(rows):
+                    bulk_arrays.offer(self.connection, table, partial(self._offer, table), rows)
+                else:
+                    bulk.write(self.connection, table.name, partial(self._offer, table), rows)
             else:
                 bulk.append(self.connection, table, rows)
             self._counts.wrote(self.connection, table.name, rows)
@@ -313,8 +316,14 @@ class Recorder:
 
     def _write_changes(self) -> None:
         for (name, columns), rows in self._changes.items():
-            bulk.write(self.connection, (name, columns), partial(_change, name, columns), rows)
+            if self._by_arrays(rows):
+                bulk_arrays.change(self.connection, tables.metadata.tables[name], columns, rows)
+            else:
+                bulk.write(self.connection, (name, columns), partial(_change, name, columns), rows)
         self._changes.clear()
+
+    def _by_arrays(self, rows: Sequence[Row]) -> bool:
+        return self.connection.dialect.name == "postgresql" and len(rows) >= bulk_arrays.WORTH_IT
 
     def _insert(self, table: Table) -> Any:
         return archive.insert(self.connection, table)
