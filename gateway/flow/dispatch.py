@@ -42,7 +42,7 @@ from gateway.flow.patience import patiently
 from gateway.flow.reporter import Held
 from gateway.flow.turf import INTERRUPTED, Turf
 from gateway.ledger import tables
-from gateway.ledger.leases import SharedLeases, holding, take_turns_over
+from gateway.ledger.leases import SENT, SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueMail, due_mails, interrupted_mails, taken_since
@@ -184,7 +184,7 @@ class _Run:
 
         def work(recorder: Recorder) -> list[list[DueMail]]:
             held.forget()
-            take_turns_over(recorder.connection, {each.mail.partner for each in attempts})
+            take_turns_over(recorder.connection, {each.mail.partner for each in attempts}, SENT)
             for fence in self._turf.fences(partners) if self._turf is not None else ():
                 fence.hold(recorder.connection)
             wanted = attempts
