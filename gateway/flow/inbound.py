@@ -95,6 +95,8 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
 
     def work(recorder: Recorder) -> Held:
         held = Held(context.reporter)
+        if not context.leases.alone:
+            _keep_bytes(recorder, cases)
         take_turns_over(recorder.connection, _partners(cases), *_turns(cases))
         for fence in fences:  # now: while we waited for our turn, it kept nobody waiting
             fence.hold(recorder.connection)
@@ -108,6 +110,20 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
 def _partners(cases: Sequence[Case]) -> set[str]:
     found = {case.partner for case in cases} | {each.partner for case in cases for _, each in case.interchanges}
     return {partner.key for partner in found if partner is not None}
+
+
+def _keep_bytes(recorder: Recorder, cases: Sequence[Case]) -> None:
+    """Before our turn comes: to write the interchanges takes long, and whatever is decided of them, they are kept.
+
+    Not what is to be encrypted: it may need a key that others make just now, by turns.
+    """
+    for case in cases:
+        for _, each in case.interchanges if case.self_test is None else ():
+            partner = each.partner or case.partner
+            owner = partner.key if partner else None
+            if recorder.at_rest is None or not recorder.at_rest.wants(owner):
+                recorder.keep(each.raw, owner=owner)
+    recorder.flush()
 
 
 def _turns(cases: Sequence[Case]) -> set[str]:
