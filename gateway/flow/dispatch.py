@@ -50,7 +50,7 @@ from gateway.mail.model import Transport, TransportSession
 from gateway.mail.verp import Tokens
 from gateway.settings import SmtpSettings
 
-ACKNOWLEDGMENTS_AT_ONCE = 50  # marked and settled with one commit each; a document always goes alone
+ACKNOWLEDGMENTS_AT_ONCE = 100  # marked and settled with one commit each; a document always goes alone
 _REBUFFS = 3  # connections that the host breaks in a row before it counts as away
 _MINUTE = 60_000  # ms
 
