@@ -329,7 +329,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> Engine:
-    engine = _create(url, connect_args={"connect_timeout": 10})
+    engine = _create(url, pool_use_lifo=True, connect_args={"connect_timeout": 10})
     event.listen(engine, "connect", _postgresql_connected)
     event.listen(engine, "checkout", partial(_postgresql_checked, engine))
     return engine
