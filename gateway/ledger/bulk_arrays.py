@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Connection, Insert, Table, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 
 Row = dict[str, Any]
 
@@ -39,7 +40,7 @@ def change(connection: Connection, table: Table, columns: Sequence[str], rows: S
             f" WHERE {table.name}.id = given.the_id"
         )
     latest = {row["the_id"]: row for row in rows}
-    connection.exec_driver_sql(_statements[key], _columns(list(latest.values())))
+    _execute(connection, _statements[key], list(latest.values()))
 
 
 def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows: Sequence[Row]) -> None:
@@ -59,11 +60,17 @@ def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows
         # As the server has them: bytes that are written as text are twice as long.
         _statements[key] = str(statement.compile(dialect=connection.dialect)).replace(")s::", ")b::")
     for some in _portions(rows):
-        connection.exec_driver_sql(_statements[key], _columns(some))
+        _execute(connection, _statements[key], some)
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _execute(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
+    """Prepared: planned for these values, all of them would be copied into the plan."""
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        driver.execute(sql, {name: [row[name] for row in rows] for name in rows[0]}, prepare=True)
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:
