@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from gateway.errors import DiskFailed, GatewayError, unexpected
 from gateway.flow import checkpoint, configuration, logins
+from gateway.flow.ahead import Ahead
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.arrivals import expect
@@ -20,7 +21,7 @@ from gateway.flow.diary import Diary
 from gateway.flow.dispatch import dispatch
 from gateway.flow.expiry import attention_for
 from gateway.flow.gaps import raise_gaps
-from gateway.flow.inbound import process
+from gateway.flow.inbound import prepare, process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, HearsBatches, Reporter, Tally
@@ -34,13 +35,13 @@ Step = Callable[[Context], None]
 
 
 def process_all(context: Context) -> None:
-    """Processes what is stored; of a big batch a second process delivers and sends what is done already."""
+    """Processes what is stored; of a big batch one more process opens the next mails, and one sends what is done."""
     if not worth_it(context):
         process(context)
         return
-    checkpoint.keep(context.settings.home, context.ledger)  # the second process sends too
-    with Alongside(context):
-        process(context)
+    checkpoint.keep(context.settings.home, context.ledger)  # another process sends too
+    with Alongside(context), Ahead(context, prepare) as ahead:
+        process(context, ahead)
 
 
 def send(context: Context) -> None:
