@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
@@ -33,6 +34,8 @@ from gateway.ledger.leases import take_turns_over
 
 Step = Callable[[Context], None]
 
+_TWO = 2  # processes: this one, and one that delivers and sends
+
 
 def process_all(context: Context) -> None:
     """Processes what is stored; of a big batch one more process opens the next mails, and one sends what is done."""
@@ -40,8 +43,12 @@ def process_all(context: Context) -> None:
         process(context)
         return
     checkpoint.keep(context.settings.home, context.ledger)  # another process sends too
-    with Alongside(context), Ahead(context, prepare) as ahead:
+    with Alongside(context), _ahead(context) as ahead:
         process(context, ahead)
+
+
+def _ahead(context: Context) -> AbstractContextManager[Ahead | None]:
+    return Ahead(context, prepare) if context.settings.processes > _TWO else nullcontext()
 
 
 def send(context: Context) -> None:
