@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -58,8 +59,10 @@ class Ahead:
     ) -> None:
         assert self._questions is not None
         assert self._answers is not None
+        if kind is not None:
+            os.kill(self._pid, signal.SIGKILL)  # nobody waits for what it is at, which may take long
         self._questions.close()
-        self._answers.close()  # where nobody waits for the last answer, writing it fails, and the process ends
+        self._answers.close()
         died = ended(self._pid)
         if died and kind is None:
             fault = unexpected("The process that opens messages ahead", RuntimeError(died))
@@ -94,12 +97,8 @@ class Ahead:
                     messages = pickle.load(asked)  # noqa: S301 - our own parent wrote it
                 except EOFError:
                     return 0
-                try:
-                    send(self._prepared(messages), answer)
-                    answer.flush()
-                except BrokenPipeError:
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), answers)  # what is still buffered has nobody to go to
-                    return 0
+                send(self._prepared(messages), answer)
+                answer.flush()
 
     def _prepared(self, messages: Sequence[int]) -> list[Packed | int]:
         """Each message's case for the pipe; the message's own number where it is too big for that."""

@@ -30,7 +30,7 @@ from gateway.flow.retain import retain
 from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
-from gateway.ledger.leases import take_turns_over
+from gateway.ledger.leases import SharedLeases, take_turns_over
 
 Step = Callable[[Context], None]
 
@@ -48,7 +48,8 @@ def process_all(context: Context) -> None:
 
 
 def _ahead(context: Context) -> AbstractContextManager[Ahead | None]:
-    return Ahead(context, prepare) if context.settings.processes > _TWO else nullcontext()
+    shared = isinstance(context.leases, SharedLeases)  # there each worker opens what it claims
+    return Ahead(context, prepare) if context.settings.processes > _TWO and not shared else nullcontext()
 
 
 def send(context: Context) -> None:
