@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import update
+from sqlalchemy import Connection, Update, bindparam, update
 
 from gateway.errors import (
     ConfigurationFault,
@@ -38,7 +38,7 @@ from gateway.flow.strictness import inbound_policy
 from gateway.flow.time_limit import at_most
 from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.claims import Claims, Forsaken, claiming, forsaken, give_back
 from gateway.ledger.leases import SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Fence, Recorder
@@ -277,11 +277,16 @@ def _extract_keys(case: InterchangeCase) -> None:
 
 
 def _count_attempts(context: Context, messages: Sequence[int], by: int = 1) -> None:
-    table = tables.message
     with context.ledger.transaction() as recorder:
-        recorder.connection.execute(
-            update(table).where(table.c.id.in_(messages)).values(attempts=table.c.attempts + by)
-        )
+        connection = recorder.connection
+        tried = {"messages": bulk.listed(connection, messages), "by": by}
+        bulk.write(connection, "attempts", partial(_attempts, connection), [tried])
+
+
+def _attempts(connection: Connection) -> Update:
+    table = tables.message
+    mine = bulk.among(connection, table.c.id, "messages")
+    return update(table).where(mine).values(attempts=table.c.attempts + bindparam("by"))
 
 
 def _put_poison_aside(context: Context) -> None:
