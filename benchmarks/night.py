@@ -154,28 +154,30 @@ class Steps(Tally):
         self.began.append((name, time.perf_counter()))
 
 
-def measure(number: int, database: str, workers: int = 0, ledger: str = "") -> dict[str, object]:
-    """One run: the floor and the night over the same mails."""
+def measure(number: int, database: str, workers: int = 0, ledger: str = "", server: int = 0) -> dict[str, object]:
+    """One run: the floor and the night over the same mails. ``server``: PostgreSQL's first process, if it is ours."""
     if workers and not database:
         # As a server is set up that shall lose nothing; more memory than the smallest.
-        with postgres.running(("listen_addresses=127.0.0.1", "shared_buffers=128MB", "max_wal_size=2GB")) as server:
-            os.environ["GATEWAY_SECRET_DATABASE"] = server.password
-            url = server.fresh_database().replace(server.password.replace(" ", "%20"), "{password}")
-            return measure(number, url, workers)
+        with postgres.running(("listen_addresses=127.0.0.1", "shared_buffers=128MB", "max_wal_size=2GB")) as started:
+            os.environ["GATEWAY_SECRET_DATABASE"] = started.password
+            url = started.fresh_database().replace(started.password.replace(" ", "%20"), "{password}")
+            assert started.process is not None
+            return measure(number, url, workers, server=started.process.pid)
     home = Path(tempfile.mkdtemp(prefix="night"))
     try:
-        with dovecot.running() as server, smtp_sink() as sink:
-            account = server.account()
+        with dovecot.running() as mail_host, smtp_sink() as sink:
+            account = mail_host.account()
             written = mails(number)
             for raw in written:
                 account.put(raw)
             (home / "floor").mkdir()
-            bare = floor(server.host, server.pop3_port, account.name, account.password, sink, number, home / "floor")
+            place = home / "floor"
+            bare = floor(mail_host.host, mail_host.pop3_port, account.name, account.password, sink, number, place)
             if ledger:
                 shutil.copyfile(ledger, home / "ledger.db")
-            prepare(home, database or f"sqlite:///{home / 'ledger.db'}", server.pop3_port, account, sink)
+            prepare(home, database or f"sqlite:///{home / 'ledger.db'}", mail_host.pop3_port, account, sink)
             size = sum(map(len, written))
-            return run_workers(home, number, size, bare, workers) if workers else run(home, number, size, bare)
+            return run_workers(home, number, size, bare, workers, server) if workers else run(home, number, size, bare)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -239,7 +241,7 @@ def inside(home: Path) -> None:
     print(json.dumps(found))
 
 
-def run_workers(home: Path, number: int, size: int, bare: float, workers: int) -> dict[str, object]:
+def run_workers(home: Path, number: int, size: int, bare: float, workers: int, server: int) -> dict[str, object]:
     """The same by workers, from the first one's readiness until the last mail is sent and recorded."""
     command = [sys.executable, "-m", "gateway", "--home", str(home), "worker", "--json"]
     with open_app(home) as app, (home / "workers.log").open("wb") as log:
@@ -247,11 +249,11 @@ def run_workers(home: Path, number: int, size: int, bare: float, workers: int) -
         try:
             while b'"started"' not in (home / "workers.log").read_bytes():
                 time.sleep(0.005)
-            start = time.perf_counter()
+            start, database_cpu = time.perf_counter(), _server_cpu(server)
             while (done := _done(app)) < number:
                 assert all(each.poll() is None for each in processes), (home / "workers.log").read_text()
                 time.sleep(0.1)
-            wall = time.perf_counter() - start
+            wall, database_cpu = time.perf_counter() - start, _server_cpu(server) - database_cpu
         finally:
             for each in processes:
                 each.terminate()
@@ -265,6 +267,7 @@ def run_workers(home: Path, number: int, size: int, bare: float, workers: int) -
         "mean_size": size // number,
         "messages_per_second": round(number / wall, 1),
         "cpu_ms_per_message": round(_worker_cpu(home) * 1000 / number, 2),
+        "database_cpu_ms_per_message": round(database_cpu * 1000 / number, 2),
         "floor_messages_per_second": round(number / bare, 1),
         "ratio_to_floor": round(bare / wall, 2),
         "peak_rss_mb": usage.ru_maxrss // 1024,
@@ -282,6 +285,21 @@ def _done(app: object) -> int:
         counted = select(exchange.c.state, func.count()).where(exchange.c.state.in_(states)).group_by(exchange.c.state)
         found = dict(connection.execute(counted).all())
     return min(found.get(each, 0) for each in states)
+
+
+def _server_cpu(server: int) -> float:
+    """CPU seconds that PostgreSQL has taken so far, in all its processes: its first one counts those that ended."""
+    if not server:
+        return 0.0
+    ticks = 0
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            values = each.read_text().rpartition(")")[2].split()  # from the state on: the third of proc(5)
+            if each.parent.name == str(server):
+                ticks += sum(map(int, values[11:15]))
+            elif values[1] == str(server):
+                ticks += sum(map(int, values[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _worker_cpu(home: Path) -> float:

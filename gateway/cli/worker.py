@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import socket
@@ -81,6 +82,8 @@ class _Worker:
         from gateway.jobs import worker
 
         crew = Crew(self._app.context, self._app.settings.interval.total_seconds())
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection needs to look at it again
         self._say("started", {"concurrency": concurrency, "cpu_seconds": round(time.process_time(), 2)})
         worker.run(self._plan(crew, concurrency), self._pacer, once=once)
         self._say("ended", {"cpu_seconds": round(time.process_time(), 2), "counts": dict(self._counts)})

@@ -28,7 +28,7 @@ from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueExchange, DueSet, due_deliveries, partners_to_deliver
 from partners.model import Agreement, Delivery, Partner
 
-GROUP = 50  # exchanges a commit
+GROUP = 100  # exchanges a commit
 GROUP_BYTES = 16_000_000  # and no more than this in memory
 
 _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings

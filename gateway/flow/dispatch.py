@@ -43,7 +43,7 @@ from gateway.flow.patience import patiently
 from gateway.flow.reporter import Held
 from gateway.flow.turf import INTERRUPTED, Turf
 from gateway.ledger import bulk, tables
-from gateway.ledger.leases import SharedLeases, holding, take_turns_over
+from gateway.ledger.leases import SENT, SharedLeases, holding, take_turns_over
 from gateway.ledger.literals import whole, word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -52,7 +52,7 @@ from gateway.mail.model import Transport, TransportSession
 from gateway.mail.verp import Tokens
 from gateway.settings import SmtpSettings
 
-ACKNOWLEDGMENTS_AT_ONCE = 50  # marked and settled with one commit each; a document always goes alone
+ACKNOWLEDGMENTS_AT_ONCE = 100  # marked and settled with one commit each; a document always goes alone
 _REBUFFS = 3  # connections that the host breaks in a row before it counts as away
 _MINUTE = 60_000  # ms
 
@@ -186,7 +186,7 @@ class _Run:
 
         def work(recorder: Recorder) -> list[list[DueMail]]:
             held.forget()
-            take_turns_over(recorder.connection, {each.mail.partner for each in attempts})
+            take_turns_over(recorder.connection, {each.mail.partner for each in attempts}, SENT)
             for fence in self._turf.fences(partners) if self._turf is not None else ():
                 fence.hold(recorder.connection)
             wanted = attempts

@@ -40,7 +40,7 @@ from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
 from gateway.ledger import bulk, tables
 from gateway.ledger.claims import Claims, Forsaken, claiming, forsaken, give_back
-from gateway.ledger.leases import SharedLeases, holding, take_turns_over
+from gateway.ledger.leases import CAME, SENT, SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
 from gateway.ledger.work import StoredMessage, exhausted_messages, fresh_messages, stored_messages
@@ -133,7 +133,9 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
 
     def work(recorder: Recorder) -> Held:
         held = Held(context.reporter)
-        take_turns_over(recorder.connection, _partners(cases))
+        if not context.leases.alone:
+            _keep_bytes(recorder, cases)
+        take_turns_over(recorder.connection, _partners(cases), *_turns(cases))
         for fence in fences:  # now: while we waited for our turn, it kept nobody waiting
             fence.hold(recorder.connection)
         acknowledge(replace(context, reporter=held), recorder, cases)
@@ -146,6 +148,28 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
 def _partners(cases: Sequence[Case]) -> set[str]:
     found = {case.partner for case in cases} | {each.partner for case in cases for _, each in case.interchanges}
     return {partner.key for partner in found if partner is not None}
+
+
+def _keep_bytes(recorder: Recorder, cases: Sequence[Case]) -> None:
+    """Before our turn comes: to write the interchanges takes long, and whatever is decided of them, they are kept.
+
+    Not what is to be encrypted: it may need a key that others make just now, by turns.
+    """
+    for case in cases:
+        for _, each in case.interchanges if case.self_test is None else ():
+            partner = each.partner or case.partner
+            owner = partner.key if partner else None
+            if recorder.at_rest is None or not recorder.at_rest.wants(owner):
+                recorder.keep(each.raw, owner=owner)
+    recorder.flush()
+
+
+def _turns(cases: Sequence[Case]) -> set[str]:
+    """What the transaction decides about: while nothing speaks of what we sent, who sends need not wait for it."""
+    speaks = any(case.letter is not None and case.letter.kind != "letter" for case in cases) or any(
+        each.report.interchange_acks or each.report.group_acks for case in cases for _, each in case.interchanges
+    )
+    return {CAME, SENT} if speaks else {CAME}
 
 
 # ---------------------------------------------------------------- many workers

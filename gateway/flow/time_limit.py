@@ -6,16 +6,19 @@ Every parser here is linear by design and tested so; this is for what nobody tho
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
 from gateway.errors import MessageTooSlow
 
 _AGAIN = 1.0  # seconds after which it is said again, where the first time was lost in a callback
+_IDLE = 10  # looks at nothing after which the watcher ends
 
 
 class _TimeIsUp(BaseException):  # no Exception: nothing that forgives a damaged part may forgive this
@@ -32,13 +35,14 @@ def at_most(seconds: int) -> Iterator[None]:
         MessageTooSlow: it took more, and was stopped where it was.
     """
     main = threading.current_thread() is threading.main_thread()
-    stop = _by_signal(seconds) if main else _by_watcher(seconds)
+    stop = _by_signal(seconds) if main else _watcher.watch(seconds)
     try:
         try:
             yield
         finally:
             stop()
     except _TimeIsUp:
+        stop()  # it may have been said just as we were about to
         raise MessageTooSlow(limit=seconds) from None
 
 
@@ -57,31 +61,65 @@ def _say(*_: object) -> NoReturn:
     raise _TimeIsUp
 
 
-def _by_watcher(seconds: int) -> Callable[[], None]:
-    """Signals reach the main thread only: another one is watched by a thread of its own."""
-    watched = threading.get_ident()
-    clock = time.pthread_getcpuclockid(watched)
-    until = time.clock_gettime(clock) + seconds
-    over = threading.Event()
+@dataclass(eq=False, slots=True)
+class _Block:
+    """A block that runs: in which thread, by which clock, and until when."""
 
-    def watch() -> None:
-        left = float(seconds)
-        while not over.wait(max(left, _AGAIN)):
-            left = until - time.clock_gettime(clock)
-            if left <= 0:
-                _raise_in(watched, _TimeIsUp)
+    thread: int
+    clock: int
+    until: float
 
-    watcher = threading.Thread(target=watch, name="time limit", daemon=True)
-    watcher.start()
 
-    def stop() -> None:
-        over.set()
-        watcher.join()
-        _raise_in(watched, None)  # what was said at the last moment is taken back
+class _Watcher:
+    """Signals reach the main thread only: the others are watched by one thread, that looks again and again.
 
-    return stop
+    A thread for each block, or to wake one, would cost more than what most mails take.
+    """
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Knows of nothing: a process that was forked has only one thread."""
+        self._lock = threading.Lock()
+        self._blocks: set[_Block] = set()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, seconds: int) -> Callable[[], None]:
+        """Watches this thread until what is given back is called."""
+        thread = threading.get_ident()
+        clock = time.pthread_getcpuclockid(thread)
+        block = _Block(thread, clock, time.clock_gettime(clock) + seconds)
+        with self._lock:
+            self._blocks.add(block)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="time limit", daemon=True)
+                self._thread.start()
+
+        def stop() -> None:
+            with self._lock:
+                self._blocks.discard(block)
+            _raise_in(thread, None)  # what was said at the last moment is taken back
+
+        return stop
+
+    def _run(self) -> None:
+        idle = 0
+        while idle < _IDLE:
+            time.sleep(_AGAIN)
+            with self._lock:
+                for each in self._blocks:
+                    if time.clock_gettime(each.clock) >= each.until:
+                        _raise_in(each.thread, _TimeIsUp)
+                idle = 0 if self._blocks else idle + 1
+                if idle == _IDLE:
+                    self._thread = None
 
 
 def _raise_in(thread: int, what: type[BaseException] | None) -> None:
     given = ctypes.py_object(what) if what is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)
+
+
+_watcher = _Watcher()
+os.register_at_fork(after_in_child=_watcher.begin)

@@ -7,13 +7,29 @@ away: who finds them gone, or another's, is refused. A dead worker's claims end 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.elements import CollectionAggregate
 
 from gateway.errors import LeaseLost
 from gateway.ledger.leases import SharedLeases, database_now
@@ -37,10 +53,9 @@ class Claims:
             LeaseLost: some are not ours any more; the transaction must be undone.
         """
         _lock(connection, self.epochs)
-        mine = [(each, self.holder, epoch) for each, epoch in self.epochs.items()]
-        row = tuple_(claim.c.message, claim.c.holder, claim.c.epoch)
-        done = connection.execute(delete(claim).where(row.in_(mine)).returning(claim.c.message))
-        if lost := self.epochs.keys() - set(done.scalars()):
+        mine = delete(claim).where(claim.c.message == _any(self.epochs), claim.c.holder == self.holder)
+        done = connection.execute(mine.returning(claim.c.message, claim.c.epoch))
+        if lost := {each for each, _ in self.epochs.items() - {(row.message, row.epoch) for row in done}}:
             names = ", ".join(f"m{each}" for each in sorted(lost)[:5])
             raise LeaseLost(name=f"message {names}", reason="another worker took it over")
 
@@ -113,8 +128,9 @@ def _take(connection: Connection, leases: SharedLeases, limit: int, size: int, w
     if not chosen:
         return Claims(leases.holder, {})
     until = database_now() + leases.term
-    rows = insert(claim).values(
-        [{"message": each, "holder": leases.holder, "epoch": 1, "until": until} for each in chosen]
+    each = func.unnest(_array(chosen)).column_valued("each")
+    rows = insert(claim).from_select(
+        ["message", "holder", "epoch", "until"], select(each, literal(leases.holder), literal(1), until)
     )
     taken = connection.execute(
         rows.on_conflict_do_update(
@@ -124,14 +140,23 @@ def _take(connection: Connection, leases: SharedLeases, limit: int, size: int, w
         ).returning(claim.c.message, claim.c.epoch)
     )
     epochs = {row.message: row.epoch for row in taken}
-    connection.execute(update(message).where(message.c.id.in_(list(epochs))).values(attempts=message.c.attempts + 1))
+    connection.execute(update(message).where(message.c.id == _any(epochs)).values(attempts=message.c.attempts + 1))
     return Claims(leases.holder, dict(sorted(epochs.items())))
 
 
 def _lock(connection: Connection, messages: Iterable[int]) -> None:
     """Messages first, then their claims, as whoever claims does: nobody waits in a circle."""
-    wanted = select(message.c.id).where(message.c.id.in_(list(messages))).order_by(message.c.id)
+    wanted = select(message.c.id).where(message.c.id == _any(messages)).order_by(message.c.id)
     connection.execute(wanted.with_for_update()).all()
+
+
+def _any(messages: Iterable[int]) -> CollectionAggregate[bool]:
+    """For a comparison with many: one parameter, where ``in_`` has one for each."""
+    return any_(_array(messages))
+
+
+def _array(messages: Iterable[int]) -> BindParameter[Sequence[int]]:
+    return bindparam(None, list(messages), ARRAY(BigInteger))
 
 
 def not_claimed() -> ColumnElement[bool]:

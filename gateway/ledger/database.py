@@ -7,16 +7,25 @@ SQLite (one machine) and PostgreSQL (many workers) give the same answers. Every 
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import gateway
@@ -36,6 +45,8 @@ BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it giv
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads
 _MIGRATION_LOCK = 7_305_997  # PostgreSQL advisory lock: one process migrates, the others wait and find it done
 _DISK_FAILED = frozenset({10, 11, 26})  # SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB
+_TRUSTED = 10.0  # seconds after its last use in which a silent connection counts as alive
+_NEVER = 1 << 30  # uses of a statement after which the driver prepares it
 _SECRET_PARAMETERS = ("password", "sslpassword")
 
 # What SQLite says, and what it means to an operator. First match wins; the texts are those of sqlite3_errstr.
@@ -318,16 +329,40 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> Engine:
-    engine = _create(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = _create(url, pool_use_lifo=True, connect_args={"connect_timeout": 10})
     event.listen(engine, "connect", _postgresql_connected)
+    event.listen(engine, "checkout", partial(_postgresql_checked, engine))
     return engine
 
 
+def _postgresql_checked(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
+    """A connection that the server ended is replaced. It has said so: only who hears something, or slept, asks back."""
+    now, last = time.monotonic(), record.info.get("used", 0.0)
+    record.info["used"] = now
+    try:
+        if now - last > _TRUSTED or _is_heard(connection.fileno()):
+            engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as problem:
+        raise InvalidatePoolError from problem
+
+
+def _is_heard(socket: int) -> bool:
+    waiting = select.poll()
+    waiting.register(socket, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 def _postgresql_connected(connection: Any, _record: object) -> None:
-    # A generic plan turned a search of 5 ms into one of 60 s; and a commit is a promise, whatever the server's default.
+    # A generic plan turned a search of 5 ms into one of 60 s, so no statement is prepared by itself. Prepared are those
+    # that the driver repeats for many rows, and the server's own that check foreign keys: planned each time, these took
+    # a third of what it computes. A commit is a promise, whatever the server's default. Its own way to compress big
+    # values takes several times as long as LZ4, which not every server is built with.
+    connection.prepare_threshold = _NEVER
     connection.execute(
-        "SELECT set_config('plan_cache_mode', 'force_custom_plan', false),"
-        " CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END"
+        "SELECT set_config('plan_cache_mode', 'auto', false),"
+        " CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END,"
+        " (SELECT set_config(name, 'lz4', false) FROM pg_settings"
+        "  WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))"
     )
     connection.commit()
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import BigInteger, Connection, Engine, Update, cast, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -261,16 +261,26 @@ def holding(leases: Leases, name: str) -> Iterator[Lease | None]:
 # ---------------------------------------------------------------- turns among transactions
 
 
-def take_turns_over(connection: Connection, partners: Iterable[str]) -> None:
+CAME, SENT = "partner", "sent"  # what came from a partner; what became of what was sent to it
+
+
+def take_turns_over(connection: Connection, partners: Iterable[str], *about: str) -> None:
     """Until this transaction ends, no other one decides about these partners. SQLite has one writer anyway.
 
     Reading what is known and writing what follows from it (duplicates, numbers, acknowledgments) is then one act; and
     because everybody asks in the same order, nobody waits in a circle.
+
+    Args:
+        connection: within a transaction.
+        partners: their keys.
+        about: ``CAME``, ``SENT``; nothing is both.
     """
     if connection.dialect.name != "postgresql":
         return
-    for each in sorted(set(partners)):
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"partner:{each}", 0))))
+    wanted = sorted({f"{each}:{partner}" for partner in partners for each in about or (CAME, SENT)})
+    name = func.unnest(array(wanted)).column_valued("name")
+    if wanted:
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))).all()
 
 
 # ---------------------------------------------------------------- statements

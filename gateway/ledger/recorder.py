@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Insert,
     Table,
     case,
     delete,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.errors import GatewayError
-from gateway.ledger import archive, at_rest, bulk, prints, tables, tree
+from gateway.ledger import archive, at_rest, bulk, bulk_arrays, prints, tables, tree
 from gateway.ledger import text as text_index
 from gateway.ledger.archive import Raw
 from gateway.ledger.at_rest import AtRest
@@ -125,12 +126,14 @@ class Recorder:
             owner: the partner whose bytes they are, "" for nobody; None where it is not known yet (see ``entrust``).
         """
         name = name or hashlib.sha256(data).hexdigest()
+        if name in self._owners and self._owners[name] == owner:
+            return name  # this transaction has it already
         if len(data) > archive.WHOLE:
             self.keep_pieces(archive.slices(data), name, len(data), owner=owner)
         else:
             row = {"sha256": name, "size": len(data), "at": self.now, "bytes": bytes(data), "pieces": 0, "cipher": ""}
             self._rows["content"].append(row)
-            self._owners[name] = owner
+        self._owners[name] = owner
         return name
 
     def keep_pieces(self, pieces: Iterable[bytes], name: str, size: int, *, owner: str | None = None) -> None:
@@ -281,7 +284,8 @@ class Recorder:
         if table is tables.content and self._at_rest is not None:
             self._at_rest.write(rows, self._owners)
         elif table in _MAY_EXIST:
-            bulk.write(self.connection, name, partial(self._offer, table), rows)
+            offer = bulk_arrays.offer if self._by_arrays(rows) else _offer_each
+            offer(self.connection, table, partial(self._offer, table), rows)
         else:
             bulk.append_values(self.connection, table, _NAMES[name], values)
         self._counts.wrote(self.connection, name, rows)
@@ -319,11 +323,17 @@ class Recorder:
                 values = storable(changed)
                 shapes.setdefault(tuple(values), []).append((*values.values(), row_id))
             for columns, rows in shapes.items():
-                bulk.change(self.connection, name, columns, rows)
+                if self._by_arrays(rows):
+                    bulk_arrays.change(self.connection, tables.metadata.tables[name], columns, rows)
+                else:
+                    bulk.change(self.connection, name, columns, rows)
             self._prints.touched(name, changes)
             if name == tables.message.name:
                 self._mails.update(changes)
         self._changes.clear()
+
+    def _by_arrays(self, rows: Sequence[Any]) -> bool:
+        return self.connection.dialect.name == "postgresql" and len(rows) >= bulk_arrays.WORTH_IT
 
     def _insert(self, table: Table) -> Any:
         return archive.insert(self.connection, table)
@@ -342,6 +352,10 @@ class Recorder:
                 "at": case((was_gone, offer.excluded.at), else_=table.c.at),
             },
         )
+
+
+def _offer_each(connection: Connection, table: Table, make: Callable[[], Insert], rows: Sequence[Row]) -> None:
+    bulk.write(connection, table.name, make, rows)
 
 
 def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:

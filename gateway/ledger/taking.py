@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import length_hint
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, Update, bindparam, func, select, text, update
@@ -20,6 +21,14 @@ _USUAL = (
     *("finding", "acknowledgment", "received_number"),
 )
 _FIRST_BLOCK, _BIGGEST_BLOCK = 4, 256  # ids that PostgreSQL is asked for at once; what is left over is lost
+# The sequence is found once, not for each id.
+_BLOCK = text(
+    "WITH found AS MATERIALIZED (SELECT CAST(pg_get_serial_sequence(:table, :column) AS regclass) AS sequence)"
+    " SELECT nextval(sequence) FROM found, generate_series(1, :count)"
+)
+
+# Of the last transaction of this process that needed ids of a table: how many it asked for, and what it has left.
+_before: dict[str, tuple[int, Iterator[int]]] = {}
 
 
 class Numbers:
@@ -83,7 +92,7 @@ class Ids:
         self._on_sqlite = connection.dialect.name == "sqlite"
         self._last: dict[str, int] = {}  # on SQLite
         self._free: dict[str, Iterator[int]] = {}
-        self._blocks: dict[str, int] = {}  # how many to ask for next
+        self._asked: dict[str, int] = {}  # how many we asked for
 
     def take(self, table: Table) -> int:
         """An id of that table that nobody has."""
@@ -111,11 +120,18 @@ class Ids:
     def _more(self, table: Table) -> Iterator[int]:
         """PostgreSQL's sequence gives a block."""
         column = next(iter(table.primary_key.columns))
-        count = self._blocks.get(table.name, _FIRST_BLOCK)
-        self._blocks[table.name] = min(2 * count, _BIGGEST_BLOCK)
-        block = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
+        asked = self._asked.get(table.name, 0)
+        count = min(asked or self._likely(table), _BIGGEST_BLOCK)
         values = {"table": table.name, "column": column.name, "count": count}
-        return iter(sorted(self._connection.execute(block, values).scalars()))
+        ids = iter(sorted(self._connection.execute(_BLOCK, values).scalars()))
+        self._asked[table.name] = asked + count
+        _before[table.name] = asked + count, ids
+        return ids
+
+    def _likely(self, table: Table) -> int:
+        """How many this transaction may need: as many as the one before it took."""
+        asked, left = _before.get(table.name, (0, iter(())))
+        return max(_FIRST_BLOCK, asked - length_hint(left))
 
 
 def _highest_of(names: Sequence[str]) -> Select[Any]:

@@ -10,7 +10,7 @@ import time
 import pytest
 from builders import ledger_rows as make
 from servers import need
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import ConfigurationFault, DatabaseUnavailable, NotInstalled
@@ -236,7 +236,23 @@ def test_a_commit_on_postgresql_is_durable_even_where_the_server_is_set_to_forge
     engine.dispose()
     with writing(engine) as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
-        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar() == "force_custom_plan"
+    engine.dispose()
+
+
+def test_a_statement_on_postgresql_is_planned_for_its_values_however_often_it_is_repeated(postgres):
+    """A plan for any value may walk a whole table for the one value that an index is there for."""
+    engine = open_engine(postgres.fresh_database())
+    plan = text("EXPLAIN SELECT * FROM kinds WHERE kind = :kind")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE kinds AS SELECT 1 AS kind FROM generate_series(1, 20000)")
+        connection.exec_driver_sql("CREATE INDEX ON kinds (kind)")
+        connection.exec_driver_sql("ANALYZE kinds")
+        for _ in range(20):
+            connection.execute(plan, {"kind": 1})
+        assert "Index" in str(connection.execute(plan, {"kind": 2}).scalar())
+        assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() == 0
+        # What the server plans for itself, for foreign keys, it may keep.
+        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar() == "auto"
     engine.dispose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -53,6 +54,26 @@ def test_what_takes_too_long_is_stopped():
 
 def test_it_is_stopped_in_a_thread_too():
     assert isinstance(in_a_thread(lambda: limited(1, endless)), MessageTooSlow)
+
+
+def test_threads_are_watched_by_one_thread_and_each_by_its_own_clock():
+    slow = threading.Thread(target=lambda: found.append(in_a_thread(lambda: limited(1, endless))))
+    found = []
+    slow.start()
+    quick = [in_a_thread(lambda: limited(1, int)) for _ in range(200)]
+    assert sum(each.name == "time limit" for each in threading.enumerate()) == 1
+    slow.join()
+    assert quick == [0] * 200
+    assert isinstance(found[0], MessageTooSlow)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what the child does is safe
+def test_a_forked_process_watches_anew():
+    in_a_thread(lambda: limited(1, int))
+    child = os.fork()
+    if not child:
+        os._exit(isinstance(in_a_thread(lambda: limited(1, endless)), MessageTooSlow) and 7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 @pytest.mark.parametrize("run", [lambda work: work(), in_a_thread], ids=["main", "thread"])
