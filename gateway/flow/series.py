@@ -126,13 +126,13 @@ class _Kept:
 
     def _begin(self, new: dict[Key, int]) -> None:
         """A row for each series that was never seen, so that whoever else meets it now waits for us."""
-        table, recorder = tables.number_epoch, self.recorder
+        recorder = self.recorder
         rows = [
             dict(zip(_KEY, key, strict=True))
             | {"epoch": 1, "at": recorder.now, "first": number, "reason": FIRST_SEEN, "actor": recorder.actor}
             for key, number in sorted(new.items())
         ]
-        recorder.connection.execute(archive.insert(recorder.connection, table).on_conflict_do_nothing(), rows)
+        bulk.write(recorder.connection, "new series", partial(_new_series, recorder.connection), rows)
 
     def _irregularities(self) -> dict[Key, list[_Gap]]:
         connection = self.recorder.connection
@@ -163,6 +163,10 @@ class _Gap(NamedTuple):
     raised_at: int | None
     closed_at: int | None
     at: int
+
+
+def _new_series(connection: Connection) -> Any:
+    return archive.insert(connection, tables.number_epoch).on_conflict_do_nothing()
 
 
 def _epochs(connection: Connection) -> Select[Any]:

@@ -79,7 +79,13 @@ def asked(connection: Connection, shape: Hashable, make: Callable[[], Statement]
     For what is asked in nearly every transaction: SQLAlchemy's own way costs ten times as much as a small answer.
     """
     sql, values = _statement(connection, shape, make, row)
-    return list(tuples(connection, sql, values(row) if values else row))
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        found: list[tuple[Any, ...]] = driver.execute(sql, values(row) if values else row).fetchall()
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
+    return found
 
 
 def among(connection: Connection, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

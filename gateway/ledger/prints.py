@@ -62,7 +62,10 @@ class Audited:
         blank = self.blank
         while values[end - 1] == blank[end - 1]:  # the key is never blank
             end -= 1
-        return compact_any(values[:end])
+        try:
+            return compact(values[:end])
+        except (TypeError, ValueError):
+            return compact_any(values[:end])
 
     def cut(self, text: str) -> str:
         """The same text from one that SQLite made of all columns."""

@@ -67,8 +67,8 @@ class Numbers:
         if series[:-1] not in self._asked:
             self._ask(series)
         if series not in self._next:  # nobody took one yet; on PostgreSQL somebody else may be about to
-            begun = insert(self._connection, tables.control_number).on_conflict_do_nothing()
-            self._connection.execute(begun, dict(zip(_KEY, series, strict=True)) | {"next": 1})
+            first = dict(zip(_KEY, series, strict=True)) | {"next": 1}
+            bulk.write(self._connection, "first number", partial(_first, self._connection), [first])
             self._ask(series)
         return self._next[series]
 
@@ -143,6 +143,10 @@ def _next() -> Select[Any]:
     table = tables.control_number
     pair = [table.c[name] == bindparam(name) for name in _KEY[:-1]]
     return select(table.c.level, table.c.next).where(*pair).order_by(table.c.level).with_for_update()
+
+
+def _first(connection: Connection) -> Any:
+    return insert(connection, tables.control_number).on_conflict_do_nothing()
 
 
 def _following() -> Update:

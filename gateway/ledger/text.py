@@ -179,7 +179,7 @@ def _add(connection: Connection, found: Sequence[Indexed]) -> None:
     if not found:
         return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_INSERT, [marks.as_columns(each) for each in marks.sequence(found)])
+        bulk.many(connection, _INSERT, [marks.as_columns(each) for each in marks.sequence(found)])
     else:
         bulk.append(connection, search_text, [_row(each) for each in found])
 

@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.integration,
     # An index over an expression (SQLite's of the beginnings of SHA-256) is none that SQLAlchemy can read back.
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
+    pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
 ]
 
 
