@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Connection, Insert, Table, bindparam, func, select
+from sqlalchemy.exc import DBAPIError
 
 Row = dict[str, Any]
 
@@ -39,7 +40,7 @@ def change(connection: Connection, table: Table, columns: Sequence[str], rows: S
             f" WHERE {table.name}.id = given.the_id"
         )
     values = zip(*rows, strict=True)
-    connection.exec_driver_sql(_statements[key], {name: list(each) for name, each in zip(given, values, strict=True)})
+    _execute(connection, _statements[key], {name: list(each) for name, each in zip(given, values, strict=True)})
 
 
 def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows: Sequence[Row]) -> None:
@@ -59,11 +60,17 @@ def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows
         # As the server has them: bytes that are written as text are twice as long.
         _statements[key] = str(statement.compile(dialect=connection.dialect)).replace(")s::", ")b::")
     for some in _portions(rows):
-        connection.exec_driver_sql(_statements[key], _columns(some))
+        _execute(connection, _statements[key], {name: [row[name] for row in some] for name in some[0]})
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _execute(connection: Connection, sql: str, columns: dict[str, list[Any]]) -> None:
+    """Prepared: planned for these values, all of them would be copied into the plan."""
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        driver.execute(sql, columns, prepare=True)
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:

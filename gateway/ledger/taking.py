@@ -7,7 +7,7 @@ from functools import partial
 from operator import length_hint
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, Update, bindparam, func, select, text, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, func, select, update
 
 from gateway.ledger import bulk, tables
 from gateway.ledger.archive import insert
@@ -21,14 +21,17 @@ _USUAL = (
     *("finding", "acknowledgment", "received_number"),
 )
 _FIRST_BLOCK, _BIGGEST_BLOCK = 4, 256  # ids that PostgreSQL is asked for at once; what is left over is lost
-# The sequence is found once, not for each id.
-_BLOCK = text(
-    "WITH found AS MATERIALIZED (SELECT CAST(pg_get_serial_sequence(:table, :column) AS regclass) AS sequence)"
-    " SELECT nextval(sequence) FROM found, generate_series(1, :count)"
+# Of several tables at once; each one's sequence is found once, not for each id.
+_BLOCKS = (
+    "SELECT wanted.name, nextval(wanted.sequence) FROM"
+    " (SELECT name, number, CAST(pg_get_serial_sequence(name, key) AS regclass) AS sequence"
+    "  FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS given (name, key, number) OFFSET 0) AS wanted,"
+    " generate_series(1, wanted.number)"
 )
 
-# Of the last transaction of this process that needed ids of a table: how many it asked for, and what it has left.
-_before: dict[str, tuple[int, Iterator[int]]] = {}
+# Of the last transactions of this process, by the table that the first id was of: how many ids of each table it asked
+# for, and what it has left.
+_before: dict[str, tuple[dict[str, int], dict[str, Iterator[int]]]] = {}
 
 
 class Numbers:
@@ -118,20 +121,31 @@ class Ids:
         return self._last[table.name]
 
     def _more(self, table: Table) -> Iterator[int]:
-        """PostgreSQL's sequence gives a block."""
-        column = next(iter(table.primary_key.columns))
-        asked = self._asked.get(table.name, 0)
-        count = min(asked or self._likely(table), _BIGGEST_BLOCK)
-        values = {"table": table.name, "column": column.name, "count": count}
-        ids = iter(sorted(self._connection.execute(_BLOCK, values).scalars()))
-        self._asked[table.name] = asked + count
-        _before[table.name] = asked + count, ids
-        return ids
+        """PostgreSQL's sequences give blocks."""
+        wanted = {table.name: 3 * self._asked.get(table.name, 0) or _FIRST_BLOCK}
+        if not self._asked:
+            wanted |= _likely(table.name)
+            _before[table.name] = self._asked, self._free
+        self._ask({name: min(count, _BIGGEST_BLOCK) for name, count in wanted.items()})
+        return self._free[table.name]
 
-    def _likely(self, table: Table) -> int:
-        """How many this transaction may need: as many as the one before it took."""
-        asked, left = _before.get(table.name, (0, iter(())))
-        return max(_FIRST_BLOCK, asked - length_hint(left))
+    def _ask(self, wanted: dict[str, int]) -> None:
+        """Takes so many ids of each table."""
+        keys = [next(iter(tables.metadata.tables[name].primary_key.columns)).name for name in wanted]
+        found: dict[str, list[int]] = {name: [] for name in wanted}
+        for name, number in bulk.tuples(self._connection, _BLOCKS, (list(wanted), keys, list(wanted.values()))):
+            found[name].append(number)
+        for name, numbers in found.items():
+            self._free[name] = iter(sorted(numbers))
+            self._asked[name] = self._asked.get(name, 0) + len(numbers)
+
+
+def _likely(table: str) -> dict[str, int]:
+    """How many ids of each table a transaction may need that begins with one of this: as the one before it took."""
+    asked, left = _before.get(table, ({}, {}))
+    # A copy: it may be another thread's, that goes on.
+    taken = {name: count - length_hint(left[name]) for name, count in asked.copy().items()}
+    return {name: count for name, count in taken.items() if count}
 
 
 def _highest_of(names: Sequence[str]) -> Select[Any]:
