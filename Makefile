@@ -20,7 +20,7 @@ demo: $(STAMP)/run$(MARK) ## the whole gateway on this machine: a mail host, tra
 
 test: $(STAMP)/dev$(MARK) ## all tests; installs Debian's servers for the integration tests where it may
 	@tools/debian_packages.sh
-	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile -q $(PYTEST)
+	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q $(PYTEST)
 
 check: lint test ## format, lint, types, layers, tests
 

@@ -169,7 +169,7 @@ class Life:
             self.now += 20_000
             cases = [self.made.case(each, ids[each.sha256], self.now - 20_000) for each in arriving]
         with self._timed("recording"):
-            inbound._count_attempts(self.context, [case.message for case in cases])
+            inbound._count_attempts(self.context, [case.message.id for case in cases])
             self.clocks.commits += 1
         with self._recording() as recorder:
             came: list[tuple[Entry, int]] = []

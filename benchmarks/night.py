@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import poplib
@@ -178,7 +177,6 @@ def measure(number: int, database: str, workers: int = 0, ledger: str = "", serv
                 shutil.copyfile(ledger, home / "ledger.db")
             prepare(home, database or f"sqlite:///{home / 'ledger.db'}", mail_host.pop3_port, account, sink)
             size = sum(map(len, written))
-            del raw, written  # the night shall not be charged for them
             return run_workers(home, number, size, bare, workers, server) if workers else run(home, number, size, bare)
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -198,28 +196,49 @@ def prepare(home: Path, url: str, pop3: int, account: dovecot.Account, sink: int
 
 
 def run(home: Path, number: int, size: int, bare: float) -> dict[str, object]:
-    """The night itself, with what each step took."""
-    steps = Steps()
-    _forget_peak()
-    cpu, start = _cpu(), time.perf_counter()
-    with open_app(home, lock=True) as app:
-        summary = night(app.context, steps)
-    wall, cpu = time.perf_counter() - start, _cpu() - cpu
-    done = summary.counts
-    assert done["documents delivered"] == number, done
-    assert done["mails sent"] >= number, done  # a filled ledger may owe one more
-    ends = [began for _, began in steps.began[1:]] + [start + wall]
+    """The night itself in a process of its own, which holds nothing of what was made for it."""
+    command = [sys.executable, __file__, "--inside", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        together = 0
+        while process.poll() is None:
+            together = max(together, _together_kb(process.pid))
+            time.sleep(0.2)
+        assert process.stdout is not None
+        found = json.loads(process.stdout.read())
+    counts, wall = found["counts"], found["wall"]
+    assert counts["documents delivered"] == number, counts
+    assert counts["mails sent"] >= number, counts  # a filled ledger may owe one more
     return {
         "mails": number,
         "mean_size": size // number,
         "messages_per_second": round(number / wall, 1),
-        "cpu_ms_per_message": round(cpu * 1000 / number, 2),
+        "cpu_ms_per_message": round(found["cpu"] * 1000 / number, 2),
         "floor_messages_per_second": round(number / bare, 1),
         "ratio_to_floor": round(bare / wall, 2),
-        "peak_rss_mb": _peak_mb(),
-        "peak_rss_mb_second_process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
-        "steps_seconds": {name: round(end - began, 2) for (name, began), end in zip(steps.began, ends, strict=True)},
+        "peak_rss_mb": found["peak"] // 1024,
+        "peak_rss_mb_other_processes": found["peak_others"] // 1024,
+        "peak_pss_mb_together": together // 1024,  # what is shared counts once
+        "steps_seconds": found["steps"],
     }
+
+
+def inside(home: Path) -> None:
+    """The night of a home, with what each step took; prints it as JSON."""
+    steps = Steps()
+    cpu, start = _cpu(), time.perf_counter()
+    with open_app(home, lock=True) as app:
+        summary = night(app.context, steps)
+    wall, cpu = time.perf_counter() - start, _cpu() - cpu
+    ends = [began for _, began in steps.began[1:]] + [start + wall]
+    found = {
+        "counts": summary.counts,
+        "wall": wall,
+        "cpu": cpu,
+        "peak": _peak_kb(),
+        "peak_others": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+        "steps": {name: round(end - began, 2) for (name, began), end in zip(steps.began, ends, strict=True)},
+    }
+    print(json.dumps(found))
 
 
 def run_workers(home: Path, number: int, size: int, bare: float, workers: int, server: int) -> dict[str, object]:
@@ -290,19 +309,23 @@ def _worker_cpu(home: Path) -> float:
     return sum(sign[line["event"]] * line["cpu_seconds"] for line in lines if line["event"] in sign)
 
 
-def _forget_peak() -> None:
-    """The peak of this process counts from now on (Linux; elsewhere it is that of its whole life)."""
-    gc.collect()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
-
-
-def _peak_mb() -> int:
-    """The most memory that this process held since then."""
+def _peak_kb() -> int:
+    """The most memory that this process held (Linux counts it from its beginning, elsewhere from its parent's)."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _together_kb(process: int) -> int:
+    """The memory of a process and its children together, what they share counted once (Linux; else 0)."""
+    found = 0
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()
+        for each in (process, *children):
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text("ascii").splitlines()
+            found += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return found
 
 
 def _cpu() -> float:
@@ -320,10 +343,14 @@ def main() -> None:
     parser.add_argument("--database", default="", help="a PostgreSQL url (default: SQLite)")
     parser.add_argument("--ledger", default="", help="begin with a copy of this filled SQLite ledger")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0, help="so many workers on PostgreSQL instead of one process")
     words = parser.parse_args()
     if words.sink:
         sink(words.sink)
+        return
+    if words.inside:
+        inside(words.inside)
         return
     found = measure(300 if words.quick else words.mails, words.database, words.workers, words.ledger)
     if words.json:

@@ -29,6 +29,10 @@ class GatewayError(Exception):
         self.details = details
         super().__init__(self.sentence.format_map(_Blanks(details)))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A fault goes from process to process as what it was made of."""
+        return _made, (type(self), self.details)
+
     @property
     def next_step(self) -> str:
         """The advice, filled from the details as the sentence is."""
@@ -44,6 +48,10 @@ class GatewayError(Exception):
             "permanent": self.permanent,
             "details": {key: str(value) for key, value in self.details.items()},
         }
+
+
+def _made(fault: type[GatewayError], details: dict[str, object]) -> GatewayError:
+    return fault(**details)
 
 
 class _Blanks(dict[str, object]):

@@ -3,10 +3,6 @@
 The ledger is the queue, so the two need nothing from each other: whatever the first commits is due for the
 second. Python computes in one thread at a time; two processes use two cores. If the second one dies, nothing
 is lost either: the steps that follow in the first find what is due.
-
-The child is a fork without exec: no second start-up, and the home's lock (flock) is held until both have ended.
-It never touches what the parent has open (database connections, the progress bar's thread), and leaves by
-``os._exit``.
 """
 
 from __future__ import annotations
@@ -15,10 +11,10 @@ import os
 import pickle
 import select
 import signal
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +24,7 @@ from gateway.errors import ConfigurationFault, GatewayError, Unavailable, unexpe
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
+from gateway.flow.forked import ended, forked
 from gateway.ledger.turns import take_turns
 from gateway.ledger.waiting import deliveries_waiting, mails_waiting, messages_waiting
 
@@ -79,18 +76,8 @@ class Alongside:
         self._turns.enter_context(take_turns(self._context.ledger.engine))
         stop_read, self._stop = os.pipe()
         self._reports, reports_write = os.pipe()
-        with warnings.catch_warnings():
-            # Python warns of locks that other threads hold; the child uses nothing that the progress bar locks.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self._pid = os.fork()
-        if not self._pid:
-            status = 1
-            try:
-                os.close(self._stop)
-                os.close(self._reports)
-                status = self._child(stop_read, reports_write)
-            finally:
-                os._exit(status)
+        work = partial(self._child, stop_read, reports_write)
+        self._pid = forked(work, self._context.ledger.engine, (self._stop, self._reports))
         os.close(stop_read)
         os.close(reports_write)
         return self
@@ -103,7 +90,7 @@ class Alongside:
             os.kill(self._pid, signal.SIGTERM)  # it is asked as we were: to finish what is begun
         with os.fdopen(self._reports, "rb") as pipe:
             said = pipe.read()
-        _, status = os.waitpid(self._pid, 0)
+        died = ended(self._pid)
         self._turns.close()
         try:
             reports: list[_Report] = pickle.loads(said) if said else []  # noqa: S301 - our own child wrote it
@@ -111,18 +98,13 @@ class Alongside:
             reports = []
         for each in reports:
             each.tell(self._context)
-        if status:
-            code = os.waitstatus_to_exitcode(status)
-            ended = RuntimeError(f"signal {-code}" if code < 0 else f"exit code {code}")
-            self._context.reporter.trouble(unexpected("The second process of the batch", ended), "alongside")
+        if died:
+            problem = unexpected("The second process of the batch", RuntimeError(died))
+            self._context.reporter.trouble(problem, "alongside")
 
     # ------------------------------------------------------------ the child
 
     def _child(self, stop: int, reports: int) -> int:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; its end closes the pipe
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # else it only says that no more is to be begun
-        self._context.ledger.engine.dispose(close=False)  # the parent's connections are the parent's
         notes = _Notes()
         context = replace(self._context, reporter=notes)
         hands = list(self._hands)

@@ -75,10 +75,11 @@ def _exchange(recorder: Recorder, original: str) -> Row[*tuple[Any, ...]] | None
     """The exchange whose mail the receipt names; receipts of ours are never confirmed."""
     if not original:
         return None
-    x = tables.exchange
+    x, m = tables.exchange, tables.message
     return recorder.connection.execute(
         select(x)
-        .where(x.c.message_id == original, x.c.direction == "out", x.c.kind != KIND)
+        .where(x.c.message.in_(select(m.c.id).where(m.c.message_id == original)))
+        .where(x.c.direction == "out", x.c.kind != KIND)
         .order_by(x.c.id.desc())
         .limit(1)
     ).one_or_none()

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache, partial
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, Select, Update, bindparam, null, select, update
 
 from gateway.flow.context import Context
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.recording import Recorder
 from partners.calendar import NeverWorksError
 from partners.directory import Directory
@@ -31,25 +32,34 @@ def begin(context: Context, recorder: Recorder, exchanges: Sequence[int], *, ane
         exchanges: their ids.
         anew: also what runs already begins again; else only what does not run yet.
     """
-    e, x = tables.expectation, tables.exchange
-    awaited = select(e.c.exchange, e.c.kind, e.c.partner, e.c.within, x.c.agreement).join(x, x.c.id == e.c.exchange)
-    awaited = awaited.where(e.c.exchange.in_(exchanges))
-    rows = recorder.connection.execute(awaited if anew else awaited.where(e.c.due_at.is_(None))).all()
+    connection = recorder.connection
+    some = {"exchanges": bulk.listed(connection, exchanges)}
+    rows = bulk.asked(connection, ("awaited", anew), partial(_awaited, connection, anew=anew), some)
     due_at = cache(partial(later, context.directory, recorder.now))
     together: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for row in rows:
-        together[row.kind, due_at(row.partner, row.agreement, row.kind, row.within)].append(row.exchange)
+    for exchange, kind, partner, within, agreement in rows:
+        together[kind, due_at(partner, agreement, kind, within)].append(exchange)
     for (kind, due), ids in together.items():
-        recorder.connection.execute(
-            update(e)
-            .where(e.c.exchange.in_(ids), e.c.kind == kind)
-            .values(due_at=due, overdue_at=None, escalated_at=None)
-        )
+        row = {"exchanges": bulk.listed(connection, ids), "of": kind, "due": due}
+        bulk.write(connection, "time begins", partial(_begins, connection), [row])
     for kind in reversed(_SPEAKS_FOR_ALL):
         for (of, due), ids in together.items():
             for each in ids if of == kind else ():
-                recorder.change(x, each, due_at=due)
+                recorder.change(tables.exchange, each, due_at=due)
     return len(rows)
+
+
+def _awaited(connection: Connection, *, anew: bool) -> Select[Any]:
+    e, x = tables.expectation, tables.exchange
+    found = select(e.c.exchange, e.c.kind, e.c.partner, e.c.within, x.c.agreement).join(x, x.c.id == e.c.exchange)
+    found = found.where(bulk.among(connection, e.c.exchange, "exchanges"))
+    return found if anew else found.where(e.c.due_at.is_(None))
+
+
+def _begins(connection: Connection) -> Update:
+    e = tables.expectation
+    which = bulk.among(connection, e.c.exchange, "exchanges"), e.c.kind == bindparam("of")
+    return update(e).where(*which).values(due_at=bindparam("due"), overdue_at=null(), escalated_at=null())
 
 
 def later(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:

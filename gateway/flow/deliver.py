@@ -10,16 +10,19 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Select, select
 
 from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
 from gateway.flow.context import Context
 from gateway.flow.handover import Deliverable, Handover
 from gateway.flow.patience import patiently
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.leases import holding
+from gateway.ledger.literals import word
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueExchange, DueSet, due_deliveries, partners_to_deliver
@@ -267,9 +270,10 @@ def _record(
                 tables.exchange, exchange.id, updated_at=recorder.now, settled_at=None, **recorder.fault(fault)
             )
     recorder.flush()
-    touched = [exchange.id for exchange in due if done[exchange.id]]
-    waiting = select(table.c.exchange).where(table.c.exchange.in_(touched), table.c.delivery == "due").distinct()
-    incomplete = set(recorder.connection.execute(waiting).scalars())
+    connection = recorder.connection
+    touched = {"exchanges": bulk.listed(connection, [exchange.id for exchange in due if done[exchange.id]])}
+    waiting = bulk.asked(connection, "sets that wait", partial(_waiting, connection), touched)
+    incomplete = {exchange for (exchange,) in waiting}
     for exchange in due:
         if done[exchange.id] and exchange.id not in incomplete:
             recorder.change(
@@ -280,3 +284,10 @@ def _record(
                 fault_code="",
                 fault="",
             )
+
+
+def _waiting(connection: Connection) -> Select[Any]:
+    """Which of some exchanges have something to deliver still."""
+    s = tables.transaction_set.c
+    due = bulk.among(connection, s.exchange, "exchanges"), s.delivery == word("due")
+    return select(s.exchange).where(*due).distinct()

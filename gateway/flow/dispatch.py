@@ -22,7 +22,8 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Connection, func, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.errors import (
     ConfigurationFault,
@@ -41,8 +42,9 @@ from gateway.flow.pace import Pace
 from gateway.flow.patience import patiently
 from gateway.flow.reporter import Held
 from gateway.flow.turf import INTERRUPTED, Turf
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.leases import SENT, SharedLeases, holding, take_turns_over
+from gateway.ledger.literals import whole, word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueMail, due_mails, interrupted_mails, taken_since
@@ -302,15 +304,10 @@ def _just_taken(context: Context) -> int:
 
 def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> list[DueMail]:
     """Marks mails as being sent, and returns those that are: of others it has become known meanwhile that they were."""
-    table = tables.outgoing
-    marked = set(
-        recorder.connection.execute(
-            update(table)
-            .where(table.c.exchange.in_([each.exchange for each in lane]), table.c.state == "ready")
-            .values(state="sending", attempts=table.c.attempts + 1)
-            .returning(table.c.exchange)
-        ).scalars()
-    )
+    connection = recorder.connection
+    exchanges = bulk.listed(connection, [each.exchange for each in lane])
+    mark = partial(_marking, connection)
+    marked = {exchange for (exchange,) in bulk.asked(connection, "mark mails", mark, {"exchanges": exchanges})}
     lane = [each for each in lane if each.exchange in marked]
     for each in lane:
         if not each.rest:
@@ -318,3 +315,12 @@ def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> list[DueMail]:
         only: dict[str, Any] = {"recipients": ", ".join(each.recipients)} if each.rest else {}
         recorder.event("sending", exchange=each.exchange, partner=each.partner, attempt=each.attempts + 1, **only)
     return lane
+
+
+def _marking(connection: Connection) -> ReturningUpdate[Any]:
+    table = tables.outgoing
+    # All that is ready may be very many: an index of that would be the wrong one.
+    state = func.coalesce(table.c.state, word(""))
+    ready = bulk.among(connection, table.c.exchange, "exchanges"), state == word("ready")
+    marked = {"state": word("sending"), "attempts": table.c.attempts + whole(1)}
+    return update(table).where(*ready).values(marked).returning(table.c.exchange)

@@ -6,7 +6,6 @@ that carry it become durable together, or not at all.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from gateway.errors import ConfigurationFault
 from gateway.flow.context import Context
 from gateway.flow.secure import Sealed, seal
 from gateway.ledger import archive, tables
+from gateway.ledger.plain_json import listed
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.mail.compose import message_id, written_date
@@ -89,7 +89,7 @@ def queue(context: Context, recorder: Recorder, outbound: Outbound) -> int:
         state="ready",
         next_at=recorder.now,
         envelope_sender=mail.sender,
-        recipients=json.dumps([*mail.to, *mail.cc]),
+        recipients=listed((*mail.to, *mail.cc)),
     )
     recorder.wake("dispatch")
     return exchange
@@ -233,8 +233,8 @@ def _record_message(context: Context, recorder: Recorder, outbound: Outbound, ma
         in_reply_to=mail.in_reply_to,
         subject=mail.subject,
         from_address=mail.sender,
-        to_addresses=json.dumps(mail.to),
-        cc_addresses=json.dumps(mail.cc),
+        to_addresses=listed(mail.to),
+        cc_addresses=listed(mail.cc),
         dated=written_date(mail),
         partner=outbound.partner.key,
     )
@@ -283,7 +283,7 @@ def _record_exchange(
         host=context.settings.smtp.host,
         message_id=mail.message_id,
         subject=mail.subject,
-        to_addresses=json.dumps([*mail.to, *mail.cc]),
+        to_addresses=listed((*mail.to, *mail.cc)),
         user=context.settings.smtp.user,
         sender_qualifier=header.sender.qualifier,
         sender_id=header.sender.id,

@@ -7,12 +7,12 @@ night.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import update
+from sqlalchemy import Connection, Update, bindparam, update
 
 from gateway.errors import (
     ConfigurationFault,
@@ -24,6 +24,7 @@ from gateway.errors import (
     Unavailable,
 )
 from gateway.flow.acknowledge import acknowledge
+from gateway.flow.ahead import Ahead
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.identify import identify_interchange, identify_sender
@@ -37,25 +38,32 @@ from gateway.flow.strictness import inbound_policy
 from gateway.flow.time_limit import at_most
 from gateway.flow.unpack import examine, unpack
 from gateway.flow.unwrap import check_security, unwrap
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.claims import Claims, Forsaken, claiming, forsaken, give_back
 from gateway.ledger.leases import CAME, SENT, SharedLeases, holding, take_turns_over
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import MessageState
-from gateway.ledger.work import StoredMessage, exhausted_messages, stored_messages
+from gateway.ledger.work import StoredMessage, exhausted_messages, fresh_messages, stored_messages
 
 POISON = 5  # after so many attempts that ended the process, a message is quarantined unread
 GROUP_BYTES = 16_000_000
 
 
-def process(context: Context) -> None:
-    """Processes every stored message, oldest first; a broken one never stops the others."""
+def process(context: Context, ahead: Ahead | None = None) -> None:
+    """Processes every stored message, oldest first; a broken one never stops the others.
+
+    Args:
+        context: what every step is given.
+        ahead: a process that opens and judges the next group while this one records the one before.
+    """
     context.reporter.step("process")
     if isinstance(context.leases, SharedLeases):
         _process_shared(context, context.leases)
         return
     _put_poison_aside(context)
     try_again(context)
+    if ahead is not None:
+        _process_ahead(context, ahead)
     while not context.stopping():
         with context.ledger.reading() as connection:
             waiting = stored_messages(
@@ -72,15 +80,45 @@ def process(context: Context) -> None:
                 process_group(context, [each])
 
 
+def _process_ahead(context: Context, ahead: Ahead) -> None:
+    """All that nobody has tried yet, until there is no more of it or the process ahead has died."""
+    asked = _ask(context, ahead, after=0)
+    while asked and (cases := ahead.cases()) is not None:
+        following = _ask(context, ahead, after=asked[-1])
+        try:
+            _record_or_each(context, [case.message for case in cases], lambda: cases)
+        except (Unavailable, ConfigurationFault):
+            with suppress(DatabaseUnavailable):
+                _count_attempts(context, following, -1)
+            raise
+        asked = following
+
+
+def _ask(context: Context, ahead: Ahead, after: int) -> list[int]:
+    """Has the next group prepared, unless we are to end; its messages."""
+    if context.stopping():
+        return []
+    with context.ledger.reading() as connection:
+        group = fresh_messages(connection, context.settings.batch_size, GROUP_BYTES, after)
+    if group:
+        _count_attempts(context, group)
+        ahead.ask(group)
+    return group
+
+
 def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
     """One group: parsed outside of any transaction, recorded in one. If that fails, each message by itself."""
-    _count_attempts(context, waiting)
+    _count_attempts(context, [each.id for each in waiting])
+    _record_or_each(context, waiting, lambda: [prepare(context, each) for each in waiting])
+
+
+def _record_or_each(context: Context, waiting: Sequence[StoredMessage], cases: Callable[[], Sequence[Case]]) -> None:
     try:
-        _record(context, waiting, [prepare(context, each) for each in waiting])
+        _record(context, waiting, cases())
     except (Unavailable, ConfigurationFault):
         # Not the messages' fault: they wait, and nothing is held against them.
         with suppress(DatabaseUnavailable):
-            _count_attempts(context, waiting, -1)
+            _count_attempts(context, [each.id for each in waiting], -1)
         raise
     except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
         if len(waiting) == 1:
@@ -262,12 +300,17 @@ def _extract_keys(case: InterchangeCase) -> None:
             case.business_keys[place] = keys
 
 
-def _count_attempts(context: Context, waiting: Sequence[StoredMessage], by: int = 1) -> None:
-    table = tables.message
+def _count_attempts(context: Context, messages: Sequence[int], by: int = 1) -> None:
     with context.ledger.transaction() as recorder:
-        recorder.connection.execute(
-            update(table).where(table.c.id.in_([each.id for each in waiting])).values(attempts=table.c.attempts + by)
-        )
+        connection = recorder.connection
+        tried = {"messages": bulk.listed(connection, messages), "by": by}
+        bulk.write(connection, "attempts", partial(_attempts, connection), [tried])
+
+
+def _attempts(connection: Connection) -> Update:
+    table = tables.message
+    mine = bulk.among(connection, table.c.id, "messages")
+    return update(table).where(mine).values(attempts=table.c.attempts + bindparam("by"))
 
 
 def _put_poison_aside(context: Context) -> None:

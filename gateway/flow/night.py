@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
 
 from gateway.errors import DiskFailed, GatewayError, unexpected
 from gateway.flow import checkpoint, configuration, logins
+from gateway.flow.ahead import Ahead
 from gateway.flow.alerts import alert
 from gateway.flow.alongside import Alongside, worth_it
 from gateway.flow.arrivals import expect
@@ -20,7 +22,7 @@ from gateway.flow.diary import Diary
 from gateway.flow.dispatch import dispatch
 from gateway.flow.expiry import attention_for
 from gateway.flow.gaps import raise_gaps
-from gateway.flow.inbound import process
+from gateway.flow.inbound import prepare, process
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.overdue import overdue
 from gateway.flow.reporter import Chorus, HearsBatches, Reporter, Tally
@@ -28,19 +30,26 @@ from gateway.flow.retain import retain
 from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
 from gateway.ledger.attention import Attention, attention
-from gateway.ledger.leases import take_turns_over
+from gateway.ledger.leases import SharedLeases, take_turns_over
 
 Step = Callable[[Context], None]
 
+_TWO = 2  # processes: this one, and one that delivers and sends
+
 
 def process_all(context: Context) -> None:
-    """Processes what is stored; of a big batch a second process delivers and sends what is done already."""
+    """Processes what is stored; of a big batch one more process opens the next mails, and one sends what is done."""
     if not worth_it(context):
         process(context)
         return
-    checkpoint.keep(context.settings.home, context.ledger)  # the second process sends too
-    with Alongside(context):
-        process(context)
+    checkpoint.keep(context.settings.home, context.ledger)  # another process sends too
+    with Alongside(context), _ahead(context) as ahead:
+        process(context, ahead)
+
+
+def _ahead(context: Context) -> AbstractContextManager[Ahead | None]:
+    shared = isinstance(context.leases, SharedLeases)  # there each worker opens what it claims
+    return Ahead(context, prepare) if context.settings.processes > _TWO and not shared else nullcontext()
 
 
 def send(context: Context) -> None:

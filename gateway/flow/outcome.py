@@ -11,15 +11,16 @@ import json
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, Delete, Select, delete, select, update
 
 from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
 from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, is_away
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import DueMail, interrupted_mails
@@ -81,6 +82,7 @@ def is_blameless(fault: GatewayError) -> bool:
 
 def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Handover]]) -> None:
     """The host took them: from now on the partners' acknowledgments are awaited, where some were agreed."""
+    connection = recorder.connection
     first = [(mail, taken) for mail, taken in sent if not mail.rest]
     exchanges = [mail.exchange for mail, _ in first]
     deadlines.begin(context, recorder, exchanges)
@@ -102,8 +104,8 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
         if mail.rest:
             more["recipients"] = ", ".join(mail.recipients)
         recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply, **more)
-    complete = [mail.exchange for mail, taken in sent if not taken.refused]
-    recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange.in_(complete)))
+    complete = {"exchanges": bulk.listed(connection, [mail.exchange for mail, taken in sent if not taken.refused])}
+    bulk.write(connection, "mails that are sent", partial(_complete, connection), [complete])
     for mail, taken in sent:
         if taken.refused:
             _left_out(context, recorder, mail, taken)
@@ -112,17 +114,27 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
 
 def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, ExchangeState]:
     """Where each exchange stands now that the host took it."""
-    x, table = tables.exchange, tables.expectation
-    awaited = set(
-        recorder.connection.execute(select(table.c.exchange).where(table.c.exchange.in_(exchanges))).scalars()
-    )
+    connection = recorder.connection
+    of = {"exchanges": bulk.listed(connection, exchanges)}
     found: dict[int, ExchangeState] = {}
-    for row in recorder.connection.execute(select(x.c.id, x.c.verdict).where(x.c.id.in_(exchanges))):
-        found[row.id] = ExchangeState.SENT if row.id in awaited else ExchangeState.COMPLETE
-        if row.verdict:
+    for exchange, verdict, awaited in bulk.asked(connection, "mails that go", partial(_standing, connection), of):
+        found[exchange] = ExchangeState.SENT if awaited else ExchangeState.COMPLETE
+        if verdict:
             # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
-            found[row.id] = ExchangeState.REFUSED if row.verdict == "rejected" else ExchangeState.ACKNOWLEDGED
+            found[exchange] = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
     return found
+
+
+def _standing(connection: Connection) -> Select[Any]:
+    """Exchanges with the verdict on each, and whether something is awaited for it."""
+    x, e = tables.exchange.c, tables.expectation.c
+    awaited = select(e.exchange).where(e.exchange == x.id).exists()
+    return select(x.id, x.verdict, awaited).where(bulk.among(connection, x.id, "exchanges"))
+
+
+def _complete(connection: Connection) -> Delete:
+    table = tables.outgoing
+    return delete(table).where(bulk.among(connection, table.c.exchange, "exchanges"))
 
 
 def _left_out(context: Context, recorder: Recorder, mail: DueMail, taken: Handover) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from gateway.errors import MessageFault
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.ledger import tables
+from gateway.ledger.plain_json import listed
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.x12.masking import masked_text
@@ -55,8 +56,9 @@ def record_message(recorder: Recorder, case: Case) -> None:
         state = MessageState.NOTED
     facts: dict[str, object] = {"state": state, "partner": case.partner.key if case.partner else ""}
     proof = case.proof
-    facts |= {"proof": proof.kind if proof else "", "proof_detail": json.dumps(dict(proof.detail) if proof else {})}
-    facts["layers"] = json.dumps([asdict(each) for each in case.layers])
+    detail = json.dumps(dict(proof.detail)) if proof is not None and proof.detail else "{}"
+    facts |= {"proof": proof.kind if proof else "", "proof_detail": detail}
+    facts["layers"] = json.dumps([asdict(each) for each in case.layers]) if case.layers else "[]"
     if letter is not None:
         facts |= {
             "kind": letter.kind,
@@ -64,8 +66,8 @@ def record_message(recorder: Recorder, case: Case) -> None:
             "in_reply_to": letter.in_reply_to,
             "subject": letter.subject,
             "from_address": letter.from_address,
-            "to_addresses": json.dumps(letter.to),
-            "cc_addresses": json.dumps(letter.cc),
+            "to_addresses": listed(letter.to),
+            "cc_addresses": listed(letter.cc),
             "dated": letter.date,
         }
     facts |= recorder.fault(fault) if fault is not None else {"fault_code": "", "fault": ""}
@@ -141,7 +143,7 @@ def _letter_facts(entry: Entry) -> dict[str, object]:
         "from_address": letter.from_address,
         "message_id": letter.message_id,
         "subject": letter.subject[:_SUBJECT] if stranger else letter.subject,
-        "to_addresses": json.dumps([*letter.to, *letter.cc][: _FEW if stranger else None]),
+        "to_addresses": listed((*letter.to, *letter.cc)[: _FEW if stranger else None]),
     }
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Table, Update, bindparam, or_, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, or_, select, update
 
 from gateway.flow.context import Context
 from gateway.flow.identify import identity
 from gateway.flow.record import Entry
 from gateway.ledger import archive, bulk, tables
 from gateway.ledger.events import one_line
+from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from partners.directory import Directory
@@ -29,7 +31,6 @@ INTERCHANGE = "interchange"
 GROUP = "group "  # and GS01
 _CAME = (ExchangeState.ACCEPTED, ExchangeState.REJECTED)
 
-Found = Row[*tuple[Any, ...]]
 Key = tuple[str, str, str, str]  # partner, theirs, ours, level
 _KEY = ("partner", "theirs", "ours", "level")
 
@@ -55,10 +56,11 @@ def record(context: Context, recorder: Recorder, came: Sequence[tuple[Entry, int
     kept = _Kept(context.directory, recorder, numbers)
     for each in numbers:
         epoch = kept.series[each.key].see(each.number)
-        row = dict(zip(_KEY, each.key, strict=True))
+        partner, theirs, ours, level = each.key
         recorder.add(
-            tables.received_number, at=recorder.now, **row, epoch=epoch, number=each.number, exchange=each.exchange
-        )
+            tables.received_number, at=recorder.now, partner=partner, theirs=theirs, ours=ours, level=level,
+            epoch=epoch, number=each.number, exchange=each.exchange,
+        )  # fmt: skip
         keep_irregularities(recorder, each.key, kept.series[each.key], each.exchange, each.number)
     _keep_epochs(recorder, kept)
 
@@ -112,44 +114,77 @@ class _Kept:
             self.known_epochs |= {(key, row.epoch) for row in epochs[key]}
             self.series[key] = series_of(self.directory, key, epochs[key], irregularities[key])
 
-    def _epochs(self) -> dict[Key, list[Found]]:
-        table = tables.number_epoch
-        ordered = (*(table.c[name] for name in _KEY), table.c.epoch)
-        rows = select(table).where(*self._wanted(table)).order_by(*ordered).with_for_update()
-        return _by_key(self.recorder.connection.execute(rows))
-
-    def _wanted(self, table: Table) -> list[ColumnElement[bool]]:
-        """The rows of the partners of this batch, by the names that stand in it."""
-        return [
-            table.c[name].in_(sorted({each.key[place] for each in self.numbers}))
-            for place, name in enumerate(("partner", "theirs"))
-        ]
+    def _epochs(self) -> dict[Key, list[_Epoch]]:
+        connection = self.recorder.connection
+        wanted = bulk.keys(connection, _KEY, sorted({each.key for each in self.numbers}))
+        found: dict[Key, list[_Epoch]] = {}
+        for partner, theirs, ours, level, *row in bulk.asked(
+            connection, "epochs", partial(_epochs, connection), wanted
+        ):
+            found.setdefault((partner, theirs, ours, level), []).append(_Epoch(*row))
+        return found
 
     def _begin(self, new: dict[Key, int]) -> None:
         """A row for each series that was never seen, so that whoever else meets it now waits for us."""
-        table, recorder = tables.number_epoch, self.recorder
+        recorder = self.recorder
         rows = [
             dict(zip(_KEY, key, strict=True))
             | {"epoch": 1, "at": recorder.now, "first": number, "reason": FIRST_SEEN, "actor": recorder.actor}
             for key, number in sorted(new.items())
         ]
-        recorder.connection.execute(archive.insert(recorder.connection, table).on_conflict_do_nothing(), rows)
+        bulk.write(recorder.connection, "new series", partial(_new_series, recorder.connection), rows)
 
-    def _irregularities(self) -> dict[Key, list[Found]]:
-        table = tables.number_gap
-        by_hand = or_(table.c.closed_at.is_(None), table.c.closed_by != ARRIVED)
-        rows = select(table).where(*self._wanted(table), by_hand).order_by(table.c.id)
-        return _by_key(self.recorder.connection.execute(rows))
-
-
-def _by_key(rows: Iterable[Found]) -> defaultdict[Key, list[Found]]:
-    found: defaultdict[Key, list[Found]] = defaultdict(list)
-    for row in rows:
-        found[row.partner, row.theirs, row.ours, row.level].append(row)
-    return found
+    def _irregularities(self) -> dict[Key, list[_Gap]]:
+        connection = self.recorder.connection
+        wanted = bulk.keys(connection, _KEY[:2], sorted({each.key[:2] for each in self.numbers}))
+        found: dict[Key, list[_Gap]] = defaultdict(list)
+        for partner, theirs, ours, level, *row in bulk.asked(connection, "gaps", partial(_gaps, connection), wanted):
+            found[partner, theirs, ours, level].append(_Gap(*row))
+        return found
 
 
-def series_of(directory: Directory, key: Key, epochs: Iterable[Found], gaps: Iterable[Found]) -> Series:
+class _Epoch(NamedTuple):
+    """What ``series_of`` looks at in a row of ``number_epoch``."""
+
+    epoch: int
+    reason: str
+    lowest: int | None
+    highest: int | None
+
+
+class _Gap(NamedTuple):
+    """What ``series_of`` looks at in a row of ``number_gap``."""
+
+    id: int
+    kind: str
+    epoch: int
+    first: int
+    last: int
+    raised_at: int | None
+    closed_at: int | None
+    at: int
+
+
+def _new_series(connection: Connection) -> Any:
+    return archive.insert(connection, tables.number_epoch).on_conflict_do_nothing()
+
+
+def _epochs(connection: Connection) -> Select[Any]:
+    table = tables.number_epoch
+    key = [table.c[name] for name in _KEY]
+    rows = select(*key, *(table.c[name] for name in _Epoch._fields)).order_by(*key, table.c.epoch)
+    return bulk.beside(connection, rows, table, _KEY).with_for_update(of=table)
+
+
+def _gaps(connection: Connection) -> Select[Any]:
+    table = tables.number_gap
+    by_hand = or_(table.c.closed_at.is_(None), table.c.closed_by != word(ARRIVED))
+    columns = (*(table.c[name] for name in _KEY), *(table.c[name] for name in _Gap._fields))
+    rows = select(*columns).where(by_hand).order_by(table.c.id)
+    return bulk.beside(connection, rows, table, _KEY[:2])
+
+
+def series_of(directory: Directory, key: Key, epochs: Iterable[Any], gaps: Iterable[Any]) -> Series:
     """A series from its rows; an epoch without numbers that was not declared is about to get its first."""
     return Series(
         numbering_of(directory, key),

@@ -7,14 +7,34 @@ bytes).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Table, Update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Insert,
+    Select,
+    Table,
+    Text,
+    Update,
+    and_,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from gateway.ledger.literals import word
+from gateway.ledger.plain_json import compact
 
 Row = dict[str, Any]
+Statement = Insert | Update | Delete | ReturningUpdate[Any] | Select[Any]
 
 _WORTH_A_COPY = 8  # rows; a COPY is four messages to the server
 _FETCHED = 1_000
@@ -22,7 +42,7 @@ _FETCHED = 1_000
 _compiled: dict[tuple[str, Hashable], tuple[str, Callable[[Row], Any] | None]] = {}
 
 
-def write(connection: Connection, shape: Hashable, make: Callable[[], Insert | Update], rows: Sequence[Row]) -> None:
+def write(connection: Connection, shape: Hashable, make: Callable[[], Statement], rows: Sequence[Row]) -> None:
     """Executes one statement for every row.
 
     Args:
@@ -32,16 +52,83 @@ def write(connection: Connection, shape: Hashable, make: Callable[[], Insert | U
         rows: at least one; bytes, text, whole numbers and None only, for no value is converted.
     """
     sql, values = _statement(connection, shape, make, rows[0])
-    connection.exec_driver_sql(sql, [values(row) for row in rows] if values else list(rows))
+    many(connection, sql, [values(row) for row in rows] if values else list(rows))
 
 
-def one(connection: Connection, shape: Hashable, make: Callable[[], Select[Any]], row: Row) -> Any:
-    """The first row of an answer, or None; ``row`` holds the parameters of the statement."""
+def many(connection: Connection, sql: str, parameters: Sequence[Any]) -> None:
+    """Executes a statement of the driver's for each of ``parameters``, at least one."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(sql, list(parameters))
+        return
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        driver.executemany(sql, parameters)
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
+
+
+def one(connection: Connection, shape: Hashable, make: Callable[[], Statement], row: Row) -> Any:
+    """The first row of an answer as a tuple, or None; ``row`` holds the parameters of the statement."""
+    return next(iter(asked(connection, shape, make, row)), None)
+
+
+def asked(connection: Connection, shape: Hashable, make: Callable[[], Statement], row: Row) -> list[tuple[Any, ...]]:
+    """The rows of an answer as the driver gives them; ``row`` holds the parameters of the statement.
+
+    For what is asked in nearly every transaction: SQLAlchemy's own way costs ten times as much as a small answer.
+    """
     sql, values = _statement(connection, shape, make, row)
-    return connection.exec_driver_sql(sql, values(row) if values else row).first()
+    driver: Any = connection.connection.driver_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        found: list[tuple[Any, ...]] = driver.execute(sql, values(row) if values else row).fetchall()
+    except errors as problem:  # as SQLAlchemy words what its own statements meet
+        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
+    return found
 
 
-def tuples(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+def among(connection: Connection, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The condition that a column is one of the values of the parameter ``name``, which ``listed`` gives.
+
+    One statement for any number of values, which is compiled once and prepared once.
+    """
+    if connection.dialect.name == "sqlite":
+        return column.in_(select(func.json_each(bindparam(name)).table_valued("value").c.value))
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
+
+
+def listed(connection: Connection, values: Iterable[Any]) -> Any:
+    """Values, text or whole numbers, as the parameter of ``among``."""
+    return compact(list(values)) if connection.dialect.name == "sqlite" else list(values)
+
+
+def beside(connection: Connection, wanted: Select[Any], table: Table, names: Sequence[str]) -> Select[Any]:
+    """``wanted`` of the rows of a table whose columns ``names``, all text, are together as one of ``keys`` says.
+
+    As a list of tuples the same condition is no question for an index to SQLite.
+    """
+    values: list[ColumnElement[Any]]
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(bindparam("keys")).table_valued("value").alias("wanted")
+        values = [func.json_extract(each.c.value, word(f"$[{place}]")) for place in range(len(names))]
+    else:
+        arrays = [bindparam(f"keys_{name}", type_=ARRAY(Text)) for name in names]
+        each = func.unnest(*arrays).table_valued(*names, name="wanted").render_derived()
+        values = [each.c[name] for name in names]
+    same = and_(*(table.c[name] == value for name, value in zip(names, values, strict=True)))
+    return wanted.select_from(each).join(table, same)
+
+
+def keys(connection: Connection, names: Sequence[str], values: Iterable[Sequence[str]]) -> Row:
+    """The parameters of ``beside``."""
+    if connection.dialect.name == "sqlite":
+        return {"keys": compact(list(values))}
+    columns = zip(*values, strict=True)
+    return {f"keys_{name}": list(column) for name, column in zip(names, columns, strict=True)}
+
+
+def tuples(connection: Connection, sql: str, parameters: Sequence[Any] | Row = ()) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement as the driver gives them, without a look at any value.
 
     Args:
@@ -80,32 +167,63 @@ def legible(connection: Connection, sql: str, parameters: Sequence[Any] = ()) ->
 def append(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows that cannot be there yet.
 
-    On PostgreSQL they go by COPY, which costs a third of as many INSERTs.
-
     Args:
         connection: within a transaction.
         table: where to.
         rows: at least one, with equal keys; text, whole numbers and None only, as for ``write``.
     """
-    if connection.dialect.name != "postgresql" or len(rows) < _WORTH_A_COPY:
-        write(connection, table.name, table.insert, rows)
+    names = tuple(rows[0])
+    values = _by_position(names)
+    append_values(connection, table, names, [values(row) for row in rows])
+
+
+def append_values(
+    connection: Connection, table: Table, names: Sequence[str], values: Sequence[tuple[Any, ...]]
+) -> None:
+    """``append`` of rows whose values stand in the order of ``names``.
+
+    On PostgreSQL they go by COPY, which costs a third of as many INSERTs.
+    """
+    if connection.dialect.name != "postgresql" or len(values) < _WORTH_A_COPY:
+        many(connection, _insertion(connection, table.name, tuple(names)), values)
         return
-    names = list(rows[0])
-    quoted = ", ".join(connection.dialect.identifier_preparer.quote(each) for each in names)
-    values = itemgetter(*names)
-    statement = f"COPY {table.name} ({quoted}) FROM STDIN"
+    statement = f"COPY {table.name} ({_quoted(connection, names)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
     errors: Any = connection.dialect.loaded_dbapi.Error
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(values(row))
+            for row in values:
+                copy.write_row(row)
     except errors as problem:  # as SQLAlchemy words what its own statements meet
         raise DBAPIError.instance(statement, None, problem, errors, dialect=connection.dialect) from problem
 
 
+def change(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Changes these columns of rows; of each its values, and then its id."""
+    key = (connection.dialect.name, ("change", table, columns))
+    if key not in _compiled:
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        quote = connection.dialect.identifier_preparer.quote
+        changed = ", ".join(f"{quote(each)} = {mark}" for each in columns)
+        _compiled[key] = f"UPDATE {quote(table)} SET {changed} WHERE id = {mark}", None  # noqa: S608 - names of ours
+    many(connection, _compiled[key][0], rows)
+
+
+def _insertion(connection: Connection, table: str, names: tuple[str, ...]) -> str:
+    key = (connection.dialect.name, (table, names))
+    if key not in _compiled:
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        marks = ", ".join([mark] * len(names))
+        _compiled[key] = f"INSERT INTO {table} ({_quoted(connection, names)}) VALUES ({marks})", None  # noqa: S608 - names of ours
+    return _compiled[key][0]
+
+
+def _quoted(connection: Connection, names: Sequence[str]) -> str:
+    return ", ".join(connection.dialect.identifier_preparer.quote(each) for each in names)
+
+
 def _statement(
-    connection: Connection, shape: Hashable, make: Callable[[], Insert | Update | Select[Any]], row: Row
+    connection: Connection, shape: Hashable, make: Callable[[], Statement], row: Row
 ) -> tuple[str, Callable[[Row], Any] | None]:
     """The statement's text, and what makes parameters of a row where they go by position (SQLite)."""
     key = (connection.dialect.name, shape)

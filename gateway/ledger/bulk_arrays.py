@@ -19,19 +19,19 @@ _BYTES = 1_000_000  # of values that go at once
 _statements: dict[tuple[str, tuple[str, ...]], str] = {}
 
 
-def change(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def change(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Changes columns of rows by their id.
 
     Args:
         connection: within a transaction.
         table: one with an ``id``.
         columns: which ones.
-        rows: ``the_id``, and the value of each column as ``new_…``; of two with one id the later counts.
+        rows: of each the values of these columns, and then its id; each id once.
     """
     key = (table.name, tuple(columns))
+    given = {f"new_{each}": each for each in columns} | {"the_id": "id"}
     if key not in _statements:
         quote = connection.dialect.identifier_preparer.quote
-        given = {"the_id": "id"} | {f"new_{each}": each for each in columns}
         types = {name: table.c[column].type.compile(connection.dialect) for name, column in given.items()}
         arrays = ", ".join(f"%({name})b::{type_}[]" for name, type_ in types.items())
         sets = ", ".join(f"{quote(each)} = given.new_{each}" for each in columns)
@@ -39,8 +39,8 @@ def change(connection: Connection, table: Table, columns: Sequence[str], rows: S
             f"UPDATE {table.name} SET {sets} FROM unnest({arrays}) AS given ({', '.join(given)})"  # noqa: S608 - our names
             f" WHERE {table.name}.id = given.the_id"
         )
-    latest = {row["the_id"]: row for row in rows}
-    _execute(connection, _statements[key], list(latest.values()))
+    values = zip(*rows, strict=True)
+    _execute(connection, _statements[key], {name: list(each) for name, each in zip(given, values, strict=True)})
 
 
 def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows: Sequence[Row]) -> None:
@@ -60,15 +60,15 @@ def offer(connection: Connection, table: Table, make: Callable[[], Insert], rows
         # As the server has them: bytes that are written as text are twice as long.
         _statements[key] = str(statement.compile(dialect=connection.dialect)).replace(")s::", ")b::")
     for some in _portions(rows):
-        _execute(connection, _statements[key], some)
+        _execute(connection, _statements[key], {name: [row[name] for row in some] for name in some[0]})
 
 
-def _execute(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
+def _execute(connection: Connection, sql: str, columns: dict[str, list[Any]]) -> None:
     """Prepared: planned for these values, all of them would be copied into the plan."""
     driver: Any = connection.connection.driver_connection
     errors: Any = connection.dialect.loaded_dbapi.Error
     try:
-        driver.execute(sql, {name: [row[name] for row in rows] for name in rows[0]}, prepare=True)
+        driver.execute(sql, columns, prepare=True)
     except errors as problem:  # as SQLAlchemy words what its own statements meet
         raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 

@@ -20,6 +20,7 @@ DIMENSIONS = ("partner", "direction", "kind", "usage", "type")
 SUMS = ("interchanges", "sets", "bytes")
 
 
+@cache
 def day_column(what: str, day: int) -> str:
     """The name of the column that holds one of ``SUMS`` for one day of the month: ``i01`` to ``b31``."""
     return f"{what[0]}{day:02}"

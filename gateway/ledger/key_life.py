@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, func, select, text, update
 from gateway.errors import NotFound
 from gateway.ledger import payload_keys
 from gateway.ledger.database import guarded
+from gateway.ledger.mailboxes import messages_of
 from gateway.ledger.payload_keys import PARTNER, TRANSIT, vault_of
 from gateway.ledger.recording import Ledger, Recorder
 from gateway.ledger.tables import content_key, message, payload_key
@@ -71,8 +72,9 @@ def _entrust_some(ledger: Ledger, key: int) -> int:
     with ledger.transaction() as recorder:
         wanted = select(content_key.c.sha256).where(content_key.c.key == key).limit(_AT_ONCE)
         names = list(recorder.connection.execute(wanted).scalars())
+        known = messages_of(recorder.connection, names)
         rows = recorder.connection.execute(
-            select(message.c.sha256, message.c.partner).where(message.c.sha256.in_(names), message.c.direction == "in")
+            select(message.c.sha256, message.c.partner).where(message.c.id.in_(known.values()))
         )
         owners = {row.sha256: row.partner for row in rows}
         for name in names:

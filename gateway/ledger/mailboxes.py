@@ -6,13 +6,16 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, func, select, update
 
 from gateway.errors import GatewayError
-from gateway.ledger import archive
+from gateway.ledger import archive, bulk
+from gateway.ledger.literals import whole, word
 from gateway.ledger.recording import Ledger
-from gateway.ledger.tables import message, not_taken, sighting
+from gateway.ledger.tables import SHA256_START, message, not_taken, sighting
 
 _CHUNK = 500  # values in one question
 
@@ -46,10 +49,19 @@ def left_on_server(connection: Connection, mailbox: str) -> dict[str, list[Sight
 
 def messages_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     """Received messages by the SHA-256 of their raw bytes."""
-    rows = connection.execute(
-        select(message.c.sha256, message.c.id).where(message.c.sha256.in_(names), message.c.direction == "in")
+    asked = bulk.asked(
+        connection, "mails by name", partial(_named, connection), {"names": bulk.listed(connection, names)}
     )
-    return {row.sha256: row.id for row in rows}
+    return dict(asked)
+
+
+def _named(connection: Connection) -> Select[Any]:
+    mine = bulk.among(connection, message.c.sha256, "names"), message.c.direction == word("in")
+    found = select(message.c.sha256, message.c.id).where(*mine)
+    if connection.dialect.name != "sqlite":
+        return found
+    starts = func.json_each(bindparam("names")).table_valued("value")
+    return found.where(SHA256_START.in_(select(func.substr(starts.c.value, whole(1), whole(12)))))
 
 
 def head_of(connection: Connection, name: str, size: int) -> bytes:
@@ -59,12 +71,14 @@ def head_of(connection: Connection, name: str, size: int) -> bytes:
 
 def mark_deleted(connection: Connection, mailbox: str, uids: Sequence[str]) -> None:
     """These UIDs are gone from the server, or stand for other mails there: they tell nothing any more."""
-    for at in range(0, len(uids), _CHUNK):
-        connection.execute(
-            update(sighting)
-            .where(sighting.c.mailbox == mailbox, sighting.c.uid.in_(uids[at : at + _CHUNK]))
-            .values(state="deleted")
-        )
+    if uids:
+        gone = {"of": mailbox, "uids": bulk.listed(connection, uids)}
+        bulk.write(connection, "mails that are gone", partial(_gone, connection), [gone])
+
+
+def _gone(connection: Connection) -> Update:
+    which = sighting.c.mailbox == bindparam("of"), bulk.among(connection, sighting.c.uid, "uids")
+    return update(sighting).where(*which).values(state=word("deleted"))
 
 
 def note_not_taken(ledger: Ledger, mailbox: str, refused: Sequence[NotTaken], *, finished: bool) -> None:

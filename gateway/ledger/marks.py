@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from gateway.ledger.folding import folded
@@ -26,6 +27,7 @@ _DIGITS = re.compile(r"[0-9]{5,}", re.ASCII)
 OF_KEYS: int = 10**PIECE  # what is added to five digits of a business key; below it a mark is five digits of others
 _FIRST_MARK = 2 * OF_KEYS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000  # ms
 _LATEST = 253_402_300_799_999  # the last moment of the year 9999
 
 
@@ -42,26 +44,37 @@ class Indexed:
 
 def of_exchange(row: Row, keys: Iterable[str]) -> Indexed:
     """An exchange from its row and the values of its business keys."""
-    marks = [
-        mark("month", month_of(row["at"])),
-        mark("partner", row["partner"]),
-        mark("from", folded(row["from_address"])),
-        mark("domain", domain_of(row["from_address"])),
-        mark("user", folded(row["user"])),
-        mark("host", folded(row["host"])),
-        mark("sender", row["sender_id"]),
-        mark("receiver", row["receiver_id"]),
-        *(mark("type", each) for each in row["types"].split()),
-        *(mark("version", each[:VERSION]) for each in row["versions"].split()),
-    ]
-    if row["usage"] != "P":
-        marks.append(mark("usage", row["usage"]))
+    marks = _marks(month_of(row["at"]), *_facts(row))
     return _indexed(row["id"], marks, [row["subject"], row["file_name"]], list(keys))
+
+
+_facts = itemgetter("partner", "from_address", "user", "host", "sender_id", "receiver_id", "types", "versions", "usage")
+
+
+@lru_cache(maxsize=16_384)
+def _marks(month: int, partner: str, sender: str, user: str, host: str, *edi: str) -> tuple[int, ...]:
+    """The marks of an exchange. What a partner sends in a month is mostly alike."""
+    sender_id, receiver_id, types, versions, usage = edi
+    marks = [
+        mark("month", month),
+        mark("partner", partner),
+        mark("from", folded(sender)),
+        mark("domain", domain_of(sender)),
+        mark("user", folded(user)),
+        mark("host", folded(host)),
+        mark("sender", sender_id),
+        mark("receiver", receiver_id),
+        *(mark("type", each) for each in types.split()),
+        *(mark("version", each[:VERSION]) for each in versions.split()),
+    ]
+    if usage != "P":
+        marks.append(mark("usage", usage))
+    return tuple(marks)
 
 
 def of_mail(row: Row, files: Iterable[str]) -> Indexed:
     """A mail from its row and the names of its files."""
-    marks = [
+    marks = (
         mark("mails of month", month_of(row["at"])),
         mark("mail", ""),
         mark("partner", row["partner"]),
@@ -69,15 +82,15 @@ def of_mail(row: Row, files: Iterable[str]) -> Indexed:
         mark("domain", domain_of(row["from_address"])),
         mark("user", folded(row["user"])),
         mark("host", folded(row["host"])),
-    ]
+    )
     return _indexed(-row["id"], marks, [row["subject"], *files], [])
 
 
-def _indexed(number: int, marks: list[int], texts: list[str], keys: list[str]) -> Indexed:
+def _indexed(number: int, marks: tuple[int, ...], texts: list[str], keys: list[str]) -> Indexed:
     known = tuple(dict.fromkeys(filter(None, [*texts, *keys])))
     numbers = dict.fromkeys(_DIGITS.findall("\n".join(keys)))
     others = dict.fromkeys(each for each in _DIGITS.findall("\n".join(texts)) if each not in numbers)
-    return Indexed(number, known, tuple(marks), tuple(numbers), tuple(others))
+    return Indexed(number, known, marks, tuple(numbers), tuple(others))
 
 
 @lru_cache(maxsize=65_536)
@@ -103,7 +116,12 @@ def pieces_of(run: str) -> Iterator[str]:
 
 def month_of(at: int) -> int:
     """The month (UTC) of a moment, counted from year 0; what no calendar has is in the first or last one."""
-    moment = _EPOCH + timedelta(milliseconds=min(max(at, 0), _LATEST))
+    return _month_of_day(min(max(at, 0), _LATEST) // _DAY)
+
+
+@lru_cache(maxsize=4_096)
+def _month_of_day(day: int) -> int:
+    moment = _EPOCH + timedelta(days=day)
     return moment.year * 12 + moment.month - 1
 
 
@@ -136,7 +154,7 @@ def as_columns(indexed: Indexed) -> tuple[Any, ...]:
     one trigram. Both are characters that nobody uses (private use area of Unicode).
     """
     runs = [coded(run, of_key=True) for run in indexed.numbers] + [coded(run) for run in indexed.others]
-    texts = [*indexed.texts, *runs, *map(as_characters, indexed.marks)]
+    texts = [*indexed.texts, *runs, *_as_characters(indexed.marks)]
     if len(texts) > COLUMNS:
         texts[COLUMNS - 1 :] = ["\n".join(texts[COLUMNS - 1 :])]
     return (indexed.id, *texts, *(None,) * (COLUMNS - len(texts)))
@@ -146,6 +164,11 @@ def coded(run: str, *, of_key: bool = False) -> str:
     """A run of digits, each three of them as one character."""
     code = _KEY_CODE if of_key else _CODE
     return "".join([code[run[at : at + 3]] for at in range(len(run) - 2)])
+
+
+@lru_cache(maxsize=16_384)
+def _as_characters(marks: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(map(as_characters, marks))
 
 
 @lru_cache(maxsize=65_536)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from json import encoder as _encoder
 from typing import Any
+
+_FEW = 4  # texts of a list that is worth remembering
 
 
 def encoding(*, sort_keys: bool = False, default: Callable[[Any], Any] | None = None) -> Callable[[Any], str]:
@@ -34,6 +37,16 @@ def encoding(*, sort_keys: bool = False, default: Callable[[Any], Any] | None = 
 
 
 compact = encoding()
+
+
+def listed(texts: tuple[str, ...]) -> str:
+    """A list of texts as ``json.dumps`` writes it, for what comes again and again: addresses."""
+    return _listed(texts) if len(texts) <= _FEW else json.dumps(texts)
+
+
+@lru_cache(maxsize=8_192)
+def _listed(texts: tuple[str, ...]) -> str:
+    return json.dumps(texts)
 
 
 def compact_any(values: Sequence[Any]) -> str:

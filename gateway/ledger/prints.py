@@ -12,13 +12,17 @@ own are digested together, for their owner.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -32,6 +36,7 @@ Digest = bytes
 LENGTH = 16  # bytes of a digest
 GONE = bytes(LENGTH)
 
+_sha256 = hashlib.sha256
 _NUL = "\\u0000"  # in JSON
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
@@ -45,6 +50,11 @@ class Audited:
     columns: tuple[str, ...]  # in the order of the table
     blank: tuple[Any, ...]  # their defaults
     ends: tuple[str, ...]  # the same as they stand in a row that is encoded whole
+    whole: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # all values of a row, in the order of the table
+    part: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None  # of them those of ``columns``; None: that is all
+    start: bytes  # of what is hashed
+    asking: str  # SQLite for its owners and encoded rows, but for which
+    in_order: str
 
     def encoded(self, values: Sequence[Any]) -> str:
         """A row as text, from its values in the order of ``columns``."""
@@ -52,7 +62,10 @@ class Audited:
         blank = self.blank
         while values[end - 1] == blank[end - 1]:  # the key is never blank
             end -= 1
-        return compact_any(values[:end])
+        try:
+            return compact(values[:end])
+        except (TypeError, ValueError):
+            return compact_any(values[:end])
 
     def cut(self, text: str) -> str:
         """The same text from one that SQLite made of all columns."""
@@ -74,13 +87,21 @@ class Audited:
         if not rows:
             return GONE
         text = rows[0] if len(rows) == 1 else "\n".join(sorted(rows))
-        return hashlib.sha256(f"{self.table.name}\0{text}".encode()).digest()[:LENGTH]
+        return _sha256(self.start + text.encode()).digest()[:LENGTH]
 
 
 def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) -> Audited:
     columns = [each.name for each in table.columns if each.name not in without]
     blank = tuple(_default(table, each) for each in columns)
-    return Audited(table, owner, tuple(columns), blank, tuple("," + compact([each])[1:-1] for each in blank))
+    every = [each.name for each in table.columns]
+    part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
+    ends = tuple("," + compact([each])[1:-1] for each in blank)
+    start = f"{table.name}\0".encode()
+    quote = sqlite.dialect().identifier_preparer.quote
+    of = quote(owner)
+    asking = f"SELECT {of}, json_array({', '.join(map(quote, columns))}) FROM {quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
+    order = f" ORDER BY {of}"
+    return Audited(table, owner, tuple(columns), blank, ends, itemgetter(*every), part, start, asking, order)
 
 
 def _default(table: Table, column: str) -> Any:
@@ -120,34 +141,42 @@ class Prints:
         self._known: dict[str, dict[int, Digest]] = {name: {} for name in AUDITED}
         self._again: dict[str, set[int]] = defaultdict(set)
 
-    def wrote(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Rows are about to be inserted; to be called once for each table and flush, exchanges before their parts.
+    def wrote(self, name: str, rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        """Rows of an audited table are about to be inserted: once a table and flush, exchanges before their parts.
 
         What no database takes in a text is put right in the rows (see ``storable``).
+
+        Returns:
+            All their values, in the order of the table.
         """
-        audited = AUDITED.get(name)
-        if audited is None:
-            return
-        known, values, encoded = self._known[name], itemgetter(*audited.columns), audited.encoded
+        audited = AUDITED[name]
+        known, whole, encoded = self._known[name], audited.whole, audited.encoded
+        found = [whole(row) for row in rows]
         if audited.one_by_one:
-            for row in rows:
-                text = encoded(values(row))
+            part, start = audited.part, audited.start
+            for place, values in enumerate(found):
+                text = encoded(part(values) if part else values)
                 if not text.isascii() or _NUL in text:
-                    make_storable(row)
-                    text = encoded(values(row))
-                number = row["id"]
-                known[number] = audited.digest((text,))
-            return
+                    make_storable(rows[place])
+                    values = found[place] = whole(rows[place])  # noqa: PLW2901 - the same, put right
+                    text = encoded(part(values) if part else values)
+                known[values[0]] = _sha256(start + text.encode()).digest()[:LENGTH]
+            return found
         together: dict[int, list[str]] = defaultdict(list)
-        for row in rows:
-            make_storable(row)
-            together[row[audited.owner]].append(encoded(values(row)))
+        for place, row in enumerate(rows):
+            text = encoded(found[place])
+            if not text.isascii() or _NUL in text:
+                make_storable(row)
+                found[place] = whole(row)
+                text = encoded(found[place])
+            together[row[audited.owner]].append(text)
         new = self._known["exchange"]
         for owner, texts in together.items():
             if owner in new and owner not in known:
                 known[owner] = audited.digest(texts)
             else:  # it may have rows from before
                 self._again[name].add(owner)
+        return found
 
     def touched(self, name: str, owners: Iterable[int]) -> None:
         """Rows changed, or went: they are read again when the transaction ends."""
@@ -157,7 +186,7 @@ class Prints:
     def entry(self, connection: Connection) -> tuple[str, bytes] | None:
         """Body and digests of the event ``recorded``; None where nothing that is audited was written."""
         for name, owners in self._again.items():
-            self._known[name] |= read(connection, AUDITED[name], sorted(owners))
+            self._known[name] |= read(connection, AUDITED[name], sorted(owners), quick=True)
         self._again.clear()
         told: dict[str, list[list[int]]] = {}
         digests: list[bytes] = []
@@ -187,15 +216,41 @@ def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int
         raise ValueError(f"it speaks of {at // LENGTH} rows and has {len(digests) // LENGTH} digests")
 
 
-def read(connection: Connection, audited: Audited, owners: Sequence[int]) -> dict[int, Digest]:
-    """The digests of what the rows of these owners are now; ``GONE`` where there are none."""
+def read(connection: Connection, audited: Audited, owners: Sequence[int], *, quick: bool = False) -> dict[int, Digest]:
+    """The digests of what the rows of these owners are now; ``GONE`` where there are none.
+
+    Args:
+        connection: within a transaction.
+        audited: which table.
+        owners: in ascending order.
+        quick: let SQLite encode the rows, where this version of it writes every character as we do; not for whoever
+            has found that a row differs from what was recorded.
+    """
     found = dict.fromkeys(owners, GONE)
     on_sqlite = connection.dialect.name == "sqlite"
     which = "IN (SELECT value FROM json_each(?))" if on_sqlite else "= ANY(%s)"
+    digests = _encoded_by_sqlite if quick and on_sqlite and _agrees() else _digests
     for start in range(0, len(owners), _AT_ONCE):
         some = list(owners[start : start + _AT_ONCE])
-        found.update(_digests(connection, audited, which, [compact(some) if on_sqlite else some]))
+        parameters = [compact(some) if on_sqlite else some]
+        try:
+            found.update(digests(connection, audited, which, parameters))
+        except DBAPIError:  # bytes that are no text
+            found.update(_digests(connection, audited, which, parameters))
     return found
+
+
+@cache
+def _agrees() -> bool:
+    """Whether SQLite writes a value of each kind, and each character that JSON has rules for, as we do."""
+    every = "".join(chr(code) for code in [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFD, 0xFFFF, 0x1F512, 0x10FFFF])
+    values = [every, "", 0, -1, 2**63 - 1, -(2**63), None]
+    marks = ", ".join("?" * len(values))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            return bool(connection.execute(f"SELECT json_array({marks})", values).fetchone()[0] == compact(values))
+        except sqlite3.Error:
+            return False
 
 
 def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[str]:
@@ -214,18 +269,18 @@ def scan(connection: Connection, audited: Audited, first: int, last: int) -> Ite
         yield from _digests(connection, audited, "BETWEEN %s AND %s", [first, last])
         return
     try:
-        found = list(_encoded_by_sqlite(connection, audited, first, last))
+        found = list(_encoded_by_sqlite(connection, audited, "BETWEEN ? AND ?", [first, last]))
     except DBAPIError:
         yield from _digests(connection, audited, "BETWEEN ? AND ?", [first, last])
     else:
         yield from found
 
 
-def _encoded_by_sqlite(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
-    quote, cut, digest = connection.dialect.identifier_preparer.quote, audited.cut, audited.digest
-    owner, columns = quote(audited.owner), ", ".join(map(quote, audited.columns))
-    where = f"FROM {quote(audited.table.name)} WHERE {owner} BETWEEN ? AND ? ORDER BY {owner}"
-    rows = bulk.tuples(connection, f"SELECT {owner}, json_array({columns}) {where}", [first, last])
+def _encoded_by_sqlite(
+    connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
+) -> Iterator[tuple[int, Digest]]:
+    cut, digest = audited.cut, audited.digest
+    rows = bulk.tuples(connection, audited.asking + which + audited.in_order, parameters)
     if audited.one_by_one:
         for number, text in rows:
             yield number, digest((cut(text),))

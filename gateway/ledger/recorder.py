@@ -11,14 +11,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Insert,
     Table,
-    Update,
-    bindparam,
     case,
     delete,
     literal_column,
@@ -81,6 +81,8 @@ def _blank_row(table: Table) -> Row:
 
 
 _BLANK: Mapping[str, Row] = {table.name: _blank_row(table) for table in _ORDER}
+_NAMES: Mapping[str, tuple[str, ...]] = {name: tuple(row) for name, row in _BLANK.items()}
+_WHOLE = {name: itemgetter(*names) for name, names in _NAMES.items()}
 
 
 class Recorder:
@@ -96,7 +98,7 @@ class Recorder:
         self.actor = actor
         self._rows: dict[str, list[Row]] = {table.name: [] for table in _ORDER}
         self._by_id: dict[tuple[str, int], Row] = {}
-        self._changes: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
+        self._changes: dict[str, dict[int, Row]] = {}  # by table and id: the columns that change
         self._ids = Ids(connection)
         self._numbers = Numbers(connection)
         self.wakes: set[Wake] = set()
@@ -160,10 +162,11 @@ class Recorder:
 
     def add(self, table: Table, **values: Any) -> int:
         """Buffers a row of a table with an ``id`` and returns the id it will have."""
-        row_id = self._ids.take(table)
-        row = _BLANK[table.name] | {"id": row_id} | values
-        self._rows[table.name].append(row)
-        self._by_id[table.name, row_id] = row
+        name = table.name
+        row = _BLANK[name] | values
+        row["id"] = row_id = self._ids.take(table)
+        self._rows[name].append(row)
+        self._by_id[name, row_id] = row
         return row_id
 
     def put(self, table: Table, **values: Any) -> None:
@@ -172,18 +175,11 @@ class Recorder:
 
     def change(self, table: Table, row_id: int, **values: Any) -> None:
         """Changes a row by its ``id``, whether it is buffered still or long written."""
-        values = storable(values)
         row = self._by_id.get((table.name, row_id))
-        if row is not None:
-            row.update(values)
-            return
-        key = (table.name, tuple(sorted(values)))
-        self._changes.setdefault(key, []).append(
-            {f"new_{name}": value for name, value in values.items()} | {"the_id": row_id}
-        )
-        self._prints.touched(table.name, (row_id,))
-        if table is tables.message:
-            self._mails.add(row_id)
+        if row is None:
+            changes = self._changes.setdefault(table.name, {})
+            row = changes.setdefault(row_id, {})
+        row.update(values)
 
     def change_where(self, table: Table, *which: ColumnElement[bool], **values: Any) -> list[int]:
         """Changes all rows of a table with an ``id`` that meet the conditions, at once; returns their ids."""
@@ -268,29 +264,33 @@ class Recorder:
         """Writes what is buffered but the events; the transaction goes on."""
         for table in _ORDER:
             rows = self._rows[table.name]
-            if not rows:
-                continue
-            if table in _MAY_EXIST:
-                rows = _without_repeats(table, [storable(row) for row in rows])
-            elif table.name not in prints.AUDITED:
-                rows = [storable(row) for row in rows]
-            self._prints.wrote(table.name, rows)
-            if table is tables.content and self._at_rest is not None:
-                self._at_rest.write(rows, self._owners)
-            elif table in _MAY_EXIST:
-                if self._by_arrays(rows):
-                    bulk_arrays.offer(self.connection, table, partial(self._offer, table), rows)
-                else:
-                    bulk.write(self.connection, table.name, partial(self._offer, table), rows)
-            else:
-                bulk.append(self.connection, table, rows)
-            self._counts.wrote(self.connection, table.name, rows)
-            if table.name in _SEARCHED:
-                self._searched[table.name] += rows
-            self._rows[table.name] = []
+            if rows:
+                self._rows[table.name] = []
+                self._write_rows(table, rows)
         self._by_id.clear()
         self._write_changes()
         self._numbers.write()
+
+    def _write_rows(self, table: Table, rows: list[Row]) -> None:
+        name = table.name
+        if table in _MAY_EXIST:
+            if table is not tables.content:  # whose texts are ours
+                rows = [storable(row) for row in rows]
+            rows = _without_repeats(table, rows)
+        if name in prints.AUDITED:
+            values = self._prints.wrote(name, rows)
+        elif table not in _MAY_EXIST:
+            values = [_WHOLE[name](storable(row)) for row in rows]
+        if table is tables.content and self._at_rest is not None:
+            self._at_rest.write(rows, self._owners)
+        elif table in _MAY_EXIST:
+            offer = bulk_arrays.offer if self._by_arrays(rows) else _offer_each
+            offer(self.connection, table, partial(self._offer, table), rows)
+        else:
+            bulk.append_values(self.connection, table, _NAMES[name], values)
+        self._counts.wrote(self.connection, name, rows)
+        if name in _SEARCHED:
+            self._searched[name] += rows
 
     def finish(self) -> None:
         """Writes the rest and makes what happened part of the tree; the last act, for others wait from here on."""
@@ -317,14 +317,22 @@ class Recorder:
         self._mails, self._keyless = set(), set()
 
     def _write_changes(self) -> None:
-        for (name, columns), rows in self._changes.items():
-            if self._by_arrays(rows):
-                bulk_arrays.change(self.connection, tables.metadata.tables[name], columns, rows)
-            else:
-                bulk.write(self.connection, (name, columns), partial(_change, name, columns), rows)
+        for name, changes in self._changes.items():
+            shapes: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+            for row_id, changed in changes.items():
+                values = storable(changed)
+                shapes.setdefault(tuple(values), []).append((*values.values(), row_id))
+            for columns, rows in shapes.items():
+                if self._by_arrays(rows):
+                    bulk_arrays.change(self.connection, tables.metadata.tables[name], columns, rows)
+                else:
+                    bulk.change(self.connection, name, columns, rows)
+            self._prints.touched(name, changes)
+            if name == tables.message.name:
+                self._mails.update(changes)
         self._changes.clear()
 
-    def _by_arrays(self, rows: Sequence[Row]) -> bool:
+    def _by_arrays(self, rows: Sequence[Any]) -> bool:
         return self.connection.dialect.name == "postgresql" and len(rows) >= bulk_arrays.WORTH_IT
 
     def _insert(self, table: Table) -> Any:
@@ -346,11 +354,8 @@ class Recorder:
         )
 
 
-def _change(name: str, columns: tuple[str, ...]) -> Update:
-    """The UPDATE of these columns of a row, by its id."""
-    table = tables.metadata.tables[name]
-    changed: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
-    return update(table).where(table.c.id == bindparam("the_id")).values(changed)
+def _offer_each(connection: Connection, table: Table, make: Callable[[], Insert], rows: Sequence[Row]) -> None:
+    bulk.write(connection, table.name, make, rows)
 
 
 def _without_repeats(table: Table, rows: list[Row]) -> list[Row]:

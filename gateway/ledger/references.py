@@ -57,14 +57,14 @@ def answer_ids_for(engine: Engine, number: int) -> list[int]:
 
 def _ways(wanted: str) -> list[Select[Any]]:
     """Questions for the ids of exchanges; each is answered by an index."""
-    x, g, k = exchange.c, functional_group.c, business_key.c
+    x, g, k, m = exchange.c, functional_group.c, business_key.c, message.c
     ways: list[Select[Any]] = []
     if wanted.isascii() and wanted.isdigit() and not wanted.startswith("0") and len(wanted) <= 18:
         ways.append(select(x.id).where(x.id == int(wanted)))
     ways += [
         select(x.id).where(x.control_number.in_(number_forms(wanted))).order_by(x.at.desc()),
         select(g.exchange).where(g.control_number.in_(number_forms(wanted))).order_by(g.id.desc()),
-        select(x.id).where(x.message_id.in_(_forms(wanted))).order_by(x.id.desc()),
+        select(x.id).where(x.message.in_(select(m.id).where(m.message_id.in_(_forms(wanted))))).order_by(x.id.desc()),
         select(k.exchange).where(k.value == key_value(wanted)).order_by(k.transaction_set.desc()),
     ]
     return ways

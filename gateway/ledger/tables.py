@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    func,
     text,
 )
 
@@ -114,9 +115,11 @@ message = Table(
     Column("layers", Text, nullable=False, default="[]", server_default="[]"),  # JSON: S/MIME layers, outermost first
     Index("ix_message_state_id", "state", "id"),
     Index("ix_message_message_id", "message_id", postgresql_using="hash"),  # a third of the size of a tree
-    Index("ix_message_sha256", "sha256", postgresql_using="hash"),
     Index("ix_message_at", "at"),
 )
+index_for(Index("ix_message_sha256", message.c.sha256, postgresql_using="hash"), "postgresql")
+SHA256_START = func.substr(message.c.sha256, text("1"), text("12"))  # enough to find it by, and its index a third
+index_for(Index("ix_message_sha256_start", SHA256_START), "sqlite")
 
 # Where we saw a message: the same mail may be seen twice under other UIDs, and a UID may be reused.
 sighting = Table(
@@ -219,7 +222,6 @@ exchange = Table(
     Column("repeats", BigInteger, nullable=True),  # an earlier exchange with the same business document
     Index("ix_exchange_partner_at", "partner", "at", postgresql_include=["id"]),  # as SQLite's have it anyway
     Index("ix_exchange_control_number_at", "control_number", "at"),
-    Index("ix_exchange_message_id", "message_id", postgresql_using="hash"),
     Index("ix_exchange_at", "at", postgresql_include=["id"]),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from operator import length_hint
 from typing import Any
 
@@ -14,6 +15,11 @@ from gateway.ledger.archive import insert
 Series = tuple[str, str, str, str]  # partner, ours, theirs, level
 
 _KEY = ("partner", "ours", "theirs", "level")
+# Only a recorder writes to these, so that whoever holds the write lock knows their ids until the commit.
+_USUAL = (
+    *("message", "payload", "exchange", "functional_group", "transaction_set"),
+    *("finding", "acknowledgment", "received_number"),
+)
 _FIRST_BLOCK, _BIGGEST_BLOCK = 4, 256  # ids that PostgreSQL is asked for at once; what is left over is lost
 # Of several tables at once; each one's sequence is found once, not for each id.
 _BLOCKS = (
@@ -39,12 +45,13 @@ class Numbers:
         self._connection = connection
         self._next: dict[Series, int] = {}
         self._taken: set[Series] = set()
+        self._asked: set[tuple[str, str, str]] = set()
 
     def take(self, series: Series, after: Callable[[int], int]) -> int:
         """The next number of a series; ``after`` gives the one that follows a number."""
-        if series not in self._next:
-            self._next[series] = self._locked(series)
-        number = self._next[series]
+        number = self._next.get(series)
+        if number is None:
+            number = self._locked(series)
         self._taken.add(series)
         self._next[series] = after(number)
         return number
@@ -60,14 +67,20 @@ class Numbers:
         self._taken.clear()
 
     def _locked(self, series: Series) -> int:
-        values = dict(zip(_KEY, series, strict=True))
-        found = bulk.one(self._connection, "next number", _next, values)
-        if found is None:  # nobody took one yet; on PostgreSQL somebody else may be about to
-            begun = insert(self._connection, tables.control_number).on_conflict_do_nothing()
-            self._connection.execute(begun, values | {"next": 1})
-            found = bulk.one(self._connection, "next number", _next, values)
-        assert found is not None
-        return int(found[0])
+        if series[:-1] not in self._asked:
+            self._ask(series)
+        if series not in self._next:  # nobody took one yet; on PostgreSQL somebody else may be about to
+            first = dict(zip(_KEY, series, strict=True)) | {"next": 1}
+            bulk.write(self._connection, "first number", partial(_first, self._connection), [first])
+            self._ask(series)
+        return self._next[series]
+
+    def _ask(self, series: Series) -> None:
+        """Both levels of a pair at once: who takes a number of one mostly takes one of the other too."""
+        self._asked.add(series[:-1])
+        pair = dict(zip(_KEY, series[:-1], strict=False))
+        for level, number in bulk.asked(self._connection, "next numbers", _next, pair):
+            self._next.setdefault((*series[:-1], level), number)
 
 
 class Ids:
@@ -79,23 +92,36 @@ class Ids:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._on_sqlite = connection.dialect.name == "sqlite"
+        self._last: dict[str, int] = {}  # on SQLite
         self._free: dict[str, Iterator[int]] = {}
         self._asked: dict[str, int] = {}  # how many we asked for
 
     def take(self, table: Table) -> int:
         """An id of that table that nobody has."""
-        taken = next(self._free.get(table.name, iter(())), None)
+        name = table.name
+        if self._on_sqlite:  # where we hold the write lock
+            last = self._last.get(name)
+            if last is None:
+                last = self._highest(table)
+            self._last[name] = last = last + 1
+            return last
+        taken = next(self._free.get(name, iter(())), None)
         if taken is None:
-            self._free[table.name] = self._more(table)
-            taken = next(self._free[table.name])
+            self._free[name] = self._more(table)
+            taken = next(self._free[name])
         return taken
 
+    def _highest(self, table: Table) -> int:
+        """The highest id of a table; of those that most transactions write to, all are asked for together."""
+        together = _USUAL if table.name in _USUAL else (table.name,)
+        shape = ("highest", together)
+        (found,) = bulk.asked(self._connection, shape, partial(_highest_of, together), {})
+        self._last |= zip(together, (each or 0 for each in found), strict=True)
+        return self._last[table.name]
+
     def _more(self, table: Table) -> Iterator[int]:
-        """On SQLite we hold the write lock, on PostgreSQL the sequence gives a block."""
-        column = next(iter(table.primary_key.columns))
-        if self._connection.dialect.name == "sqlite":
-            highest = self._connection.execute(select(func.max(column))).scalar() or 0
-            return iter(range(highest + 1, highest + 1_000_000_000))
+        """PostgreSQL's sequences give blocks."""
         wanted = {table.name: 3 * self._asked.get(table.name, 0) or _FIRST_BLOCK}
         if not self._asked:
             wanted |= _likely(table.name)
@@ -122,9 +148,19 @@ def _likely(table: str) -> dict[str, int]:
     return {name: count for name, count in taken.items() if count}
 
 
+def _highest_of(names: Sequence[str]) -> Select[Any]:
+    keys = [next(iter(tables.metadata.tables[name].primary_key.columns)) for name in names]
+    return select(*(select(func.max(key)).scalar_subquery() for key in keys))
+
+
 def _next() -> Select[Any]:
     table = tables.control_number
-    return select(table.c.next).where(*(table.c[name] == bindparam(name) for name in _KEY)).with_for_update()
+    pair = [table.c[name] == bindparam(name) for name in _KEY[:-1]]
+    return select(table.c.level, table.c.next).where(*pair).order_by(table.c.level).with_for_update()
+
+
+def _first(connection: Connection) -> Any:
+    return insert(connection, tables.control_number).on_conflict_do_nothing()
 
 
 def _following() -> Update:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Select, Table, Text, delete, exists, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger import bulk, marks, tables
+from gateway.ledger.literals import word
 from gateway.ledger.marks import COLUMNS, Indexed
 from gateway.ledger.search_tables import make_trigram_index
 from gateway.ledger.states import MessageState
@@ -73,10 +75,17 @@ def index_rows(connection: Connection, rows: Mapping[str, Sequence[Row]]) -> Non
 
 def index_mails(connection: Connection, messages: Collection[int]) -> None:
     """Indexes those of some mails, inserted or changed, that no exchange speaks for and that are not at work."""
-    alone = ~exists().where(_x.message == _m.id)
-    waiting = _m.state == MessageState.QUARANTINED.value
-    wanted = select(*_MAIL).where(_m.state.not_in(AT_WORK), alone | waiting)
-    _replace(connection, list(_mails(connection, wanted, messages)))
+    ids = {"messages": bulk.listed(connection, sorted(messages))}
+    alone = [number for (number,) in bulk.asked(connection, "mails alone", partial(_alone, connection), ids)]
+    if alone:  # few: most mails have an exchange that speaks for them
+        _replace(connection, list(_mails(connection, select(*_MAIL), alone)))
+
+
+def _alone(connection: Connection) -> Select[Any]:
+    """Which of some mails no exchange speaks for, or are quarantined, and are not at work."""
+    alone = ~exists().where(_x.message == _m.id) | (_m.state == word(MessageState.QUARANTINED.value))
+    settled = _m.state.not_in([word(each) for each in AT_WORK])
+    return select(_m.id).where(bulk.among(connection, _m.id, "messages"), settled, alone)
 
 
 def reindex(connection: Connection, exchanges: Collection[int]) -> None:
@@ -170,7 +179,7 @@ def _add(connection: Connection, found: Sequence[Indexed]) -> None:
     if not found:
         return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_INSERT, [marks.as_columns(each) for each in marks.sequence(found)])
+        bulk.many(connection, _INSERT, [marks.as_columns(each) for each in marks.sequence(found)])
     else:
         bulk.append(connection, search_text, [_row(each) for each in found])
 

@@ -14,9 +14,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.ledger import bulk, prints, tables
 from gateway.ledger.merkle import Frontier, root_of
@@ -29,6 +30,8 @@ _ADOPTED_AT_ONCE = 1_000  # rows that one event speaks of when a ledger from bef
 
 # The columns that a leaf is made of, in this order; then the digests of rows, where there are any.
 LEAF = ("seq", "at", "kind", "exchange", "message", "partner", "actor", "body")
+_COLUMNS = (*LEAF, "rows")
+_row = itemgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,20 @@ class Head:
     size: int
     root: bytes
     seq: int
+
+
+class _Head(NamedTuple):
+    """The row of ``tree_head``."""
+
+    size: int
+    next_seq: int
+    frontier: bytes
+    checks: bytes
+    first_seq: int
+    adopted: int
+
+
+_HEAD = tuple(tables.tree_head.c[name] for name in _Head._fields)
 
 
 def leaf(event: Any) -> bytes:
@@ -66,10 +83,14 @@ def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
         events: rows of ``event`` whose ``seq`` is given here.
     """
     head = _locked(connection)
+    values, leaves = [], []
     for seq, event in enumerate(events, head.next_seq):
         event["seq"] = seq
-    bulk.append(connection, tables.event, events)
-    _grow(connection, head, [leaf(event) for event in events], [event["seq"] for event in events])
+        row = _row(event)
+        values.append(row)
+        leaves.append(leaf_of(row[:-1], row[-1]))
+    bulk.append_values(connection, tables.event, _COLUMNS, values)
+    _grow(connection, head, leaves, range(head.next_seq, head.next_seq + len(events)))
 
 
 def head_of(connection: Connection) -> Head:
@@ -78,11 +99,12 @@ def head_of(connection: Connection) -> Head:
     return Head(row.size, Frontier(row.size, bytes(row.frontier)).root(), row.next_seq - 1)
 
 
-def _locked(connection: Connection) -> Row[Any]:
-    return connection.execute(select(tables.tree_head).with_for_update()).one()
+def _locked(connection: Connection) -> _Head:
+    (row,) = bulk.asked(connection, "tree_head locked", lambda: select(*_HEAD).with_for_update(), {})
+    return _Head(*row)
 
 
-def _grow(connection: Connection, head: Row[Any], leaves: Sequence[bytes], seqs: Sequence[int]) -> None:
+def _grow(connection: Connection, head: _Head, leaves: Sequence[bytes], seqs: Sequence[int]) -> None:
     """Leaves are added to the tree; ``seqs`` are the numbers of their events."""
     frontier = Frontier(head.size, bytes(head.frontier))
     checks = bytes(head.checks) + b"".join(each[:CHECK] for each in leaves)

@@ -212,7 +212,8 @@ def _next(character: str) -> str:
 
 
 def _message_ids(criterion: Criterion, _sqlite: bool) -> Iterable[Select[Any]]:
-    yield from (select(_x.id).where(each) for each in _by_message_id(_x.message_id, criterion))
+    for each in _by_message_id(_m.message_id, criterion):  # an exchange has that of its mail
+        yield select(_x.id).where(_x.message.in_(select(_m.id).where(each)))
 
 
 def _group_numbers(criterion: Criterion, _sqlite: bool) -> Iterable[Select[Any]]:

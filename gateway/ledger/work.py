@@ -131,6 +131,20 @@ def stored_messages(
     return read_messages(connection, [row.id for row in fitting(waiting, size)], directory)
 
 
+def fresh_messages(connection: Connection, limit: int, size: int, after: int = 0) -> list[int]:
+    """The oldest messages that wait to be processed and were never tried, of numbers above ``after``.
+
+    At most ``limit`` of them and ``size`` bytes together, but always one if there is one.
+    """
+    waiting = connection.execute(
+        select(message.c.id, message.c.size)
+        .where(message.c.state == MessageState.STORED, message.c.attempts == 0, message.c.id > after)
+        .order_by(message.c.id)
+        .limit(limit)
+    ).all()
+    return [row.id for row in fitting(waiting, size)]
+
+
 def fitting(rows: Sequence[Row[*tuple[Any, ...]]], size: int) -> list[Row[*tuple[Any, ...]]]:
     """The first rows whose ``size`` comes to no more than that together, but always one if there is one."""
     return [row for row, before in zip(rows, _sums(row.size for row in rows), strict=True) if before < size]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from gateway.errors import DocumentFault
@@ -96,7 +97,13 @@ def message_id(domain: str, seed: str) -> str:
 
 def written_date(draft: Draft) -> str:
     """The Date header of a mail, as it is written."""
-    return format_datetime(datetime.fromtimestamp(draft.date, UTC))
+    return _written(draft.date)
+
+
+@lru_cache(maxsize=64)
+def _written(date: float) -> str:
+    """All mails of a transaction have the same moment."""
+    return format_datetime(datetime.fromtimestamp(date, UTC))
 
 
 # ---------------------------------------------------------------- headers

@@ -62,7 +62,7 @@ GATEWAY = (
     _span("interval", _SECOND, _DAY, "`5m`", "How often `gateway serve` runs a batch."),
     _span("duplicate_window", _DAY, 36_500 * _DAY, "`365d`", "How long a partner's interchange control number may not be used again for other content."),  # noqa: E501
     _whole("batch_size", 1, 10_000, "`100`", "How many messages are recorded in one commit."),
-    _whole("processes", 1, 2, "`2`", "How many processes share a big batch: with 2, one delivers and sends while the other processes."),  # noqa: E501
+    _whole("processes", 1, 3, "`3`", "How many processes share a big batch: with 2, one delivers and sends what is done; with 3, another opens what comes next."),  # noqa: E501
     _whole("attempts", 1, 100, "`8`", "How often a mail is offered to the SMTP host before a person is called."),
     _path("inbox", "`inbox`", "Where accepted documents are delivered, in one directory for each partner."),
     _path("outbox", "`outbox`", "The watched directory: files in `outbox/<partner>` are submitted."),

@@ -308,7 +308,7 @@ class Settings:
     interval: timedelta = timedelta(minutes=5)  # gateway serve
     duplicate_window: timedelta = timedelta(days=365)
     batch_size: int = 100  # messages a commit
-    processes: int = 2  # that share a big batch
+    processes: int = 3  # that share a big batch
     attempts: int = 8  # SMTP attempts before a person is called
     metrics_file: Path | None = None
     contact: str = ""  # whom partners may ask

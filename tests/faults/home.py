@@ -94,7 +94,7 @@ def make_template(place: Path, world: World, options: Options) -> Path:
     """A new home with partners, which mails through ``world``."""
     _gateway(place, "init", "--name", "Example Co", "--domain", "us.example", "--identity", OURS)
     text = SETTINGS.format(
-        pop3=world.pop3_port, smtp=world.smtp_port, ours=OURS, us=US, processes=2 if options.alongside else 1
+        pop3=world.pop3_port, smtp=world.smtp_port, ours=OURS, us=US, processes=3 if options.alongside else 1
     )
     (place / "gateway.toml").write_text(text)
     for key, id_ in PARTNERS.items():

@@ -8,9 +8,11 @@ new (a move that was never made), special (SE, another header) or wrong.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, takewhile
+from operator import methodcaller
 from re import Match
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from gateway.x12.guideline.elements import ElementJudge
 from gateway.x12.guideline.model import Guideline, Requirement, Segment
@@ -22,6 +24,8 @@ from gateway.x12.model import Finding
 BLANKS: Final = "\r\n\t \x00"
 ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
 REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
+_FEW = 8  # segments that are tried at once at first
+_stripped = methodcaller("lstrip", BLANKS)
 STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
 
 
@@ -135,13 +139,15 @@ class SetJudge:
                 return behind
         return len(pieces)
 
-    def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:  # noqa: C901, PLR0912  # a call for each segment would double its time
+    def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:  # noqa: C901, PLR0912, PLR0915  # a call for each segment would double its time
         """The loop over segments in order; what is new, special or wrong is handled beside it."""
         counts, leading, nodes = self._counts, self._leading, self._plan.nodes
         mark = self._plan.separators.element
         moves, target = self._at.moves, self._at.index
         base = self.count - start + 1  # the position of a segment is base + its index
-        for index in range(start, stop):
+        indices = iter(range(start, stop))
+        found: Any
+        for index in indices:
             text = pieces[index]
             if leading:
                 text = text.lstrip(BLANKS)
@@ -165,27 +171,67 @@ class SetJudge:
                 if self._leading is not leading:
                     leading, text = True, text.lstrip(BLANKS)
             before = target
-            target, counter, limit, first, last, template, skipped, match, pick, known, onward = cast("Move", found)
+            target, counter, limit, first, last, template, skipped, match, pick, known, onward = found
+            matched = match(text)
+            if matched is None and self._is_another(nodes[target], text):
+                self.count, self._at = base + index - 1, nodes[before]
+                self._resolve(text, index)
+                base, target = self.count - index, before
+                continue
             for each in skipped:
                 if counts[each] == 0:
                     self._miss(nodes[each], index, base + index)
             times = counts[counter] + 1
             if times > limit:
                 self.count, self._at = base + index - 1, nodes[before]
-                found = self._crowded(cast("Move", found), text, index)
+                found = self._crowded(found, text, index)
                 target, counter, limit, first, last, template, skipped, match, pick, known, onward = found
+                matched = match(text)
                 times = counts[counter] + 1
             counts[counter] = times
             if template is not None:
                 counts[first:last] = template
-            matched = match(text)
             if matched is None or (pick is not None and pick(matched) not in known):
                 self._look_closely(nodes[target], text, index, base + index, matched)
             moves = onward
+            if target != before:
+                continue
+            room = min(stop - index - 1, limit - times)
+            if room > 0 and (alike := self._alike(found, pieces, index + 1, room)):
+                counts[counter] = times + alike
+                next(islice(indices, alike - 1, alike))
         self.count, self._at = base + stop - 1, nodes[target]
         return stop
 
     # -- beside the loop
+
+    def _is_another(self, node: Node, text: str) -> bool:
+        """Whether a segment only begins like the one of this place, as PO1X does: no guideline has such an id."""
+        return len(node.segment.id) == KEY and text[KEY : KEY + 1] not in {"", self._plan.separators.element}
+
+    def _alike(self, move: Move, pieces: Sequence[str], start: int, most: int) -> int:
+        """How many segments from ``start`` on, at most so many, make this move again and are in order.
+
+        A move that leads to where the set stands (the lines of an order, say) changes nothing but a counter, so that
+        the pattern alone decides, unless a qualifier tells segments of this id apart, or something required is passed.
+        """
+        _, _, _, _, _, _, skipped, match, pick, known, onward = move
+        if onward.get(pieces[start].lstrip(BLANKS)[:KEY]) is not move:
+            return 0
+        if not all(self._counts[each] for each in skipped):
+            return 0
+        found, size = 0, _FEW
+        while found < most:
+            chunk = pieces[start + found : start + min(found + size, most)]
+            matched: Iterator[Any] = takewhile(bool, map(match, map(_stripped, chunk) if self._leading else chunk))
+            if pick is not None:
+                matched = takewhile(known.__contains__, map(pick, matched))
+            fine = sum(1 for _ in matched)
+            found += fine
+            if fine < len(chunk):
+                break
+            size *= 4
+        return found
 
     def _resolve(self, text: str, index: int) -> object:
         """A move that is not known yet, or what else to do with this segment."""
