@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from gateway.flow.record import Entry
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
+from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
 from gateway.x12.model import Header
 from partners.series import DECLARED
@@ -88,13 +89,20 @@ class Known:
         row_of = (x.id, x.sha256, x.message, x.at, x.ta1, x.control_number, x.interchange_date, x.usage)
         came = select(*row_of, *pair, k.key).where(x.direction == "in")
         came = came.join(tables.interchange_key, k.exchange == x.id)
+        connection = self._recorder.connection
         numbered = came.where(
-            x.control_number.in_({each.control_number for each in headers}),
+            bulk.among(connection, x.control_number, "numbers"),
             x.at >= since,
-            x.sender_id.in_({each.sender.id for each in headers}),
+            bulk.among(connection, x.sender_id, "senders"),
         )
-        named = came.where(k.key.in_({interchange_key(each) for each in headers}))
-        found = {row.id: row for wanted in (numbered, named) for row in self._recorder.connection.execute(wanted)}
+        named = came.where(bulk.among(connection, k.key, "keys"))
+        of_headers = {
+            "numbers": {each.control_number for each in headers},
+            "senders": {each.sender.id for each in headers},
+            "keys": {interchange_key(each) for each in headers},
+        }
+        values = {name: bulk.listed(connection, sorted(each)) for name, each in of_headers.items()}
+        found = {row.id: row for wanted in (numbered, named) for row in connection.execute(wanted, values)}
         for _, row in sorted(found.items()):
             pair_of = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
             free = row.ta1.startswith("R") or row.at < self._anew.get(pair_of, 0)
@@ -107,7 +115,7 @@ class Known:
         table = tables.number_epoch
         rows = self._recorder.connection.execute(
             select(table.c.theirs, table.c.ours, func.max(table.c.at).label("at"))
-            .where(table.c.reason == DECLARED, table.c.level == "interchange")
+            .where(table.c.reason == word(DECLARED), table.c.level == "interchange")
             .group_by(table.c.theirs, table.c.ours)
         )
         return {(row.theirs, row.ours): row.at for row in rows}

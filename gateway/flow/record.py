@@ -108,7 +108,7 @@ def record_exchange(recorder: Recorder, entry: Entry) -> int:
         direction="in",
         kind="acknowledgment" if interchange.only_acknowledges else "document",
         state=entry.state,
-        verdict=report.status,
+        verdict=str(report.status),
         partner=entry.partner,
         agreement=agreement.name if agreement else "",
         message=entry.case.message.id,
@@ -188,7 +188,7 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
             version=group.version,
             sets=len(group.sets),
             start=group.start - base,
-            status=group.status,
+            status=str(group.status),
         )
         for s, each in enumerate(_bounded(entry, group.sets, len(rows.sets))):
             agreement = interchange.agreements.get((g, s))
@@ -203,7 +203,7 @@ def _record_sets(recorder: Recorder, entry: Entry, exchange: int) -> _Rows:
                 implementation=each.implementation,
                 guideline=each.guideline,
                 agreement=agreement.name if agreement else "",
-                status=each.status,
+                status=str(each.status),
                 start=each.start - base,
                 end=each.end - base,
                 segments=each.segments,
@@ -238,7 +238,7 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             exchange=exchange,
             functional_group=None if group is None else rows.groups[group],
             transaction_set=None if place is None else rows.sets[place],
-            level=finding.level,
+            level=str(finding.level),
             code=finding.code,
             x12=finding.x12,
             scope=finding.scope,

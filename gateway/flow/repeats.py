@@ -18,7 +18,7 @@ from gateway.flow.case import InterchangeCase
 from gateway.flow.context import Context
 from gateway.flow.envelope import Outbound
 from gateway.flow.record import GOOD
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -150,14 +150,15 @@ class Repeats:
             .join(s, s.c.id == b.c.transaction_set)
             .join(x, x.c.id == b.c.exchange)
             .where(
-                b.c.value.in_(values),
+                bulk.among(connection, b.c.value, "of_keys"),
                 b.c.name.in_(names),
                 x.c.direction == direction,
                 x.c.at >= since,
                 x.c.state.not_in(_NEVER_COUNTED),
                 s.c.status.in_(["", *GOOD]),  # on what we send there is no verdict of ours
             )
-            .group_by(b.c.value, b.c.name, s.c.set_id, x.c.partner, usage)
+            .group_by(b.c.value, b.c.name, s.c.set_id, x.c.partner, usage),
+            {"of_keys": bulk.listed(connection, values)},
         )
         for row in rows:
             if MAIN_KEYS.get(row.set_id) == row.name:

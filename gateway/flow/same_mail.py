@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 
 from gateway.flow.case import Case
-from gateway.ledger import tables
+from gateway.ledger import bulk, tables
 from gateway.ledger.recording import Recorder
 
 _CHUNK = 400  # values in one question
@@ -35,10 +35,11 @@ def _is_usable(message_id: str) -> bool:
 
 
 def _earliest(recorder: Recorder, names: Sequence[str]) -> dict[str, int]:
-    m = tables.message
-    rows = recorder.connection.execute(
+    m, connection = tables.message, recorder.connection
+    rows = connection.execute(
         select(m.c.message_id, func.min(m.c.id).label("first"))
-        .where(m.c.message_id.in_(names), m.c.direction == "in")
-        .group_by(m.c.message_id)
+        .where(bulk.among(connection, m.c.message_id, "names"), m.c.direction == "in")
+        .group_by(m.c.message_id),
+        {"names": bulk.listed(connection, names)},
     )
     return {row.message_id: row.first for row in rows}

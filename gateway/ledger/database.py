@@ -39,7 +39,12 @@ from gateway.errors import (
     MigrationsBehind,
     NotInstalled,
 )
+from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.turns import turn
+
+# Else the driver looks each of them up in three places that have nothing, and makes an exception each time.
+for _states in (ExchangeState, MessageState):
+    sqlite3.register_adapter(_states, str.__str__)
 
 BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it gives up
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads

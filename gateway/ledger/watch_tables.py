@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text, text
 
 from gateway.ledger.columns import Id, metadata
 from gateway.ledger.columns import number_column as _number
@@ -60,6 +60,16 @@ number_epoch = Table(
     _text("actor"),
     Column("lowest", BigInteger, nullable=True),  # of the numbers that came; NULL: none yet
     Column("highest", BigInteger, nullable=True),
+)
+
+# New beginnings that a person declared are few, and every batch asks for them.
+DECLARED = "reason = 'declared'"
+Index(
+    "ix_number_epoch_declared",
+    number_epoch.c.theirs,
+    number_epoch.c.ours,
+    sqlite_where=text(DECLARED),
+    postgresql_where=text(DECLARED),
 )
 
 # Numbers of a partner that did not come, and steps back. Open until they come or a person says why.

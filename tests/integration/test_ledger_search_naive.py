@@ -471,9 +471,9 @@ def test_exchanges_are_those_of_a_naive_filter(ledger_engine, limits, rows, quer
 def written(connection: Any, row: dict[str, Any]) -> dict[str, Any]:
     """Writes an exchange with all that belongs to it."""
     beside = {name: row.pop(name) for name in ("keys", "group", "set", "awaited", "mailbox")}
-    mail = None
-    if beside["mailbox"] is not None:
-        mail = make.message(connection, mailbox=beside["mailbox"], cc_addresses=["a"], message_id="<carrier>")
+    # An exchange has the Message-ID of its mail.
+    mailbox, copied = (beside["mailbox"], ["a"]) if beside["mailbox"] is not None else ("", [])
+    mail = make.message(connection, mailbox=mailbox, cc_addresses=copied, to_addresses=[], message_id=row["message_id"])
     row["id"] = make.exchange(connection, message=mail, **row)
     group = make.group(connection, row["id"], control_number=beside["group"])
     owner = make.transaction_set(connection, row["id"], group, control_number=beside["set"])
@@ -482,7 +482,7 @@ def written(connection: Any, row: dict[str, Any]) -> dict[str, Any]:
     if beside["awaited"] is not None:
         awaited = {"exchange": row["id"], "kind": "997", "partner": row["partner"], "within": 1}
         make.insert(connection, tables.expectation, due_at=beside["awaited"], **awaited)
-    addressed = row["to_addresses"] + (["a"] if mail is not None else [])
+    addressed = row["to_addresses"] + copied
     return row | beside | {"kind": "document", "files": [row["file_name"]], "addressed": addressed}
 
 

@@ -55,9 +55,10 @@ def night(ledger_engine):
             connection, direction="out", kind="acknowledgment", types="997", answers=order, state="complete",
             control_number="000000005", message_id="<3@x>",
         )  # fmt: skip
+        sent = make.message(connection, direction="out", state="sent", message_id="<4@x>", sha256="ee" * 32)
         invoice = make.exchange(
             connection, direction="out", types="810", state="overdue", verdict="", control_number="000000006",
-            message_id="<4@x>", handed_over_at=START, smtp_reply="250 ok",
+            message=sent, message_id="<4@x>", handed_over_at=START, smtp_reply="250 ok",
         )  # fmt: skip
         expected = {"exchange": invoice, "partner": "acme", "within": HOUR}
         make.insert(connection, tables.expectation, kind="functional", due_at=START + HOUR, overdue_at=1, **expected)
