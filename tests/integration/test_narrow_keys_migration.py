@@ -1,4 +1,4 @@
-"""Revision 0014 on a filled ledger: all is found by Message-ID and by its bytes as before, and verifies."""
+"""Revision 0012 on a filled ledger: all is found by Message-ID and by its bytes as before, and verifies."""
 
 from __future__ import annotations
 
