@@ -226,7 +226,7 @@ class SetJudge:
             matched: Iterator[Any] = takewhile(bool, map(match, map(_stripped, chunk) if self._leading else chunk))
             if pick is not None:
                 matched = takewhile(known.__contains__, map(pick, matched))
-            fine = sum(1 for _ in matched)
+            fine = len(list(matched))
             found += fine
             if fine < len(chunk):
                 break
