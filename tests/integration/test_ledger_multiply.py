@@ -152,7 +152,11 @@ def test_a_business_number_finds_the_documents_of_its_copy(copies, loaded, bench
 
 def test_subjects_name_the_numbers_of_their_own_copy(copies):
     """Wherever a document's number stands in a subject it is the one that its keys have."""
-    some = [row for row in search(copies[0], parse_query(["type=850", "limit=all"])) if row.direction == "in" and row.partner]
+    some = [
+        row
+        for row in search(copies[0], parse_query(["type=850", "limit=all"]))
+        if row.direction == "in" and row.partner
+    ]
     assert some
     for row in some:
         numbers = [row.control_number, *(value for _, value in row.keys)]
