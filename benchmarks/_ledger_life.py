@@ -72,9 +72,9 @@ class Clocks:
     recording_cpu: float = 0.0
     commits: int = 0
     exchanges: int = 0
-    found: int = 0  # exchanges that were there when these clocks began, copied
     read: int = 0  # bytes, by this process: on SQLite the database's
     written: int = 0
+    found: int = 0  # exchanges that were there when these clocks began: copied, not recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ error, not a guess.
 from __future__ import annotations
 
 import hashlib
+import json
+import multiprocessing
 import re
 import sqlite3
 import statistics
@@ -58,27 +60,28 @@ RULES: dict[tuple[str, str], str] = {
     ("interchange_key", "key"): "fresh_hash(t.key, c.k)",
     ("exchange", "idempotency_key"): "fresh_hashes(t.idempotency_key, c.k)",
     **{(table, "uid"): "fresh_uid(t.uid, c.k)" for table in ("sighting", "not_taken")},
-    **{(table, "message_id"): "fresh_id(t.message_id, c.k)" for table in ("exchange", "message")},
-    ("message", "in_reply_to"): "fresh_id(t.in_reply_to, c.k)",
-    ("receipt", "original_message_id"): "fresh_id(t.original_message_id, c.k)",
     **{(table, "control_number"): "counted(t.control_number, c.k)" for table in ("exchange", "functional_group")},
     ("received_number", "number"): "counted(t.number, c.k)",
     ("number_gap", "first"): "counted(t.first, c.k)",
     ("number_gap", "last"): "counted(t.last, c.k)",
     ("acknowledgment", "names"): "CASE WHEN t.transaction_set IS NULL THEN named(t.names, c.k) ELSE t.names END",
-    ("business_key", "value"): "fresh_text(t.value, '', c.k)",
-    **{
-        ("exchange", column): f"fresh_text(t.{column}, t.control_number, c.k)" for column in ("subject", "file_name")
-    },
-    ("message", "subject"): "fresh_text(t.subject, "
-    "coalesce((SELECT control_number FROM original.exchange WHERE message = t.id), ''), c.k)",
-    ("payload", "file_name"): "fresh_text(t.file_name, "
-    "coalesce((SELECT control_number FROM original.exchange WHERE message = t.message), ''), c.k)",
     ("exchange", "state"): f"CASE WHEN {_CAME.format('id')} THEN 'acknowledged' ELSE t.state END",
     ("exchange", "verdict"): f"CASE WHEN {_CAME.format('id')} THEN 'accepted' ELSE t.verdict END",
     ("exchange", "acknowledged_at"): "c.k * {shift}"
     f" + CASE WHEN {_CAME.format('id')} THEN t.updated_at + {_REPLY} ELSE t.acknowledged_at END",
 }  # fmt: skip
+# Texts with a number that differs, and SQL for the control number that may stand in them; None: Message-IDs.
+TEXTS: dict[tuple[str, str], str | None] = {
+    ("business_key", "value"): "''",
+    ("exchange", "subject"): "control_number",
+    ("exchange", "file_name"): "control_number",
+    ("exchange", "message_id"): None,
+    ("message", "subject"): "coalesce((SELECT control_number FROM original.exchange WHERE message = t.id), '')",
+    ("message", "message_id"): None,
+    ("message", "in_reply_to"): None,
+    ("payload", "file_name"): "coalesce((SELECT control_number FROM original.exchange WHERE message = t.message), '')",
+    ("receipt", "original_message_id"): None,
+}
 # Copied once; a counter has come so many times as far.
 ONCE = frozenset(
     (
@@ -104,6 +107,7 @@ WHICH = {  # rows that are not copied
 }
 _PAUSE = HOUR // 2  # between bursts, at least
 _AT_ONCE = 5_000  # rows that are indexed together
+_BIG_HASH = 8 << 20  # bytes that FTS5 gathers before it writes them; 1 MB by default, which means to merge more often
 
 
 class NobodySaidError(Exception):
@@ -123,7 +127,7 @@ class Fresh:
     def add_to(self, connection: sqlite3.Connection) -> None:
         """Makes them known to SQL."""
         for name, count in (
-            *(("fresh_hash", 2), ("fresh_hashes", 2), ("fresh_uid", 2), ("fresh_id", 2), ("fresh_text", 3)),
+            *(("fresh_hash", 2), ("fresh_hashes", 2), ("fresh_uid", 2), ("fresh_text", 2)),
             *(("counted", 2), ("named", 2)),
         ):
             connection.create_function(name, count, getattr(self, name), deterministic=True)
@@ -145,15 +149,6 @@ class Fresh:
             return f"{self.counted(int(value[:8], 16), k):08x}{value[8:]}"
         return f"{value}.{k}" if k else value
 
-    @staticmethod
-    def fresh_id(value: str, k: int) -> str:
-        """A Message-ID: what is random in it differs, moments and names stay."""
-        if not k or not value:
-            return value
-        local, sign, domain = value.partition("@")
-        made, count = _RANDOM.subn(lambda found: _scrambled(found[0], k), local)
-        return f"{made}{sign}{domain}" if count else f"{local}.{k}{sign}{domain}"
-
     def counted(self, value: Any, k: int) -> Any:
         """A number of a series, as many digits at least; what is no number stays."""
         if isinstance(value, int):
@@ -167,44 +162,89 @@ class Fresh:
         kind, blank, number = value.rpartition(" ")
         return f"{kind}{blank}{self.counted(number, k)}"
 
-    def fresh_text(self, value: str, control_number: str, k: int) -> str:
-        """Business numbers and the interchange's own; a rare word only in one of the copies."""
-        found = _NUMBER.sub(lambda each: self._number(each, control_number, k), value)
-        last = found.rpartition(" ")
-        if last[2] in self._rare and zlib.crc32(value.encode()) % self.copies != k:
-            return last[0]
+    def fresh_text(self, value: str, k: int, control_number: str = "") -> str:
+        """A text in which a business number stands, or the interchange's own."""
+        return self.parts(value, control_number).of(k, self.copies)
+
+    def parts(self, value: str, control_number: str) -> Parts:
+        """What of a text differs; a rare word stands in one of the copies alone."""
+        found = self._number(value, control_number)
+        first, _, last = found.after.rpartition(" ")
+        if last in self._rare:
+            found = replace(found, kept=zlib.crc32(value.encode()) % self.copies, without=first)
         return found
 
-    def _number(self, found: re.Match[str], control_number: str, k: int) -> str:
-        whole, count, invoice = found[0], found["count"], found["invoice"]
-        if whole == control_number:
-            return str(self.counted(whole, k))
-        if count is not None:
-            return f"{found['year']}{self.counted(int(count), k):06}"
-        if invoice is not None:
-            return f"90{self.counted(int(invoice), k):06}"
-        if not k:
-            return whole
-        keep = len(found["prefix"] or "") + 2
-        return whole[:keep] + _scrambled(whole[keep:], k, whole)
+    @staticmethod
+    def _number(value: str, control_number: str) -> Parts:
+        for word in value.translate(_APART).split():
+            if len(word) < 7 or word[-1] not in _HEX_DIGITS:
+                continue
+            before, _, after = value.partition(word)
+            if word == control_number:
+                return Parts(before, f"%0{len(word)}d", int(word), 0, after)
+            if (number := _NUMBER.fullmatch(word)) is None:
+                continue
+            if number["count"] is not None:  # goes on being counted
+                return Parts(before + number["year"], "%06d", int(number["count"]), 0, after)
+            if number["invoice"] is not None:
+                return Parts(before + "90", "%06d", int(number["invoice"]), 0, after)
+            keep = len(number["prefix"] or "") + 2
+            return _random(before + word[:keep], word[keep:], after)
+        return Parts(value)
+
+    @staticmethod
+    def parts_of_id(value: str) -> Parts:
+        """What of a Message-ID differs: twelve digits of what is random in it; moments and names stay."""
+        found = _RANDOM.search(value.partition("@")[0])
+        if found is None:
+            return Parts(value[:1], "%d", 1, 0, value[1:]) if value else Parts("")
+        end = min(found.end(), found.start() + 12)
+        return _random(value[: found.start()], value[found.start() : end], value[end:])
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A text in which a number differs from copy to copy: by counting on, or with a ``modulus`` as if by chance."""
+
+    before: str
+    format: str = ""  # of the number; empty: there is none
+    number: int = 0
+    modulus: int = 0
+    after: str = ""
+    kept: int = -1  # the one copy that ends in ``after``, the others in ``without``; -1: all
+    without: str = ""
+
+    @property
+    def step(self) -> int:
+        """What is added to the number for each copy."""
+        return int(self.modulus * 0.6180339887) | 1
+
+    def of(self, k: int, copies: int) -> str:
+        """The text of a copy, as ``_TEXT`` makes it."""
+        number = (self.number + k * self.step) % self.modulus if self.modulus else (self.number - 1) * copies + k + 1
+        end = self.after if self.kept in {-1, k} else self.without
+        return self.before + (self.format % number if self.format else "") + end
+
+
+_TEXT = """{p}.before || CASE {p}.format WHEN '' THEN '' ELSE printf({p}.format, CASE {p}.modulus WHEN 0
+THEN ({p}.number - 1) * {{copies}} + c.k + 1 ELSE ({p}.number + c.k * {p}.step) % {p}.modulus END) END
+|| CASE WHEN {p}.kept IN (-1, c.k) THEN {p}.after ELSE {p}."without" END"""
+
+
+def _random(before: str, digits: str, after: str) -> Parts:
+    """Digits, in hex or not, that seem to be there by chance."""
+    base, kind = (10, "d") if digits.isdigit() else (16, "x" if digits.islower() else "X")
+    return Parts(before, f"%0{len(digits)}{kind}", int(digits, base), base ** len(digits), after)
 
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{8}")
 _RANDOM = re.compile(r"(?<![0-9A-Za-z])(?!20\d{12}(?!\d)|1\d{12}(?!\d))(?:[0-9A-F]{6,}|[0-9a-f]{6,})(?![0-9A-Za-z])")
 _NUMBER = re.compile(
-    r"(?<![0-9A-Za-z])(?:(?P<year>PO-\d{4}-)(?P<count>\d{6})|90(?P<invoice>\d{6})|(?P<prefix>INV)?\d{7,15}|[0-9A-F]{12})"
-    r"(?![0-9A-Za-z])"
+    r"(?P<year>PO-\d{4}-)(?P<count>\d{6})|90(?P<invoice>\d{6})|(?P<prefix>INV)?\d{7,15}|[0-9A-F]{12}", re.ASCII
 )
-
-
-def _scrambled(value: str, k: int, seed: str = "") -> str:
-    """As many digits, or digits in hex, that follow from the value."""
-    number = int.from_bytes(hashlib.sha256(b"%d %b" % (k, (seed or value).encode())).digest()[:24], "big")
-    if value.isdigit():
-        return f"{number % 10 ** len(value):0{len(value)}}"
-    made = f"{number:048x}"[: len(value)]
-    return made if value.islower() else made.upper()
+_APART = str.maketrans("_.", "  ")
+_HEX_DIGITS = frozenset("0123456789ABCDEF")
 
 
 # ---------------------------------------------------------------- how tables are copied
@@ -217,6 +257,7 @@ class Copied:
     table: Table
     columns: dict[str, str]
     lookups: dict[str, tuple[str, str]] = field(default_factory=dict)  # alias: numbered table, our column
+    texts: dict[str, str] = field(default_factory=dict)  # alias: our column
     once: bool = False
 
 
@@ -240,7 +281,7 @@ def copied(table: Table) -> Copied | None:
             table, {each.name: ONCE_RULES.get((table.name, each.name), _plain(each)) for each in table.columns},
             once=True,
         )  # fmt: skip
-    how = Copied(table, {}, {})
+    how = Copied(table, {})
     differs = {column.name for column in table.columns if _said(how, column)}
     for key in _unique(table):
         if not key & differs:
@@ -254,6 +295,11 @@ def _said(how: Copied, column: Column[Any]) -> bool:
     name, target, plain = column.name, _target(column), _plain(column)
     if (how.table.name, name) in RULES:
         how.columns[name] = RULES[how.table.name, name]
+        return True
+    if (how.table.name, name) in TEXTS:
+        alias = f"p{len(how.texts)}"
+        how.texts[alias] = name
+        how.columns[name] = _TEXT.format(p=alias)
         return True
     if name == numbered(how.table):
         how.columns[name] = f"(b.first - 1) * {{copies}} + c.k * b.size + {plain} - b.first + 1"
@@ -339,7 +385,31 @@ def plan(original: sqlite3.Connection, copies: int, *, lean: bool = False) -> Pl
         if numbered(table):
             ranges[table.name] = _cut(original, table, starts, ranges)
             _keep(original, table, ranges[table.name], copies)
+    _take_apart(original, Fresh(copies))
     return Plan(copies, shift, moments[-1], ranges, lean)
+
+
+def _take_apart(original: sqlite3.Connection, fresh: Fresh) -> None:
+    """The parts of all texts, by the id of their row or by themselves: SQL puts them together ten times as fast."""
+    names = ("before", "format", "number", "modulus", "after", "kept", "without", "step")
+    for (table, column), control_number in TEXTS.items():
+        own = numbered(tables.metadata.tables[table])
+        kind = "INTEGER PRIMARY KEY" if own else "TEXT PRIMARY KEY"
+        original.execute(
+            f"CREATE TEMP TABLE texts_{table}_{column} (id {kind}, before TEXT, format TEXT, number INTEGER,"
+            ' modulus INTEGER, after TEXT, kept INTEGER, "without" TEXT, step INTEGER)'
+        )
+        found = original.execute(
+            f"SELECT DISTINCT {own or column}, {column}, {control_number or 0} FROM original.{table} t ORDER BY 1"
+        )
+        rows = (
+            (key, fresh.parts_of_id(value) if control_number is None else fresh.parts(value, number))
+            for key, value, number in found
+        )
+        original.executemany(
+            f"INSERT INTO texts_{table}_{column} VALUES (?{', ?' * len(names)})",
+            ((key, *(getattr(parts, name) for name in names)) for key, parts in rows),
+        )
 
 
 def _cut(original: sqlite3.Connection, table: Table, starts: list[int], known: dict[str, list[int]]) -> list[int]:
@@ -365,8 +435,8 @@ def _cut(original: sqlite3.Connection, table: Table, starts: list[int], known: d
         parent, column = next((target, each.name) for each in table.c if (target := _target(each)) is not None)
         bounds = known[parent.name]
         for bound in bounds[:-1]:
-            least = f"SELECT min({own}) FROM original.{table.name} WHERE {column} >= ?"
-            first = original.execute(least, (bound,)).fetchone()[0] or highest + 1
+            least = f"SELECT {own} FROM original.{table.name} WHERE {column} >= ? ORDER BY {column}, {own} LIMIT 1"
+            first = (original.execute(least, (bound,)).fetchone() or (highest + 1,))[0]
             found.append(max(first, found[-1] if found else 1))
     return [1, *found[1:], highest + 1]
 
@@ -401,6 +471,9 @@ def statement(how: Copied, made: Plan, *, ordered: bool = False) -> str:
         else:  # SQLite then keeps the order of the loops
             source += f" CROSS JOIN new_{target} {alias}"
             where.append(met)
+    for alias, column in how.texts.items():
+        source += f" CROSS JOIN texts_{table.name}_{column} {alias}"
+        where.append(f"{alias}.id = t.{own or column}")
     if table.name in WHICH:
         where.append(made.filled(WHICH[table.name]))
     names = list(how.columns)
@@ -445,11 +518,20 @@ def _opened(connection: sqlite3.Connection, original: Path, copies: int, *, lean
     connection.execute("ATTACH DATABASE ? AS original", (str(original),))
     Fresh(copies).add_to(connection)
     connection.execute("PRAGMA temp.cache_size = -200000")
-    return plan(connection, copies, lean=lean)
+    connection.execute("BEGIN")  # of the temporary tables alone: the original is only read
+    made = plan(connection, copies, lean=lean)
+    connection.execute("COMMIT")
+    return made
 
 
 def _into_sqlite(original: Path, engine: Engine, copies: int, how: list[Copied], *, lean: bool) -> Plan:
-    """In the order of keys, so that no index is written here and there; other indexes afterwards."""
+    """In the order of keys, so that no index is written here and there; other indexes afterwards.
+
+    A process of its own makes the text index meanwhile.
+    """
+    beside = Path(f"{engine.url.database}.text")
+    helper = multiprocessing.get_context("spawn").Process(target=index_beside, args=(original, beside, copies))
+    helper.start()
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         for pragma in (
@@ -464,14 +546,20 @@ def _into_sqlite(original: Path, engine: Engine, copies: int, how: list[Copied],
         for name, _ in kept:
             driver.execute(f"DROP INDEX {name}")
         for each in how:
-            with _told(each.table.name), connection.begin():
+            with _told(each.table.name):  # one statement is one transaction; SQLAlchemy's would lock the original, too
                 names = ", ".join(f'"{name}"' for name in each.columns)
                 driver.execute(f"INSERT INTO main.{each.table.name} ({names}) {statement(each, made, ordered=True)}")
         for name, sql in kept:
-            with _told(name), connection.begin():
+            with _told(name):
                 driver.execute(sql)
         driver.execute("DETACH DATABASE original")
-        _finish(connection)
+        _count_days(connection)
+        with _told("search_text"):
+            helper.join()
+            assert helper.exitcode == 0, "the text index was not made"
+            _take_index(connection, beside)
+        _index_mails(connection)
+        _go_on(connection)
         driver.execute("PRAGMA journal_mode = DELETE").fetchall()
     engine.dispose()
     return made
@@ -497,7 +585,13 @@ def _into_postgresql(original: Path, engine: Engine, copies: int, how: list[Copi
             for table in made.ranges:
                 own = numbered(tables.metadata.tables[table])
                 driver.execute(_SEQUENCE.format(table=table, own=own))
-        _finish(connection)
+        _count_days(connection)
+        with _told("search_text"):
+            _index_text(connection)
+        _index_mails(connection)
+        with _told("ix_search_text"), connection.begin():
+            search_tables.make_trigram_index(connection)
+        _go_on(connection)
         driver.execute("SET session_replication_role = origin")
         driver.commit()
         driver.autocommit = True
@@ -555,27 +649,25 @@ FROM pg_get_serial_sequence('{table}', '{own}') found WHERE found IS NOT NULL
 """
 
 
-def _finish(connection: Connection) -> None:
-    """What follows from the rows: counts of days, the text index, and where the next event goes on."""
+def _count_days(connection: Connection) -> None:
+    """The daily counts, from the rows."""
     with _told("daily_count"):
         with connection.begin():
             months = daily.months(connection)
         for month in months:
             with connection.begin():
                 daily.rebuild(connection, month)
-    with _told("search_text"):
-        _index_text(connection)
-    if connection.dialect.name == "postgresql":
-        with _told("ix_search_text"), connection.begin():
-            search_tables.make_trigram_index(connection)
+
+
+def _go_on(connection: Connection) -> None:
+    """The next event has a number of its own; the tree begins with it."""
     with connection.begin():
         following = connection.exec_driver_sql("SELECT coalesce(max(seq), 0) + 1 FROM event").scalar_one()
         connection.execute(tables.tree_head.update().values(next_seq=following, first_seq=following))
 
 
 def _index_text(connection: Connection) -> None:
-    """All exchanges and mails into the empty text index, as ``text.rebuild`` does it, many at a time."""
-    highest = 0
+    """All exchanges into the empty text index, as ``text.rebuild`` does it, many at a time."""
     with connection.begin():
         highest = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM exchange").scalar_one()
     names = [each.name for each in text._EXCHANGE]
@@ -591,11 +683,52 @@ def _index_text(connection: Connection) -> None:
             found = bulk.tuples(connection, f"SELECT {columns} FROM exchange WHERE id {span} ORDER BY id")
             rows = [dict(zip(names, row, strict=True)) for row in found]
             text._add(connection, [marks.of_exchange(row, keys.get(row["id"], ())) for row in rows])
+
+
+def _index_mails(connection: Connection) -> None:
+    """Those that no exchange speaks for."""
     with connection.begin():
         alone = list(bulk.tuples(connection, _ALONE))
     for start in range(0, len(alone), _AT_ONCE):
         with connection.begin():
             text.index_mails(connection, [row[0] for row in alone[start : start + _AT_ONCE]])
+
+
+def index_beside(original: Path, file: Path, copies: int) -> None:
+    """The text index of the exchanges of all copies, in a file of its own, while the copies themselves are written."""
+    file.unlink(missing_ok=True)
+    how = copied(tables.exchange)
+    assert how is not None
+    names = [each.name for each in text._EXCHANGE]
+    keys = "(SELECT json_group_array(fresh_text(value, c.k)) FROM original.business_key WHERE exchange = t.id)"
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for pragma in ("page_size = 8192", "journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        made = _opened(connection, original, copies, lean=False)
+        connection.execute(search_tables.FULL_TEXT)
+        some = replace(how, columns={name: how.columns[name] for name in names} | {"keys": keys})
+        with closing(connection.cursor()) as found:
+            found.execute(statement(some, made))
+            while rows := found.fetchmany(_AT_ONCE):
+                connection.execute("BEGIN")
+                known = [
+                    marks.as_columns(marks.of_exchange(dict(zip(names, row[:-1], strict=True)), json.loads(row[-1])))
+                    for row in rows
+                ]
+                connection.executemany(text._INSERT, known)
+                connection.execute("COMMIT")
+
+
+def _take_index(connection: Connection, file: Path) -> None:
+    """Puts the text index that ``index_beside`` made in the place of the empty one."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute("ATTACH DATABASE ? AS beside", (str(file),))
+    with connection.begin():
+        for name in ("search_text_data", "search_text_idx"):
+            driver.execute(f"DELETE FROM main.{name}")
+            driver.execute(f"INSERT INTO main.{name} SELECT * FROM beside.{name}")
+    driver.execute("DETACH DATABASE beside")
+    file.unlink()
 
 
 _ALONE = """
@@ -635,4 +768,4 @@ def continued(kept: tuple[Any, ...], made: Plan) -> tuple[Any, ...]:
 
 def _fresh_paper(paper: Paper, copies: int, k: int) -> Paper:
     fresh = Fresh(copies)
-    return replace(paper, keys=tuple((name, fresh.fresh_text(value, "", k)) for name, value in paper.keys))
+    return replace(paper, keys=tuple((name, fresh.fresh_text(value, k)) for name, value in paper.keys))

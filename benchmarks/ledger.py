@@ -124,7 +124,7 @@ def load(url: str, place: Path, words: argparse.Namespace) -> Clocks:
         sum(each.recording_cpu for each in found),
         sum(each.commits for each in found),
         sum(each.exchanges for each in found),
-        sum(each.found for each in found),
+        found=sum(each.found for each in found),
     )
 
 

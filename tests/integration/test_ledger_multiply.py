@@ -142,7 +142,7 @@ def test_a_business_number_finds_the_documents_of_its_copy(copies, loaded, bench
     for value in values:
         among = rows(loaded[0], select(key.exchange).where(key.name == "po", key.value == value).distinct())
         for k in range(COPIES):
-            number = fresh.fresh_text(value, "", k)
+            number = fresh.fresh_text(value, k)
             wanted = {plan.new("exchange", each["exchange"], k) for each in among}
             assert set(found(engine, f"po={number}")) == wanted
             assert wanted <= set(found(engine, f"po=*{number[1:]}"))
