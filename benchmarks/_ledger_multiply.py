@@ -190,7 +190,7 @@ class Fresh:
                 return Parts(before + "90", "%06d", int(number["invoice"]), 0, after)
             keep = len(number["prefix"] or "") + 2
             return _random(before + word[:keep], word[keep:], after)
-        return Parts(value)
+        return Parts("", after=value)
 
     @staticmethod
     def parts_of_id(value: str) -> Parts:

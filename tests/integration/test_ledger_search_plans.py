@@ -26,7 +26,7 @@ SMALL, BIG = 1_500, 9_000  # exchanges
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
     """Limits that are to these ledgers what the real ones are to big ones."""
-    for name, value in (("FEW", 40), ("VERY_FEW", 5), ("MANY", 300), ("NEAR", 60)):
+    for name, value in (("FEW", 40), ("VERY_FEW", 5), ("SOME", 200), ("MANY", 300), ("NEAR", 60)):
         monkeypatch.setattr(finding, name, value)
 
 
@@ -153,6 +153,29 @@ def test_on_sqlite_mails_take_no_more_steps_in_a_ledger_six_times_as_big(ledgers
         steps(engine, lambda engine: search_messages(engine, query, now=START)) for engine in ledgers("sqlite")
     )
     assert big < 2 * small + 4_000, (small, big)
+
+
+@pytest.fixture
+def waiting(ledgers):
+    """More than few exchanges of each ledger, here and there in all its time, are awaited and overdue for now."""
+    engines = ledgers("sqlite")
+    for engine, count in zip(engines, (SMALL, BIG), strict=True):
+        ids = range(7, count - 10, count // 70)
+        with writing(engine) as connection:
+            awaited = {"kind": "997", "partner": "p01", "within": 1, "due_at": START - 1}
+            connection.execute(tables.expectation.insert(), [awaited | {"exchange": number} for number in ids])
+    yield engines
+    for engine, count in zip(engines, (SMALL, BIG), strict=True):
+        with writing(engine) as connection:
+            connection.execute(tables.expectation.delete().where(tables.expectation.c.exchange < count - 10))
+
+
+@pytest.mark.parametrize("flag", ["overdue", "unacknowledged"])
+def test_what_waits_is_found_without_walking_to_it_also_where_it_is_more_than_few(waiting, flag):
+    query = parse_query([flag, "limit=30"])
+    assert all(len(search(engine, query, now=START)) == 30 for engine in waiting)
+    small, big = (steps(engine, lambda engine: search(engine, query, now=START)) for engine in waiting)
+    assert big < 1.3 * small, (small, big)
 
 
 def test_the_steps_of_a_scan_would_show(ledgers):
