@@ -239,7 +239,9 @@ def _random(before: str, digits: str, after: str) -> Parts:
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{8}")
-_RANDOM = re.compile(r"(?<![0-9A-Za-z])(?!20\d{12}(?!\d)|1\d{12}(?!\d))(?:[0-9A-F]{6,}|[0-9a-f]{6,})(?![0-9A-Za-z])")
+_RANDOM = re.compile(
+    r"(?<![0-9A-Za-z])(?!(?:20\d{12}|1\d{12})(?![0-9A-Fa-f]))(?:[0-9A-F]{6,}|[0-9a-f]{6,})(?![0-9A-Za-z])"
+)
 _NUMBER = re.compile(
     r"(?P<year>PO-\d{4}-)(?P<count>\d{6})|90(?P<invoice>\d{6})|(?P<prefix>INV)?\d{7,15}|[0-9A-F]{12}", re.ASCII
 )

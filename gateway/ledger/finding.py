@@ -207,8 +207,9 @@ class Finder:
                     return self._compared(ids, self._window, self._limit)
             some = months[:width]
             ids = self._probe(self._indexed(some))
-            if ids is None:
-                some = some[:1]
+            if ids is None and len(some) > 1:  # of the first month alone they may be few
+                some, turn = some[:1], 0
+                ids = self._probe(self._indexed(some))
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
             if ids is None:

@@ -41,6 +41,7 @@ def fill(connection: Connection, count: int) -> None:
         at = START - (count - number) * pace
         po = f"45{chance.randrange(10**8):08}"
         said = (" weekly" if chance.random() < 0.05 else "") + (" rarity" if number % 700 == 5 else "")
+        said += " flood" if 0.30 < number / count < 0.35 else ""  # in few months, and much of it
         is_open = number > count - 4
         row = make.EXCHANGE | {
             "id": number,
@@ -214,6 +215,17 @@ def test_on_postgresql_no_question_scans_a_table_or_sorts_what_it_walks(ledgers,
     for statement, rows, kinds in plans:
         assert not any(kind == "Seq Scan" and number > 100 for kind, number in kinds), (statement, kinds)
         assert rows <= 1_200, (statement, kinds)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_month_without_a_word_is_not_walked_because_the_months_beside_it_have_many(ledgers, kind):
+    """What else is asked no index knows, and nothing meets it: the months of the word are walked, and no others."""
+    _, engine = ledgers(kind)
+    query = parse_query(["flood", "agreement=nothing", f"limit={FIRST}"])
+    with overheard(engine) as statements:
+        assert search(engine, query, now=START) == []
+    walked = [values for statement, values in statements if "exchange.agreement" in statement and "ORDER" in statement]
+    assert 2 <= len(walked) <= {"sqlite": 4, "postgres": 3}[kind]  # SQLite walks a month in two parts
 
 
 def explained(engine: Engine, ask: Any) -> list[tuple[str, int, list[tuple[str, int]]]]:
