@@ -74,6 +74,7 @@ class Clocks:
     exchanges: int = 0
     read: int = 0  # bytes, by this process: on SQLite the database's
     written: int = 0
+    found: int = 0  # exchanges that were there when these clocks began: copied, not recorded
 
 
 @dataclass(frozen=True, slots=True)

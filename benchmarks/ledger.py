@@ -11,10 +11,15 @@ counted apart, as are the rows that hold them.
 
     python benchmarks/ledger.py [--exchanges 1000000] [--database sqlite|postgresql] [--quick] [--json]
         [--group 100] [--processes 2] [--work DIR] [--keep] [--reuse] [--explain]
+        [--multiply 40 --of DIR [--lean]]
 
 ``--keep`` leaves the database under ``--work``; ``--reuse`` asks it again, and loads more where it is short of
 ``--exchanges``. A load that is interrupted with ^C ends in order, and ``--reuse`` goes on from there. Ten million
 exchanges take about 35 GB on SQLite, 60 on PostgreSQL, and hours.
+
+``--multiply`` gets there in an hour: it copies what was loaded into SQLite and kept (``--of`` its ``--work``) so many
+times into a fresh database of either kind, and asks that. Its tree holds none of the copies: nothing is verified, nor
+are those two questions asked. ``--reuse --exchanges`` records more on top of it (see _ledger_multiply).
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT), str(ROOT / "tests")]
 
+import _ledger_multiply as multiplying  # noqa: E402
 import _ledger_questions as asking  # noqa: E402
 import _ledger_store as store  # noqa: E402
 from _ledger_life import Clocks, Life  # noqa: E402
@@ -44,6 +50,7 @@ QUICK = 10_000  # exchanges
 GROUPS = (1, 10, 1000)  # measured beside --group, in short loads of their own
 SHORT = 4_000  # exchanges of such a load, at most
 FLOOR = 20_000  # exchanges whose rows the bare driver writes, into empty tables
+LOADED = "load-{}-{}.pickle"  # what a share of a load kept, beside its database
 SLOW = 25  # ms: what --explain explains
 _EVERY = 10.0  # seconds between lines of progress
 
@@ -67,20 +74,37 @@ def measure(words: argparse.Namespace, work: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"database": words.database, "group": words.group}
     with store.database(words.database, work, reuse=words.reuse, keep=words.keep or words.reuse) as url:
         place = work / words.database
-        clocks = load(url, place, words)
+        if words.multiply:
+            multiply(url, place, words)
+        clocks = load(url, place, words) if not words.multiply else Clocks()
         engine = open_engine(url)
+        whole = not (place / multiplying.MARK).exists()
         found |= {"load": _rates(clocks)}
-        if words.floor and clocks.exchanges:
+        if words.floor and clocks.exchanges > clocks.found:
             found["load"] |= _floor(engine, clocks, place)
-        found |= _sizes(engine)
-        found |= _questions(engine, words)
+        if words.sizes:
+            found |= _sizes(engine)
+        found |= _questions(engine, words, whole=whole)
         engine.dispose()
-    if words.groups and not words.reuse:
+    if words.groups and not words.reuse and not words.multiply:
         found["groups"] = {str(group): _short(words, group, work) for group in GROUPS}
     return found
 
 
 # ---------------------------------------------------------------- load
+
+
+def multiply(url: str, place: Path, words: argparse.Namespace) -> None:
+    """Copies another load many times over, so that it can go on here."""
+    other = Path(words.of) / "sqlite"
+    engine = open_engine(url)
+    made = multiplying.multiply(other / "ledger.db", engine, words.multiply, lean=words.lean)
+    engine.dispose()
+    (place / multiplying.MARK).write_text(str(words.multiply))
+    kept = other / LOADED.format(0, 1)
+    if kept.exists() and not words.lean:
+        goes_on = multiplying.continued(pickle.loads(kept.read_bytes()), made)
+        (place / kept.name).write_bytes(pickle.dumps(goes_on))
 
 
 def load(url: str, place: Path, words: argparse.Namespace) -> Clocks:
@@ -100,12 +124,13 @@ def load(url: str, place: Path, words: argparse.Namespace) -> Clocks:
         sum(each.recording_cpu for each in found),
         sum(each.commits for each in found),
         sum(each.exchanges for each in found),
+        found=sum(each.found for each in found),
     )
 
 
 def load_share(url: str, place: Path, words: argparse.Namespace, share: tuple[int, int]) -> Clocks:
     """Loads one process's share, or the rest of it, and keeps where it stopped."""
-    kept = place / f"load-{share[0]}-{share[1]}.pickle"
+    kept = place / LOADED.format(*share)
     wanted = words.exchanges // share[1]
     if kept.exists():
         world, made, turns, before = pickle.loads(kept.read_bytes())
@@ -169,13 +194,13 @@ def _progress(total: int, before: int) -> Any:
 
 
 def _rates(clocks: Clocks) -> dict[str, Any]:
-    count = max(1, clocks.exchanges)
+    count = max(1, clocks.exchanges - clocks.found)
     moved = {
         "read_kb_per_exchange": round(clocks.read / 1000 / count, 1),
         "written_kb_per_exchange": round(clocks.written / 1000 / count, 1),
     }
     return {
-        "exchanges": clocks.exchanges,
+        "exchanges": clocks.exchanges - clocks.found,
         "commits": clocks.commits,
         "exchanges_per_second": round(count / clocks.recording) if clocks.recording else 0,
         "cpu_us_per_exchange": round(clocks.recording_cpu * 1e6 / count, 1),
@@ -185,14 +210,15 @@ def _rates(clocks: Clocks) -> dict[str, Any]:
 
 
 def _floor(engine: Any, clocks: Clocks, place: Path) -> dict[str, Any]:
-    count = min(FLOOR, clocks.exchanges)
-    commits = max(1, clocks.commits * count // clocks.exchanges)
+    recorded = clocks.exchanges - clocks.found
+    count = min(FLOOR, recorded)
+    commits = max(1, clocks.commits * count // recorded)
     seconds, cpu = store.floor(engine, commits, count, place)
     bare = count / seconds
     return {
         "floor_exchanges_per_second": round(bare),
         "floor_cpu_us_per_exchange": round(cpu * 1e6 / count, 1),
-        "ratio_to_floor": round(clocks.exchanges / clocks.recording / bare, 3),
+        "ratio_to_floor": round(recorded / clocks.recording / bare, 3),
     }
 
 
@@ -232,8 +258,8 @@ def _sizes(engine: Any) -> dict[str, Any]:
     }
 
 
-def _questions(engine: Any, words: argparse.Namespace) -> dict[str, Any]:
-    given = asking.sample(engine, words.parameters, words.seed)
+def _questions(engine: Any, words: argparse.Namespace, *, whole: bool) -> dict[str, Any]:
+    given = asking.sample(engine, words.parameters, words.seed, sealed=whole)
     asked = asking.questions(given)
     bare = asking.lookup(engine, given, 12)
     answers = asking.ask_all(engine, asked, 3 if words.quick else words.repeats, 0.8 if words.quick else words.seconds)
@@ -247,10 +273,11 @@ def _questions(engine: Any, words: argparse.Namespace) -> dict[str, Any]:
         for question, answer in zip(asked, answers, strict=True):
             if answer.times and answer.figures()["p95_ms"] > words.explain:
                 print(f"== {question.name}", *asking.explain(engine, question), sep="\n", file=sys.stderr)
+    told = {"lookup_ms": round(bare, 4), "questions": found}
+    if not whole:
+        return told | {"verify": "copies of exchanges are not in the tree: there is nothing to verify"}
     events, rows, seconds, differences = asking.verify_all(engine)
-    return {
-        "lookup_ms": round(bare, 4),
-        "questions": found,
+    return told | {
         "verify": {
             "events": events,
             "rows": rows,
@@ -292,8 +319,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reuse", action="store_true", help="ask the database that is there, or load the rest of it")
     parser.add_argument("--explain", type=float, nargs="?", const=SLOW, help="plans of questions over so many ms")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} exchanges: under 50 seconds")
+    parser.add_argument("--multiply", type=int, default=0, help="copies of the load that --of names, into a fresh one")
+    parser.add_argument("--of", default="", help="the --work of a load into SQLite that was kept")
+    parser.add_argument("--lean", action="store_true", help="copies without what no question looks at")
+    parser.add_argument(
+        "--sizes", action=argparse.BooleanOptionalAction, default=True, help="of each table: reads the whole database"
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     words = parser.parse_args()
+    if words.multiply and (not words.of or words.reuse):
+        parser.error("--multiply copies --of a load into a fresh database")
     if words.database == "sqlite" and words.processes > 1:
         parser.error("SQLite has one writer at a time: --processes is for PostgreSQL")
     return words

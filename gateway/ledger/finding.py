@@ -38,6 +38,7 @@ from gateway.ledger.query import Cursor, Query
 from gateway.ledger.ways import EVERYTHING, Asked, Way
 
 FEW = 1_000  # rows that are compared one by one
+SOME = 5_000  # rows that are compared where nothing leads to them in order: three times as quick as to walk for them
 VERY_FEW = 100  # so few that no other index need be asked
 MANY = 100_000  # rows up to which ways are counted
 NEAR = 2_000  # rows that are walked before anything else is tried
@@ -137,6 +138,9 @@ class Finder:
         if direct is not None:
             return self._walked(direct, self._window, self._limit)
         way, others = self._best_way()
+        some = self._some() if way is EVERYTHING else None
+        if some is not None:
+            return self._compared(some, self._window, self._limit)
         covered = frozenset().union(*(each.covers for each in self._asked.ways))
         if all(clause.field in covered for clause in self._clauses):
             return self._walked_far(way, self._window, self._limit, [self._ids_of(each) for each in others])
@@ -158,6 +162,17 @@ class Finder:
             if len(found) <= VERY_FEW:
                 break
         return found
+
+    def _some(self) -> set[int] | None:
+        """The only rows that can meet the query, where they are more than few.
+
+        What is long overdue may lie anywhere: on the way to the first fifty of two thousand are a fortieth of all rows.
+        """
+        for statement in self._asked.sets:
+            ids = self._probe(statement, SOME)
+            if ids is not None:
+                return ids
+        return None
 
     def _is_indexed_with(self, covers: frozenset[str]) -> bool:
         """Whether the text index knows these few rows, and something more of the query to tell them apart."""
@@ -192,8 +207,9 @@ class Finder:
                     return self._compared(ids, self._window, self._limit)
             some = months[:width]
             ids = self._probe(self._indexed(some))
-            if ids is None:
-                some = some[:1]
+            if ids is None and len(some) > 1:  # of the first month alone they may be few
+                some, turn = some[:1], 0
+                ids = self._probe(self._indexed(some))
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
             if ids is None:
@@ -349,10 +365,11 @@ class Finder:
 
     # ------------------------------------------------------------ asking
 
-    def _probe(self, statement: Select[Any]) -> set[int] | None:
-        """The ids that a statement gives, or None where they are more than few."""
-        found = self._execute(statement.limit(FEW + 1), _PROBE).scalars().all()
-        return None if len(found) > FEW else set(found)
+    def _probe(self, statement: Select[Any], most: int | None = None) -> set[int] | None:
+        """The ids that a statement gives, or None where they are more than ``most`` (few)."""
+        most = FEW if most is None else most
+        found = self._execute(statement.limit(most + 1), _PROBE).scalars().all()
+        return None if len(found) > most else set(found)
 
     def _rows(self, statement: Select[Any], without: Sequence[str]) -> list[Found]:
         return [(row[0], row[1]) for row in self._execute(statement, without)]

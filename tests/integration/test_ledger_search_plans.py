@@ -26,7 +26,7 @@ SMALL, BIG = 1_500, 9_000  # exchanges
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
     """Limits that are to these ledgers what the real ones are to big ones."""
-    for name, value in (("FEW", 40), ("VERY_FEW", 5), ("MANY", 300), ("NEAR", 60)):
+    for name, value in (("FEW", 40), ("VERY_FEW", 5), ("SOME", 200), ("MANY", 300), ("NEAR", 60)):
         monkeypatch.setattr(finding, name, value)
 
 
@@ -41,6 +41,7 @@ def fill(connection: Connection, count: int) -> None:
         at = START - (count - number) * pace
         po = f"45{chance.randrange(10**8):08}"
         said = (" weekly" if chance.random() < 0.05 else "") + (" rarity" if number % 700 == 5 else "")
+        said += " flood" if 0.30 < number / count < 0.35 else ""  # in few months, and much of it
         is_open = number > count - 4
         row = make.EXCHANGE | {
             "id": number,
@@ -155,6 +156,29 @@ def test_on_sqlite_mails_take_no_more_steps_in_a_ledger_six_times_as_big(ledgers
     assert big < 2 * small + 4_000, (small, big)
 
 
+@pytest.fixture
+def waiting(ledgers):
+    """More than few exchanges of each ledger, here and there in all its time, are awaited and overdue for now."""
+    engines = ledgers("sqlite")
+    for engine, count in zip(engines, (SMALL, BIG), strict=True):
+        ids = range(7, count - 10, count // 70)
+        with writing(engine) as connection:
+            awaited = {"kind": "997", "partner": "p01", "within": 1, "due_at": START - 1}
+            connection.execute(tables.expectation.insert(), [awaited | {"exchange": number} for number in ids])
+    yield engines
+    for engine, count in zip(engines, (SMALL, BIG), strict=True):
+        with writing(engine) as connection:
+            connection.execute(tables.expectation.delete().where(tables.expectation.c.exchange < count - 10))
+
+
+@pytest.mark.parametrize("flag", ["overdue", "unacknowledged"])
+def test_what_waits_is_found_without_walking_to_it_also_where_it_is_more_than_few(waiting, flag):
+    query = parse_query([flag, "limit=30"])
+    assert all(len(search(engine, query, now=START)) == 30 for engine in waiting)
+    small, big = (steps(engine, lambda engine: search(engine, query, now=START)) for engine in waiting)
+    assert big < 1.3 * small, (small, big)
+
+
 def test_the_steps_of_a_scan_would_show(ledgers):
     query = parse_query(["agreement=nothing", "user=*x*", f"limit={FIRST}"])
     small, big = (steps(engine, lambda engine: search(engine, query, now=START)) for engine in ledgers("sqlite"))
@@ -191,6 +215,17 @@ def test_on_postgresql_no_question_scans_a_table_or_sorts_what_it_walks(ledgers,
     for statement, rows, kinds in plans:
         assert not any(kind == "Seq Scan" and number > 100 for kind, number in kinds), (statement, kinds)
         assert rows <= 1_200, (statement, kinds)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_month_without_a_word_is_not_walked_because_the_months_beside_it_have_many(ledgers, kind):
+    """What else is asked no index knows, and nothing meets it: the months of the word are walked, and no others."""
+    _, engine = ledgers(kind)
+    query = parse_query(["flood", "agreement=nothing", f"limit={FIRST}"])
+    with overheard(engine) as statements:
+        assert search(engine, query, now=START) == []
+    walked = [values for statement, values in statements if "exchange.agreement" in statement and "ORDER" in statement]
+    assert 2 <= len(walked) <= {"sqlite": 4, "postgres": 3}[kind]  # SQLite walks a month in two parts
 
 
 def explained(engine: Engine, ask: Any) -> list[tuple[str, int, list[tuple[str, int]]]]:
