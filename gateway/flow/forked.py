@@ -5,6 +5,7 @@ It never touches what the parent has open (database connections, the progress ba
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -39,6 +40,7 @@ def forked(work: Callable[[], int], engine: Engine, closing: Sequence[int]) -> i
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # else it only says that no more is to be begun
+        gc.freeze()  # a collection would touch, and so copy, every page that both share
         engine.dispose(close=False)  # the parent's connections are the parent's
         status = work()
     finally:
