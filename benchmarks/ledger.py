@@ -76,7 +76,9 @@ def measure(words: argparse.Namespace, work: Path) -> dict[str, Any]:
         place = work / words.database
         if words.multiply:
             multiply(url, place, words)
-        clocks = load(url, place, words) if not words.multiply else Clocks()
+        # A copy without what a load goes on from is only asked.
+        alone = (place / multiplying.MARK).exists() and not (place / LOADED.format(0, 1)).exists()
+        clocks = load(url, place, words) if not (words.multiply or alone) else Clocks()
         engine = open_engine(url)
         whole = not (place / multiplying.MARK).exists()
         found |= {"load": _rates(clocks)}
