@@ -22,7 +22,7 @@ x = tables.exchange.c
 @pytest.fixture(scope="module")
 def bench():
     """The benchmark's modules."""
-    names = ("_ledger_life", "_ledger_world", "_ledger_made", "_ledger_multiply")
+    names = ("_ledger_life", "_ledger_world", "_ledger_made", "_ledger_fresh", "_ledger_multiply")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
         yield {name: __import__(name) for name in names}
