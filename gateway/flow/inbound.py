@@ -7,8 +7,8 @@ night.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -82,16 +82,16 @@ def process(context: Context, ahead: Ahead | None = None) -> None:
 
 def _process_ahead(context: Context, ahead: Ahead) -> None:
     """All that nobody has tried yet, until there is no more of it or the process ahead has died."""
-    asked = _ask(context, ahead, after=0)
-    while asked and (cases := ahead.cases()) is not None:
-        following = _ask(context, ahead, after=asked[-1])
-        try:
+    flying: list[int] = []  # counted as tried, and not recorded yet
+    with _blameless(context, flying):
+        asked = _ask(context, ahead, after=0)
+        flying += asked
+        while asked and (cases := ahead.cases()) is not None:
+            following = _ask(context, ahead, after=asked[-1])
+            flying += following
             _record_or_each(context, [case.message for case in cases], lambda: cases)
-        except (Unavailable, ConfigurationFault):
-            with suppress(DatabaseUnavailable):
-                _count_attempts(context, following, -1)
-            raise
-        asked = following
+            del flying[: len(asked)]
+            asked = following
 
 
 def _ask(context: Context, ahead: Ahead, after: int) -> list[int]:
@@ -108,17 +108,27 @@ def _ask(context: Context, ahead: Ahead, after: int) -> list[int]:
 
 def process_group(context: Context, waiting: Sequence[StoredMessage]) -> None:
     """One group: parsed outside of any transaction, recorded in one. If that fails, each message by itself."""
-    _count_attempts(context, [each.id for each in waiting])
-    _record_or_each(context, waiting, lambda: [prepare(context, each) for each in waiting])
+    messages = [each.id for each in waiting]
+    _count_attempts(context, messages)
+    with _blameless(context, messages):
+        _record_or_each(context, waiting, lambda: [prepare(context, each) for each in waiting])
+
+
+@contextmanager
+def _blameless(context: Context, messages: Sequence[int]) -> Iterator[None]:
+    """What fails for no fault of the messages that are tried is not held against them: they wait."""
+    try:
+        yield
+    except (Unavailable, ConfigurationFault):
+        with suppress(DatabaseUnavailable):
+            _count_attempts(context, messages, -1)
+        raise
 
 
 def _record_or_each(context: Context, waiting: Sequence[StoredMessage], cases: Callable[[], Sequence[Case]]) -> None:
     try:
         _record(context, waiting, cases())
     except (Unavailable, ConfigurationFault):
-        # Not the messages' fault: they wait, and nothing is held against them.
-        with suppress(DatabaseUnavailable):
-            _count_attempts(context, [each.id for each in waiting], -1)
         raise
     except Exception as problem:  # noqa: BLE001 - what one message breaks must not stop the others
         if len(waiting) == 1:

@@ -22,7 +22,7 @@ x = tables.exchange.c
 @pytest.fixture(scope="module")
 def bench():
     """The benchmark's modules."""
-    names = ("_ledger_life", "_ledger_world", "_ledger_made", "_ledger_fresh", "_ledger_multiply")
+    names = ("_ledger_life", "_ledger_world", "_ledger_made", "_ledger_fresh", "_ledger_copies", "_ledger_multiply")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
         yield {name: __import__(name) for name in names}
@@ -81,7 +81,7 @@ def found(engine, *words) -> list[int]:
 
 
 def test_every_row_is_there_so_many_times(copies, loaded, bench):
-    other = bench["_ledger_multiply"]
+    other = bench["_ledger_copies"]
     alike = {"daily_count", "expectation"}  # of months; what partners have answered by then
     for table in tables.metadata.sorted_tables:
         if table.name in other.LEFT_OUT | alike:
@@ -136,7 +136,7 @@ def test_control_numbers_go_on_being_counted(copies, loaded):
 
 def test_a_business_number_finds_the_documents_of_its_copy(copies, loaded, bench):
     engine, plan = copies
-    fresh = bench["_ledger_multiply"].Fresh(COPIES)
+    fresh = bench["_ledger_fresh"].Fresh(COPIES)
     key = tables.business_key.c
     values = [row["value"] for row in rows(loaded[0], select(key.value).where(key.name == "po").distinct().limit(40))]
     for value in values:
@@ -193,19 +193,19 @@ def test_a_load_goes_on_in_every_copy(bench, loaded, tmp_path):
 
 
 def test_what_nobody_has_thought_of_is_an_error(bench):
-    multiplying = bench["_ledger_multiply"]
+    copies = bench["_ledger_copies"]
     metadata = MetaData()
     other = Table("other", metadata, Column("name", Text, primary_key=True))
-    with pytest.raises(multiplying.NobodySaidError, match="other: name is unique"):
-        multiplying.copied(other)
+    with pytest.raises(copies.NobodySaidError, match="other: name is unique"):
+        copies.copied(other)
     pointing = Table(
         "pointing",
         metadata,
         Column("id", BigInteger, primary_key=True),
         Column("other", Text, ForeignKey(other.c.name)),
     )
-    with pytest.raises(multiplying.NobodySaidError, match=r"pointing\.other points to other"):
-        multiplying.copied(pointing)
+    with pytest.raises(copies.NobodySaidError, match=r"pointing\.other points to other"):
+        copies.copied(pointing)
     unique = Table("unique", metadata, Column("id", BigInteger, primary_key=True), Column("word", Text, unique=True))
-    with pytest.raises(multiplying.NobodySaidError, match="unique: word is unique"):
-        multiplying.copied(unique)
+    with pytest.raises(copies.NobodySaidError, match="unique: word is unique"):
+        copies.copied(unique)

@@ -188,6 +188,24 @@ def test_when_the_database_is_away_nothing_is_held_against_those_that_wait(stage
     assert attempts(stage) == [0] * 5
 
 
+def test_when_it_goes_away_while_the_next_are_asked_for_nothing_is_held_against_any(stage, monkeypatch):
+    for number in range(1, 8):
+        stage.mail(orders(number))
+    asked = []
+
+    def fresh(*words):
+        asked.append(words)
+        if len(asked) == 3:
+            raise DatabaseUnavailable(reason="away")
+        return fresh_messages(*words)
+
+    monkeypatch.setattr(inbound, "fresh_messages", fresh)
+    with pytest.raises(DatabaseUnavailable):
+        run(stage)
+    assert stage.states("in") == ["accepted"] * 2
+    assert attempts(stage) == [1, 1, 0, 0, 0, 0, 0]
+
+
 def test_asked_to_end_it_finishes_what_is_begun_and_begins_no_more(stage):
     for number in range(1, 8):
         stage.mail(orders(number))
