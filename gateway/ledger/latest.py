@@ -89,6 +89,8 @@ class Latest:
     def count(self, name: str, first: int, last: int) -> int:
         """How many of these owners have rows now."""
         found = self._now[name][first * LENGTH : (last + 1) * LENGTH]
+        if GONE not in found:
+            return len(found) // LENGTH
         return sum(found[at : at + LENGTH] != GONE for at in range(0, len(found), LENGTH))
 
     def beyond(self, name: str) -> Iterator[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
-from gateway.ledger import bulk, tables, tree
+from gateway.ledger import bulk, prints, tables, tree
 
 PAGE = 8_192  # events that are read at once
 
@@ -22,10 +24,18 @@ class Leaf(NamedTuple):  # a third of what a frozen dataclass costs, of which th
 
 
 class Pages:
-    """All events after ``seq``, those put away in order included, read page by page."""
+    """All events after ``seq``, those put away in order included, read page by page.
 
-    def __init__(self, connection: Connection, after: int = 0) -> None:
+    Args:
+        connection: within a transaction.
+        after: ``seq``.
+        quick: let SQLite encode the events, where this version of it writes every character as we do; not for whoever
+            has found that they do not fit the tree.
+    """
+
+    def __init__(self, connection: Connection, after: int = 0, *, quick: bool = False) -> None:
         self._connection = connection
+        self._quick = quick and connection.dialect.name == "sqlite" and prints.agrees()
         self._after = after
         self._waiting: list[Leaf] = []
         self._at = 0
@@ -69,6 +79,11 @@ class Pages:
 
     def _events(self) -> list[Leaf]:
         """The next page of those that are there."""
+        if self._quick:
+            try:
+                return self._encoded_by_sqlite()
+            except DBAPIError:  # bytes where a text should be
+                pass
         mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
         columns = ", ".join(map(self._connection.dialect.identifier_preparer.quote, (*tree.LEAF, "rows")))
         sql = f"SELECT {columns} FROM event WHERE seq > {mark} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - names of ours
@@ -77,6 +92,25 @@ class Pages:
             Leaf(row[0], leaf_of(row[:-1], rows := _bytes(row[-1])), "" if rows is None else str(row[body]), rows)
             for row in bulk.legible(self._connection, sql, [self._after])
         ]
+
+    def _encoded_by_sqlite(self) -> list[Leaf]:
+        """The same, in half the time: few events speak of rows, and of the others only the hash is wanted."""
+        quote = self._connection.dialect.identifier_preparer.quote
+        sql = (
+            f"SELECT seq, CAST(json_array({', '.join(map(quote, tree.LEAF))}) AS BLOB),"  # noqa: S608 - names of ours
+            f" CASE WHEN {quote('rows')} IS NULL THEN '' ELSE body END, {quote('rows')}"
+            f" FROM event WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
+        )
+        sha256 = hashlib.sha256
+        return [
+            Leaf(seq, sha256(b"\0" + data).digest(), "", None) if rows is None else _of_rows(seq, data, body, rows)
+            for seq, data, body, rows in bulk.tuples(self._connection, sql, [self._after])
+        ]
+
+
+def _of_rows(seq: int, data: bytes, body: object, rows: object) -> Leaf:
+    digests = _bytes(rows)
+    return Leaf(seq, tree.leaf_of_encoded(data, digests), str(body), digests)
 
 
 def _bytes(rows: object) -> bytes | None:

@@ -49,7 +49,7 @@ class Audited:
     owner: str
     columns: tuple[str, ...]  # in the order of the table
     blank: tuple[Any, ...]  # their defaults
-    ends: tuple[str, ...]  # the same as they stand in a row that is encoded whole
+    tails: tuple[str, ...]  # how a row that is encoded whole ends where all from a column on have theirs
     whole: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # all values of a row, in the order of the table
     part: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None  # of them those of ``columns``; None: that is all
     start: bytes  # of what is hashed
@@ -69,13 +69,15 @@ class Audited:
 
     def cut(self, text: str) -> str:
         """The same text from one that SQLite made of all columns."""
-        end = len(text) - 1  # before the bracket
-        ends = self.ends
-        last = len(ends)
-        while text.endswith(ends[last - 1], 0, end):
-            last -= 1
-            end -= len(ends[last])
-        return text if last == len(ends) else text[:end] + "]"
+        tails = self.tails
+        low, high = 0, len(tails) - 1  # the last tail is the bracket alone
+        while low < high:
+            middle = (low + high) // 2
+            if text.endswith(tails[middle]):
+                high = middle
+            else:
+                low = middle + 1
+        return text[: -len(tails[low])] + "]"
 
     @property
     def one_by_one(self) -> bool:
@@ -95,13 +97,14 @@ def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) ->
     blank = tuple(_default(table, each) for each in columns)
     every = [each.name for each in table.columns]
     part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
-    ends = tuple("," + compact([each])[1:-1] for each in blank)
+    ends = ["," + compact([each])[1:-1] for each in blank]
+    tails = tuple("".join(ends[place:]) + "]" for place in range(len(ends) + 1))
     start = f"{table.name}\0".encode()
     quote = sqlite.dialect().identifier_preparer.quote
     of = quote(owner)
     asking = f"SELECT {of}, json_array({', '.join(map(quote, columns))}) FROM {quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
     order = f" ORDER BY {of}"
-    return Audited(table, owner, tuple(columns), blank, ends, itemgetter(*every), part, start, asking, order)
+    return Audited(table, owner, tuple(columns), blank, tails, itemgetter(*every), part, start, asking, order)
 
 
 def _default(table: Table, column: str) -> Any:
@@ -229,7 +232,7 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
     found = dict.fromkeys(owners, GONE)
     on_sqlite = connection.dialect.name == "sqlite"
     which = "IN (SELECT value FROM json_each(?))" if on_sqlite else "= ANY(%s)"
-    digests = _encoded_by_sqlite if quick and on_sqlite and _agrees() else _digests
+    digests = _encoded_by_sqlite if quick and on_sqlite and agrees() else _digests
     for start in range(0, len(owners), _AT_ONCE):
         some = list(owners[start : start + _AT_ONCE])
         parameters = [compact(some) if on_sqlite else some]
@@ -241,7 +244,7 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
 
 
 @cache
-def _agrees() -> bool:
+def agrees() -> bool:
     """Whether SQLite writes a value of each kind, and each character that JSON has rules for, as we do."""
     every = "".join(chr(code) for code in [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFD, 0xFFFF, 0x1F512, 0x10FFFF])
     values = [every, "", 0, -1, 2**63 - 1, -(2**63), None]

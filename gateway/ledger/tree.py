@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.ledger import bulk, prints, tables
-from gateway.ledger.merkle import Frontier, root_of
+from gateway.ledger.merkle import EMPTY, Frontier, root_of
 from gateway.ledger.plain_json import compact, compact_any
 
 TILE = 256  # leaves
@@ -64,15 +64,22 @@ def leaf(event: Any) -> bytes:
 
 def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
     """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
-    data = compact_any(values).encode()
+    return leaf_of_encoded(compact_any(values).encode(), rows)
+
+
+def leaf_of_encoded(data: bytes, rows: bytes | None) -> bytes:
+    """The same, where the list is JSON already."""
     return hashlib.sha256(b"\0" + data if rows is None else b"\0%b\n%b" % (data, rows)).digest()
 
 
 def root_over(leaves: Sequence[bytes]) -> bytes:
     """The root of a tree over these leaf hashes."""
-    frontier = Frontier()
-    frontier.append_all(leaves, LEVEL)
-    return frontier.root()
+    sha256 = hashlib.sha256
+    nodes = leaves
+    while len(nodes) > 1:  # an odd one stands for itself a level higher: so do RFC 6962's halves
+        odd = nodes[-1:] if len(nodes) & 1 else ()
+        nodes = [*(sha256(b"\1" + a + b).digest() for a, b in zip(nodes[::2], nodes[1::2], strict=False)), *odd]
+    return nodes[0] if nodes else EMPTY
 
 
 def append(connection: Connection, events: Sequence[dict[str, Any]]) -> None:

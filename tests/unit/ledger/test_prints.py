@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ledger import tables
-from gateway.ledger.prints import AUDITED, GONE, LENGTH, _agrees, mentions
+from gateway.ledger.prints import AUDITED, GONE, LENGTH, agrees, mentions
 
 # The columns that digests are made of, in their order. New ones come at the end of their table: never edit a line
 # otherwise, or ledgers that are in use do not verify any more.
@@ -92,4 +92,4 @@ def test_what_sqlite_encodes_is_what_we_encode(name, data):
 
 
 def test_this_sqlite_writes_every_character_as_we_do_so_rows_that_changed_are_encoded_by_it():
-    assert _agrees()
+    assert agrees()
