@@ -25,6 +25,7 @@ are those two questions asked. ``--reuse --exchanges`` records more on top of it
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import pickle
@@ -264,6 +265,8 @@ def _questions(engine: Any, words: argparse.Namespace, *, whole: bool) -> dict[s
     given = asking.sample(engine, words.parameters, words.seed, sealed=whole)
     asked = asking.questions(given)
     bare = asking.lookup(engine, given, 12)
+    gc.collect()
+    gc.freeze()  # as the console does before its first page
     answers = asking.ask_all(engine, asked, 3 if words.quick else words.repeats, 0.8 if words.quick else words.seconds)
     found: dict[str, Any] = {}
     for answer in answers:

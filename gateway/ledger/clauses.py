@@ -22,7 +22,7 @@ from gateway.ledger.marks import OF_KEYS, VERSION, as_characters, coded, mark, p
 from gateway.ledger.query import Criterion, Query, identity_parts
 from gateway.ledger.text import search_text
 
-MOST_TRIGRAMS = 3  # of one piece of text: more narrow little, and each costs a third of a millisecond
+MOST_TRIGRAMS = 3  # of one piece of text, and no more than hold all of it: more narrow little, and cost much
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
 
 
@@ -163,24 +163,29 @@ class TextIndex:
         """Those that the index can answer."""
         return [each for each in clauses if all(self._answers(wanted) for wanted in each.alternatives)]
 
-    def ids(self, clauses: Sequence[Clause], *, mails: bool = False) -> Select[Any]:
+    def ids(
+        self, clauses: Sequence[Clause], *, mails: bool = False, first: bool = False, last: bool = False
+    ) -> Select[Any]:
         """The statement for the ids of all that meets the clauses; those of mails as they are, not negative.
 
         Args:
             clauses: at least one, all ``useful``.
             mails: mails instead of exchanges.
+            first: the lowest first. SQLite's index has them in order.
+            last: the highest first.
         """
         if self._sqlite:
             number: Any = literal_column("rowid")
             of_mails: Any = literal_column("rowid < 0" if mails else "rowid > 0")
             matching = sql("search_text MATCH :expression").bindparams(expression=_expression(clauses))
             statement = select((-number if mails else number).label("id"))
-            return statement.select_from(sql("search_text")).where(matching, of_mails)
+            statement = statement.select_from(sql("search_text")).where(matching, of_mails)
+            return statement.order_by(*([number] if first else [number.desc()] if last else []))
         known: Any = search_text.c.id
         side: Any = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
-        return select((-known if mails else known).label("id")).where(
-            side, *(self._condition(each) for each in clauses)
-        )
+        statement = select((-known if mails else known).label("id"))
+        statement = statement.where(side, *(self._condition(each) for each in clauses))
+        return statement.order_by(*([known] if first else [known.desc()] if last else []))
 
     def _answers(self, wanted: Wanted) -> bool:
         if self._sqlite:
@@ -254,9 +259,10 @@ def _parts_of(piece: str, *, in_keys: bool) -> list[str]:
     ]
     trigrams = [piece[at : at + 3] for at in range(len(piece) - 2)]
     trigrams = list(dict.fromkeys(each for each in trigrams if _is_certain(each) and not (runs and each.isdigit())))
-    if len(trigrams) > MOST_TRIGRAMS:
-        step = (len(trigrams) - 1) / (MOST_TRIGRAMS - 1)
-        trigrams = [trigrams[round(number * step)] for number in range(MOST_TRIGRAMS)]
+    enough = min(MOST_TRIGRAMS, -(-(len(trigrams) + 2) // 3))
+    if len(trigrams) > enough:
+        step = (len(trigrams) - 1) / (enough - 1)
+        trigrams = [trigrams[round(number * step)] for number in range(enough)]
     return found + ['"' + each.replace('"', '""') + '"' for each in trigrams]
 
 

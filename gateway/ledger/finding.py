@@ -5,6 +5,7 @@ ever for what is rare; to fetch all that an index names and sort it is right for
 that a criterion has is *probed*: does it name few rows? Then these are compared, and nothing else. Where none does,
 and the text index knows something of the query, it is asked month by month, newest first: a month that it names few
 rows of is compared row by row, a month of many is walked. Else the rows are walked along the index that names fewest.
+On SQLite, whose text index has its ids in order, the newest of what is asked about all time comes before that.
 
 The conditions themselves decide what is found (see ``conditions``); what is here decides only how long it takes.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +35,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger.clauses import TextIndex, marked
 from gateway.ledger.conditions import Condition
+from gateway.ledger.id_order import none_is_newer
 from gateway.ledger.marks import mark, month_of, span_of
 from gateway.ledger.query import Cursor, Query
 from gateway.ledger.ways import EVERYTHING, Asked, Way
@@ -44,6 +47,8 @@ MANY = 100_000  # rows up to which ways are counted
 NEAR = 2_000  # rows that are walked before anything else is tried
 WIDTHS = (1, 3, 8, 12)  # months that are looked at together, one time after the other
 ALL_TIME = 3  # how often, before the index is asked about all time
+OFTEN = 10  # rows of the newest month, from which on the newest of all time are soon found
+AHEAD = 4  # pages that are looked at for one of the newest
 _BEGINNING, _END = -(2**63), 2**63 - 1
 
 # What PostgreSQL is not to use. Without sorts and joins of whole tables nothing is left but the index in order.
@@ -140,12 +145,45 @@ class Finder:
         way, others = self._best_way()
         some = self._some() if way is EVERYTHING else None
         if some is not None:
-            return self._compared(some, self._window, self._limit)
+            return self._newest_of(some) or self._compared(some, self._window, self._limit)
         covered = frozenset().union(*(each.covers for each in self._asked.ways))
         if all(clause.field in covered for clause in self._clauses):
             return self._walked_far(way, self._window, self._limit, [self._ids_of(each) for each in others])
-        found = self._month_by_month(way)
+        found = self._by_id()
+        if found is None:
+            found = self._month_by_month(way)
         return self._first([*found, *self._beside()])
+
+    def _by_id(self) -> list[Found] | None:
+        """The page as the text index leads to it from the highest id on; None where it does not surely."""
+        months = self._months(EVERYTHING) if self._is_first_of_all_time() else ()
+        if not months or self._limit is None:
+            return None
+        often = self._probe(self._indexed(months[:1]), OFTEN)
+        ids = self._probe(self._indexed()) if often is not None else None  # from its beginning is twice as quick
+        if ids is not None:
+            return self._compared(ids, self._window, self._limit)
+        statement = self._index.ids(self._clauses, last=True).limit(AHEAD * self._limit)
+        ids = set(self._execute(statement, _PROBE).scalars())
+        return self._newest_of(ids, AHEAD * self._limit)
+
+    def _newest_of(self, ids: Collection[int], at_once: int = FEW) -> list[Found] | None:
+        """The page out of ids of exchanges, as far as their order leads to it; None where it does not surely."""
+        if self._limit is None or not self._is_first_of_all_time():
+            return None
+        some = nlargest(at_once, ids)
+        found = self._compared(some, self._window, self._limit)
+        if len(found) < self._limit or not none_is_newer(self._value_of, self._index, found[-1][0], some[-1]):
+            return None
+        return found
+
+    def _is_first_of_all_time(self) -> bool:
+        """Whether the newest exchanges of all are asked for, on SQLite."""
+        everything = self._window == Window() and self._query.before is None
+        return self._sqlite and self._down and not self._asked.mails and everything
+
+    def _value_of(self, statement: Select[Any]) -> Any:
+        return self._execute(statement, _PROBE).scalar()
 
     def _few(self) -> set[int] | None:
         """The only rows that can meet the query, where an index names few."""

@@ -50,6 +50,8 @@ def limits(request, monkeypatch):
             ("MANY", 20),
             ("NEAR", 2),
             ("ALL_TIME", 2),
+            ("OFTEN", 1),
+            ("AHEAD", 1),
             ("WIDTHS", (1, 2)),
         ):
             monkeypatch.setattr(finding, name, value)

@@ -1,0 +1,52 @@
+"""Whether ids tell which exchanges are the newest. They nearly always do: they are given as exchanges are recorded.
+
+Several that record at once, a restored ledger or a clock that was put back can make a higher id the older one. The
+text index of SQLite knows the lowest id of each month at once, and the index of time holds every id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from gateway.ledger import tables
+from gateway.ledger.clauses import TextIndex, marked
+from gateway.ledger.marks import mark, month_of, span_of
+
+_MOST = 24  # months that are looked at
+_ONE_BY_ONE = 2  # of these, months whose ids are looked at
+
+Ask = Callable[[Select[Any]], Any]  # runs a statement and gives the first value of its first row, or None
+
+
+def none_is_newer(ask: Ask, index: TextIndex, moment: int, number: int) -> bool:
+    """Whether it is certain that no exchange from ``moment`` on has an id below ``number``, on SQLite.
+
+    Args:
+        ask: asks the ledger.
+        index: its text index.
+        moment: in ms.
+        number: an id.
+    """
+    at, own = tables.exchange.c.at, tables.exchange.c.id
+    last = ask(select(at).order_by(at.desc()).limit(1))
+    if last is None or last < moment:
+        return True
+    months = range(month_of(moment), month_of(last) + 1)
+    if len(months) > _MOST:
+        return False
+    unsure = []
+    for month in months:
+        lowest = ask(index.ids([marked("month", mark("month", month))], first=True).limit(1))
+        if lowest is not None and lowest < number:
+            unsure.append(month)
+    if len(unsure) > _ONE_BY_ONE:
+        return False
+    for month in unsure:
+        start, end = span_of(month)
+        below = select(own).where(at >= max(start, moment), at < end, own.op("+")(0) < number)
+        if ask(below.limit(1)) is not None:
+            return False
+    return True
