@@ -23,6 +23,7 @@ from gateway.ledger.query import Criterion, Query, identity_parts
 from gateway.ledger.text import search_text
 
 MOST_TRIGRAMS = 3  # of one piece of text, and no more than hold all of it: more narrow little, and cost much
+MOST_OF_EACH = 2  # of one of several: they narrow each other
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
 
 
@@ -232,7 +233,10 @@ def _has_any(marks: Sequence[int]) -> Condition:
 
 def _expression(clauses: Iterable[Clause]) -> str:
     """The clauses in the language of FTS5, in which everything is quoted."""
-    return " AND ".join(_either(_all(wanted) for wanted in each.alternatives) for each in clauses)
+    every = list(clauses)
+    several = sum(any(wanted.pieces for wanted in each.alternatives) for each in every) > 1
+    most = MOST_OF_EACH if several else MOST_TRIGRAMS
+    return " AND ".join(_either(_all(wanted, most) for wanted in each.alternatives) for each in every)
 
 
 def _either(parts: Iterable[str]) -> str:
@@ -240,10 +244,10 @@ def _either(parts: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
 
 
-def _all(wanted: Wanted) -> str:
+def _all(wanted: Wanted, most: int) -> str:
     found = [_either(f'"{as_characters(each)}"' for each in wanted.marks)] if wanted.marks else []
     for piece in wanted.pieces:
-        found += _parts_of(piece, in_keys=wanted.in_keys)
+        found += _parts_of(piece, most, in_keys=wanted.in_keys)
     return _every(found)
 
 
@@ -251,7 +255,7 @@ def _every(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})"
 
 
-def _parts_of(piece: str, *, in_keys: bool) -> list[str]:
+def _parts_of(piece: str, most: int = MOST_TRIGRAMS, *, in_keys: bool) -> list[str]:
     """What a piece of text is looked for by: its numbers, five digits each, and some trigrams of the rest."""
     runs = runs_of(piece)
     found = [
@@ -259,7 +263,7 @@ def _parts_of(piece: str, *, in_keys: bool) -> list[str]:
     ]
     trigrams = [piece[at : at + 3] for at in range(len(piece) - 2)]
     trigrams = list(dict.fromkeys(each for each in trigrams if _is_certain(each) and not (runs and each.isdigit())))
-    enough = min(MOST_TRIGRAMS, -(-(len(trigrams) + 2) // 3))
+    enough = min(most, -(-(len(trigrams) + 2) // 3))
     if len(trigrams) > enough:
         step = (len(trigrams) - 1) / (enough - 1)
         trigrams = [trigrams[round(number * step)] for number in range(enough)]

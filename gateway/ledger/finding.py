@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from typing import Any
 
 from sqlalchemy import (
@@ -162,16 +161,17 @@ class Finder:
         often = self._probe(self._indexed(months[:1]), OFTEN)
         ids = self._probe(self._indexed()) if often is not None else None  # from its beginning is twice as quick
         if ids is not None:
-            return self._compared(ids, self._window, self._limit)
+            found = self._newest_of(ids) if len(ids) > AHEAD * self._limit else None
+            return found or self._compared(ids, self._window, self._limit)
         statement = self._index.ids(self._clauses, last=True).limit(AHEAD * self._limit)
         ids = set(self._execute(statement, _PROBE).scalars())
-        return self._newest_of(ids, AHEAD * self._limit)
+        return self._newest_of(ids)
 
-    def _newest_of(self, ids: Collection[int], at_once: int = FEW) -> list[Found] | None:
+    def _newest_of(self, ids: Collection[int]) -> list[Found] | None:
         """The page out of ids of exchanges, as far as their order leads to it; None where it does not surely."""
         if self._limit is None or not self._is_first_of_all_time():
             return None
-        some = nlargest(at_once, ids)
+        some = sorted(ids, reverse=True)[: AHEAD * self._limit]
         found = self._compared(some, self._window, self._limit)
         if len(found) < self._limit or not none_is_newer(self._value_of, self._index, found[-1][0], some[-1]):
             return None

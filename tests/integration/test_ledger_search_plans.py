@@ -179,6 +179,34 @@ def test_what_waits_is_found_without_walking_to_it_also_where_it_is_more_than_fe
     assert big < 1.3 * small, (small, big)
 
 
+@pytest.fixture
+def turned(ledgers):
+    """One exchange of long ago has the newest moment of all: its id tells nothing."""
+    _, engine = ledgers("sqlite")
+    x = tables.exchange
+    with writing(engine) as connection:
+        at = connection.execute(x.select().where(x.c.id == 205)).one().at
+        connection.execute(x.update().where(x.c.id == 205).values(at=START + MINUTE))
+        text.reindex(connection, [205])
+    yield engine
+    with writing(engine) as connection:
+        connection.execute(x.update().where(x.c.id == 205).values(at=at))
+
+
+@pytest.mark.parametrize("words", [["order"], ["order", "4*"], ["overdue"]])
+def test_an_old_id_may_be_the_newest_exchange(turned, words):
+    """Ids lead to the newest of many only where it is sure that they do."""
+    with writing(turned) as connection:
+        ids = [205, *range(1_000, 2_400, 9)]
+        awaited = {"kind": "TA1", "partner": "p01", "within": 1, "due_at": START - 1}
+        connection.execute(tables.expectation.insert(), [awaited | {"exchange": number} for number in ids])
+    found = search(turned, parse_query([*words, "limit=5"]), now=START)
+    with writing(turned) as connection:
+        connection.execute(tables.expectation.delete().where(tables.expectation.c.kind == "TA1"))
+    assert found[0].id == 205
+    assert len(found) == 5
+
+
 def test_the_steps_of_a_scan_would_show(ledgers):
     query = parse_query(["agreement=nothing", "user=*x*", f"limit={FIRST}"])
     small, big = (steps(engine, lambda engine: search(engine, query, now=START)) for engine in ledgers("sqlite"))
