@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from gateway.ledger.moments import iso
@@ -146,6 +147,7 @@ def fault_sentence(stored: str) -> str:
     return str(fault.get("message", "")) if isinstance(fault, dict) else stored
 
 
+@lru_cache(maxsize=4_096)
 def address_list(stored: str | None) -> tuple[str, ...]:
     """The addresses of a JSON list."""
     return tuple(str(each) for each in json.loads(stored or "[]"))
@@ -164,8 +166,9 @@ def _opened(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(stored: str | None) -> tuple[tuple[str, str], ...]:
-    found = json.loads(stored or "{}")
-    return tuple((str(name), str(value)) for name, value in found.items())
+    if not stored or stored == "{}":
+        return ()
+    return tuple((str(name), str(value)) for name, value in json.loads(stored).items())
 
 
 def _as_dict(record: str, row: ExchangeRow | MessageRow) -> dict[str, Any]:

@@ -142,11 +142,15 @@ def _messages(connection: Connection, ids: Sequence[int]) -> list[MessageRow]:
     ]
 
 
-def _of(connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Sequence[int]) -> list[Any]:
+def _of(
+    connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Sequence[int]
+) -> list[dict[str, Any]]:
     """The rows whose column is one of the ids, with a statement for thousands of them."""
-    found: list[Any] = []
+    found: list[dict[str, Any]] = []
     for start in range(0, len(ids), _PARAMETERS):
-        found += connection.execute(statement.where(column.in_(ids[start : start + _PARAMETERS]))).mappings()
+        result = connection.execute(statement.where(column.in_(ids[start : start + _PARAMETERS])))
+        names = tuple(result.keys())
+        found += [dict(zip(names, row, strict=True)) for row in result]
     return found
 
 
