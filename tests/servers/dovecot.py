@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from builders import scratch
 
 from servers import certificates, need
 
@@ -172,7 +173,7 @@ def running(mechanisms="plain login", more=""):
     program = need.program("dovecot")
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     # UNIX socket paths are limited to about 100 bytes: pytest's own directories are too deep.
-    home = Path(tempfile.mkdtemp(prefix="dc", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="dc", dir=scratch.short()))
     try:
         server = _configure(home, user, mechanisms, more)
         process = subprocess.Popen(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from builders import scratch
 
 from servers import certificates, need
 
@@ -125,7 +126,7 @@ def exim(dovecot):
         need.absent(f"there is no user {USER}")
     if os.geteuid() not in {0, user.pw_uid}:
         need.absent(f"Exim starts only as root or {USER}")
-    home = Path(tempfile.mkdtemp(prefix="ex", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="ex", dir=scratch.short()))
     try:
         server = _configure(home, dovecot.lmtp_port, program)
         if os.geteuid() == 0:

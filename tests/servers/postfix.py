@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from builders import scratch
 
 from servers import certificates, need
 
@@ -110,7 +111,7 @@ def running(lmtp_port: int, more: str = ""):
     program = need.program("postfix")
     if os.geteuid() != 0:
         need.absent("Postfix starts only as root")
-    home = Path(tempfile.mkdtemp(prefix="pf", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="pf", dir=scratch.short()))
     try:
         server = _configure(home, lmtp_port, Path(program).parent, more)
         with (home / "log" / "output.log").open("wb") as output:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from builders import scratch
 from sqlalchemy import Engine
 
 from servers import need
@@ -55,6 +56,13 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """Removes a database, whoever still uses it."""
+        import psycopg
+
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
     def start(self) -> None:
         """Starts the server, and returns when it answers."""
         run = [self.server, "-D", str(self.directory / "data"), "-p", str(self.port), "-k", str(self.directory)]
@@ -76,7 +84,7 @@ def running(settings: tuple[str, ...] = SETTINGS) -> Iterator[Postgres]:
     """A fresh cluster that runs while the block does."""
     initdb, server = need.program("initdb"), need.program("postgres")
     # A short directory: a Unix socket's path has at most 107 bytes.
-    directory = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="pg", dir=scratch.short()))
     started = Postgres(need.free_port(), server=server, directory=directory, settings=settings)
     data, password_file = directory / "data", directory / "password"
     password_file.write_text(started.password)
@@ -120,12 +128,15 @@ def _wait(started: Postgres, process: subprocess.Popen[bytes], log: Path) -> Non
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The url of an empty database, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+        return
     server: Postgres = request.getfixturevalue("postgres")
-    return server.fresh_database()
+    url = server.fresh_database()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +168,8 @@ def ledger_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[En
     engine = database.open_engine(url)
     yield engine
     engine.dispose()
+    if request.param == "postgres":
+        request.getfixturevalue("postgres").drop(url)
 
 
 def _migrate(url: str) -> None:

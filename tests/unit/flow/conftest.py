@@ -8,8 +8,11 @@ from gateway.ledger.verify import Verification
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_open(request):
-    """Verifies the ledgers of all stages, unless the test is marked ``unrecorded``, and disposes of their engines."""
+def nothing_left_open(request, tmp_path):
+    """Verifies the ledgers of all stages, unless the test is marked ``unrecorded``, and disposes of their engines.
+
+    ``tmp_path``: it goes after that, not before.
+    """
     yield
     while Stage.opened:
         engine = Stage.opened.pop()
