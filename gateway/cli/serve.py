@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,16 +31,23 @@ def command(ctx: click.Context, once: bool) -> int:
 
     A batch that is running when the signal comes is finished first. Profiles and settings, but for the interval,
     are read anew for each batch, so a `gateway partner apply` takes effect with the next one; between batches
-    the home is free for other commands.
+    the home is free for other commands, but for a second service: it is refused, and told of the first.
     """
-    from gateway.cli.serving import ConsoleBeside
-    from gateway.jobs.bell import listening
-    from gateway.jobs.schedule import Pacer
-    from gateway.jobs.watch import Watches
+    from gateway.jobs.lock import SERVICE, HomeLock
     from gateway.settings import read_settings
 
     home: Path = ctx.obj["home"]
     interval = read_settings(home).interval
+    with nullcontext() if once else HomeLock(home, file_name=SERVICE):
+        return _serve(home, interval, once=once)
+
+
+def _serve(home: Path, interval: timedelta, *, once: bool) -> int:
+    from gateway.cli.serving import ConsoleBeside
+    from gateway.jobs.bell import listening
+    from gateway.jobs.schedule import Pacer
+    from gateway.jobs.watch import Watches
+
     _tell(home, f"serving {home}: a batch every {interval}")
     with (
         closing(Pacer()) as pacer,

@@ -16,7 +16,17 @@ from gateway.settings import FILE_NAME, Settings
 from gateway.settings.template import PLACEHOLDER_DOMAIN, PLACEHOLDER_IDENTITY
 
 _OWNED = ("ledger.db", "secret.key", "")  # whose the gateway is: the first of them that is there
-_WRITTEN = (".lock", ".checkpoint", ".bell", "tokens.lock", "seals.txt", "ledger.db", "ledger.db-wal", "ledger.db-shm")
+_WRITTEN = (
+    ".lock",
+    ".serving",
+    ".checkpoint",
+    ".bell",
+    "tokens.lock",
+    "seals.txt",
+    "ledger.db",
+    "ledger.db-wal",
+    "ledger.db-shm",
+)
 LITTLE_SPACE, TOO_LITTLE_SPACE = 1_000_000_000, 100_000_000  # bytes
 EPOCH_OF_THIS_PROGRAM = 1_735_689_600  # 2025-01-01, seconds: no honest clock is behind it
 

@@ -17,6 +17,7 @@ from typing import Self
 from gateway.errors import ConfigurationFault, HomeInUse
 
 FILE_NAME = ".lock"
+SERVICE = ".serving"  # held by `gateway serve` as long as it runs; the home itself is free between its batches
 
 
 class HomeLock:
@@ -24,14 +25,15 @@ class HomeLock:
 
     The lock is flock(2): it disappears with the process, also after ``kill -9``; the file stays, and its content
     only says who held it last. ``command`` names us to the others; by default it is read from the command line.
+    ``file_name`` is another file for another lock.
 
     Raises:
         HomeInUse: on entering, when somebody else holds it.
         ConfigurationFault: on entering, when the file cannot be made.
     """
 
-    def __init__(self, home: Path, command: str = "") -> None:
-        self.path = home / FILE_NAME
+    def __init__(self, home: Path, command: str = "", *, file_name: str = FILE_NAME) -> None:
+        self.path = home / file_name
         self._home = home
         self._command = command or _own_command()
         self._descriptor = -1

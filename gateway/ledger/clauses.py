@@ -172,8 +172,8 @@ class TextIndex:
         Args:
             clauses: at least one, all ``useful``.
             mails: mails instead of exchanges.
-            first: the lowest first. SQLite's index has them in order.
-            last: the highest first.
+            first: the lowest first; on SQLite, whose index has them in order.
+            last: the highest first; there as well.
         """
         if self._sqlite:
             number: Any = literal_column("rowid")
@@ -184,9 +184,9 @@ class TextIndex:
             return statement.order_by(*([number] if first else [number.desc()] if last else []))
         known: Any = search_text.c.id
         side: Any = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
-        statement = select((-known if mails else known).label("id"))
-        statement = statement.where(side, *(self._condition(each) for each in clauses))
-        return statement.order_by(*([known] if first else [known.desc()] if last else []))
+        return select((-known if mails else known).label("id")).where(
+            side, *(self._condition(each) for each in clauses)
+        )
 
     def _answers(self, wanted: Wanted) -> bool:
         if self._sqlite:

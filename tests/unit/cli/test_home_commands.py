@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gateway.cli.main import main
-from gateway.jobs.lock import HomeLock
+from gateway.jobs.lock import SERVICE, HomeLock
 from gateway.ledger.database import newest
 from gateway.mail.host import MailHost
 from gateway.settings import read_settings
@@ -279,6 +279,15 @@ def test_a_shell_is_given_our_options(tmp_path):
         check=False,
     )
     assert done.stdout.split() == ["plain,--domain"]
+
+
+def test_a_second_service_on_one_home_is_refused_and_told_of_the_first(home, run):
+    """Between the batches of the first, too, when the home is free."""
+    with HomeLock(home, "gateway serve", file_name=SERVICE):
+        _, err = run("serve", wanted=75)
+        assert f"is in use by gateway serve (pid {os.getpid()} on " in err
+        run("serve", "--once")
+        run("night")
 
 
 def test_serve_once_ends_with_the_code_of_its_batch(home, run):
