@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select
 
+from gateway.flow import deadlines
 from gateway.flow.case import Case
 from gateway.flow.context import Context
 from gateway.flow.telling import returned
@@ -34,7 +35,7 @@ class _Named:
 
 
 def bounced(context: Context, recorder: Recorder, case: Case) -> None:
-    """Records what a bounce says of each recipient; a proven failure ends the wait for an acknowledgment."""
+    """Records what a bounce says of each recipient; with a proven failure nobody owes us an acknowledgment any more."""
     letter = case.letter
     assert letter is not None
     recorder.flush()
@@ -100,5 +101,6 @@ def _record(
         return
     if exchange.state == ExchangeState.IN_DOUBT:  # what comes back was taken
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
+    deadlines.stop(recorder, exchange.id)
     recorder.change(tables.exchange, exchange.id, state=ExchangeState.BOUNCED, updated_at=recorder.now, settled_at=None)
     context.reporter.happened("mails bounced")

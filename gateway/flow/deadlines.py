@@ -49,6 +49,13 @@ def begin(context: Context, recorder: Recorder, exchanges: Sequence[int], *, ane
     return len(rows)
 
 
+def stop(recorder: Recorder, exchange: int) -> None:
+    """The time for what is awaited of an exchange stops: it did not arrive. It begins anew with the next hand-over."""
+    e = tables.expectation
+    stopped = update(e).where(e.c.exchange == exchange)
+    recorder.connection.execute(stopped.values(due_at=null(), overdue_at=null(), escalated_at=null()))
+
+
 def _awaited(connection: Connection, *, anew: bool) -> Select[Any]:
     e, x = tables.expectation, tables.exchange
     found = select(e.c.exchange, e.c.kind, e.c.partner, e.c.within, x.c.agreement).join(x, x.c.id == e.c.exchange)

@@ -8,9 +8,11 @@ import pytest
 from builders.stage import US, Stage, acknowledgment, invoice
 
 from gateway.errors import OutcomeUnknown
+from gateway.flow.operate import resend
 from gateway.flow.submit import submit
 from gateway.mail.verp import Tokens
 
+HOUR = 3_600_000  # ms
 STRANGE = "<0123456789@nobody.example>"
 
 
@@ -83,6 +85,34 @@ def test_only_a_failure_changes_anything(stage, action):
     take(stage, bounce(envelope_id=stage.transport.sent[0].envelope_id, action=action))
     assert stage.states("out") == ["sent"]
     assert last(stage) == "bounce-notice"
+
+
+def test_what_came_back_is_not_overdue_until_it_went_again(stage):
+    """Nobody owes an acknowledgment of what did not arrive: one thing calls for a person, not two."""
+    take(stage, bounce(envelope_id=stage.transport.sent[0].envelope_id))
+    stage.now += 1_000 * HOUR
+    stage.run()
+    assert stage.states("out") == ["bounced"]
+    assert not [row for row in stage.rows("event") if row["kind"] == "overdue"]
+    assert [row["due_at"] for row in stage.rows("expectation")] == [None]
+    resend(stage.context(), stage.rows("exchange")[0]["id"], actor="anna", reason="the address is right now")
+    stage.run()
+    stage.now += 1_000 * HOUR
+    stage.run()
+    assert stage.states("out") == ["overdue"]
+
+
+def test_what_was_overdue_and_comes_back_is_overdue_no_more(stage):
+    stage.now += 1_000 * HOUR
+    stage.run()
+    assert stage.states("out") == ["overdue"]
+    take(stage, bounce(envelope_id=stage.transport.sent[0].envelope_id))
+    assert stage.states("out") == ["bounced"]
+    assert [(row["due_at"], row["overdue_at"]) for row in stage.rows("expectation")] == [(None, None)]
+    stage.mail(acknowledgment(1, 1))  # it arrived after all
+    stage.run()
+    assert stage.states("out") == ["acknowledged"]
+    assert stage.rows("expectation") == []
 
 
 def test_a_bounce_after_the_acknowledgment_is_only_noted(stage):
