@@ -62,12 +62,14 @@ def backup(
     from gateway.app import KEY_FILE, open_app
     from gateway.errors import UsageFault
     from gateway.flow.backup import Wanted, place_for
+    from gateway.ledger.database import existing
 
     if only_check:
         if target is None:
             raise UsageFault(reason="name the backup that is to be checked")
         return _check(ctx.obj["home"], target.resolve(), full=full, quiet=quiet, as_json=as_json)
     with open_app(ctx.obj["home"], verify=False, actor=by) as app:  # also before an upgrade of its tables
+        existing(app.engine)
         place = place_for(app.settings, target.resolve() if target else None, app.now())
         wanted = Wanted(with_home, app.home / KEY_FILE if with_key else None, full, overwrite)
         if dry_run:

@@ -226,11 +226,13 @@ def upgrade(engine: Engine, wanted: str = "head") -> None:
 
 
 def revision(engine: Engine) -> str | None:
-    """The revision that the database is at; None where it is empty.
+    """The revision that the database is at; None where it is empty, or there is no file: a look makes none.
 
     Raises:
         DatabaseUnavailable: with the reason.
     """
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        return None
     with reading(engine) as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -257,13 +259,24 @@ def check(engine: Engine) -> None:
         ConfigurationFault: it is at one that this gateway does not know.
         DatabaseUnavailable: with the reason.
     """
-    found, wanted = revision(engine), newest()
+    found, wanted = existing(engine), newest()
     if found == wanted:
         return
-    if found is None:
-        raise DatabaseEmpty(place=shown(engine.url))
     _refuse_unknown(found)
     raise MigrationsBehind(found=found, wanted=wanted)
+
+
+def existing(engine: Engine) -> str:
+    """The revision of a ledger that is there, whichever it is.
+
+    Raises:
+        DatabaseEmpty: it is not.
+        DatabaseUnavailable: with the reason.
+    """
+    found = revision(engine)
+    if found is None:
+        raise DatabaseEmpty(place=shown(engine.url))
+    return found
 
 
 def _refuse_unknown(found: str | None) -> None:

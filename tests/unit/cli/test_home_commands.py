@@ -290,6 +290,18 @@ def test_a_second_service_on_one_home_is_refused_and_told_of_the_first(home, run
         run("night")
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["status", "doctor --offline", "night", "ledger search", "ledger verify", "partner list", "ledger backup x"],
+)
+def test_a_ledger_that_is_not_there_is_said_and_none_is_made_by_looking(home, run, words):
+    """An empty file in its place would look as if there were one: where a disk is not mounted, say."""
+    (home / "ledger.db").unlink()
+    out, err = run(*words.split(), wanted=78)
+    assert "There is no ledger" in out + err or "there is no ledger" in out + err
+    assert not (home / "ledger.db").exists()
+
+
 def test_serve_once_ends_with_the_code_of_its_batch(home, run):
     run("serve", "--once")
     (home / "ledger.db").unlink()
