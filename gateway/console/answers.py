@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from gateway.console.faults import status_of
 from gateway.console.rendering import rendered
-from gateway.errors import GatewayError
+from gateway.errors import ConfigurationFault, ConsoleWithoutLedger, GatewayError, Unavailable
 
 API = "/api/"
 
@@ -25,6 +27,19 @@ def refusal(path: str, status: int, sentence: str, advice: str = "", code: str =
     if path.startswith(API):
         return problem(status, sentence, advice, code)
     return HTMLResponse(rendered("fault.html", sentence=sentence, advice=advice, code=code, status=status), status)
+
+
+def know(request: Request) -> None:
+    """Notes that somebody is known who asks: what goes wrong is told to them in full."""
+    request.state.known = True
+
+
+def for_whom(request: Request, fault: GatewayError) -> GatewayError:
+    """The fault as who asks may hear it: a stranger is not told of our hosts and files. The log has it in any case."""
+    if getattr(request.state, "known", False) or not isinstance(fault, Unavailable | ConfigurationFault):
+        return fault
+    logging.getLogger("uvicorn.error").error("%s %s (%s)", fault, fault.next_step, fault.code)
+    return ConsoleWithoutLedger()
 
 
 def fault_answer(path: str, fault: GatewayError) -> Response:

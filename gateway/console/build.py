@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from gateway.console import api, health, sign_in, vouching
-from gateway.console.answers import fault_answer, refusal
+from gateway.console.answers import fault_answer, for_whom, refusal
 from gateway.console.callers import Callers
 from gateway.console.door import Door, Entrance, dress
 from gateway.console.people import People
@@ -65,7 +65,7 @@ async def _refused(request: Request, problem: Exception) -> Response:
 
 async def _fault(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, GatewayError)
-    return fault_answer(request.url.path, problem)
+    return fault_answer(request.url.path, for_whom(request, problem))
 
 
 async def _no_room(request: Request, problem: Exception) -> Response:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from gateway.console.answers import know
 from gateway.console.door import NO_TEXT
 from gateway.console.people import People, Role
 from gateway.console.places import SIGN_IN, local, sign_in_to
@@ -80,6 +81,7 @@ def _visit(request: Request, role: Role) -> Visit | None:
     session = people.session(request)
     if session is None:
         return None
+    know(request)
     if session.user.role < role:
         raise HTTPException(403, f"This needs the role {role.word}; you are {session.user.role.word}.")
     return Visit(request, site, session)

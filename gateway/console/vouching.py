@@ -21,13 +21,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.app import KEY_FILE
-from gateway.console.faults import status_of
+from gateway.console.answers import fault_answer, for_whom
 from gateway.console.keeper import Keeper, address_of
 from gateway.console.oidc import Errand, Provider, Vouched, role_of
 from gateway.console.places import SIGN_IN, local
 from gateway.console.rendering import rendered
 from gateway.console.sign_in import give_cookie, keeper_of, sign_in_page
-from gateway.errors import DoorFault, GatewayError, ProviderRefused, SignInPaused, UsageFault
+from gateway.errors import DoorFault, GatewayError, ProviderRefused, ProviderUnavailable, SignInPaused, UsageFault
 from gateway.ledger import sign_in_pauses, users
 from gateway.ledger.moments import duration
 from gateway.ledger.recording import Recorder
@@ -135,8 +135,8 @@ def _known(settings: OidcSettings, vouched: Vouched, recorder: Recorder) -> Know
 def _refused(request: Request, wanted: str, fault: GatewayError) -> Response:
     if isinstance(fault, DoorFault):
         return sign_in_page(request, wanted, fault)
-    page = rendered("fault.html", sentence=str(fault), advice=fault.next_step, code=fault.code, status=status_of(fault))
-    return HTMLResponse(page, status_of(fault))
+    told = fault if isinstance(fault, ProviderUnavailable) else for_whom(request, fault)
+    return fault_answer(request.url.path, told)
 
 
 # ---------------------------------------------------------------- what is remembered

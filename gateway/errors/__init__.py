@@ -23,7 +23,7 @@ that ends with it::
     │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable, SealUnwritable, MovedArchiveUnwritable
     │   ├── BackupFailed, BackupDamaged, RestoreFailed
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
-    │   ├── ConsoleUnavailable, ProviderUnavailable
+    │   ├── ConsoleUnavailable, ConsoleWithoutLedger, ProviderUnavailable
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
     │   └── HomeInUse, LeaseLost
@@ -114,6 +114,7 @@ from gateway.errors.people import (
     ApiTokenTaken,
     ApiTokenUnknown,
     ConsoleUnavailable,
+    ConsoleWithoutLedger,
     DoorFault,
     PasswordRefused,
     ProviderRefused,
@@ -255,6 +256,7 @@ __all__ = [
     "CompressionBomb",
     "ConfigurationFault",
     "ConsoleUnavailable",
+    "ConsoleWithoutLedger",
     "ContentDamaged",
     "ContentErased",
     "ContentMissing",

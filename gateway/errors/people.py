@@ -14,6 +14,15 @@ class ConsoleUnavailable(Unavailable):
     side = Side.OURS
 
 
+class ConsoleWithoutLedger(Unavailable):
+    """What somebody is told whom nobody knows, for the reason names hosts: the log has it."""
+
+    code = "console.without-ledger"
+    sentence = "The console cannot use its ledger now."
+    advice = "Whoever runs the gateway finds the reason in its log, and with `gateway doctor`."
+    side = Side.OURS
+
+
 class PasswordRefused(UsageFault):
     code = "password.refused"
     sentence = "This password cannot be used: {reason}."

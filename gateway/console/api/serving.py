@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.console.answers import fault_problem
+from gateway.console.answers import fault_problem, for_whom, know
 from gateway.console.api.declared import HEADER, JSON, PATH, QUERY, Body, Call, Operation, Parameter
 from gateway.console.callers import Callers
 from gateway.errors import ApiTokenRefused, GatewayError, RequestInvalid, TooManyRequests, TryAgainLater, Unavailable
@@ -29,9 +29,11 @@ def route(operation: Operation) -> Route:
         try:
             # Before anything of the body is read: who may not, sends for nothing.
             token = await run_in_threadpool(callers.caller, request, operation.scope)
+            know(request)
             body = await _body(request, operation.body) if operation.body else b""
             return await run_in_threadpool(_called, operation, request, token, body)
-        except GatewayError as fault:
+        except GatewayError as problem:
+            fault = for_whom(request, problem)
             return fault_problem(fault, _headers(fault))
 
     return Route(f"{ROOT}{operation.path}", endpoint, methods=[operation.method], name=f"api.{operation.name}")

@@ -13,14 +13,16 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
+from gateway.console import callers
 from gateway.console.build import build
 from gateway.console.door import Entrance
 from gateway.console.keeper import PLAIN, SECURE, Keeper
-from gateway.console.people import Role
+from gateway.console.people import Role, Somebody, User
 from gateway.console.places import local
 from gateway.console.routing import act, view
 from gateway.console.server import _defects_told
 from gateway.console.site import Site
+from gateway.errors import DatabaseUnavailable
 from gateway.flow.log import logging_to
 from gateway.ledger import passwords, sessions, users
 from gateway.ledger.tables import console_session, console_user, event
@@ -119,6 +121,46 @@ def opened(site, keeper):
 @pytest.fixture
 def client(opened):
     return opened()
+
+
+HOST = "db.inside.example"
+
+
+def _away(*_args, **_options):
+    raise DatabaseUnavailable(reason=f"connection to {HOST} refused")
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/exchanges?state=overdue"])
+def test_a_stranger_is_not_told_where_the_database_is(client, keeper, monkeypatch, caplog, path):
+    monkeypatch.setattr(keeper, "session", _away)
+    answer = client.get(path)
+    assert answer.status_code == 503
+    assert HOST not in answer.text
+    assert "console.without-ledger" in answer.text
+    assert HOST in caplog.text
+
+
+def test_a_program_without_a_known_token_is_not_told_either(client, monkeypatch, caplog):
+    monkeypatch.setattr(callers, "reading", _away)
+    answer = client.get("/api/v1/exchanges", headers={"Authorization": "Bearer gw_1234"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "console.without-ledger")
+    assert HOST not in answer.text
+    assert HOST in caplog.text
+
+
+def test_a_password_that_cannot_be_looked_up_tells_a_stranger_nothing(client, keeper, monkeypatch):
+    monkeypatch.setattr(keeper, "sign_in", _away)
+    answer = client.post("/sign-in", data=OLGA, headers={"Origin": "http://127.0.0.1:8025"})
+    assert answer.status_code == 503
+    assert HOST not in answer.text
+
+
+def test_who_is_known_is_told_in_full(site, keeper):
+    pages = (view("/", _away),)
+    with TestClient(build(site, Somebody(User("olga", Role.OPERATOR)), pages)) as client:
+        answer = client.get("/")
+    assert answer.status_code == 503
+    assert HOST in answer.text
 
 
 def happened(site, kind):
