@@ -11,7 +11,8 @@ from servers.chromium import keep
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 MOST = 120  # pages of one walk
-COLOURS = {"runOnly": {"type": "tag", "values": ["cat.color"]}}  # in the dark nothing else is different
+# In the dark nothing else is different.
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 NO_PAGE = re.compile(r"\.(csv|jsonl|parquet|edi|eml|txt|toml|json|pdf|html)$")
 
 
