@@ -1,13 +1,12 @@
 """Fixtures for everybody: the real servers, each started when a test first asks for it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from builders import scratch
 
-_place = scratch.use()
+scratch.use()
 
 pytest_plugins = (
     "servers.dovecot",
@@ -19,12 +18,6 @@ pytest_plugins = (
     "servers.chromium",
     "servers.console",
 )
-
-
-def pytest_unconfigure() -> None:
-    """What tests left in memory goes with the process that began there."""
-    if _place is not None:
-        shutil.rmtree(_place, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
@@ -13,15 +14,13 @@ ROOM = 6 << 30  # bytes that must be free there
 _NAME = "gw-"  # and the number of the process: short, for a Unix socket's path has at most 107 bytes
 
 
-def use() -> Path | None:
+def use() -> None:
     """Makes a directory in memory the place of temporary files, for this process and those that it starts.
 
-    Returns:
-        The directory, for whoever removes it at the end; None where another process does, there is no room or a place
-        was named (TMPDIR).
+    It goes with this process. There is none where a place was named (TMPDIR), as it is for those that were started.
     """
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
-        return None
+        return
     for left in MEMORY.glob(f"{_NAME}*"):  # by a run that was killed
         if not Path(f"/proc/{left.name.removeprefix(_NAME)}").exists():
             shutil.rmtree(left, ignore_errors=True)
@@ -29,10 +28,11 @@ def use() -> Path | None:
     place.mkdir(mode=0o755, exist_ok=True)
     if not _runs_programs(place):
         shutil.rmtree(place)
-        return None
+        return
     os.environ["TMPDIR"] = str(place)
     tempfile.tempdir = None
-    return place
+    # After what multiprocessing removes there itself, with a priority of -100.
+    Finalize(None, shutil.rmtree, (place,), {"ignore_errors": True}, exitpriority=-200)
 
 
 def short() -> str:
