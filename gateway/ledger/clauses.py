@@ -184,8 +184,9 @@ class TextIndex:
             return statement.order_by(*([number] if first else [number.desc()] if last else []))
         known: Any = search_text.c.id
         side: Any = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
+        most = _most(clauses)
         return select((-known if mails else known).label("id")).where(
-            side, *(self._condition(each) for each in clauses)
+            side, *(self._condition(each, most) for each in clauses)
         )
 
     def _answers(self, wanted: Wanted) -> bool:
@@ -194,22 +195,22 @@ class TextIndex:
         known = any(runs_of(piece) or (self._trigrams and _WORD.search(piece)) for piece in wanted.pieces)
         return bool(wanted.marks or known)
 
-    def _condition(self, clause: Clause) -> Condition:
+    def _condition(self, clause: Clause, most: int) -> Condition:
         # Marks alone need no OR, which the index would answer one by one.
         if all(not wanted.pieces for wanted in clause.alternatives):
             return _has_any([each for wanted in clause.alternatives for each in wanted.marks])
-        return or_(*(self._one(wanted) for wanted in clause.alternatives))
+        return or_(*(self._one(wanted, most) for wanted in clause.alternatives))
 
-    def _one(self, wanted: Wanted) -> Condition:
+    def _one(self, wanted: Wanted, most: int) -> Condition:
         found: list[Condition] = [_has_any(wanted.marks)] if wanted.marks else []
         for piece in wanted.pieces:
             runs = runs_of(piece)
             found += [_has_run(run, in_keys=wanted.in_keys) for run in runs]
             pattern = "%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"
-            if runs:  # few rows have the number: the rest is compared there, its trigrams would be read in vain
+            known = [] if runs or not self._trigrams else [each for each in _trigrams(piece) if _WORD.fullmatch(each)]
+            found += [search_text.c.text.like(f"%{each}%") for each in _some(known, most)]
+            if runs or known:  # few rows have them: the rest is compared there, all trigrams would be read in vain
                 found.append(search_text.c.text.concat("").like(pattern))
-            elif self._trigrams and _WORD.search(piece):
-                found.append(search_text.c.text.like(pattern))
         return and_(*found)
 
 
@@ -231,12 +232,29 @@ def _has_any(marks: Sequence[int]) -> Condition:
     return found
 
 
-def _expression(clauses: Iterable[Clause]) -> str:
+def _expression(clauses: Sequence[Clause]) -> str:
     """The clauses in the language of FTS5, in which everything is quoted."""
-    every = list(clauses)
-    several = sum(any(wanted.pieces for wanted in each.alternatives) for each in every) > 1
-    most = MOST_OF_EACH if several else MOST_TRIGRAMS
-    return " AND ".join(_either(_all(wanted, most) for wanted in each.alternatives) for each in every)
+    most = _most(clauses)
+    return " AND ".join(_either(_all(wanted, most) for wanted in each.alternatives) for each in clauses)
+
+
+def _most(clauses: Sequence[Clause]) -> int:
+    """How many trigrams of each piece of text are looked for."""
+    several = sum(any(wanted.pieces for wanted in each.alternatives) for each in clauses) > 1
+    return MOST_OF_EACH if several else MOST_TRIGRAMS
+
+
+def _trigrams(piece: str) -> list[str]:
+    return list(dict.fromkeys(piece[at : at + 3] for at in range(len(piece) - 2)))
+
+
+def _some(trigrams: Sequence[str], most: int) -> list[str]:
+    """No more of them than hold all of a piece, and at most so many, from its beginning to its end."""
+    enough = min(most, -(-(len(trigrams) + 2) // 3))
+    if len(trigrams) <= enough:
+        return list(trigrams)
+    step = (len(trigrams) - 1) / (enough - 1)
+    return [trigrams[round(number * step)] for number in range(enough)]
 
 
 def _either(parts: Iterable[str]) -> str:
@@ -261,13 +279,8 @@ def _parts_of(piece: str, most: int = MOST_TRIGRAMS, *, in_keys: bool) -> list[s
     found = [
         _either(_trigrams_of(coded(run, of_key=key)) for key in ((True,) if in_keys else (True, False))) for run in runs
     ]
-    trigrams = [piece[at : at + 3] for at in range(len(piece) - 2)]
-    trigrams = list(dict.fromkeys(each for each in trigrams if _is_certain(each) and not (runs and each.isdigit())))
-    enough = min(most, -(-(len(trigrams) + 2) // 3))
-    if len(trigrams) > enough:
-        step = (len(trigrams) - 1) / (enough - 1)
-        trigrams = [trigrams[round(number * step)] for number in range(enough)]
-    return found + ['"' + each.replace('"', '""') + '"' for each in trigrams]
+    certain = [each for each in _trigrams(piece) if _is_certain(each) and not (runs and each.isdigit())]
+    return found + ['"' + each.replace('"', '""') + '"' for each in _some(certain, most)]
 
 
 def _trigrams_of(code: str) -> str:

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger.clauses import TextIndex, marked
 from gateway.ledger.conditions import Condition
-from gateway.ledger.id_order import none_is_newer
+from gateway.ledger.id_order import none_is_newer, none_is_newer_within
 from gateway.ledger.marks import mark, month_of, span_of
 from gateway.ledger.query import Cursor, Query
 from gateway.ledger.ways import EVERYTHING, Asked, Way
@@ -48,6 +48,7 @@ WIDTHS = (1, 3, 8, 12)  # months that are looked at together, one time after the
 ALL_TIME = 3  # how often, before the index is asked about all time
 OFTEN = 10  # rows of the newest month, from which on the newest of all time are soon found
 AHEAD = 4  # pages that are looked at for one of the newest
+AS_MANY = 40  # ids that PostgreSQL reads in the index of time while it compares one row
 _BEGINNING, _END = -(2**63), 2**63 - 1
 
 # What PostgreSQL is not to use. Without sorts and joins of whole tables nothing is left but the index in order.
@@ -248,6 +249,8 @@ class Finder:
             if ids is None and len(some) > 1:  # of the first month alone they may be few
                 some, turn = some[:1], 0
                 ids = self._probe(self._indexed(some))
+            if ids is None and not self._sqlite:  # it would read each row that it walks along
+                ids = self._probe(self._indexed(some), SOME)
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
             if ids is None:
@@ -338,6 +341,9 @@ class Finder:
         """Those of some rows that meet the query, in order."""
         if not ids:
             return []
+        soon = self._soon(ids, window, limit)
+        if soon is not None:
+            return soon
         value, window = self._value(), self._after_cursor(window)
         if self._sqlite:
             given = func.json_each(json.dumps(list(ids))).table_valued("value", name="given")
@@ -348,6 +354,22 @@ class Finder:
         statement = select(value, self._id).where(among, *window.within(at), *self._steered())
         found = self._first(self._rows(statement, _PROBE))
         return found if limit is None else found[:limit]
+
+    def _soon(self, ids: Collection[int], window: Window, limit: int | None) -> list[Found] | None:
+        """The first of many rows by their ids, on PostgreSQL, where that is quicker and surely the same; else None."""
+        of_exchanges = not self._sqlite and not self._asked.mails
+        if limit is None or len(ids) <= AHEAD * limit or not (of_exchanges and self._down and self._sort == "at"):
+            return None
+        some = sorted(ids, reverse=True)
+        most = AS_MANY * len(ids)
+        if (some[0] - some[-1]) * limit // len(ids) > most:  # so many are likely to be as new as those of the page
+            return None
+        some = some[: AHEAD * limit]
+        found = self._compared(some, window, limit)
+        if len(found) < limit:
+            return None
+        end = self._after_cursor(window).end
+        return found if none_is_newer_within(self._value_of, found[-1][0], end, some[-1], most) else None
 
     def _sorted(self) -> list[Found]:
         """A page in another order, or everything: all that can meet the query is looked at."""

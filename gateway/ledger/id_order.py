@@ -1,7 +1,7 @@
 """Whether ids tell which exchanges are the newest. They nearly always do: they are given as exchanges are recorded.
 
 Several that record at once, a restored ledger or a clock that was put back can make a higher id the older one. The
-text index of SQLite knows the lowest id of each month at once, and the index of time holds every id.
+index of time holds every id, and the text index of SQLite knows the lowest id of each month at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, func, select
 
 from gateway.ledger import tables
 from gateway.ledger.clauses import TextIndex, marked
@@ -50,3 +50,19 @@ def none_is_newer(ask: Ask, index: TextIndex, moment: int, number: int) -> bool:
         if ask(below.limit(1)) is not None:
             return False
     return True
+
+
+def none_is_newer_within(ask: Ask, moment: int, end: int, number: int, most: int) -> bool:
+    """Whether it is certain that no exchange from ``moment`` until before ``end`` has an id below ``number``.
+
+    Args:
+        ask: asks the ledger.
+        moment: in ms.
+        end: in ms.
+        number: an id.
+        most: exchanges of that time that may be looked at; where there are more, nothing is certain.
+    """
+    at, own = tables.exchange.c.at, tables.exchange.c.id
+    some = select(own).where(at >= moment, at < end).order_by(at).limit(most).subquery()
+    unsure = func.count() >= most
+    return not ask(select(case((unsure, 1), (func.min(some.c.id) < number, 1), else_=0)).select_from(some))

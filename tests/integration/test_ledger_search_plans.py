@@ -253,7 +253,9 @@ def test_a_month_without_a_word_is_not_walked_because_the_months_beside_it_have_
     with overheard(engine) as statements:
         assert search(engine, query, now=START) == []
     walked = [values for statement, values in statements if "exchange.agreement" in statement and "ORDER" in statement]
-    assert 2 <= len(walked) <= {"sqlite": 4, "postgres": 3}[kind]  # SQLite walks a month in two parts
+    # SQLite walks a month in two parts; PostgreSQL compares a month of not too many rows.
+    least, most = {"sqlite": (2, 4), "postgres": (1, 3)}[kind]
+    assert least <= len(walked) <= most
 
 
 def explained(engine: Engine, ask: Any) -> list[tuple[str, int, list[tuple[str, int]]]]:
