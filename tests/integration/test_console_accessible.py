@@ -67,7 +67,6 @@ def test_every_page_is_accessible_in_light_and_dark_and_on_every_screen(chromium
     for path in walk:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(shared_console.url + path)
-        keep(page, f"console {path}")
         for scheme, options in (("light", None), ("dark", COLOURS)):
             page.emulate_media(color_scheme=scheme)
             for each in axe.run(page, options=options).response["violations"]:
@@ -78,7 +77,7 @@ def test_every_page_is_accessible_in_light_and_dark_and_on_every_screen(chromium
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if wide > 0:
                 problems.append(f"{path}: {wide} px wider than {width}")
-        keep(page, f"console {path} narrow dark")
+        keep(page, f"console {path} narrow dark")  # the other tests keep wide and light ones
         walk.add(page.eval_on_selector_all("a[href]:not([download])", "all => all.map(a => a.href)"))
     assert problems == []
     page.context.close()

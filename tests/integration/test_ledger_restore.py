@@ -437,6 +437,8 @@ def test_an_empty_file_that_a_command_made_is_no_ledger(place):
     place.lose()
     engine = open_engine(place.url)
     assert revision(engine) is None
+    assert not place.file.exists()  # a look makes none
+    engine.connect().close()
     engine.dispose()
     assert place.file.exists()
     assert place.restore(backup).outcome is Outcome.UNKNOWN
