@@ -5,7 +5,8 @@ ever for what is rare; to fetch all that an index names and sort it is right for
 that a criterion has is *probed*: does it name few rows? Then these are compared, and nothing else. Where none does,
 and the text index knows something of the query, it is asked month by month, newest first: a month that it names few
 rows of is compared row by row, a month of many is walked. Else the rows are walked along the index that names fewest.
-On SQLite, whose text index has its ids in order, the newest of what is asked about all time comes before that.
+On SQLite, whose text index has its ids in order, the newest of what is asked about all time comes before that; on
+PostgreSQL, of many rows those with the highest ids are compared first (see ``id_order``).
 
 The conditions themselves decide what is found (see ``conditions``); what is here decides only how long it takes.
 """
