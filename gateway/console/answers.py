@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from gateway.console.faults import status_of
 from gateway.console.rendering import rendered
-from gateway.errors import ConfigurationFault, ConsoleWithoutLedger, GatewayError, Unavailable
+from gateway.errors import ConfigurationFault, ConsoleOutOfOrder, GatewayError, Unavailable
 
 API = "/api/"
 
@@ -39,7 +39,7 @@ def for_whom(request: Request, fault: GatewayError) -> GatewayError:
     if getattr(request.state, "known", False) or not isinstance(fault, Unavailable | ConfigurationFault):
         return fault
     logging.getLogger("uvicorn.error").error("%s %s (%s)", fault, fault.next_step, fault.code)
-    return ConsoleWithoutLedger()
+    return ConsoleOutOfOrder()
 
 
 def fault_answer(path: str, fault: GatewayError) -> Response:

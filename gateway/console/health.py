@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.console.answers import fault_problem
+from gateway.console.answers import fault_problem, know
 from gateway.console.callers import Callers
 from gateway.console.site import Site
 from gateway.errors import DoorFault, GatewayError
@@ -105,6 +105,7 @@ def _figures(request: Request) -> Response:
         _admit(request)
     except DoorFault as fault:
         return fault_problem(fault, {"WWW-Authenticate": "Bearer"})
+    know(request)
     site: Site = request.app.state.site
     return Response(metrics(site.app.context()), media_type=CONTENT_TYPE)
 

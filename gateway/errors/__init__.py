@@ -23,7 +23,7 @@ that ends with it::
     │   ├── DatabaseConflict, DiskFailed, CheckpointUnwritable, SealUnwritable, MovedArchiveUnwritable
     │   ├── BackupFailed, BackupDamaged, RestoreFailed
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
-    │   ├── ConsoleUnavailable, ConsoleWithoutLedger, ProviderUnavailable
+    │   ├── ConsoleUnavailable, ConsoleOutOfOrder, ProviderUnavailable
     │   └── DeliveryFailed, AlertNotTold
     ├── TryAgainLater                 75
     │   └── HomeInUse, LeaseLost
@@ -113,8 +113,8 @@ from gateway.errors.people import (
     ApiTokenRefused,
     ApiTokenTaken,
     ApiTokenUnknown,
+    ConsoleOutOfOrder,
     ConsoleUnavailable,
-    ConsoleWithoutLedger,
     DoorFault,
     PasswordRefused,
     ProviderRefused,
@@ -255,8 +255,8 @@ __all__ = [
     "CheckpointUnwritable",
     "CompressionBomb",
     "ConfigurationFault",
+    "ConsoleOutOfOrder",
     "ConsoleUnavailable",
-    "ConsoleWithoutLedger",
     "ContentDamaged",
     "ContentErased",
     "ContentMissing",

@@ -39,7 +39,7 @@ CAUSES: Mapping[str, str] = {
     "restore.failed": "There was no room, or the database refused what the backup holds.",
     "seal.unwritable": "The file of seals is on a disk that is full, not mounted or not writable.",
     "console.cannot-listen": "Another program has that port, or the address is not this machine's.",
-    "console.without-ledger": "The database is down or cannot be reached, or gateway.toml does not lead to it.",
+    "console.out-of-order": "The database is down or cannot be reached, or gateway.toml, a secret or a certificate is not as it should be.",
     "sign-in.provider-unavailable": "The sign-in provider has an outage, or is not reached from here.",
     "moved-archive.unwritable": "The directory for archives is full, not mounted or not writable.",
     "try-again-later": "Somebody else is at work on the same thing.",

@@ -14,11 +14,11 @@ class ConsoleUnavailable(Unavailable):
     side = Side.OURS
 
 
-class ConsoleWithoutLedger(Unavailable):
+class ConsoleOutOfOrder(Unavailable):
     """What somebody is told whom nobody knows, for the reason names hosts: the log has it."""
 
-    code = "console.without-ledger"
-    sentence = "The console cannot use its ledger now."
+    code = "console.out-of-order"
+    sentence = "The console is out of order for now."
     advice = "Whoever runs the gateway finds the reason in its log, and with `gateway doctor`."
     side = Side.OURS
 

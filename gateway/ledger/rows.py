@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.ledger.moments import iso
 
+_SHORT = 500  # characters of a list of addresses that is worth remembering
 _MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at", "due_at", "acknowledged_at")
 
 
@@ -147,10 +148,14 @@ def fault_sentence(stored: str) -> str:
     return str(fault.get("message", "")) if isinstance(fault, dict) else stored
 
 
-@lru_cache(maxsize=4_096)
 def address_list(stored: str | None) -> tuple[str, ...]:
     """The addresses of a JSON list."""
-    return tuple(str(each) for each in json.loads(stored or "[]"))
+    return _addresses(stored or "[]") if len(stored or "") <= _SHORT else _addresses.__wrapped__(stored or "[]")
+
+
+@lru_cache(maxsize=4_096)
+def _addresses(stored: str) -> tuple[str, ...]:
+    return tuple(str(each) for each in json.loads(stored))
 
 
 def _opened(values: dict[str, Any]) -> dict[str, Any]:

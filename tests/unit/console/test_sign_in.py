@@ -136,14 +136,14 @@ def test_a_stranger_is_not_told_where_the_database_is(client, keeper, monkeypatc
     answer = client.get(path)
     assert answer.status_code == 503
     assert HOST not in answer.text
-    assert "console.without-ledger" in answer.text
+    assert "console.out-of-order" in answer.text
     assert HOST in caplog.text
 
 
 def test_a_program_without_a_known_token_is_not_told_either(client, monkeypatch, caplog):
     monkeypatch.setattr(callers, "reading", _away)
     answer = client.get("/api/v1/exchanges", headers={"Authorization": "Bearer gw_1234"})
-    assert (answer.status_code, answer.json()["code"]) == (503, "console.without-ledger")
+    assert (answer.status_code, answer.json()["code"]) == (503, "console.out-of-order")
     assert HOST not in answer.text
     assert HOST in caplog.text
 
