@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, and_, bindparam, func, select
 
+from gateway.ledger import bulk
 from gateway.ledger.at_rest import opened_row
 from gateway.ledger.events import Event, event_of
+from gateway.ledger.ready import Ready
 from gateway.ledger.rows import ExchangeRow, exchange_row
 from gateway.ledger.story_values import (
     AcknowledgmentStory,
@@ -41,8 +43,20 @@ from gateway.ledger.tables import (
 _CHUNK = 500  # ids in one question
 _KEYS = 100  # business keys that are named with an exchange as a whole
 
-
 Findings = dict[tuple[int | None, int | None], tuple[FindingStory, ...]]
+Row = dict[str, Any]
+
+_NUMBER: BindParameter[int] = bindparam("number")
+
+
+def _of(name: str, table: Table, order: str, *which: ColumnElement[bool]) -> Ready:
+    """The rows of a table that meet ``which``."""
+    return Ready(f"story: {name}", lambda _: select(table).where(*which), order)
+
+
+def _those(name: str, table: Table) -> Ready:
+    """The rows of a table with the ids ``ids``."""
+    return Ready(f"story: {name}", lambda connection: select(table).where(bulk.among(connection, table.c.id, "ids")))
 
 
 @dataclass(slots=True)
@@ -53,21 +67,10 @@ class Bounds:
     limit: int | None
     cut: list[str] = field(default_factory=list)
 
-    def rows(self, name: str, table: Table, order: Any, *which: ColumnElement[bool], newest: bool = False) -> list[Any]:
-        """The first rows of a table that meet ``which``, in the order of a column (or the last ones)."""
-        return self.fetched(name, select(table).where(*which), order, newest=newest)
-
-    def fetched(self, name: str, wanted: Select[Any], order: Any, *, newest: bool = False) -> list[Any]:
-        """The first rows of a question, in the order of one of its columns (or the last ones)."""
-        if self.limit is not None and self.connection.dialect.name == "postgresql":
-            # Asked for the first of an order, PostgreSQL may go through the whole table in that order instead of using
-            # the index of what is wanted. An OFFSET keeps the two questions apart.
-            inner = wanted.offset(0).subquery()
-            wanted, order = select(inner), inner.c[order.name]
-        wanted = wanted.order_by(order.desc() if newest else order)
-        if self.limit is not None:
-            wanted = wanted.limit(self.limit + 1)
-        found = list(self.connection.execute(wanted))
+    def rows(self, name: str, wanted: Ready, *, newest: bool = False, **parameters: Any) -> list[Row]:
+        """The first rows of an answer (or the last ones); where there are more, ``name`` is what was cut."""
+        limit = None if self.limit is None else self.limit + 1
+        found = wanted.rows(self.connection, limit=limit, newest=newest, **parameters)
         if self.limit is not None and len(found) > self.limit:
             found.pop()
             if name not in self.cut:
@@ -77,53 +80,82 @@ class Bounds:
 
 # ---------------------------------------------------------------- the exchange and its mail
 
+_EXCHANGE = Ready(
+    "story: exchange",
+    lambda _: (
+        select(exchange, message.c.cc_addresses, message.c.mailbox, message.c.proof, message.c.proof_detail)
+        .outerjoin(message, message.c.id == exchange.c.message)
+        .where(exchange.c.id == _NUMBER)
+    ),
+)
+_ITS_KEYS = Ready(
+    "story: keys of an exchange",
+    lambda _: select(business_key.c.name, business_key.c.value).where(business_key.c.exchange == _NUMBER),
+)
+_MAIL = _of("mail", message, "", message.c.id == _NUMBER)
+_PAYLOAD = Ready(
+    "story: payload",
+    lambda _: select(payload).join(exchange, exchange.c.payload == payload.c.id).where(exchange.c.id == _NUMBER),
+)
+_PAYLOADS = _of("payloads", payload, "ordinal", payload.c.message == _NUMBER)
+
 
 def exchange_row_on(bounds: Bounds, number: int) -> ExchangeRow | None:
     """The exchange with all tracked properties and the first of its business keys; None where there is none."""
-    mail = message.c
-    wanted = select(exchange, mail.cc_addresses, mail.mailbox, mail.proof, mail.proof_detail)
-    wanted = wanted.outerjoin(message, mail.id == exchange.c.message).where(exchange.c.id == number)
-    row = bounds.connection.execute(wanted).mappings().one_or_none()
+    row = _EXCHANGE.row(bounds.connection, number=number)
     if row is None:
         return None
-    k = business_key.c
-    keys = select(k.name, k.value).where(k.exchange == number)
-    if bounds.limit is not None:
-        keys = keys.limit(min(bounds.limit, _KEYS))
-    return exchange_row(dict(row), tuple(sorted({(each[0], each[1]) for each in bounds.connection.execute(keys)})))
+    limit = None if bounds.limit is None else min(bounds.limit, _KEYS)
+    keys = _ITS_KEYS.rows(bounds.connection, limit=limit, number=number)
+    return exchange_row(row, tuple(sorted({(each["name"], each["value"]) for each in keys})))
 
 
 def mail(connection: Connection, number: int | None) -> MailStory | None:
     """The mail of that number, in brief."""
-    if number is None:
-        return None
-    row = connection.execute(select(message).where(message.c.id == number)).mappings().one_or_none()
+    row = None if number is None else _MAIL.row(connection, number=number)
     return None if row is None else MailStory(**_fields(MailStory, row))
 
 
 def payload_of(connection: Connection, number: int) -> PayloadStory | None:
     """The part of its mail that carries an exchange."""
-    wanted = select(payload).join(exchange, exchange.c.payload == payload.c.id).where(exchange.c.id == number)
-    row = connection.execute(wanted).mappings().one_or_none()
+    row = _PAYLOAD.row(connection, number=number)
     return None if row is None else PayloadStory(**_fields(PayloadStory, row))
 
 
 def payloads(bounds: Bounds, number: int) -> tuple[PayloadStory, ...]:
     """The parts of a mail that carry EDI."""
-    rows = bounds.rows("payloads", payload, payload.c.ordinal, payload.c.message == number)
-    return tuple(PayloadStory(**_fields(PayloadStory, row._mapping)) for row in rows)  # noqa: SLF001
+    rows = bounds.rows("payloads", _PAYLOADS, number=number)
+    return tuple(PayloadStory(**_fields(PayloadStory, row)) for row in rows)
 
 
 # ---------------------------------------------------------------- groups, sets, findings
+
+_FINDINGS = _of("findings", finding, "id", finding.c.exchange == _NUMBER)
+_SETS = _of("sets", transaction_set, "id", transaction_set.c.exchange == _NUMBER)
+_GROUPS = _of("groups", functional_group, "id", functional_group.c.exchange == _NUMBER)
+_THOSE_SETS = _those("those sets", transaction_set)
+_THOSE_GROUPS = _those("those groups", functional_group)
+_HOW_MANY = Ready(
+    "story: how many sets",
+    lambda _: select(func.sum(functional_group.c.sets).label("sets")).where(functional_group.c.exchange == _NUMBER),
+)
+
+
+def _keys_of_sets(connection: Connection) -> Select[Any]:
+    k = business_key.c
+    mine = bulk.among(connection, k.transaction_set, "sets")
+    return select(k.transaction_set, k.name, k.value).where(k.exchange == _NUMBER, mine)
+
+
+_SETS_KEYS = Ready("story: keys of sets", _keys_of_sets, "transaction_set")
 
 
 def findings(bounds: Bounds, number: int) -> Findings:
     """The findings by group and set; those of the interchange itself under (None, None)."""
     found: dict[tuple[int | None, int | None], list[FindingStory]] = defaultdict(list)
-    for row in bounds.rows("findings", finding, finding.c.id, finding.c.exchange == number):
-        opened = opened_row(bounds.connection, row._mapping)  # noqa: SLF001 - SQLAlchemy's public accessor
-        told = FindingStory(**_fields(FindingStory, opened))
-        found[row.functional_group, row.transaction_set].append(told)
+    for row in bounds.rows("findings", _FINDINGS, number=number):
+        told = FindingStory(**_fields(FindingStory, opened_row(bounds.connection, row)))
+        found[row["functional_group"], row["transaction_set"]].append(told)
     return {place: tuple(told) for place, told in found.items()}
 
 
@@ -135,150 +167,172 @@ def groups(bounds: Bounds, number: int, found: Findings) -> tuple[tuple[GroupSto
         number: the exchange's.
         found: its findings.
     """
-    s, g = transaction_set.c, functional_group.c
-    rows = bounds.rows("sets", transaction_set, s.id, s.exchange == number)
-    rows += _more(bounds.connection, transaction_set, {place[1] for place in found}, {row.id for row in rows})
-    held = bounds.rows("groups", functional_group, g.id, g.exchange == number)
-    wanted = {row.functional_group for row in rows} | {place[0] for place in found}
-    held += _more(bounds.connection, functional_group, wanted, {row.id for row in held})
-    keys = _keys(bounds, number, [row.id for row in rows])
+    rows = bounds.rows("sets", _SETS, number=number)
+    rows += _more(bounds.connection, _THOSE_SETS, {place[1] for place in found}, {row["id"] for row in rows})
+    held = bounds.rows("groups", _GROUPS, number=number)
+    wanted = {row["functional_group"] for row in rows} | {place[0] for place in found}
+    held += _more(bounds.connection, _THOSE_GROUPS, wanted, {row["id"] for row in held})
+    keys = _keys(bounds, number, [row["id"] for row in rows])
     sets: dict[int, list[SetStory]] = defaultdict(list)
-    for row in sorted(rows, key=lambda each: (each.ordinal, each.id)):
-        mine = found.get((row.functional_group, row.id), ()) or found.get((None, row.id), ())
-        told = SetStory(**_fields(SetStory, row._mapping))  # noqa: SLF001
-        sets[row.functional_group].append(replace(told, keys=tuple(sorted(keys[row.id])), findings=mine))
+    for row in sorted(rows, key=_in_order):
+        mine = found.get((row["functional_group"], row["id"]), ()) or found.get((None, row["id"]), ())
+        told = SetStory(**_fields(SetStory, row))
+        sets[row["functional_group"]].append(replace(told, keys=tuple(sorted(keys[row["id"]])), findings=mine))
     told_groups = tuple(
         replace(
-            GroupStory(**_fields(GroupStory, row._mapping, but=("sets",))),  # noqa: SLF001
-            sets=tuple(sets[row.id]),
-            findings=found.get((row.id, None), ()),
-            size=max(row.sets, len(sets[row.id])),
+            GroupStory(**_fields(GroupStory, row, but=("sets",))),
+            sets=tuple(sets[row["id"]]),
+            findings=found.get((row["id"], None), ()),
+            size=max(row["sets"], len(sets[row["id"]])),
         )
-        for row in sorted(held, key=lambda each: (each.ordinal, each.id))
+        for row in sorted(held, key=_in_order)
     )
-    total = bounds.connection.execute(select(func.sum(g.sets)).where(g.exchange == number)).scalar() or 0
+    total = _HOW_MANY.rows(bounds.connection, number=number)[0]["sets"] or 0
     return told_groups, max(int(total), len(rows))
 
 
-def _more(connection: Connection, table: Table, wanted: Iterable[int | None], there: set[int]) -> list[Row[Any]]:
+def _in_order(row: Row) -> tuple[int, int]:
+    return row["ordinal"], row["id"]
+
+
+def _more(connection: Connection, those: Ready, wanted: Iterable[int | None], there: set[int]) -> list[Row]:
     """The rows with these ids that are not there yet."""
     missing = sorted({each for each in wanted if each is not None} - there)
-    rows: list[Row[Any]] = []
+    rows: list[Row] = []
     for at in range(0, len(missing), _CHUNK):
-        rows += connection.execute(select(table).where(table.c.id.in_(missing[at : at + _CHUNK]))).all()
+        rows += those.rows(connection, ids=bulk.listed(connection, missing[at : at + _CHUNK]))
     return rows
 
 
 def _keys(bounds: Bounds, number: int, sets: Sequence[int]) -> dict[int, set[tuple[str, str]]]:
     """The business keys of some sets of an exchange."""
-    k = business_key.c
     found: dict[int, set[tuple[str, str]]] = defaultdict(set)
     for at in range(0, len(sets), _CHUNK):
-        mine = k.transaction_set.in_(sets[at : at + _CHUNK])
-        wanted = select(k.transaction_set, k.name, k.value).where(k.exchange == number, mine)
-        for row in bounds.fetched("keys", wanted, k.transaction_set):
-            found[row[0]].add((row[1], row[2]))
+        some = bulk.listed(bounds.connection, sets[at : at + _CHUNK])
+        for row in bounds.rows("keys", _SETS_KEYS, number=number, sets=some):
+            found[row["transaction_set"]].add((row["name"], row["value"]))
     return found
 
 
 # ---------------------------------------------------------------- acknowledgments and receipts
 
+_ANSWERED = _of("answered", acknowledgment, "id", acknowledgment.c.exchange == _NUMBER)
+_ANSWERING = _of("answering", acknowledgment, "id", acknowledgment.c.carrier == _NUMBER)
+_AWAITED = _of("awaited", expectation, "kind", expectation.c.exchange == _NUMBER)
+_RECEIPTS_IN = _of("receipts in", receipt, "id", receipt.c.exchange == _NUMBER)
+_RECEIPTS_OUT = _of("receipts out", receipt, "id", receipt.c.original == _NUMBER)
+
 
 def acknowledgments_of(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:
     """What partners said of an exchange."""
-    a = acknowledgment.c
-    return _acknowledgments(bounds.rows("answered", acknowledgment, a.id, a.exchange == number))
+    return _acknowledgments(bounds.rows("answered", _ANSWERED, number=number))
 
 
 def acknowledgments_in(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:
     """What an exchange said of others."""
-    a = acknowledgment.c
-    return _acknowledgments(bounds.rows("answering", acknowledgment, a.id, a.carrier == number))
+    return _acknowledgments(bounds.rows("answering", _ANSWERING, number=number))
 
 
-def _acknowledgments(rows: Iterable[Row[Any]]) -> tuple[AcknowledgmentStory, ...]:
+def _acknowledgments(rows: Iterable[Row]) -> tuple[AcknowledgmentStory, ...]:
     return tuple(
-        AcknowledgmentStory(**_fields(AcknowledgmentStory, row._mapping) | {"errors": sentences(row.errors)})  # noqa: SLF001
-        for row in rows
+        AcknowledgmentStory(**_fields(AcknowledgmentStory, row) | {"errors": sentences(row["errors"])}) for row in rows
     )
 
 
 def awaited(connection: Connection, number: int) -> tuple[AwaitedStory, ...]:
     """What is still awaited for an exchange."""
-    rows = connection.execute(
-        select(expectation).where(expectation.c.exchange == number).order_by(expectation.c.kind)
-    ).mappings()
-    return tuple(AwaitedStory(**_fields(AwaitedStory, row)) for row in rows)
+    return tuple(AwaitedStory(**_fields(AwaitedStory, row)) for row in _AWAITED.rows(connection, number=number))
 
 
 def receipts(bounds: Bounds, row: ExchangeRow) -> tuple[ReceiptStory, ...]:
     """The receipts for an exchange's mail; of one that came in, those that we gave."""
-    which = receipt.c.exchange == row.id if row.direction == "out" else receipt.c.original == row.message
-    rows = bounds.rows("receipts", receipt, receipt.c.id, which)
-    return tuple(ReceiptStory(**_fields(ReceiptStory, each._mapping)) for each in rows)  # noqa: SLF001
+    ours = row.direction == "out"
+    rows = bounds.rows("receipts", _RECEIPTS_IN if ours else _RECEIPTS_OUT, number=row.id if ours else row.message)
+    return tuple(ReceiptStory(**_fields(ReceiptStory, each)) for each in rows)
 
 
 # ---------------------------------------------------------------- others
 
+_RELATED = ("id", "at", "direction", "types", "control_number", "state", "payload")
+
+
+def _other(name: str, *which: ColumnElement[bool]) -> Ready:
+    """Other exchanges that meet ``which``."""
+    columns = [exchange.c[each] for each in _RELATED]
+    return Ready(f"story: {name}", lambda _: select(*columns).where(*which), "id")
+
+
+_THAT = _other("that one", exchange.c.id == _NUMBER)
+_REPEATING = _other("repeating", exchange.c.repeats == _NUMBER)
+_DUPLICATES = _other("duplicates", exchange.c.duplicate_of == _NUMBER)
+_ANSWERS = _other("answers", exchange.c.answers == _NUMBER)
+_BESIDE = _other("beside", and_(exchange.c.message == bindparam("mail"), exchange.c.id != _NUMBER))
+_CARRIED = _other("carried", exchange.c.message == _NUMBER)
+
 
 def related(bounds: Bounds, row: ExchangeRow) -> tuple[RelatedStory, ...]:
     """Other exchanges that have to do with this one."""
-    x = exchange.c
-    ways: list[tuple[str, ColumnElement[bool]]] = []
-    if row.duplicate_of is not None:
-        ways.append(("duplicate of", x.id == row.duplicate_of))
-    if row.answers is not None:
-        ways.append(("answers", x.id == row.answers))
-    if row.repeats is not None:
-        ways.append(("same document as", x.id == row.repeats))
-    ways.append(("same document as the later", x.repeats == row.id))
-    ways += [("repeated by", x.duplicate_of == row.id), ("answered by", x.answers == row.id)]
+    told = (
+        ("duplicate of", row.duplicate_of),
+        ("answers", row.answers),
+        ("same document as", row.repeats),
+    )
+    found = [
+        each
+        for relation, number in told
+        if number is not None
+        for each in _others(bounds, relation, _THAT, number=number)
+    ]
+    found += _others(bounds, "same document as the later", _REPEATING, number=row.id)
+    found += _others(bounds, "repeated by", _DUPLICATES, number=row.id)
+    found += _others(bounds, "answered by", _ANSWERS, number=row.id)
     if row.message is not None:
-        ways.append(("came in the same mail as", and_(x.message == row.message, x.id != row.id)))
-    return tuple(each for relation, which in ways for each in _others(bounds, relation, which))
+        found += _others(bounds, "came in the same mail as", _BESIDE, mail=row.message, number=row.id)
+    return tuple(found)
 
 
 def carried(bounds: Bounds, number: int) -> list[RelatedStory]:
     """The exchanges that a mail led to."""
-    return _others(bounds, "carries", exchange.c.message == number)
+    return _others(bounds, "carries", _CARRIED, number=number)
 
 
-def _others(bounds: Bounds, relation: str, which: ColumnElement[bool]) -> list[RelatedStory]:
-    x = exchange.c
-    wanted = select(x.id, x.at, x.direction, x.types, x.control_number, x.state, x.payload).where(which)
+def _others(bounds: Bounds, relation: str, wanted: Ready, **parameters: Any) -> list[RelatedStory]:
     return [
-        RelatedStory(relation, r.id, r.at, r.direction, tuple(r.types.split()), r.control_number, r.state, r.payload)
-        for r in bounds.fetched("related", wanted, x.id)
+        RelatedStory(relation, **row | {"types": tuple(row["types"].split())})
+        for row in bounds.rows("related", wanted, **parameters)
     ]
 
 
 # ---------------------------------------------------------------- events
 
+_EVENTS = _of("events", event, "seq", event.c.exchange == _NUMBER)
+_MAIL_ALONE = _of("events of a mail alone", event, "seq", event.c.message == _NUMBER, event.c.exchange.is_(None))
+_MAIL_EVENTS = _of("events of a mail", event, "seq", event.c.message == _NUMBER)
+
 
 def events(bounds: Bounds, number: int, mail: int | None) -> tuple[Event, ...]:
     """What happened to the exchange, and to its mail as a whole: of very many the first and the last."""
-    mine = event.c.exchange == number
+    mine = _events(bounds, _EVENTS, number)
     if mail is None:
-        return _events(bounds, mine)
-    of_mail = and_(event.c.message == mail, event.c.exchange.is_(None))
-    found = {each.seq: each for which in (mine, of_mail) for each in _events(bounds, which)}
+        return mine
+    found = {each.seq: each for each in (*mine, *_events(bounds, _MAIL_ALONE, mail))}
     return tuple(found[seq] for seq in sorted(found))
 
 
 def events_of_mail(bounds: Bounds, number: int) -> tuple[Event, ...]:
     """What happened to a mail and to the exchanges in it."""
-    return _events(bounds, event.c.message == number)
+    return _events(bounds, _MAIL_EVENTS, number)
 
 
-def _events(bounds: Bounds, which: ColumnElement[bool]) -> tuple[Event, ...]:
-    rows = bounds.rows("events", event, event.c.seq, which)
-    found = {row.seq: event_of(dict(row._mapping)) for row in rows}  # noqa: SLF001
+def _events(bounds: Bounds, wanted: Ready, number: int) -> tuple[Event, ...]:
+    rows = bounds.rows("events", wanted, number=number)
+    found = {row["seq"]: event_of(row) for row in rows}
     if bounds.limit is not None and len(rows) == bounds.limit:
-        for row in bounds.rows("events", event, event.c.seq, which, newest=True)[: max(1, bounds.limit // 2)]:
-            found[row.seq] = event_of(dict(row._mapping))  # noqa: SLF001
+        for row in bounds.rows("events", wanted, newest=True, number=number)[: max(1, bounds.limit // 2)]:
+            found[row["seq"]] = event_of(row)
     return tuple(found[seq] for seq in sorted(found))
 
 
-def _fields(kind: type[Any], row: Any, but: Sequence[str] = ()) -> dict[str, Any]:
+def _fields(kind: type[Any], row: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
     """The columns of a row that a value of ``kind`` has too."""
     return {name: row[name] for name in kind.__dataclass_fields__ if name in row and name not in but}
