@@ -24,7 +24,7 @@ from gateway.x12.model import Finding
 BLANKS: Final = "\r\n\t \x00"
 ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
 REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
-_FEW = 8  # segments that are tried at once at first
+_FEW, _MANY = 8, 128  # segments that are tried at once: at first, and at most
 _stripped = methodcaller("lstrip", BLANKS)
 STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
 
@@ -142,6 +142,7 @@ class SetJudge:
     def _run(self, pieces: Sequence[str], start: int, stop: int) -> int:  # noqa: C901, PLR0912, PLR0915  # a call for each segment would double its time
         """The loop over segments in order; what is new, special or wrong is handled beside it."""
         counts, leading, nodes = self._counts, self._leading, self._plan.nodes
+        quick = self._plan.shapes.quick
         mark = self._plan.separators.element
         moves, target = self._at.moves, self._at.index
         base = self.count - start + 1  # the position of a segment is base + its index
@@ -172,12 +173,18 @@ class SetJudge:
                     leading, text = True, text.lstrip(BLANKS)
             before = target
             target, counter, limit, first, last, template, skipped, match, pick, known, onward = found
-            matched = match(text)
-            if matched is None and self._is_another(nodes[target], text):
-                self.count, self._at = base + index - 1, nodes[before]
-                self._resolve(text, index)
-                base, target = self.count - index, before
-                continue
+            shape = quick[target]
+            fine = shape is not None and shape(text) is not None
+            if not fine:
+                matched = match(text)
+                if matched is None and self._is_another(nodes[target], text):
+                    self.count, self._at = base + index - 1, nodes[before]
+                    self._resolve(text, index)
+                    base, target = self.count - index, before
+                    continue
+                fine = matched is not None and (pick is None or pick(matched) in known)
+                if fine:
+                    self._plan.shapes.missed(target, nodes[target].segment, text)
             for each in skipped:
                 if counts[each] == 0:
                     self._miss(nodes[each], index, base + index)
@@ -187,11 +194,12 @@ class SetJudge:
                 found = self._crowded(found, text, index)
                 target, counter, limit, first, last, template, skipped, match, pick, known, onward = found
                 matched = match(text)
+                fine = matched is not None and (pick is None or pick(matched) in known)
                 times = counts[counter] + 1
             counts[counter] = times
             if template is not None:
                 counts[first:last] = template
-            if matched is None or (pick is not None and pick(matched) not in known):
+            if not fine:
                 self._look_closely(nodes[target], text, index, base + index, matched)
             moves = onward
             if target != before:
@@ -220,17 +228,25 @@ class SetJudge:
             return 0
         if not all(self._counts[each] for each in skipped):
             return 0
+        node, shapes = move[0], self._plan.shapes
         found, size = 0, _FEW
         while found < most:
             chunk = pieces[start + found : start + min(found + size, most)]
-            matched: Iterator[Any] = takewhile(bool, map(match, map(_stripped, chunk) if self._leading else chunk))
+            size = min(size * 4, _MANY)
+            shape = shapes.quick[node]
+            if shape is not None and all(map(shape, chunk)):
+                found += len(chunk)
+                continue
+            if self._leading:
+                chunk = list(map(_stripped, chunk))
+            matched: Iterator[Any] = takewhile(bool, map(match, chunk))
             if pick is not None:
                 matched = takewhile(known.__contains__, map(pick, matched))
             fine = len(list(matched))
             found += fine
             if fine < len(chunk):
                 break
-            size *= 4
+            shapes.missed(node, self._plan.nodes[node].segment, chunk[-1], fine)
         return found
 
     def _resolve(self, text: str, index: int) -> object:

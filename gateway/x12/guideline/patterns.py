@@ -46,10 +46,19 @@ class SegmentPattern:
     looked_up: tuple[tuple[int, frozenset[str]], ...]
 
 
-def compile_pattern(segment: Segment, separators: Separators, *, basic: bool = False) -> SegmentPattern:
-    """The clean-path pattern of one segment use, for these separators; ``basic``: of the basic character set."""
+def compile_pattern(
+    segment: Segment, separators: Separators, *, basic: bool = False, before: str = ""
+) -> SegmentPattern:
+    """The clean-path pattern of one segment use.
+
+    Args:
+        segment: the use.
+        separators: of the interchange.
+        basic: only characters of the basic set.
+        before: a pattern of what may stand before the segment.
+    """
     builder = _Builder(separators, basic)
-    text = builder.segment(segment)
+    text = before + builder.segment(segment)
     return SegmentPattern(re.compile(text, re.DOTALL), tuple(builder.looked_up))
 
 
@@ -179,8 +188,7 @@ class _Builder:
 
     def code(self, element: Element) -> str:
         """A code from a list, in the pattern or looked up."""
-        codes = element.codes or frozenset()
-        usable = [code for code in codes if element.shortest <= len(code) <= element.longest]
+        usable = _usable(element)
         if len(usable) <= CODES_IN_PATTERN:
             return f"(?:{alternatives(usable)})" if usable else NEVER
         body, group = self.group(f"{self.character}{{{max(element.shortest, 1)},{element.longest}}}+")
@@ -192,6 +200,16 @@ class _Builder:
         mark = re.escape(self.separators.component)
         body, presence = self.sequence(element.parts, element.conditions, mark, leading=False)
         return f"(?:(?!{mark}*+(?:{self.element}|\\Z)){body}{_conditions(element.conditions, presence)})"
+
+
+def is_looked_up(element: Element) -> bool:
+    """Whether the codes of an element are too many for a pattern, so that the judge looks them up."""
+    return not element.parts and not element.pattern and len(_usable(element)) > CODES_IN_PATTERN
+
+
+def _usable(element: Element) -> list[str]:
+    """The codes of an element that are of a length that it takes."""
+    return [code for code in element.codes or () if element.shortest <= len(code) <= element.longest]
 
 
 def _ranges(excluded: set[str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from typing import TypeAlias
 from gateway.x12.guideline.model import Element, Guideline, Loop, Requirement, Segment
 from gateway.x12.guideline.numbering import counted_ids
 from gateway.x12.guideline.patterns import SegmentPattern, compile_pattern
+from gateway.x12.guideline.shapes import Shapes
 from gateway.x12.model import Separators
 
 ENDLESS = 1 << 30
@@ -97,6 +98,7 @@ class Plan:
         self.root = self._number(guideline.root, None)
         self.segment_ids = frozenset(node.segment.id for node in self.nodes)
         self.spots = self._spots()
+        self.shapes = Shapes(len(self.nodes), separators, basic=guideline.characters == "basic")
         self._closing: dict[int, Way | None] = {}
         self._shadows: dict[int, tuple[Node, ...]] = {}
         self.qualifiers = {
