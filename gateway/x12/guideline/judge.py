@@ -234,9 +234,12 @@ class SetJudge:
             chunk = pieces[start + found : start + min(found + size, most)]
             size = min(size * 4, _MANY)
             shape = shapes.quick[node]
-            if shape is not None and all(map(shape, chunk)):
-                found += len(chunk)
-                continue
+            if shape is not None:
+                taken = len(list(takewhile(bool, map(shape, chunk))))
+                found += taken
+                if taken == len(chunk):
+                    continue
+                chunk = chunk[taken : taken + _FEW]
             if self._leading:
                 chunk = list(map(_stripped, chunk))
             matched: Iterator[Any] = takewhile(bool, map(match, chunk))
