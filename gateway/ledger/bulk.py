@@ -42,6 +42,27 @@ _FETCHED = 1_000
 _compiled: dict[tuple[str, Hashable], tuple[str, Callable[[Row], Any] | None]] = {}
 
 
+class _Worded:
+    """What the driver meets within it is worded as SQLAlchemy words what its own statements meet."""
+
+    __slots__ = ("_connection", "_sql")
+
+    def __init__(self, connection: Connection, sql: str) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, problem: BaseException | None, __: object) -> None:
+        if problem is None:
+            return
+        dialect = self._connection.dialect
+        errors: Any = dialect.loaded_dbapi.Error
+        if isinstance(problem, errors):
+            raise DBAPIError.instance(self._sql, None, problem, errors, dialect=dialect) from problem
+
+
 def write(connection: Connection, shape: Hashable, make: Callable[[], Statement], rows: Sequence[Row]) -> None:
     """Executes one statement for every row.
 
@@ -61,11 +82,15 @@ def many(connection: Connection, sql: str, parameters: Sequence[Any]) -> None:
         connection.exec_driver_sql(sql, list(parameters))
         return
     driver: Any = connection.connection.driver_connection
-    errors: Any = connection.dialect.loaded_dbapi.Error
-    try:
+    with _Worded(connection, sql):
         driver.executemany(sql, parameters)
-    except errors as problem:  # as SQLAlchemy words what its own statements meet
-        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
+
+
+def run(connection: Connection, sql: str) -> None:
+    """Executes a statement of the driver's that has no parameters and no answer."""
+    driver: Any = connection.connection.driver_connection
+    with _Worded(connection, sql):
+        driver.execute(sql)
 
 
 def one(connection: Connection, shape: Hashable, make: Callable[[], Statement], row: Row) -> Any:
@@ -89,12 +114,9 @@ def asked(
     """
     sql, values = _statement(connection, shape, make, row)
     driver: Any = connection.connection.driver_connection
-    errors: Any = connection.dialect.loaded_dbapi.Error
     kept = {"prepare": True} if prepared and connection.dialect.name == "postgresql" else {}
-    try:
+    with _Worded(connection, sql):
         found: list[tuple[Any, ...]] = driver.execute(sql, values(row) if values else row, **kept).fetchall()
-    except errors as problem:  # as SQLAlchemy words what its own statements meet
-        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
     return found
 
 
@@ -147,13 +169,10 @@ def tuples(connection: Connection, sql: str, parameters: Sequence[Any] | Row = (
         parameters: as the driver takes them.
     """
     driver: Any = connection.connection.driver_connection
-    errors: Any = connection.dialect.loaded_dbapi.Error
-    try:
+    with _Worded(connection, sql):
         cursor = driver.execute(sql, parameters)
         while rows := cursor.fetchmany(_FETCHED):
             yield from rows
-    except errors as problem:  # as SQLAlchemy words what its own statements meet
-        raise DBAPIError.instance(sql, None, problem, errors, dialect=connection.dialect) from problem
 
 
 def legible(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -199,13 +218,9 @@ def append_values(
         return
     statement = f"COPY {table.name} ({_quoted(connection, names)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
-    errors: Any = connection.dialect.loaded_dbapi.Error
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in values:
-                copy.write_row(row)
-    except errors as problem:  # as SQLAlchemy words what its own statements meet
-        raise DBAPIError.instance(statement, None, problem, errors, dialect=connection.dialect) from problem
+    with _Worded(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in values:
+            copy.write_row(row)
 
 
 def change(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from gateway.ledger import bulk
 from gateway.ledger.clauses import TextIndex, marked
 from gateway.ledger.conditions import Condition
 from gateway.ledger.id_order import none_is_newer, none_is_newer_within
@@ -447,10 +449,11 @@ def steer(connection: Connection, without: Sequence[str] = ()) -> None:
 
     What a plan is thought to cost without these must not make PostgreSQL compile it, or start processes for it.
     """
-    if not without:
-        names = (*(f"enable_{each}" for each in _WALK), "jit", "max_parallel_workers_per_gather")
-        connection.exec_driver_sql("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in names))
-        return
-    values = {f"enable_{each}": "off" if each in without else "on" for each in _WALK}
-    values |= {"jit": "off", "max_parallel_workers_per_gather": "0"}
-    connection.execute(select(*(func.set_config(name, value, literal(value=True)) for name, value in values.items())))
+    bulk.run(connection, _steering(tuple(without)))
+
+
+@cache
+def _steering(without: tuple[str, ...]) -> str:
+    values = {f"enable_{each}": "OFF" if each in without else "ON" for each in _WALK}
+    values |= {"jit": "OFF", "max_parallel_workers_per_gather": "0"}
+    return "; ".join(f"SET LOCAL {name} TO {value if without else 'DEFAULT'}" for name, value in values.items())

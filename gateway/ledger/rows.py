@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from gateway.ledger.moments import iso
@@ -121,6 +122,11 @@ class MessageRow:
         return _as_dict("message", self)
 
 
+# By position: by name each of the fifty is compared with all before it.
+_of_exchange = itemgetter(*(each.name for each in fields(ExchangeRow)))
+_of_message = itemgetter(*(each.name for each in fields(MessageRow)))
+
+
 def exchange_row(row: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> ExchangeRow:
     """An exchange from its database row, which holds its mail's Cc, mailbox and proof of sender too."""
     values = dict(row)
@@ -128,15 +134,14 @@ def exchange_row(row: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> E
         values[name] = f"{values.pop(name + '_qualifier')}:{values.pop(name + '_id')}".strip(":")
     for name in ("types", "versions"):
         values[name] = tuple(values[name].split())
-    values.pop("payload")
-    return ExchangeRow(**_opened(values), keys=keys)
+    values["keys"] = keys
+    return ExchangeRow(*_of_exchange(_opened(values)))
 
 
 def message_row(row: Mapping[str, Any], file_names: tuple[str, ...]) -> MessageRow:
     """A mail from its database row."""
-    values = dict(row)
-    values.pop("attempts")
-    return MessageRow(**_opened(values), file_names=file_names)
+    values = _opened(dict(row)) | {"file_names": file_names}
+    return MessageRow(*_of_message(values))
 
 
 def fault_sentence(stored: str) -> str:

@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
 from gateway.errors import QueryInvalid
-from gateway.ledger import tables, ways
+from gateway.ledger import bulk, tables, ways
 from gateway.ledger.database import reading
 from gateway.ledger.finding import Finder, steer
+from gateway.ledger.literals import word
 from gateway.ledger.query import SORTS, Cursor, Query
+from gateway.ledger.ready import Ready
 from gateway.ledger.rows import ExchangeRow, MessageRow, exchange_row, message_row
 from gateway.ledger.words import parse_query
 
@@ -38,11 +40,29 @@ __all__ = [
 MAIL_SORTS = frozenset({"at", "size", "partner", "state", "subject", "from"})
 _SORTED_BY = {"updated": "updated_at", "control": "control_number", "file": "file_name", "from": "from_address"}
 
-_mail = tables.message.c
-_EXCHANGES = select(tables.exchange, _mail.cc_addresses, _mail.mailbox, _mail.proof, _mail.proof_detail).outerjoin(
-    tables.message, _mail.id == tables.exchange.c.message
+_AT_ONCE = 5_000  # ids in one statement
+
+
+def _those(name: str, wanted: Select[Any], column: ColumnElement[int]) -> Ready:
+    """The rows whose column is one of ``ids``."""
+    return Ready(name, lambda connection: wanted.where(bulk.among(connection, column, "ids")))
+
+
+_mail, _key, _part = tables.message.c, tables.business_key.c, tables.payload.c
+_EXCHANGES = _those(
+    "page of exchanges",
+    select(tables.exchange, _mail.cc_addresses, _mail.mailbox, _mail.proof, _mail.proof_detail).outerjoin(
+        tables.message, _mail.id == tables.exchange.c.message
+    ),
+    tables.exchange.c.id,
 )
-_PARAMETERS = 5_000  # ids in one statement; SQLite takes 32,766
+_KEYS = _those("their keys", select(_key.exchange.label("owner"), _key.name, _key.value), _key.exchange)
+_MAILS = _those("page of mails", select(tables.message), _mail.id)
+_FILES = _those(
+    "their files",
+    select(_part.message.label("owner"), _part.ordinal, _part.file_name).where(_part.file_name != word("")),
+    _part.message,
+)
 
 
 def search(engine: Engine, query: Query, now: int | None = None) -> list[ExchangeRow]:
@@ -125,32 +145,31 @@ def message_on(connection: Connection, number: int) -> MessageRow | None:
 
 def _exchanges(connection: Connection, ids: Sequence[int]) -> list[ExchangeRow]:
     """The exchanges of these ids, in that order."""
-    found = {row["id"]: row for row in _of(connection, _EXCHANGES, tables.exchange.c.id, ids)}
-    key = tables.business_key.c
-    keys = _grouped(connection, select(key.exchange, key.name, key.value), key.exchange, ids)
-    return [exchange_row(found[each], tuple(sorted(set(keys[each])))) for each in ids if each in found]
+    found = {row["id"]: row for row in _rows(connection, _EXCHANGES, ids)}
+    keys: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for row in _rows(connection, _KEYS, ids):
+        keys[row["owner"]].add((row["name"], row["value"]))
+    return [exchange_row(found[each], tuple(sorted(keys.get(each, ())))) for each in ids if each in found]
 
 
 def _messages(connection: Connection, ids: Sequence[int]) -> list[MessageRow]:
     """The mails of these ids, in that order."""
-    found = {row["id"]: row for row in _of(connection, select(tables.message), tables.message.c.id, ids)}
-    part = tables.payload.c
-    files = select(part.message, part.ordinal, part.file_name).where(part.file_name != "")
-    names = _grouped(connection, files, part.message, ids)
+    found = {row["id"]: row for row in _rows(connection, _MAILS, ids)}
+    names: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for row in _rows(connection, _FILES, ids):
+        names[row["owner"]].append((row["ordinal"], row["file_name"]))
     return [
-        message_row(found[each], tuple(str(name) for _, name in sorted(names[each]))) for each in ids if each in found
+        message_row(found[each], tuple(name for _, name in sorted(names.get(each, ()))))
+        for each in ids
+        if each in found
     ]
 
 
-def _of(
-    connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    """The rows whose column is one of the ids, with a statement for thousands of them."""
+def _rows(connection: Connection, those: Ready, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows of these ids, with a statement for thousands of them."""
     found: list[dict[str, Any]] = []
-    for start in range(0, len(ids), _PARAMETERS):
-        result = connection.execute(statement.where(column.in_(ids[start : start + _PARAMETERS])))
-        names = tuple(result.keys())
-        found += [dict(zip(names, row, strict=True)) for row in result]
+    for start in range(0, len(ids), _AT_ONCE):
+        found += those.rows(connection, ids=bulk.listed(connection, ids[start : start + _AT_ONCE]))
     return found
 
 
@@ -182,14 +201,3 @@ def _unsteer(connection: Connection) -> None:
     """The transaction goes on as if nothing had been found in it."""
     if connection.dialect.name == "postgresql":
         steer(connection)
-
-
-def _grouped(
-    connection: Connection, statement: Select[Any], owner: ColumnElement[int], ids: Sequence[int]
-) -> dict[int, list[tuple[Any, ...]]]:
-    """The rows that belong to ``ids``, by owner (their first column)."""
-    groups: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for start in range(0, len(ids), _PARAMETERS):
-        for row in connection.execute(statement.where(owner.in_(ids[start : start + _PARAMETERS]))):
-            groups[row[0]].append(tuple(row[1:]))
-    return groups
