@@ -9,21 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Select, and_, literal, literal_column, or_, select
+from sqlalchemy import BigInteger, BindParameter, Connection, Engine, Select, bindparam, literal_column, select
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import array
 
-from gateway.ledger.conditions import Condition, key_parts
+from gateway.ledger import bulk
+from gateway.ledger.conditions import key_parts
 from gateway.ledger.folding import folded
 from gateway.ledger.marks import OF_KEYS, VERSION, as_characters, coded, mark, pieces_of, runs_of
 from gateway.ledger.query import Criterion, Query, identity_parts
-from gateway.ledger.text import search_text
 
 MOST_TRIGRAMS = 3  # of one piece of text, and no more than hold all of it: more narrow little, and cost much
 MOST_OF_EACH = 2  # of one of several: they narrow each other
+Order = Literal["", "lowest", "highest"]
+_ASKED = (
+    "SELECT rowid FROM search_text WHERE search_text MATCH ? AND rowid > 0",
+    "SELECT -rowid FROM search_text WHERE search_text MATCH ? AND rowid < 0",
+)  # of exchanges, of mails
+_ORDERS: Mapping[Order, str] = {"": "", "lowest": " ORDER BY rowid", "highest": " ORDER BY rowid DESC"}
+_SIDES = ("search_text.id + 0 > 0", "search_text.id + 0 < 0")  # not what the primary key's index is looked up for
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
 
 
@@ -157,6 +163,7 @@ class TextIndex:
     """Asks the text index of one database."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._sqlite = connection.dialect.name == "sqlite"
         self._trigrams = self._sqlite or _has_trigrams(connection)
 
@@ -164,30 +171,46 @@ class TextIndex:
         """Those that the index can answer."""
         return [each for each in clauses if all(self._answers(wanted) for wanted in each.alternatives)]
 
-    def ids(
-        self, clauses: Sequence[Clause], *, mails: bool = False, first: bool = False, last: bool = False
-    ) -> Select[Any]:
+    def ids(self, clauses: Sequence[Clause], *, mails: bool = False) -> Select[Any]:
         """The statement for the ids of all that meets the clauses; those of mails as they are, not negative.
 
         Args:
             clauses: at least one, all ``useful``.
             mails: mails instead of exchanges.
-            first: the lowest first; on SQLite, whose index has them in order.
-            last: the highest first; there as well.
         """
         if self._sqlite:
             number: Any = literal_column("rowid")
             of_mails: Any = literal_column("rowid < 0" if mails else "rowid > 0")
             matching = sql("search_text MATCH :expression").bindparams(expression=_expression(clauses))
             statement = select((-number if mails else number).label("id"))
-            statement = statement.select_from(sql("search_text")).where(matching, of_mails)
-            return statement.order_by(*([number] if first else [number.desc()] if last else []))
-        known: Any = search_text.c.id
-        side: Any = known + 0 < 0 if mails else known + 0 > 0  # not what the index of the primary key is looked up for
-        most = _most(clauses)
-        return select((-known if mails else known).label("id")).where(
-            side, *(self._condition(each, most) for each in clauses)
-        )
+            return statement.select_from(sql("search_text")).where(matching, of_mails)
+        written = _Written()
+        meeting = self._meeting(clauses, written).format_map({name: f":{name}" for name in written.values})
+        given: list[BindParameter[Any]] = [
+            bindparam(name, value, unique=True) for name, value in written.values.items()
+        ]
+        known: Any = literal_column("search_text.id", BigInteger())
+        statement = select((-known if mails else known).label("id")).select_from(sql("search_text"))
+        return statement.where(sql(_SIDES[mails]), sql(meeting).bindparams(*given))
+
+    def some(self, clauses: Sequence[Clause], most: int, *, mails: bool = False, order: Order = "") -> list[int]:
+        """The ids that ``ids`` gives, at most so many of them, asked of the driver.
+
+        Args:
+            clauses: at least one, all ``useful``.
+            most: how many.
+            mails: mails instead of exchanges.
+            order: the lowest first or the highest, on SQLite, whose index has them so; none: as it comes.
+        """
+        if self._sqlite:
+            asked = _ASKED[mails] + _ORDERS[order] + " LIMIT ?"
+            return [number for (number,) in bulk.tuples(self._connection, asked, (_expression(clauses), most))]
+        assert not order, "it would have to be sorted"
+        written = _Written()
+        meeting = self._meeting(clauses, written).format_map({name: f"%({name})s" for name in written.values})
+        sign = "-" if mails else ""
+        asked = f"SELECT {sign}search_text.id FROM search_text WHERE {_SIDES[mails]} AND {meeting} LIMIT {int(most)}"  # noqa: S608 - values are parameters
+        return [number for (number,) in bulk.tuples(self._connection, asked, written.values)]
 
     def _answers(self, wanted: Wanted) -> bool:
         if self._sqlite:
@@ -195,41 +218,57 @@ class TextIndex:
         known = any(runs_of(piece) or (self._trigrams and _WORD.search(piece)) for piece in wanted.pieces)
         return bool(wanted.marks or known)
 
-    def _condition(self, clause: Clause, most: int) -> Condition:
+    def _meeting(self, clauses: Sequence[Clause], written: _Written) -> str:
+        """What a row of PostgreSQL's index must be to meet the clauses, in SQL."""
+        most = _most(clauses)
+        return " AND ".join(self._condition(each, most, written) for each in clauses)
+
+    def _condition(self, clause: Clause, most: int, written: _Written) -> str:
         # Marks alone need no OR, which the index would answer one by one.
         if all(not wanted.pieces for wanted in clause.alternatives):
-            return _has_any([each for wanted in clause.alternatives for each in wanted.marks])
-        return or_(*(self._one(wanted, most) for wanted in clause.alternatives))
+            return written.has_any([each for wanted in clause.alternatives for each in wanted.marks])
+        return _any_of([self._one(wanted, most, written) for wanted in clause.alternatives])
 
-    def _one(self, wanted: Wanted, most: int) -> Condition:
-        found: list[Condition] = [_has_any(wanted.marks)] if wanted.marks else []
+    def _one(self, wanted: Wanted, most: int, written: _Written) -> str:
+        found = [written.has_any(wanted.marks)] if wanted.marks else []
         for piece in wanted.pieces:
             runs = runs_of(piece)
-            found += [_has_run(run, in_keys=wanted.in_keys) for run in runs]
-            pattern = "%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"
+            found += [written.has_run(run, in_keys=wanted.in_keys) for run in runs]
             known = [] if runs or not self._trigrams else [each for each in _trigrams(piece) if _WORD.fullmatch(each)]
-            found += [search_text.c.text.like(f"%{each}%") for each in _some(known, most)]
+            found += [f"search_text.text LIKE {written.value(f'%{each}%')}" for each in _some(known, most)]
             if runs or known:  # few rows have them: the rest is compared there, all trigrams would be read in vain
-                found.append(search_text.c.text.concat("").like(pattern))
-        return and_(*found)
+                pattern = "%" + re.sub(r"[%_\\]", r"\\\g<0>", piece) + "%"
+                found.append(f"search_text.text || '' LIKE {written.value(pattern)}")
+        return " AND ".join(found) if found else "TRUE"
 
 
-def _has_run(run: str, *, in_keys: bool) -> Condition:
-    """A run of digits stands in a business key, or anywhere."""
-    digits = [int(piece) for piece in pieces_of(run)]
-    known: Any = search_text.c.marks
-    of_key: Condition = known.contains(_numbers(OF_KEYS + each for each in digits))
-    return of_key if in_keys else or_(of_key, known.contains(_numbers(digits)))
+class _Written:
+    """SQL for PostgreSQL in the making: ``{name}`` stands for the value of that name in ``values``."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def value(self, value: Any) -> str:
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return f"{{{name}}}"
+
+    def has_any(self, marks: Sequence[int]) -> str:
+        """One of the marks."""
+        return f"search_text.marks {'@>' if len(marks) == 1 else '&&'} {self._numbers(marks)}"
+
+    def has_run(self, run: str, *, in_keys: bool) -> str:
+        """A run of digits stands in a business key, or anywhere."""
+        digits = [int(piece) for piece in pieces_of(run)]
+        of_key = f"search_text.marks @> {self._numbers([OF_KEYS + each for each in digits])}"
+        return of_key if in_keys else _any_of([of_key, f"search_text.marks @> {self._numbers(digits)}"])
+
+    def _numbers(self, values: Sequence[int]) -> str:
+        return f"CAST({self.value(list(values))} AS integer[])"
 
 
-def _numbers(values: Iterable[int]) -> Any:
-    return array([literal(value) for value in values])
-
-
-def _has_any(marks: Sequence[int]) -> Condition:
-    known: Any = search_text.c.marks
-    found: Condition = known.contains(_numbers(marks)) if len(marks) == 1 else known.overlap(_numbers(marks))
-    return found
+def _any_of(found: Sequence[str]) -> str:
+    return found[0] if len(found) == 1 else "(" + " OR ".join(f"({each})" for each in found) + ")"
 
 
 def _expression(clauses: Sequence[Clause]) -> str:

@@ -35,9 +35,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.ledger import bulk
-from gateway.ledger.clauses import TextIndex, marked
+from gateway.ledger.clauses import Clause, TextIndex, marked
 from gateway.ledger.conditions import Condition
-from gateway.ledger.id_order import none_is_newer, none_is_newer_within
+from gateway.ledger.id_order import end_of, none_is_newer, none_is_newer_within
 from gateway.ledger.marks import mark, month_of, span_of
 from gateway.ledger.query import Cursor, Query
 from gateway.ledger.ways import EVERYTHING, Asked, Way
@@ -162,14 +162,12 @@ class Finder:
         months = self._months(EVERYTHING) if self._is_first_of_all_time() else ()
         if not months or self._limit is None:
             return None
-        often = self._probe(self._indexed(months[:1]), OFTEN)
-        ids = self._probe(self._indexed()) if often is not None else None  # from its beginning is twice as quick
+        often = self._named(months[:1], OFTEN)
+        ids = self._named() if often is not None else None  # from its beginning is twice as quick
         if ids is not None:
             found = self._newest_of(ids) if len(ids) > AHEAD * self._limit else None
             return found or self._compared(ids, self._window, self._limit)
-        statement = self._index.ids(self._clauses, last=True).limit(AHEAD * self._limit)
-        ids = set(self._execute(statement, _PROBE).scalars())
-        return self._newest_of(ids)
+        return self._newest_of(self._index.some(self._clauses, AHEAD * self._limit, order="highest"))
 
     def _newest_of(self, ids: Collection[int]) -> list[Found] | None:
         """The page out of ids of exchanges, as far as their order leads to it; None where it does not surely."""
@@ -177,7 +175,7 @@ class Finder:
             return None
         some = sorted(ids, reverse=True)[: AHEAD * self._limit]
         found = self._compared(some, self._window, self._limit)
-        if len(found) < self._limit or not none_is_newer(self._value_of, self._index, found[-1][0], some[-1]):
+        if len(found) < self._limit or not none_is_newer(self._connection, self._index, found[-1][0], some[-1]):
             return None
         return found
 
@@ -199,7 +197,7 @@ class Finder:
                 continue
             found = ids if found is None else found & ids
             if len(found) > VERY_FEW and self._is_indexed_with(covers):
-                ids = self._probe(self._indexed(self._months_of_window()))
+                ids = self._named(self._months_of_window())
                 found = found if ids is None else found & ids
             if len(found) <= VERY_FEW:
                 break
@@ -244,16 +242,16 @@ class Finder:
         turn, width = 0, WIDTHS[0]
         while months and self._limit is not None and len(found) < self._limit:
             if turn == ALL_TIME:
-                ids = self._probe(self._indexed(self._months_of_window()))
+                ids = self._named(self._months_of_window())
                 if ids is not None:
                     return self._compared(ids, self._window, self._limit)
             some = months[:width]
-            ids = self._probe(self._indexed(some))
+            ids = self._named(some)
             if ids is None and len(some) > 1:  # of the first month alone they may be few
                 some, turn = some[:1], 0
-                ids = self._probe(self._indexed(some))
+                ids = self._named(some)
             if ids is None and not self._sqlite:  # it would read each row that it walks along
-                ids = self._probe(self._indexed(some), SOME)
+                ids = self._named(some, SOME)
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
             if ids is None:
@@ -285,12 +283,23 @@ class Finder:
 
     def _indexed(self, months: Sequence[int] = ()) -> Select[Any]:
         """The ids that the text index names, of all time or of some months."""
+        return self._index.ids(self._clauses_of(months), mails=self._asked.mails)
+
+    def _named(self, months: Sequence[int] = (), most: int = FEW) -> set[int] | None:
+        """The same ids, or None where they are more than ``most``."""
+        self._steer(_PROBE)
+        found = self._index.some(self._clauses_of(months), most + 1, mails=self._asked.mails)
+        return None if len(found) > most else set(found)
+
+    def _clauses_of(self, months: Sequence[int]) -> list[Clause]:
         of = [marked("month", *(mark(self._asked.month, month) for month in months))] if months else []
-        return self._index.ids([*self._clauses, *of], mails=self._asked.mails)
+        return [*self._clauses, *of]
 
     def _edge(self, way: Way, window: Window, after: int = 0, *, back: bool = False) -> int | None:
         """The moment of the first row of a way in a window, or of the one ``after`` so many; ``back``: the last."""
         down = self._down ^ back
+        if way is EVERYTHING and window == Window() and not after:
+            return end_of(self._connection, self._table, last=down)
         moments: list[int] = []
         for each in way.alternatives:
             statement = select(self._at).where(*each, *window.within(self._at))
@@ -438,10 +447,13 @@ class Finder:
         return [(row[0], row[1]) for row in self._execute(statement, without)]
 
     def _execute(self, statement: Select[Any], without: Sequence[str]) -> Any:
+        self._steer(without)
+        return self._connection.execute(statement)
+
+    def _steer(self, without: Sequence[str]) -> None:
         if not self._sqlite and self._without != without:
             steer(self._connection, without)
             self._without = without
-        return self._connection.execute(statement)
 
 
 def steer(connection: Connection, without: Sequence[str] = ()) -> None:
