@@ -10,13 +10,13 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from _ledger_world import DAY, HOUR, rare_words
-from sqlalchemy import Connection, Engine, event, func, select
+from builders.overheard import overheard
+from sqlalchemy import Connection, Engine, func, select
 
 from gateway.ledger import tables
 from gateway.ledger.database import reading
@@ -277,26 +277,14 @@ def lookup(engine: Engine, given: Sample, repeats: int) -> float:
 def explain(engine: Engine, question: Question) -> list[str]:
     """The statements of a question and how the database goes about them."""
     told: list[str] = []
-    statements: list[tuple[str, Any]] = []
-    with _overheard(engine, statements):
+    with overheard(engine) as statements:
         assert question.ask is not None
         question.ask(engine, question.parameters[0])
     with reading(engine) as connection:
         prefix = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN (ANALYZE, BUFFERS) "
         for statement, values in statements:
+            if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
+                continue
             told.append(" ".join(statement.split()))
             told += [f"    {row[-1]}" for row in connection.exec_driver_sql(prefix + statement, values)]
     return told
-
-
-@contextmanager
-def _overheard(engine: Engine, into: list[tuple[str, Any]]) -> Iterator[None]:
-    def heard(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
-        if not many and statement.lstrip().upper().startswith(("SELECT", "WITH")):
-            into.append((statement, values))
-
-    event.listen(engine, "before_cursor_execute", heard)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", heard)

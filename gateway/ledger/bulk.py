@@ -63,6 +63,12 @@ class _Worded:
             raise DBAPIError.instance(self._sql, None, problem, errors, dialect=dialect) from problem
 
 
+def _execute(connection: Connection, sql: str, parameters: Any = (), **how: bool) -> Any:
+    """A cursor of the driver's; whatever is asked here goes this way."""
+    driver: Any = connection.connection.driver_connection
+    return driver.execute(sql, parameters, **how)
+
+
 def write(connection: Connection, shape: Hashable, make: Callable[[], Statement], rows: Sequence[Row]) -> None:
     """Executes one statement for every row.
 
@@ -88,9 +94,8 @@ def many(connection: Connection, sql: str, parameters: Sequence[Any]) -> None:
 
 def run(connection: Connection, sql: str) -> None:
     """Executes a statement of the driver's that has no parameters and no answer."""
-    driver: Any = connection.connection.driver_connection
     with _Worded(connection, sql):
-        driver.execute(sql)
+        _execute(connection, sql)
 
 
 def one(connection: Connection, shape: Hashable, make: Callable[[], Statement], row: Row) -> Any:
@@ -113,10 +118,9 @@ def asked(
         prepared: PostgreSQL may keep its plan, and use it for other parameters.
     """
     sql, values = _statement(connection, shape, make, row)
-    driver: Any = connection.connection.driver_connection
     kept = {"prepare": True} if prepared and connection.dialect.name == "postgresql" else {}
     with _Worded(connection, sql):
-        found: list[tuple[Any, ...]] = driver.execute(sql, values(row) if values else row, **kept).fetchall()
+        found: list[tuple[Any, ...]] = _execute(connection, sql, values(row) if values else row, **kept).fetchall()
     return found
 
 
@@ -168,9 +172,8 @@ def tuples(connection: Connection, sql: str, parameters: Sequence[Any] | Row = (
         sql: with a question mark (SQLite) or %s (PostgreSQL) for each parameter.
         parameters: as the driver takes them.
     """
-    driver: Any = connection.connection.driver_connection
     with _Worded(connection, sql):
-        cursor = driver.execute(sql, parameters)
+        cursor = _execute(connection, sql, parameters)
         while rows := cursor.fetchmany(_FETCHED):
             yield from rows
 

@@ -285,8 +285,9 @@ class Finder:
         """The ids that the text index names, of all time or of some months."""
         return self._index.ids(self._clauses_of(months), mails=self._asked.mails)
 
-    def _named(self, months: Sequence[int] = (), most: int = FEW) -> set[int] | None:
-        """The same ids, or None where they are more than ``most``."""
+    def _named(self, months: Sequence[int] = (), most: int | None = None) -> set[int] | None:
+        """The same ids, or None where they are more than ``most`` (few)."""
+        most = FEW if most is None else most
         self._steer(_PROBE)
         found = self._index.some(self._clauses_of(months), most + 1, mails=self._asked.mails)
         return None if len(found) > most else set(found)

@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import sqlalchemy
 from builders import ledger_rows as make
+from builders.overheard import overheard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -294,16 +294,8 @@ def simple(made: dict[int, tuple[str, set[tuple[str, str]]]], asked: str) -> set
 def test_every_question_is_answered_by_an_index(order):
     """At ten million exchanges no question may go through a table."""
     engine, _ = order
-    asked: list[tuple[str, Any]] = []
-
-    def listen(_connection, _cursor, statement, parameters, _context, _many):
-        asked.append((statement, parameters))
-
-    sqlalchemy.event.listen(engine, "before_cursor_execute", listen)
-    try:
+    with overheard(engine) as asked:
         follow(engine, "4711", partner="acme")
-    finally:
-        sqlalchemy.event.remove(engine, "before_cursor_execute", listen)
     questions = [each for each in asked if "FROM" in each[0]]
     assert len(questions) < 25
     assert [plan for each in questions for plan in plans(engine, *each) if goes_through_a_table(plan)] == []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from builders import ledger_rows as make
-from sqlalchemy import Connection, Engine, Table, event
+from builders.overheard import overheard
+from sqlalchemy import Connection, Engine, Table
 
-from gateway.ledger import finding, marks, tables, text
+from gateway.ledger import bulk, finding, marks, tables, text
 from gateway.ledger.database import reading, writing
 from gateway.ledger.search import parse_query, search, search_messages
 
@@ -265,8 +265,8 @@ def explained(engine: Engine, ask: Any) -> list[tuple[str, int, list[tuple[str, 
         ask()
     with reading(engine) as connection:
         for statement, values in statements:
-            if "set_config" in statement:
-                connection.exec_driver_sql(statement, values)
+            if statement.startswith("SET"):
+                bulk.run(connection, statement)
             elif any(f"FROM {name}" in statement for name in ("exchange", "search_text", "business_key")):
                 told = connection.exec_driver_sql("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, values).scalar_one()
                 nodes = list(walk((told if isinstance(told, list) else json.loads(told))[0]["Plan"]))
@@ -287,18 +287,3 @@ def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for each in node.get("Plans", []):
         yield from walk(each)
-
-
-@contextmanager
-def overheard(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    statements: list[tuple[str, Any]] = []
-
-    def heard(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
-        if statement.startswith("SELECT"):
-            statements.append((statement, values))
-
-    event.listen(engine, "before_cursor_execute", heard)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", heard)
