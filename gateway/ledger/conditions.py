@@ -8,9 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, UnaryExpression, and_, exists, false, func, literal, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    Text,
+    UnaryExpression,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+)
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.operators import custom_op
 
@@ -29,7 +44,7 @@ from gateway.ledger.tables import (
 )
 
 Condition = ColumnElement[bool]
-Text = ColumnElement[str]
+Words = ColumnElement[str]
 Maker = Callable[[str], Condition]
 
 _NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
@@ -58,6 +73,7 @@ class Conditions:
 
     def __init__(self, dialect: str, now: int, *, steered: bool = False) -> None:
         self._sqlite = dialect == "sqlite"
+        self._words = _words(sqlite=self._sqlite, steered=steered)
         self._now = now
         self._x: Any = _Plain(exchange) if steered and self._sqlite else exchange.c
         self._m: Any = _Plain(message) if steered and self._sqlite else message.c
@@ -138,7 +154,7 @@ class Conditions:
             return matching
         return or_(matching, and_(business_key.c.name == named[0], self._text(business_key.c.value, named[1])))
 
-    def _identity(self, qualifier: Text, id_: Text, value: str) -> Condition:
+    def _identity(self, qualifier: Words, id_: Words, value: str) -> Condition:
         wanted, text = identity_parts(value)
         matching = self._text(id_, text)
         return matching if wanted is None else and_(qualifier == wanted, matching)
@@ -151,8 +167,10 @@ class Conditions:
         return or_(self._listed(self._x.to_addresses, value), copied)
 
     def _term(self, term: str) -> Condition:
-        keys = exists().where(business_key.c.exchange == exchange.c.id, self._inside(business_key.c.value, term))
-        return or_(self._inside(self._x.subject, term), self._inside(self._x.file_name, term), keys)
+        """A word stands in the subject, the file's name or a business key. Written out: it is asked most of all."""
+        pattern = self._pattern(folded(f"*{term}*").split("*"))
+        told = (sql(each).bindparams(bindparam("term", pattern, Text(), unique=True)) for each in self._words)
+        return or_(*told)
 
     # ------------------------------------------------------------ mails
 
@@ -190,7 +208,7 @@ class Conditions:
     def _mail_term(self, term: str) -> Condition:
         return or_(self._inside(self._m.subject, term), self._file(lambda column: self._inside(column, term)))
 
-    def _file(self, matching: Callable[[Text], Condition]) -> Condition:
+    def _file(self, matching: Callable[[Words], Condition]) -> Condition:
         return exists().where(payload.c.message == message.c.id, matching(payload.c.file_name))
 
     # ------------------------------------------------------------ both
@@ -217,15 +235,15 @@ class Conditions:
             "size": lambda value: _within(c.size, value),
         }
 
-    def _message_id(self, column: Text, value: str) -> Condition:
+    def _message_id(self, column: Words, value: str) -> Condition:
         if "*" not in value:
             return column.in_([value, f"<{value}>"])
         return or_(self._text(column, value), self._text(column, f"<{value}>"))
 
-    def _number(self, column: Text, value: str) -> Condition:
+    def _number(self, column: Words, value: str) -> Condition:
         return self._text(column, value) if "*" in value else column.in_(number_forms(value))
 
-    def _text(self, column: Text, value: str, *, fold: bool = False) -> Condition:
+    def _text(self, column: Words, value: str, *, fold: bool = False) -> Condition:
         """The column is ``value``, in which ``*`` stands for anything."""
         if fold:
             column, value = self._folded(column), folded(value)
@@ -233,22 +251,26 @@ class Conditions:
             return column == value
         return self._glob(column, value.split("*"))
 
-    def _inside(self, column: Text, value: str) -> Condition:
+    def _inside(self, column: Words, value: str) -> Condition:
         """``value`` stands somewhere in the column, whatever the case of its letters."""
         return self._text(column, f"*{value}*", fold=True)
 
-    def _glob(self, column: Text, pieces: list[str]) -> Condition:
+    def _glob(self, column: Words, pieces: list[str]) -> Condition:
         """The column consists of these pieces with anything between them."""
+        pattern = self._pattern(pieces)
         if self._sqlite:  # GLOB heeds case and uses the index for a fixed beginning; LIKE does neither
-            pattern = "*".join(re.sub(r"[*?[]", r"[\g<0>]", piece) for piece in pieces)
             return column.op("GLOB", is_comparison=True)(literal(pattern))
-        pattern = "%".join(re.sub(r"[%_\\]", r"\\\g<0>", piece) for piece in pieces)
         return column.like(pattern, escape="\\")
 
-    def _folded(self, column: Text) -> Text:
+    def _pattern(self, pieces: list[str]) -> str:
+        if self._sqlite:
+            return "*".join(re.sub(r"[*?[]", r"[\g<0>]", piece) for piece in pieces)
+        return "%".join(re.sub(r"[%_\\]", r"\\\g<0>", piece) for piece in pieces)
+
+    def _folded(self, column: Words) -> Words:
         return func.lower(column) if self._sqlite else func.lower(column.collate("C"))
 
-    def _listed(self, column: Text, value: str) -> Condition:
+    def _listed(self, column: Words, value: str) -> Condition:
         """An element of the column's JSON list is ``value``."""
         if self._sqlite:
             elements = func.json_each(column).table_valued("value", name="listed")
@@ -256,6 +278,21 @@ class Conditions:
             elements = func.jsonb_array_elements_text(column.cast(JSONB)).table_valued("value", name="listed")
         matching = self._text(elements.c.value, value, fold=True)
         return exists().select_from(elements).where(matching).correlate_except(elements)
+
+
+@cache
+def _words(*, sqlite: bool, steered: bool) -> tuple[str, str]:
+    """That ``:term`` stands in the subject or the file's name of an exchange; that it stands in a business key."""
+
+    def inside(column: str) -> str:
+        if sqlite:
+            return f"lower({column}) GLOB :term"
+        return f"lower({column} COLLATE \"C\") LIKE :term ESCAPE '\\'"
+
+    plain = "+" if sqlite and steered else ""
+    of_mail = " OR ".join(inside(f"{plain}exchange.{column}") for column in ("subject", "file_name"))
+    of_key = f"business_key.exchange = exchange.id AND {inside('business_key.value')}"
+    return f"({of_mail})", f"EXISTS (SELECT 1 FROM business_key WHERE {of_key})"  # noqa: S608 - names of ours
 
 
 class _Plain:
