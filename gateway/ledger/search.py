@@ -18,11 +18,12 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 from gateway.errors import QueryInvalid
 from gateway.ledger import bulk, tables, ways
 from gateway.ledger.database import reading
-from gateway.ledger.finding import Finder, steer
+from gateway.ledger.finding import Finder
 from gateway.ledger.literals import word
 from gateway.ledger.query import SORTS, Cursor, Query
 from gateway.ledger.ready import Ready
 from gateway.ledger.rows import ExchangeRow, MessageRow, exchange_row, message_row
+from gateway.ledger.walking import steer
 from gateway.ledger.words import parse_query
 
 __all__ = [

@@ -8,7 +8,7 @@ import pytest
 from builders import ledger_rows as make
 from sqlalchemy import Connection, MetaData, func, select
 
-from gateway.ledger import finding, marks, tables, text
+from gateway.ledger import marks, search_limits, tables, text
 from gateway.ledger.clauses import TextIndex, clauses_of_exchanges, clauses_of_mails
 from gateway.ledger.database import open_engine, reading, upgrade, writing
 from gateway.ledger.query import Query
@@ -62,7 +62,7 @@ def fill(connection: Connection) -> None:
 
 
 def test_everything_that_was_there_is_found(filled, monkeypatch):
-    monkeypatch.setattr(finding, "FEW", 3)
+    monkeypatch.setattr(search_limits, "FEW", 3)
     for number in (1, 2_000, 2_001, COUNT):
         found = [row.id for row in search(filled, Query(subject=f"{number:07}"))]
         assert found == [number], number

@@ -1,6 +1,6 @@
 """Search agrees with a plain filter over the same rows: every criterion, any combination, order, page and count.
 
-Once with the limits of ``finding`` as they are, where a few rows are always compared one by one, and once with tiny
+Once with the limits of a search as they are, where a few rows are always compared one by one, and once with tiny
 ones, where it walks, asks the text index month by month and gives up on what is too much, as on millions of rows.
 """
 
@@ -15,7 +15,7 @@ from builders import ledger_rows as make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.ledger import finding, tables
+from gateway.ledger import search_limits, tables
 from gateway.ledger.query import Criterion, Query, identity_parts, number_forms
 from gateway.ledger.search import MAIL_SORTS, cursor_of, exchanges_on, messages_on
 from gateway.ledger.search import _exchange_finder as exchange_finder
@@ -42,7 +42,7 @@ STATES = ["delivered", "overdue", "rejected", "duplicate", "sent"]
 
 @pytest.fixture(params=["as it is", "tiny"])
 def limits(request, monkeypatch):
-    """The limits of finding."""
+    """The limits of a search."""
     if request.param == "tiny":
         for name, value in (
             ("FEW", 1),
@@ -54,7 +54,7 @@ def limits(request, monkeypatch):
             ("AHEAD", 1),
             ("WIDTHS", (1, 2)),
         ):
-            monkeypatch.setattr(finding, name, value)
+            monkeypatch.setattr(search_limits, name, value)
 
 
 ROWS = st.fixed_dictionaries(

@@ -12,7 +12,7 @@ from builders import ledger_rows as make
 from builders.overheard import overheard
 from sqlalchemy import Connection, Engine, Table
 
-from gateway.ledger import bulk, finding, marks, tables, text
+from gateway.ledger import bulk, marks, search_limits, tables, text
 from gateway.ledger.database import reading, writing
 from gateway.ledger.search import parse_query, search, search_messages
 
@@ -27,7 +27,7 @@ SMALL, BIG = 1_500, 9_000  # exchanges
 def limits(monkeypatch):
     """Limits that are to these ledgers what the real ones are to big ones."""
     for name, value in (("FEW", 40), ("VERY_FEW", 5), ("SOME", 200), ("MANY", 300), ("NEAR", 60)):
-        monkeypatch.setattr(finding, name, value)
+        monkeypatch.setattr(search_limits, name, value)
 
 
 def fill(connection: Connection, count: int) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from gateway.ledger import finding, tables, text
+from gateway.ledger import search_limits, tables, text
 from gateway.ledger.clauses import TextIndex, clauses_of_exchanges, clauses_of_mails
 from gateway.ledger.database import open_engine, reading, upgrade, writing
 from gateway.ledger.query import Query
@@ -23,7 +23,7 @@ START = make.START
 @pytest.fixture(autouse=True)
 def by_the_index(monkeypatch):
     """A few rows, too, are found by the index and not one by one."""
-    monkeypatch.setattr(finding, "FEW", 3)
+    monkeypatch.setattr(search_limits, "FEW", 3)
 
 
 def indexed(connection: Connection, query: Query, *, mails: bool = False) -> list[int]:
