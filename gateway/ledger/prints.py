@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import sqlite
@@ -30,6 +30,7 @@ from gateway.ledger import bulk, tables
 from gateway.ledger.plain_json import compact, compact_any
 from gateway.ledger.storable import make_storable
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 Digest = bytes
 
@@ -49,7 +50,8 @@ class Audited:
     owner: str
     columns: tuple[str, ...]  # in the order of the table
     blank: tuple[Any, ...]  # their defaults
-    tails: tuple[str, ...]  # how a row that is encoded whole ends where all from a column on have theirs
+    tails: tuple[bytes, ...]  # how a row that is encoded whole ends where all from a column on have theirs
+    usual: list[int]  # which of these the last row had, for the next one most likely has it too
     whole: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # all values of a row, in the order of the table
     part: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None  # of them those of ``columns``; None: that is all
     start: bytes  # of what is hashed
@@ -67,17 +69,21 @@ class Audited:
         except (TypeError, ValueError):
             return compact_any(values[:end])
 
-    def cut(self, text: str) -> str:
-        """The same text from one that SQLite made of all columns."""
+    def cut(self, data: bytes) -> bytes:
+        """The same in UTF-8, from what SQLite made of all columns."""
         tails = self.tails
+        usual = self.usual[0]
+        if data.endswith(tails[usual]) and not (usual and data.endswith(tails[usual - 1])):
+            return data[: -len(tails[usual])] + b"]"
         low, high = 0, len(tails) - 1  # the last tail is the bracket alone
         while low < high:
             middle = (low + high) // 2
-            if text.endswith(tails[middle]):
+            if data.endswith(tails[middle]):
                 high = middle
             else:
                 low = middle + 1
-        return text[: -len(tails[low])] + "]"
+        self.usual[0] = low
+        return data[: -len(tails[low])] + b"]"
 
     @property
     def one_by_one(self) -> bool:
@@ -86,10 +92,14 @@ class Audited:
 
     def digest(self, rows: Sequence[str]) -> Digest:
         """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
+        return self.digest_of([each.encode() for each in rows])
+
+    def digest_of(self, rows: Sequence[bytes]) -> Digest:
+        """The same of rows in UTF-8, which are in the order of their characters in that of their bytes."""
         if not rows:
             return GONE
-        text = rows[0] if len(rows) == 1 else "\n".join(sorted(rows))
-        return _sha256(self.start + text.encode()).digest()[:LENGTH]
+        data = rows[0] if len(rows) == 1 else b"\n".join(sorted(rows))
+        return _sha256(self.start + data).digest()[:LENGTH]
 
 
 def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) -> Audited:
@@ -98,13 +108,14 @@ def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) ->
     every = [each.name for each in table.columns]
     part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
     ends = ["," + compact([each])[1:-1] for each in blank]
-    tails = tuple("".join(ends[place:]) + "]" for place in range(len(ends) + 1))
+    tails = tuple(("".join(ends[place:]) + "]").encode() for place in range(len(ends) + 1))
     start = f"{table.name}\0".encode()
     quote = sqlite.dialect().identifier_preparer.quote
     of = quote(owner)
-    asking = f"SELECT {of}, json_array({', '.join(map(quote, columns))}) FROM {quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
+    encoded = f"CAST(json_array({', '.join(map(quote, columns))}) AS BLOB)"
+    asking = f"SELECT {of}, {encoded} FROM {quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
     order = f" ORDER BY {of}"
-    return Audited(table, owner, tuple(columns), blank, tails, itemgetter(*every), part, start, asking, order)
+    return Audited(table, owner, tuple(columns), blank, tails, [0], itemgetter(*every), part, start, asking, order)
 
 
 def _default(table: Table, column: str) -> Any:
@@ -282,14 +293,14 @@ def scan(connection: Connection, audited: Audited, first: int, last: int) -> Ite
 def _encoded_by_sqlite(
     connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
 ) -> Iterator[tuple[int, Digest]]:
-    cut, digest = audited.cut, audited.digest
+    cut, start = audited.cut, audited.start
     rows = bulk.tuples(connection, audited.asking + which + audited.in_order, parameters)
     if audited.one_by_one:
-        for number, text in rows:
-            yield number, digest((cut(text),))
+        for number, data in rows:
+            yield number, _sha256(start + cut(data)).digest()[:LENGTH]
         return
-    for number, texts in _together(rows, lambda row: cut(row[0])):
-        yield number, digest(texts)
+    for number, encoded in _together(rows, lambda row: cut(row[0])):
+        yield number, audited.digest_of(encoded)
 
 
 def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -315,9 +326,9 @@ def _digests(
         yield number, digest(texts)
 
 
-def _together(rows: Iterable[Any], encoded: Callable[[Sequence[Any]], str]) -> Iterator[tuple[int, list[str]]]:
+def _together(rows: Iterable[Any], encoded: Callable[[Sequence[Any]], T]) -> Iterator[tuple[int, list[T]]]:
     current: int | None = None
-    texts: list[str] = []
+    texts: list[T] = []
     for row in rows:
         if row[0] != current:
             if current is not None:

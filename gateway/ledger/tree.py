@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Select, Table, bindparam, delete, func, insert, select, update
 
 from gateway.ledger import bulk, prints, tables
+from gateway.ledger.literals import whole
 from gateway.ledger.merkle import EMPTY, Frontier, root_of
 from gateway.ledger.plain_json import compact, compact_any
+from gateway.ledger.ready import Ready
 
 TILE = 256  # leaves
 LEVEL = 8  # of a tile; 16, 24 … are kept too
@@ -32,6 +34,25 @@ _ADOPTED_AT_ONCE = 1_000  # rows that one event speaks of when a ledger from bef
 LEAF = ("seq", "at", "kind", "exchange", "message", "partner", "actor", "body")
 _COLUMNS = (*LEAF, "rows")
 _row = itemgetter(*_COLUMNS)
+
+
+_HEAD_ROW = Ready("tree_head", lambda _: select(tables.tree_head))
+_NODES = Ready(
+    "nodes of the tree",
+    lambda _: select(tables.tree_node.c.position, tables.tree_node.c.hash, tables.tree_node.c.first_seq).where(
+        tables.tree_node.c.level == bindparam("level"),
+        tables.tree_node.c.position.between(bindparam("first"), bindparam("last")),
+    ),
+)
+_EVENTS = Ready("events from one on", lambda _: _from(tables.event, *_COLUMNS))
+_AWAY = Ready("leaves from one on", lambda _: _from(tables.event_leaf, "seq", "leaf"))
+
+
+def _from(table: Table, *names: str) -> Select[Any]:
+    """The first ``count`` rows from number ``first`` on."""
+    seq, count = table.c.seq, bindparam("count", type_=BigInteger)
+    wanted = select(*(table.c[name] for name in names)).where(seq >= bindparam("first"))
+    return wanted.order_by(seq).limit(count).offset(whole(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +256,8 @@ class Nodes:
         return self._kept[level, position]
 
     def _load(self, level: int, first: int, count: int) -> None:
-        n = tables.tree_node.c
-        wanted = select(n.position, n.hash).where(n.level == level, n.position.between(first, first + count - 1))
-        for row in self._connection.execute(wanted):
-            self._kept[level, row.position] = bytes(row.hash)
+        for row in _NODES.rows(self._connection, level=level, first=first, last=first + count - 1):
+            self._kept[level, row["position"]] = bytes(row["hash"])
 
 
 def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
@@ -252,17 +271,14 @@ def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
 
 def _first_of(connection: Connection, tile: int) -> int:
     """The first event of a tile."""
-    n = tables.tree_node.c
-    found = connection.execute(select(n.first_seq).where(n.level == LEVEL, n.position == tile)).scalar()
-    return int(found if found is not None else connection.execute(select(tables.tree_head.c.first_seq)).scalar_one())
+    found = _NODES.row(connection, level=LEVEL, first=tile, last=tile) or _HEAD_ROW.rows(connection)[0]
+    return int(found["first_seq"])
 
 
 def tile_leaves(connection: Connection, first: int, count: int) -> list[tuple[int, bytes]]:
     """The numbers and leaf hashes of ``count`` events from number ``first`` on, those put away in order included."""
-    e, kept = tables.event.c, tables.event_leaf.c
-    rows = connection.execute(select(tables.event).where(e.seq >= first).order_by(e.seq).limit(count)).mappings()
-    away = connection.execute(select(kept.seq, kept.leaf).where(kept.seq >= first).order_by(kept.seq).limit(count))
-    found = [(row["seq"], leaf(row)) for row in rows] + [(row.seq, bytes(row.leaf)) for row in away]
+    found = [(row["seq"], leaf(row)) for row in _EVENTS.rows(connection, first=first, count=count)]
+    found += [(row["seq"], bytes(row["leaf"])) for row in _AWAY.rows(connection, first=first, count=count)]
     return sorted(found)[:count]
 
 

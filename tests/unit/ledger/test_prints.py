@@ -88,7 +88,9 @@ def test_what_sqlite_encodes_is_what_we_encode(name, data):
     marks = ", ".join("?" * len(values))
     with closing(sqlite3.connect(":memory:")) as connection:
         made = connection.execute(f"SELECT json_array({marks})", values).fetchone()[0]
-    assert audited.cut(made) == audited.encoded(values)
+    for usual in (0, data.draw(st.integers(0, len(audited.tails) - 1)), audited.usual[0]):
+        audited.usual[0] = usual
+        assert audited.cut(made.encode()) == audited.encoded(values).encode()
 
 
 def test_this_sqlite_writes_every_character_as_we_do_so_rows_that_changed_are_encoded_by_it():
