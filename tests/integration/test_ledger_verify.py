@@ -79,7 +79,7 @@ def test_what_was_recorded_verifies_and_all_of_it_was_looked_at(filled):
 
 def test_a_row_that_the_database_encodes_otherwise_is_looked_at_again(filled, monkeypatch):
     """What SQLite's JSON says of a row is a shortcut: where it differs, the row is read as it was recorded."""
-    monkeypatch.setattr(prints.Audited, "cut", lambda _, text: text + " ")
+    monkeypatch.setattr(prints.Audited, "cut", lambda _, data: data + b" ")
     assert sentences(filled) == []
 
 
