@@ -14,6 +14,7 @@ The conditions themselves decide what is found (see ``conditions``); what is her
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -56,6 +57,9 @@ class Finder:
         self._rows = Rows(connection, query, asked)
         self._sort, self._down = query.order
         self._limit = query.limit
+        # The only rows that can meet the query, where they are more than few. What is long overdue may lie anywhere: on
+        # the way to the first fifty of two thousand are a fortieth of all rows.
+        self._some: set[int] | None = None
         self._window = Window(
             BEGINNING if query.since is None else query.since, END if query.until is None else query.until
         )
@@ -103,9 +107,10 @@ class Finder:
         if direct is not None:
             return self._rows.walked(direct, self._window, self._limit)
         way, others = self._best_way()
-        some = self._some() if way is EVERYTHING else None
+        some = self._some if way is EVERYTHING else None
         if some is not None:
-            return self._newest_of(some) or self._rows.compared(some, self._window, self._limit)
+            ahead = sorted(some, reverse=True)[: search_limits.AHEAD * (self._limit or 0)]
+            return self._newest_of(ahead) or self._rows.compared(some, self._window, self._limit)
         covered = frozenset().union(*(each.covers for each in self._asked.ways))
         if all(clause.field in covered for clause in self._clauses):
             return self._rows.walked_far(way, self._window, self._limit, [self._ids_of(each) for each in others])
@@ -116,23 +121,23 @@ class Finder:
 
     def _by_id(self) -> list[Found] | None:
         """The page as the text index leads to it from the highest id on; None where it does not surely."""
-        months = self._months(EVERYTHING) if self._is_first_of_all_time() else ()
-        if not months or self._limit is None:
-            return None
-        often = self._named(months[:1], search_limits.OFTEN)
-        ids = self._named() if often is not None else None  # from its beginning is twice as quick
-        if ids is not None:
-            found = self._newest_of(ids) if len(ids) > search_limits.AHEAD * self._limit else None
-            return found or self._rows.compared(ids, self._window, self._limit)
-        return self._newest_of(self._index.some(self._clauses, search_limits.AHEAD * self._limit, order="highest"))
-
-    def _newest_of(self, ids: Collection[int]) -> list[Found] | None:
-        """The page out of ids of exchanges, as far as their order leads to it; None where it does not surely."""
         if self._limit is None or not self._is_first_of_all_time():
             return None
-        some = sorted(ids, reverse=True)[: search_limits.AHEAD * self._limit]
-        found = self._rows.compared(some, self._window, self._limit)
-        if len(found) < self._limit or not none_is_newer(self._connection, self._index, found[-1][0], some[-1]):
+        for pages in search_limits.PAGES:
+            ids = self._index.some(self._clauses, pages * self._limit, order="highest")
+            if len(ids) < pages * self._limit:  # these are all
+                return self._rows.compared(ids, self._window, self._limit)
+            found = self._newest_of(ids)
+            if found is not None:
+                return found
+        return None
+
+    def _newest_of(self, ids: Collection[int]) -> list[Found] | None:
+        """The page out of the highest ids of exchanges, if their order surely leads to it; else None."""
+        if self._limit is None or not self._is_first_of_all_time():
+            return None
+        found = self._rows.compared(ids, self._window, self._limit)
+        if len(found) < self._limit or not none_is_newer(self._connection, self._index, found[-1][0], min(ids)):
             return None
         return found
 
@@ -144,9 +149,10 @@ class Finder:
     def _few(self) -> set[int] | None:
         """The only rows that can meet the query, where an index names few."""
         found: set[int] | None = None
-        ways = [(self._ids_of(way), way.covers) for way in self._asked.ways]
-        for statement, covers in (*((each, frozenset[str]()) for each in self._asked.sets), *ways):
-            ids = self._rows.probe(statement)
+        sets = ((partial(self._of_set, each), frozenset[str]()) for each in self._asked.sets)
+        ways = ((partial(self._rows.probe, self._ids_of(way)), way.covers) for way in self._asked.ways)
+        for asked, covers in (*sets, *ways):
+            ids = asked()
             if ids is None:
                 continue
             found = ids if found is None else found & ids
@@ -157,15 +163,13 @@ class Finder:
                 break
         return found
 
-    def _some(self) -> set[int] | None:
-        """The only rows that can meet the query, where they are more than few.
-
-        What is long overdue may lie anywhere: on the way to the first fifty of two thousand are a fortieth of all rows.
-        """
-        for statement in self._asked.sets:
-            ids = self._rows.probe(statement, search_limits.SOME)
-            if ids is not None:
-                return ids
+    def _of_set(self, statement: Select[Any]) -> set[int] | None:
+        """The ids that a statement gives, where they are few; where they are some, they are kept for later."""
+        ids = self._rows.probe(statement, max(search_limits.FEW, search_limits.SOME))
+        if ids is None or len(ids) <= search_limits.FEW:
+            return ids
+        if self._some is None:
+            self._some = ids
         return None
 
     def _is_indexed_with(self, covers: frozenset[str]) -> bool:

@@ -9,6 +9,9 @@ MANY = 100_000  # rows up to which ways are counted
 NEAR = 2_000  # rows that are walked before anything else is tried
 WIDTHS = (1, 3, 8, 12)  # months that are looked at together, one time after the other
 ALL_TIME = 3  # how often, before the index is asked about all time
-OFTEN = 10  # rows of the newest month, from which on the newest of all time are soon found
-AHEAD = 4  # pages that are looked at for one of the newest
+PAGES = (
+    2,
+    8,
+)  # pages of the highest ids in SQLite's text index that are looked at for the newest one, one after the other
+AHEAD = 4  # pages of ids that are looked at for one of the newest
 AS_MANY = 40  # ids that PostgreSQL reads in the index of time while it compares one row

@@ -50,7 +50,7 @@ def limits(request, monkeypatch):
             ("MANY", 20),
             ("NEAR", 2),
             ("ALL_TIME", 2),
-            ("OFTEN", 1),
+            ("PAGES", (1,)),
             ("AHEAD", 1),
             ("WIDTHS", (1, 2)),
         ):
