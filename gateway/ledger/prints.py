@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import sqlite
@@ -30,7 +31,6 @@ from gateway.ledger import bulk, tables
 from gateway.ledger.plain_json import compact, compact_any
 from gateway.ledger.storable import make_storable
 
-T = TypeVar("T")
 Row = Mapping[str, Any]
 Digest = bytes
 
@@ -38,6 +38,7 @@ LENGTH = 16  # bytes of a digest
 GONE = bytes(LENGTH)
 
 _sha256 = hashlib.sha256
+_owner = itemgetter(0)  # of a row that was read
 _NUL = "\\u0000"  # in JSON
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
@@ -299,8 +300,8 @@ def _encoded_by_sqlite(
         for number, data in rows:
             yield number, _sha256(start + cut(data)).digest()[:LENGTH]
         return
-    for number, encoded in _together(rows, lambda row: cut(row[0])):
-        yield number, audited.digest_of(encoded)
+    for number, together in groupby(rows, _owner):
+        yield number, audited.digest_of([cut(data) for _, data in together])
 
 
 def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -322,21 +323,8 @@ def _digests(
         for row in rows:
             yield row[0], digest((encoded(row[1:]),))
         return
-    for number, texts in _together(rows, encoded):
-        yield number, digest(texts)
-
-
-def _together(rows: Iterable[Any], encoded: Callable[[Sequence[Any]], T]) -> Iterator[tuple[int, list[T]]]:
-    current: int | None = None
-    texts: list[T] = []
-    for row in rows:
-        if row[0] != current:
-            if current is not None:
-                yield current, texts
-            current, texts = row[0], []
-        texts.append(encoded(row[1:]))
-    if current is not None:
-        yield current, texts
+    for number, together in groupby(rows, _owner):
+        yield number, digest([encoded(row[1:]) for row in together])
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[list[int]]:

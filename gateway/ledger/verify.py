@@ -8,7 +8,8 @@ read. Whoever can write to the database can make a tree of his own: a seal that 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from gateway.ledger.seals import Seal
 _TILES = 64
 _SAY_AT_MOST = 20  # differences of one table or tile that are said one by one
 
+Digests = dict[str, dict[int, bytes]]  # of rows, by table and owner
 Progress = Callable[[str, int, int], None]
 """Told what is being read, how far it has come, and of how many."""
 
@@ -205,17 +207,17 @@ class Verification:
             DatabaseUnavailable: it cannot be read.
         """
         try:
-            nodes = tree.Nodes(self._connection, self._head.size)
-            roots = [nodes.subtree(level, place) for level, place in subtrees(0, seal.size)]
+            self._rest = self._sealed(seal, quick=True)
+            if self._rest.root() != seal.root:
+                self._rest = self._sealed(seal, quick=False)
         except LookupError as problem:
             yield Difference(
                 "seal", str(seal.size), f"The tree that was sealed on {seal.time} is not there: {problem}."
             )
             return
-        self._rest = Frontier(seal.size, b"".join(roots))
         if self._rest.root() != seal.root:
             yield sealed_otherwise(seal)
-        latest: dict[tuple[str, int], bytes] = {}
+        latest: Digests = defaultdict(dict)
         for page in Pages(self._connection, seal.seq, quick=True).all():
             yield from self._later(page, latest)
         differences = list(self._whole())
@@ -225,7 +227,12 @@ class Verification:
         yield from differences
         yield from self._touched(latest)
 
-    def _later(self, page: Sequence[Leaf], latest: dict[tuple[str, int], bytes]) -> Iterator[Difference]:
+    def _sealed(self, seal: Seal, *, quick: bool) -> Frontier:
+        """The tree as it was then, as far as its events are there."""
+        nodes = tree.Nodes(self._connection, self._head.size, quick=quick)
+        return Frontier(seal.size, b"".join(nodes.subtree(level, place) for level, place in subtrees(0, seal.size)))
+
+    def _later(self, page: Sequence[Leaf], latest: Digests) -> Iterator[Difference]:
         self._rest.append_all([each.hash for each in page], tree.LEVEL)
         self._events += len(page)
         for event in page:
@@ -233,25 +240,22 @@ class Verification:
                 continue
             try:
                 for name, first, digests in prints.mentions(json.loads(event.body), event.rows):
-                    for at in range(0, len(digests), prints.LENGTH):
-                        latest[name, first + at // prints.LENGTH] = digests[at : at + prints.LENGTH]
+                    each = (digests[at : at + prints.LENGTH] for at in range(0, len(digests), prints.LENGTH))
+                    latest[name].update(enumerate(each, first))
             except ValueError as problem:
                 yield _unreadable(event, problem)
         self._progress("events", self._events, self._head.size)
 
-    def _touched(self, latest: Mapping[tuple[str, int], bytes]) -> Iterator[Difference]:
-        owners: dict[str, list[int]] = {}
-        for name, owner in latest:
-            owners.setdefault(name, []).append(owner)
-        for name, some in owners.items():
+    def _touched(self, latest: Digests) -> Iterator[Difference]:
+        for name, noted in latest.items():
             if name not in prints.AUDITED:
                 continue
-            now = prints.read(self._connection, prints.AUDITED[name], sorted(some), quick=True)
+            now = prints.read(self._connection, prints.AUDITED[name], sorted(noted), quick=True)
             self._rows += len(now)
-            if again := sorted(owner for owner, digest in now.items() if digest != latest[name, owner]):
+            if again := sorted(owner for owner, digest in now.items() if digest != noted[owner]):
                 now = prints.read(self._connection, prints.AUDITED[name], again)
             for owner in again:
-                digest, told = now[owner], latest[name, owner]
+                digest, told = now[owner], noted[owner]
                 if digest != told:
                     yield _row_difference(name, owner, found=digest != prints.GONE, recorded=told != prints.GONE)
 
