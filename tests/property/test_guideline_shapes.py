@@ -92,7 +92,7 @@ def judged(plan, segments):
     return at, judge.ended, judge.count, judge.findings
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(SETS), st.integers(0, 10**9), st.sampled_from([0.0, 0.1, 0.4]), st.integers(1, 40), st.booleans()
 )
