@@ -1,6 +1,8 @@
 """Shapes make judging quicker, and change nothing else."""
 
 import random
+from itertools import product
+from string import ascii_uppercase
 from unittest.mock import patch
 
 import pytest
@@ -101,7 +103,8 @@ def test_what_is_found_is_the_same_with_shapes_and_without(which, seed, fullness
     guideline = guideline_of(*which)
     segments = SampleMaker(guideline, MARKS, seed, fullness).segments()
     place = rng.randrange(1, len(segments) - 1)
-    repeated = [segments[place]] * times
+    line = damaged(segments[place], rng) if rng.random() < 0.5 else segments[place]  # wrong in the same way each time
+    repeated = [line] * times
     segments[place:place] = [damaged(each, rng) if rng.random() < 0.1 else each for each in repeated]
     for _ in range(rng.randrange(4)):
         at = rng.randrange(1, len(segments) - 1)
@@ -115,6 +118,22 @@ def test_what_is_found_is_the_same_with_shapes_and_without(which, seed, fullness
         assert judged(plan, segments) == slow  # while it learns
         assert any(plan.shapes.quick)
         assert judged(plan, segments) == slow
+
+
+def test_a_code_that_is_none_is_found_in_every_line_that_has_it():
+    """No shape is learned from a segment whose codes are not known to be fine."""
+    guideline = standard.load("850", "004010")
+    plan = Plan(guideline, MARKS)
+    line = next(each for each in plan.nodes if each.segment.id == "PO1" and not each.children)
+    units = line.segment.elements[2].codes
+    wrong = next(unit for unit in map("".join, product(ascii_uppercase, repeat=2)) if unit not in units)
+    lines = 4 * shapes.OFTEN
+    segments = ["ST*850*0001", "BEG*00*SA*4711**20261130"]
+    for each in (f"PO1*{number}*1*{wrong}*9.5**BP*4711" for number in range(lines)):
+        segments += [each, "PID*F****a thing"]  # so that it is no run of lines alone
+    segments += [f"PO1*{number}*1*{wrong}*9.5**BP*4711" for number in range(lines)]
+    _, _, _, findings = judged(plan, [*segments, "SE*7*0001"])
+    assert len([each for each in findings if each.segment == "PO1"]) == 2 * lines
 
 
 def test_no_more_shapes_are_made_than_are_of_use():
