@@ -20,7 +20,6 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Select,
-    Table,
     func,
     or_,
     select,
@@ -46,17 +45,11 @@ class Finder:
     """
 
     def __init__(self, connection: Connection, query: Query, asked: Asked) -> None:
-        self._connection = connection
-        self._sqlite = connection.dialect.name == "sqlite"
-        self._query = query
-        self._asked = asked
-        self._table: Table = asked.table
-        self._at, self._id = asked.table.c.at, asked.table.c.id
+        self._rows = Rows(connection, query, asked)
+        self._connection, self._asked = connection, asked
         self._index = TextIndex(connection)
         self._clauses = self._index.useful(asked.clauses)
-        self._rows = Rows(connection, query, asked)
-        self._sort, self._down = query.order
-        self._limit = query.limit
+        self._before, self._limit = query.before, query.limit
         # The only rows that can meet the query, where they are more than few. What is long overdue may lie anywhere: on
         # the way to the first fifty of two thousand are a fortieth of all rows.
         self._some: set[int] | None = None
@@ -70,7 +63,7 @@ class Finder:
         """The ids of the page, in its order."""
         if self._asked.impossible:
             return []
-        in_time = self._sort == "at" and self._limit is not None
+        in_time = self._rows.sort == "at" and self._limit is not None
         return [number for _, number in (self._newest() if in_time else self._sorted())]
 
     def count(self, most: int | None = None) -> int:
@@ -84,16 +77,16 @@ class Finder:
             self._limit = most + 1
             return len(self._newest())
         conditions = [*self._asked.conditions(), *self._superset()]
-        statement = select(func.count()).select_from(self._table).where(*conditions)
+        statement = select(func.count()).select_from(self._asked.table).where(*conditions)
         if most is not None:
-            some = select(self._id).where(*conditions).limit(most + 1).subquery()
+            some = select(self._rows.id).where(*conditions).limit(most + 1).subquery()
             statement = select(func.count()).select_from(some)
         return int(self._rows.execute(statement, ()).scalar_one())
 
     def _is_walked(self) -> bool:
         """Whether an index leads to what is asked for in order of time, so that the first thousands come at once."""
         window = (self._window.start, self._window.end) != (BEGINNING, END)
-        return self._sort == "at" and (window or any(way is not EVERYTHING for way in self._asked.ways))
+        return self._rows.sort == "at" and (window or any(way is not EVERYTHING for way in self._asked.ways))
 
     # ------------------------------------------------------------ in order of time
 
@@ -143,8 +136,8 @@ class Finder:
 
     def _is_first_of_all_time(self) -> bool:
         """Whether the newest exchanges of all are asked for, on SQLite."""
-        everything = self._window == Window() and self._query.before is None
-        return self._sqlite and self._down and not self._asked.mails and everything
+        everything = self._window == Window() and self._before is None
+        return self._rows.sqlite and self._rows.down and not self._asked.mails and everything
 
     def _few(self) -> set[int] | None:
         """The only rows that can meet the query, where an index names few."""
@@ -179,7 +172,7 @@ class Finder:
 
     def _ids_of(self, way: Way) -> Select[Any]:
         """The rows of a way within the window."""
-        return select(self._id).where(*way.together, *self._window.within(self._at))
+        return select(self._rows.id).where(*way.together, *self._window.within(self._rows.at))
 
     def _best_way(self) -> tuple[Way, list[Way]]:
         """The way with the fewest rows, and others that have not many, as far as that is quickly told."""
@@ -210,7 +203,7 @@ class Finder:
             if ids is None and len(some) > 1:  # of the first month alone they may be few
                 some, turn = some[:1], 0
                 ids = self._named(some)
-            if ids is None and not self._sqlite:  # it would read each row that it walks along
+            if ids is None and not self._rows.sqlite:  # it would read each row that it walks along
                 ids = self._named(some, search_limits.SOME)
             part = self._window.cut(span_of(min(some))[0], span_of(max(some))[1])
             left = self._limit - len(found)
@@ -231,7 +224,7 @@ class Finder:
         first, last = self._rows.edge(way, window), self._rows.edge(way, window, back=True)
         if first is None or last is None:
             return []
-        step = -1 if self._down else 1
+        step = -1 if self._rows.down else 1
         return range(month_of(first), month_of(last) + step, step)
 
     def _months_of_window(self) -> Sequence[int]:
@@ -274,9 +267,9 @@ class Finder:
             return self._rows.compared(few, self._window, self._limit)
         value = self._rows.value()
         by = self._rows.in_order(value)
-        order = (by.desc(), self._id.desc()) if self._down else (by, self._id)
+        order = (by.desc(), self._rows.id.desc()) if self._rows.down else (by, self._rows.id)
         conditions = [*self._asked.conditions(), *self._superset(), *self._rows.beyond()]
-        statement = select(value, self._id).where(*conditions).order_by(*order).limit(self._limit)
+        statement = select(value, self._rows.id).where(*conditions).order_by(*order).limit(self._limit)
         return self._rows.fetched(statement, ())
 
     def _superset(self) -> list[Condition]:
@@ -285,7 +278,7 @@ class Finder:
             return []
         ids = self._indexed(self._months_of_window())
         if self._asked.beside is None:
-            return [self._id.in_(ids)]
-        return [or_(self._id.in_(ids), self._id.in_(self._asked.beside))]
+            return [self._rows.id.in_(ids)]
+        return [or_(self._rows.id.in_(ids), self._rows.id.in_(self._asked.beside))]
 
     # ------------------------------------------------------------ asking

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Select, Update, bindparam, delete, func, sele
 from gateway.errors import GatewayError
 from gateway.ledger import archive, bulk
 from gateway.ledger.literals import whole, word
+from gateway.ledger.mail_tables import SHA256_START
 from gateway.ledger.recording import Ledger
-from gateway.ledger.tables import SHA256_START, message, not_taken, sighting
+from gateway.ledger.tables import message, not_taken, sighting
 
 _CHUNK = 500  # values in one question
 

@@ -19,7 +19,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    func,
     text,
 )
 
@@ -27,6 +26,7 @@ from gateway.ledger.columns import Id, index_for, index_where_set, metadata
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 from gateway.ledger.daily_tables import daily_count
+from gateway.ledger.mail_tables import content, content_piece, message, not_taken, payload, sighting
 from gateway.ledger.retention_tables import content_key, hold, moved_archive, payload_key, put_away, retention_mark
 from gateway.ledger.search_tables import add_indexes, saved_query
 from gateway.ledger.tree_tables import event_leaf, retention_permit, seal, tree_head, tree_node
@@ -41,15 +41,20 @@ __all__ = [
     "claim",
     "console_session",
     "console_user",
+    "content",
     "content_key",
+    "content_piece",
     "daily_count",
     "event_leaf",
     "hold",
     "lease",
+    "message",
     "metadata",
     "moved_archive",
+    "not_taken",
     "number_epoch",
     "number_gap",
+    "payload",
     "payload_key",
     "put_away",
     "received_number",
@@ -57,115 +62,13 @@ __all__ = [
     "retention_permit",
     "saved_query",
     "seal",
+    "sighting",
     "sign_in_pause",
     "tree_head",
     "tree_node",
 ]  # defined elsewhere
 
 CONFIGURATION = "exchange IS NULL AND message IS NULL AND kind <> 'recorded'"  # as the index of such events has it
-
-# Raw bytes, write-once, named by their SHA-256; committed with the row that speaks of them (see archive).
-content = Table(
-    "content",
-    metadata,
-    Column("sha256", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("bytes", LargeBinary, nullable=False),  # empty where they are in pieces
-    _number("pieces"),  # how many content_piece rows hold them; 0: none, they are all here
-    _text("cipher"),  # empty: they lie in clear; else how they are encrypted, with the key in content_key
-)
-
-# What is too big for one value, so that nobody ever holds it whole to write or to read it.
-content_piece = Table(
-    "content_piece",
-    metadata,
-    Column("sha256", Text, ForeignKey("content.sha256"), primary_key=True),
-    Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("bytes", LargeBinary, nullable=False),
-)
-
-# One mail, as received or sent.
-message = Table(
-    "message",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("direction", Text, nullable=False),  # in, out
-    Column("state", Text, nullable=False),  # MessageState
-    _text("kind"),  # letter, bounce, receipt, auto-reply
-    _text("mailbox"),
-    _text("host"),
-    _text("user"),
-    Column("sha256", Text, nullable=False),  # content: the raw mail
-    _number("size"),
-    _text("message_id"),
-    _text("in_reply_to"),
-    _text("subject"),
-    _text("from_address"),
-    Column("to_addresses", Text, nullable=False, default="[]", server_default="[]"),  # JSON list
-    Column("cc_addresses", Text, nullable=False, default="[]", server_default="[]"),
-    _text("dated"),  # the Date header as written
-    _text("partner"),
-    _number("attempts"),
-    _text("fault_code"),
-    _text("fault"),  # JSON of GatewayError.as_dict
-    _text("proof"),  # what proved the sender: signed, dkim, mx, address, or ""
-    Column("proof_detail", Text, nullable=False, default="{}", server_default="{}"),  # JSON: fingerprint, domain …
-    Column("layers", Text, nullable=False, default="[]", server_default="[]"),  # JSON: S/MIME layers, outermost first
-    Index("ix_message_state_id", "state", "id"),
-    Index("ix_message_message_id", "message_id", postgresql_using="hash"),  # a third of the size of a tree
-    Index("ix_message_at", "at"),
-)
-index_for(Index("ix_message_sha256", message.c.sha256, postgresql_using="hash"), "postgresql")
-SHA256_START = func.substr(message.c.sha256, text("1"), text("12"))  # enough to find it by, and its index a third
-index_for(Index("ix_message_sha256_start", SHA256_START), "sqlite")
-
-# Where we saw a message: the same mail may be seen twice under other UIDs, and a UID may be reused.
-sighting = Table(
-    "sighting",
-    metadata,
-    Column("mailbox", Text, primary_key=True),
-    Column("uid", Text, primary_key=True),
-    Column("sha256", Text, primary_key=True),
-    Column("message", Id, ForeignKey("message.id"), nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("size", BigInteger, nullable=False),  # as listed by the server
-    Column("state", Text, nullable=False),  # stored (and left there, as far as we know), deleted
-)
-Index(
-    "ix_sighting_left",
-    sighting.c.mailbox,
-    sqlite_where=sighting.c.state == "stored",
-    postgresql_where=sighting.c.state == "stored",
-)
-
-# Work: what a mailbox lists and we do not have. The row goes when it was taken, or is no longer listed.
-not_taken = Table(
-    "not_taken",
-    metadata,
-    Column("mailbox", Text, primary_key=True),
-    Column("uid", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),  # as listed by the server
-    Column("at", BigInteger, nullable=False),  # when it was first not taken
-    Column("fault_code", Text, nullable=False),
-    Column("fault", Text, nullable=False),  # JSON of GatewayError.as_dict
-)
-
-# One EDI body or attachment of a message.
-payload = Table(
-    "payload",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("message", Id, ForeignKey("message.id"), nullable=False, index=True),
-    Column("ordinal", Integer, nullable=False),
-    _text("path"),
-    _text("file_name"),
-    _text("content_type"),
-    Column("sha256", Text, nullable=False),  # of the decoded bytes
-    _number("size"),
-    _text("repairs"),
-)
 
 # The record of one interchange's life, in or out.
 exchange = Table(
@@ -466,7 +369,6 @@ secret = Table(
 # What belongs to an exchange or mail is found when it is put away. PostgreSQL looks up each foreign key then; SQLite
 # looks at them when all is done.
 Index("ix_interchange_key_exchange", interchange_key.c.exchange)
-Index("ix_sighting_message", sighting.c.message)
 index_where_set(exchange, "duplicate_of")
 index_for(Index("ix_business_key_transaction_set", business_key.c.transaction_set), "postgresql")
 index_for(Index("ix_number_gap_exchange", number_gap.c.exchange), "postgresql")

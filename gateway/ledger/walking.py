@@ -53,27 +53,34 @@ class Rows:
         connection: a transaction that reads.
         query: what is asked.
         asked: the same as the table has it.
+
+    Attributes:
+        sqlite: whether it is that.
+        at: when a row was, a column.
+        id: its number, a column.
+        sort: what the query is ordered by.
+        down: whether from the highest on.
     """
 
     def __init__(self, connection: Connection, query: Query, asked: Asked) -> None:
         self._connection = connection
-        self._sqlite = connection.dialect.name == "sqlite"
+        self.sqlite = connection.dialect.name == "sqlite"
         self._query = query
         self._asked = asked
         self._table: Table = asked.table
-        self._at, self._id = asked.table.c.at, asked.table.c.id
+        self.at, self.id = asked.table.c.at, asked.table.c.id
         self._without: Sequence[str] = ()
-        self._sort, self._down = query.order
+        self.sort, self.down = query.order
 
     def edge(self, way: Way, window: Window, after: int = 0, *, back: bool = False) -> int | None:
         """The moment of the first row of a way in a window, or of the one ``after`` so many; ``back``: the last."""
-        down = self._down ^ back
+        down = self.down ^ back
         if way is EVERYTHING and window == Window() and not after:
             return end_of(self._connection, self._table, last=down)
         moments: list[int] = []
         for each in way.alternatives:
-            statement = select(self._at).where(*each, *window.within(self._at))
-            statement = statement.order_by(self._at.desc() if down else self._at).limit(1).offset(after or None)
+            statement = select(self.at).where(*each, *window.within(self.at))
+            statement = statement.order_by(self.at.desc() if down else self.at).limit(1).offset(after or None)
             moments += self.execute(statement, PROBE).scalars().all()
         if not moments:
             return None
@@ -84,15 +91,15 @@ class Rows:
 
         SQLite reads a row only when the index has said that its id is among them. PostgreSQL has read it by then.
         """
-        edge = self.edge(way, self.after_cursor(window), search_limits.NEAR) if self._sqlite and others else None
+        edge = self.edge(way, self.after_cursor(window), search_limits.NEAR) if self.sqlite and others else None
         if edge is None or limit is None:
             return self.walked(way, window, limit)
         near, far = window.cut(edge, END), window.cut(BEGINNING, edge)
-        if not self._down:
+        if not self.down:
             near, far = window.cut(BEGINNING, edge + 1), window.cut(edge + 1, END)
         found = self.walked(way, near, limit)
         if len(found) < limit:
-            found += self.walked(way, far, limit - len(found), [self._id.op("+")(0).in_(each) for each in others])
+            found += self.walked(way, far, limit - len(found), [self.id.op("+")(0).in_(each) for each in others])
         return found
 
     def walked(self, way: Way, window: Window, limit: int | None, more: Sequence[Condition] = ()) -> list[Found]:
@@ -100,13 +107,13 @@ class Rows:
         window = self.after_cursor(window)
         found: list[Found] = []
         for each in way.alternatives:
-            conditions = (*each, *window.within(self._at), *more, *self._steered())
-            statement = select(self._at, self._id).where(*conditions)
+            conditions = (*each, *window.within(self.at), *more, *self._steered())
+            statement = select(self.at, self.id).where(*conditions)
             found += self.fetched(statement.order_by(*self._time_order()).limit(limit), _WALK)
         return self.first(found)[:limit]
 
     def _time_order(self) -> tuple[ColumnElement[Any], ...]:
-        return (self._at.desc(), self._id.desc()) if self._down else (self._at, self._id)
+        return (self.at.desc(), self.id.desc()) if self.down else (self.at, self.id)
 
     def compared(self, ids: Collection[int], window: Window, limit: int | None) -> list[Found]:
         """Those of some rows that meet the query, in order."""
@@ -116,23 +123,23 @@ class Rows:
         if soon is not None:
             return soon
         value, window = self.value(), self.after_cursor(window)
-        if self._sqlite:
+        if self.sqlite:
             given = func.json_each(json.dumps(list(ids))).table_valued("value", name="given")
-            among: Condition = self._id.in_(select(given.c.value))
-            at: Any = self._at.op("+")(0)  # no index of its own
+            among: Condition = self.id.in_(select(given.c.value))
+            at: Any = self.at.op("+")(0)  # no index of its own
         else:
-            among, at = self._id == any_(literal(list(ids), ARRAY(BigInteger))), self._at
-        statement = select(value, self._id).where(among, *window.within(at), *self._steered())
+            among, at = self.id == any_(literal(list(ids), ARRAY(BigInteger))), self.at
+        statement = select(value, self.id).where(among, *window.within(at), *self._steered())
         found = self.first(self.fetched(statement, PROBE))
         return found if limit is None else found[:limit]
 
     def _soon(self, ids: Collection[int], window: Window, limit: int | None) -> list[Found] | None:
         """The first of many rows by their ids, on PostgreSQL, where that is quicker and surely the same; else None."""
-        of_exchanges = not self._sqlite and not self._asked.mails
+        of_exchanges = not self.sqlite and not self._asked.mails
         if (
             limit is None
             or len(ids) <= search_limits.AHEAD * limit
-            or not (of_exchanges and self._down and self._sort == "at")
+            or not (of_exchanges and self.down and self.sort == "at")
         ):
             return None
         some = sorted(ids, reverse=True)
@@ -148,7 +155,7 @@ class Rows:
 
     def first(self, found: Sequence[Found]) -> list[Found]:
         """In order, each row once."""
-        return sorted(set(found), reverse=self._down)
+        return sorted(set(found), reverse=self.down)
 
     def _steered(self) -> list[Condition]:
         return [*self._asked.steered, *self.beyond()]
@@ -159,24 +166,24 @@ class Rows:
             return []
         value, number = self._query.before
         by = self.in_order(self.value())
-        if self._down:
-            return [or_(by < value, and_(by == value, self._id < number))]
-        return [or_(by > value, and_(by == value, self._id > number))]
+        if self.down:
+            return [or_(by < value, and_(by == value, self.id < number))]
+        return [or_(by > value, and_(by == value, self.id > number))]
 
     def after_cursor(self, window: Window) -> Window:
         """The window, as far as the page before has not covered it."""
         before: Cursor | None = self._query.before
-        if before is None or self._sort != "at" or not isinstance(before[0], int):
+        if before is None or self.sort != "at" or not isinstance(before[0], int):
             return window
-        return window.cut(BEGINNING, before[0] + 1) if self._down else window.cut(before[0], END)
+        return window.cut(BEGINNING, before[0] + 1) if self.down else window.cut(before[0], END)
 
     def value(self) -> ColumnElement[Any]:
         """What the rows are ordered by."""
-        return self._asked.sorts[self._sort]
+        return self._asked.sorts[self.sort]
 
     def in_order(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """Text is ordered by its characters, on both databases."""
-        return value if self._sqlite or value.type.python_type is int else value.collate("C")
+        return value if self.sqlite or value.type.python_type is int else value.collate("C")
 
     def probe(self, statement: Select[Any], most: int | None = None) -> set[int] | None:
         """The ids that a statement gives, or None where they are more than ``most`` (few)."""
@@ -198,7 +205,7 @@ class Rows:
 
     def steer(self, without: Sequence[str]) -> None:
         """``steer``, where PostgreSQL was not told the same last."""
-        if not self._sqlite and self._without != without:
+        if not self.sqlite and self._without != without:
             steer(self._connection, without)
             self._without = without
 
