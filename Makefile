@@ -77,5 +77,5 @@ $(STAMP)/run$(MARK): $(STAMP)/venv$(MARK) requirements/run.txt requirements/buil
 
 $(STAMP)/dev$(MARK): $(STAMP)/run$(MARK) requirements/dev.txt
 	@echo "installing what the tests need (pinned, with hashes)"
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-compile --require-hashes -r requirements/dev.txt
 	@touch $@
