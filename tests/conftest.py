@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from builders import scratch
+from builders import compiled_once, scratch
 
 scratch.use()
+compiled_once.use()
 
 pytest_plugins = (
     "servers.dovecot",

@@ -131,6 +131,8 @@ from gateway.errors.people import (
 )
 from gateway.errors.received import (
     AcknowledgmentContradicting,
+    AcknowledgmentCounts,
+    AcknowledgmentOfCancelled,
     AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
@@ -233,6 +235,8 @@ from gateway.errors.setup import (
 
 __all__ = [
     "AcknowledgmentContradicting",
+    "AcknowledgmentCounts",
+    "AcknowledgmentOfCancelled",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlertNotTold",

@@ -206,6 +206,24 @@ class AcknowledgmentTooLate(MessageFault):
     advice = "The partner may have the documents twice: ask it to cancel one of them."
 
 
+class AcknowledgmentOfCancelled(MessageFault):
+    code = "acknowledgment.cancelled"
+    sentence = "{partner} acknowledges it as {now}, but it was cancelled here."
+    advice = (
+        "The partner has it. If its documents were submitted again, it has them twice: ask it to cancel one of them. "
+        "Then `gateway exchange settle`."
+    )
+
+
+class AcknowledgmentCounts(MessageFault):
+    code = "acknowledgment.counts"
+    sentence = "{partner} acknowledges {group} with a {kind} that counts {counted} of its {sets} sets."
+    advice = (
+        "Ask the partner which documents it has. What is missing must be submitted again, under a new number; then "
+        "`gateway exchange settle`."
+    )
+
+
 class DocumentRepeated(MessageFault):
     code = "document.repeated"
     sentence = "{partner} sent {set} {value} before, in exchange {exchange}, under another control number."

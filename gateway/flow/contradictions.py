@@ -11,12 +11,22 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, select
 
-from gateway.errors import AcknowledgmentContradicting, AcknowledgmentTooLate, GatewayError
+from gateway.errors import (
+    AcknowledgmentContradicting,
+    AcknowledgmentCounts,
+    AcknowledgmentOfCancelled,
+    AcknowledgmentTooLate,
+    GatewayError,
+)
 from gateway.flow.acts import told
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
-from gateway.x12.model import Status
+from gateway.ledger.states import ExchangeState
+from gateway.x12.model import GroupAck, Status
+
+ABANDONED = (ExchangeState.SUPERSEDED, ExchangeState.CANCELLED)  # by a person, before the partner spoke
+_REPEATED = "duplicate"  # says what was said before, or speaks of a repetition of ours
 
 
 def relation(recorder: Recorder, exchange: int, group: int | None, kind: str, status: Status) -> tuple[str, str]:
@@ -36,6 +46,7 @@ def relation(recorder: Recorder, exchange: int, group: int | None, kind: str, st
             table.c.exchange == exchange,
             table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
             table.c.transaction_set.is_(None),
+            table.c.relation != _REPEATED,
         )
         .order_by(table.c.id.desc())
         .limit(1)
@@ -60,7 +71,8 @@ def _on_the_other_level(recorder: Recorder, exchange: int, kind: str, status: St
         opposite = (table.c.functional_group.is_(None), table.c.kind == "TA1", rejected)
     else:
         return ""
-    found = select(table.c.status).where(table.c.exchange == exchange, *opposite).order_by(table.c.id.desc()).limit(1)
+    said = (table.c.exchange == exchange, table.c.relation != _REPEATED, *opposite)
+    found = select(table.c.status).where(*said).order_by(table.c.id.desc()).limit(1)
     return recorder.connection.execute(found).scalar() or ""
 
 
@@ -79,12 +91,26 @@ def call_a_person(
 
 
 def after_all(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
-    """The partner speaks on what was superseded: if it took it, it may have the documents twice."""
+    """The partner speaks on what a person gave up: if it took it, it may have the documents twice."""
     recorder.change(tables.exchange, exchange.id, verdict=verdict, updated_at=recorder.now)
-    if verdict is not Status.REJECTED:
-        by = (told(recorder, "superseded", exchange=exchange.id) or {}).get("by", "?")
-        now = verdict.value.replace("_", " ")
-        _tell(context, recorder, exchange, AcknowledgmentTooLate(partner=exchange.partner, now=now, by=by))
+    if verdict is Status.REJECTED:
+        return
+    now = verdict.value.replace("_", " ")
+    if exchange.state == ExchangeState.CANCELLED:
+        _tell(context, recorder, exchange, AcknowledgmentOfCancelled(partner=exchange.partner, now=now))
+        return
+    by = (told(recorder, "superseded", exchange=exchange.id) or {}).get("by", "?")
+    _tell(context, recorder, exchange, AcknowledgmentTooLate(partner=exchange.partner, now=now, by=by))
+
+
+def counts_differ(
+    context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], ack: GroupAck, sets: int
+) -> None:
+    """The partner takes the group, but counts fewer sets than were in it: some of the documents may be missing."""
+    counted = min(each for each in (ack.included, ack.received) if each)
+    group = f"group {ack.functional_id} {ack.control_number}"
+    fault = AcknowledgmentCounts(partner=exchange.partner, kind=ack.kind, group=group, counted=counted, sets=sets)
+    _tell(context, recorder, exchange, fault)
 
 
 def _tell(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], fault: GatewayError) -> None:

@@ -34,10 +34,10 @@ _NOT_BEGUN = "an earlier mail held the connection up, or ended it"
 def record(context: Context, recorder: Recorder, attempts: Sequence[Attempt]) -> None:
     """Keeps what came of each attempt, in the transaction of ``recorder``."""
     _sent(context, recorder, [(each.mail, each.taken) for each in attempts if each.taken is not None])
-    for each in attempts:
+    failed = [each for each in attempts if each.taken is None]
+    # What is not marked any more was settled meanwhile: the partner acknowledged it before its host had answered.
+    for each in not_yet(recorder, failed) if failed else ():
         fault = each.fault
-        if each.taken is not None:
-            continue
         if fault is None:
             _back(recorder, each.mail, _NOT_BEGUN)
         elif isinstance(fault, OutcomeUnknown):
@@ -53,7 +53,7 @@ def record(context: Context, recorder: Recorder, attempts: Sequence[Attempt]) ->
 
 
 def not_yet(recorder: Recorder, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The attempts whose outcome is not kept by a commit that got no answer: their mails are marked still."""
+    """The attempts whose mails are marked still: no commit that got no answer kept their outcome, nor did a partner."""
     table = tables.outgoing
     rows = recorder.connection.execute(
         select(table.c.exchange, table.c.attempts)

@@ -7,16 +7,16 @@ what was overdue, repeated ones are noted, contradicting ones are kept and shown
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, delete, select
 
 from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow import contradictions, deadlines
+from gateway.flow import contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
-from gateway.flow.identify import identity
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -25,6 +25,7 @@ from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
 UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING, ExchangeState.IN_DOUBT)
+_NUMBER_CAME_BEFORE = "025"  # TA105
 _FINAL = (
     *(ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED),
     *(ExchangeState.CANCELLED, ExchangeState.SUPERSEDED),
@@ -67,34 +68,18 @@ def acknowledged(context: Context, recorder: Recorder, case: InterchangeCase, ca
     return matched
 
 
-def _sent(recorder: Recorder, header: Header, control_number: str) -> Row[*tuple[Any, ...]] | None:
-    """The newest exchange of ours to that identity with that ISA13, whoever the partner is."""
-    x = tables.exchange
-    sender, receiver = identity(header.sender), identity(header.receiver)
-    return recorder.connection.execute(
-        select(x)
-        .where(
-            x.c.direction == "out",
-            x.c.control_number == control_number,
-            x.c.receiver_qualifier == sender.qualifier,
-            x.c.receiver_id == sender.id,
-            x.c.sender_qualifier == receiver.qualifier,
-            x.c.sender_id == receiver.id,
-        )
-        .order_by(x.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-
-
 def _interchange(
     context: Context, recorder: Recorder, partner: str, header: Header, ta1: InterchangeAck, carrier: int
 ) -> bool:
     words = () if ta1.status is Status.ACCEPTED else (note_in_words(ta1.note),)
     said = _Said("TA1", ta1.status, ta1.control_number, ta1.note, words)
-    exchange = _sent(recorder, header, ta1.control_number)
-    if exchange is None or exchange.partner != partner:
-        return _orphan(context, recorder, partner, said, carrier, foreign=exchange is not None)
+    exchange = named.interchange(recorder, header, ta1)
+    if exchange is None:
+        return _orphan(context, recorder, partner, said, carrier)
+    repetition = _refuses_the_repetition(recorder, ta1, exchange.id)
     relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
+    if repetition:
+        relation = "duplicate"
     _keep(recorder, said, relation, carrier, exchange=exchange.id)
     recorder.event(
         "acknowledgment",
@@ -106,28 +91,50 @@ def _interchange(
         relation=relation,
         carrier=carrier,
     )
-    if relation != "duplicate":
+    if repetition:
+        _received(context, recorder, exchange, Status.ACCEPTED, "the partner refused a repetition: it has it")
+    elif relation != "duplicate" and ta1.status is Status.REJECTED:
         fulfil(recorder, exchange.id, "TA1")
-        if ta1.status is Status.REJECTED:
-            fulfil(recorder, exchange.id, "functional")
-            _conclude(context, recorder, exchange, Status.REJECTED)
-        elif exchange.state not in _FINAL:
-            handed_over(context, recorder, exchange)
-            if not _awaits(recorder, exchange.id):
-                _conclude(context, recorder, exchange, ta1.status)
-            elif exchange.state == ExchangeState.OVERDUE and not _overdue(recorder, exchange.id):
-                recorder.change(tables.exchange, exchange.id, state=ExchangeState.SENT, updated_at=recorder.now)
+        fulfil(recorder, exchange.id, "functional")
+        handed_over(context, recorder, exchange)
+        _conclude(context, recorder, exchange, Status.REJECTED)
+    elif relation != "duplicate":
+        _received(context, recorder, exchange, ta1.status)
     if relation == "contradicting":
         contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
     return True
 
 
+def _refuses_the_repetition(recorder: Recorder, ta1: InterchangeAck, exchange: int) -> bool:
+    """Whether a TA1 says only that the number came before (X12.5, note 025), and we did send it more than once."""
+    return ta1.status is Status.REJECTED and ta1.note == _NUMBER_CAME_BEFORE and named.went_again(recorder, exchange)
+
+
+def _received(
+    context: Context,
+    recorder: Recorder,
+    exchange: Row[*tuple[Any, ...]],
+    status: Status,
+    reason: str = "the partner acknowledged it",
+) -> None:
+    """The interchange arrived; whether that is all that the partner will say depends on what is awaited."""
+    fulfil(recorder, exchange.id, "TA1")
+    if exchange.state in contradictions.ABANDONED:
+        contradictions.after_all(context, recorder, exchange, status)
+    elif exchange.state not in _FINAL:
+        handed_over(context, recorder, exchange, reason)
+        if not _awaits(recorder, exchange.id):
+            _conclude(context, recorder, exchange, status)
+        elif exchange.state == ExchangeState.OVERDUE and not _overdue(recorder, exchange.id):
+            recorder.change(tables.exchange, exchange.id, state=ExchangeState.SENT, updated_at=recorder.now)
+
+
 def _group(context: Context, recorder: Recorder, partner: str, header: Header, ack: GroupAck, carrier: int) -> bool:
     words = tuple(group_codes_in_words(ack.codes))
     said = _Said(ack.kind, ack.status, f"{ack.functional_id} {ack.control_number}", " ".join(ack.codes), words)
-    found = _sent_group(recorder, header, ack)
-    if found is None or found.partner != partner:
-        return _orphan(context, recorder, partner, said, carrier, foreign=found is not None)
+    found = named.group(recorder, header, ack)
+    if found is None:
+        return _orphan(context, recorder, partner, said, carrier)
     group, exchange_id = int(found.group_id), int(found.exchange)
     relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
@@ -147,8 +154,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     )
     if relation == "duplicate":
         return True
-    recorder.change(tables.functional_group, group, acknowledged=ack.status, acknowledged_at=recorder.now)
-    matched = _sets(recorder, ack, group, exchange_id, carrier, relation)
+    status, matched = _sets(recorder, ack, group, exchange_id, carrier, relation)
+    recorder.change(tables.functional_group, group, acknowledged=status, acknowledged_at=recorder.now)
     recorder.flush()
     exchange = recorder.connection.execute(select(tables.exchange).where(tables.exchange.c.id == exchange_id)).one()
     handed_over(context, recorder, exchange)
@@ -158,29 +165,20 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
         _conclude(context, recorder, exchange, verdict)
     if relation == "contradicting":
         contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
+    elif status is not Status.REJECTED and _fewer(ack, found.sets):
+        contradictions.counts_differ(context, recorder, exchange, ack, found.sets)
+    if not matched:
+        strange = f"{ack.kind} for a set that is not in group {ack.functional_id} {ack.control_number}"
+        _unmatched(context, recorder, partner, strange, carrier)
     return matched
 
 
-def _sent_group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, ...]] | None:
-    """The newest group of ours that AK101 and AK102 name, sent to whoever now acknowledges it."""
-    x, g = tables.exchange, tables.functional_group
-    sender, receiver = identity(header.sender), identity(header.receiver)
-    numbers = {ack.control_number, ack.control_number.lstrip("0") or "0"}
-    return recorder.connection.execute(
-        select(g.c.id.label("group_id"), g.c.exchange, x.c.partner)
-        .join(x, x.c.id == g.c.exchange)
-        .where(
-            x.c.direction == "out",
-            g.c.functional_id == ack.functional_id,
-            g.c.control_number.in_(numbers),
-            x.c.receiver_qualifier == sender.qualifier,
-            x.c.receiver_id == sender.id,
-            x.c.sender_qualifier == receiver.qualifier,
-            x.c.sender_id == receiver.id,
-        )
-        .order_by(g.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+def _fewer(ack: GroupAck, sets: int) -> bool:
+    """Whether the partner counts fewer sets than its group has, or was given (AK902, AK903).
+
+    A count of zero is what some translators write for every group.
+    """
+    return any(each is not None and 0 < each < sets for each in (ack.included, ack.received))
 
 
 def _says_the_same(recorder: Recorder, ack: GroupAck, group: int) -> bool:
@@ -191,21 +189,29 @@ def _says_the_same(recorder: Recorder, ack: GroupAck, group: int) -> bool:
     return all(known.get((each.set_id, each.control_number), each.status) == each.status for each in ack.sets)
 
 
-def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier: int, relation: str) -> bool:
-    """What the acknowledgment says of each set; sets that it does not name share the verdict on their group."""
+def _sets(
+    recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier: int, relation: str
+) -> tuple[Status, bool]:
+    """What the acknowledgment says of each set; sets that it does not name share the verdict on their group.
+
+    Returns:
+        The verdict on the group, which is not better than those on its sets; and whether all named sets are ours.
+    """
     table = tables.transaction_set
     ours = {
         (row.set_id, row.control_number): row.id
         for row in recorder.connection.execute(select(table).where(table.c.functional_group == group))
     }
-    named: dict[int, SetAck] = {}
+    spoken: dict[int, SetAck] = {}
     strange = [each for each in ack.sets if (each.set_id, each.control_number) not in ours]
     for each in ack.sets:
         if (each.set_id, each.control_number) in ours:
-            named[ours[each.set_id, each.control_number]] = each
+            spoken[ours[each.set_id, each.control_number]] = each
+    statuses = []
     for row in ours.values():
-        said = named.get(row)
+        said = spoken.get(row)
         status = said.status if said else _unnamed(ack.status)
+        statuses.append(status)
         recorder.change(table, row, acknowledged=status, acknowledged_at=recorder.now)
         if said:
             what = _Said(
@@ -215,7 +221,14 @@ def _sets(recorder: Recorder, ack: GroupAck, group: int, exchange: int, carrier:
     for each in strange:
         what = _Said(ack.kind, each.status, f"{each.set_id} {each.control_number}")
         _keep(recorder, what, "orphan", carrier, exchange=exchange, group=group)
-    return not strange
+    return _no_better(ack.status, statuses), not strange
+
+
+def _no_better(group: Status, sets: Sequence[Status]) -> Status:
+    """A group that is said to be accepted, with sets that are said to be rejected: some partners write that."""
+    if group in {Status.REJECTED, Status.PARTIALLY_ACCEPTED} or Status.REJECTED not in sets:
+        return group
+    return Status.REJECTED if set(sets) == {Status.REJECTED} else Status.PARTIALLY_ACCEPTED
 
 
 def _unnamed(group: Status) -> Status:
@@ -262,15 +275,19 @@ def _keep(
     recorder.flush()
 
 
-def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int, *, foreign: bool) -> bool:
-    """An acknowledgment of nothing that we sent to this partner; of another partner's number it may be forged."""
-    relation = "forged" if foreign else "orphan"
-    _keep(recorder, said, relation, carrier)
-    fault = AcknowledgmentUnmatched(partner=partner, what=f"{said.kind} for {said.names}")
-    recorder.change(tables.exchange, carrier, **recorder.fault(fault))
-    recorder.event("unmatched", exchange=carrier, partner=partner, relation=relation, reason=str(fault))
-    context.reporter.trouble(fault, f"exchange {carrier}")
+def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int) -> bool:
+    """An acknowledgment of nothing that we sent."""
+    _keep(recorder, said, "orphan", carrier)
+    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier)
     return False
+
+
+def _unmatched(context: Context, recorder: Recorder, partner: str, what: str, carrier: int) -> None:
+    """The interchange that carries it keeps why somebody must ask."""
+    fault = AcknowledgmentUnmatched(partner=partner, what=what)
+    recorder.change(tables.exchange, carrier, **recorder.fault(fault))
+    recorder.event("unmatched", exchange=carrier, partner=partner, relation="orphan", reason=str(fault))
+    context.reporter.trouble(fault, f"exchange {carrier}")
 
 
 def fulfil(recorder: Recorder, exchange: int, kind: str) -> None:
@@ -324,7 +341,7 @@ def handed_over(
 
 def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], verdict: Status) -> None:
     """The partner has spoken on all of it."""
-    if exchange.state == ExchangeState.SUPERSEDED:
+    if exchange.state in contradictions.ABANDONED:
         contradictions.after_all(context, recorder, exchange, verdict)
         return
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED

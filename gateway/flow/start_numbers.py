@@ -151,20 +151,20 @@ def pairs(directory: Directory, partner: Partner) -> list[tuple[str, str]]:
 
 
 def standing_numbers(ledger: Ledger, directory: Directory, key: str) -> list[counters.Counter]:
-    """Where our counts for a partner stand; a count that was not begun stands at 1.
+    """Where our counts for a partner stand, also those that were not begun (see ``counters.beginning``).
 
     Raises:
         UnknownPartner
     """
-    with ledger.reading() as connection:
-        known = {(each.ours, each.theirs, each.level): each for each in counters.counters(connection, key)}
     try:
         expected = pairs(directory, directory.get(key))
     except ConfigurationFault:  # without an identity of ours nothing is numbered
         expected = []
-    for ours, theirs in expected:
-        for level in counters.LEVELS:
-            known.setdefault((ours, theirs, level), counters.Counter(key, ours, theirs, level, 1))
+    with ledger.reading() as connection:
+        known = {(each.ours, each.theirs, each.level): each for each in counters.counters(connection, key)}
+        for pair in ((*each, level) for each in expected for level in counters.LEVELS):
+            if pair not in known:
+                known[pair] = counters.Counter(key, *pair, next=counters.beginning(connection, *pair))
     return list(known.values())
 
 

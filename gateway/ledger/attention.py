@@ -157,6 +157,8 @@ def _places() -> Iterator[tuple[ColumnElement[bool] | TextClause, ...]]:
     incoming, outgoing = (x.direction == word(each) for each in ("in", "out"))
     yield (text(ATTENTION),)
     yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"), incoming, x.state.in_(_TAKEN))
+    acknowledged = x.state == word(ExchangeState.ACKNOWLEDGED)
+    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"), outgoing, acknowledged)
     yield (text(UNUSUAL_STATE), x.state == word(ExchangeState.ACCEPTED), x.fault_code != word(""))
     yield (text(FAULTY), x.fault_code >= word("sending"), x.fault_code < word("sendinh"), x.state.in_(_GONE))
     yield (text(FAULTY), x.fault_code >= word("acknowledgment"), x.fault_code < word("acknowledgmenu"), outgoing)
@@ -170,9 +172,13 @@ def needs_attention(connection: Connection, number: int) -> bool:
 
 
 def _exchanges() -> ColumnElement[bool]:
-    # Of a partially accepted one some documents were refused: the partner was told, and somebody should know.
+    # Of a partially accepted one some documents were refused, by us or by the partner: somebody should know.
     partly = and_(
-        exchange.c.direction == "in", exchange.c.verdict == "partially_accepted", exchange.c.state.in_(_TAKEN)
+        exchange.c.verdict == "partially_accepted",
+        or_(
+            and_(exchange.c.direction == "in", exchange.c.state.in_(_TAKEN)),
+            and_(exchange.c.direction == "out", exchange.c.state == ExchangeState.ACKNOWLEDGED),
+        ),
     )
     # Accepted and acknowledged, but the business could not be given it: the fault says why.
     stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
@@ -209,9 +215,13 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
     state = row.state
     if row.state in _TAKEN:
         state = "not delivered" if row.fault else "partially accepted"
+    elif row.state == ExchangeState.ACKNOWLEDGED and row.verdict == "partially_accepted" and not row.fault:
+        state = "partially accepted"
     elif row.state in _GONE and not row.fault:
         state = "receipt overdue"
-    elif row.state in {*_GONE, ExchangeState.SUPERSEDED} and str(row.fault_code).startswith("acknowledgment"):
+    elif row.state in {*_GONE, ExchangeState.SUPERSEDED, ExchangeState.CANCELLED} and str(row.fault_code).startswith(
+        "acknowledgment"
+    ):
         state = f"{row.state}, contradicted"
     elif row.state in _GONE:
         state = f"{row.state}, not to all"
@@ -226,11 +236,16 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
         urgent,
         exchange=row.id,
         message=row.message,
-        side=_fault(row.fault, "side") or _SIDE.get(state, ""),
+        side=_fault(row.fault, "side") or _side(row, state),
         plain="" if row.fault else reason.plain,
         usage=row.usage,
         code=row.fault_code,
     )
+
+
+def _side(row: Row[Any], state: str) -> str:
+    """What we wrote and the partner rejected is ours to mend."""
+    return "ours" if state == "partially accepted" and row.direction == "out" else _SIDE.get(state, "")
 
 
 def _of_message(row: Row[Any]) -> Attention:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.ledger import archive
 from gateway.ledger.tables import control_number
@@ -37,11 +37,22 @@ def counters(connection: Connection, partner: str = "") -> list[Counter]:
     return [Counter(*row) for row in connection.execute(wanted)]
 
 
+def beginning(connection: Connection, ours: str, theirs: str, level: str) -> int:
+    """The first number of a count that is not begun: 1, or where the same pair stands under another partner's key.
+
+    A profile that got a new key still speaks of the same partner, who knows the numbers of the identity pair.
+    """
+    table = control_number
+    same = (table.c.ours == ours, table.c.theirs == theirs, table.c.level == level)
+    return connection.execute(select(func.max(table.c.next)).where(*same)).scalar() or 1
+
+
 def locked(connection: Connection, partner: str, ours: str, theirs: str, level: str) -> Counter:
-    """One count, begun at 1 if there is none yet; nobody else takes a number of it until the transaction ends."""
+    """One count, begun if there is none yet (see ``beginning``); it is ours until the transaction ends."""
     table = control_number
     key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
-    connection.execute(archive.insert(connection, table).on_conflict_do_nothing(), key | {"next": 1})
+    first = {"next": beginning(connection, ours, theirs, level)}
+    connection.execute(archive.insert(connection, table).on_conflict_do_nothing(), key | first)
     wanted = select(table.c.next).where(*(table.c[name] == value for name, value in key.items()))
     return Counter(**key, next=connection.execute(wanted.with_for_update()).scalar_one())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, Update, bindparam, func, select, update
 
-from gateway.ledger import bulk, tables
+from gateway.ledger import bulk, counters, tables
 from gateway.ledger.archive import insert
 
 Series = tuple[str, str, str, str]  # partner, ours, theirs, level
@@ -70,7 +70,7 @@ class Numbers:
         if series[:-1] not in self._asked:
             self._ask(series)
         if series not in self._next:  # nobody took one yet; on PostgreSQL somebody else may be about to
-            first = dict(zip(_KEY, series, strict=True)) | {"next": 1}
+            first = dict(zip(_KEY, series, strict=True)) | {"next": counters.beginning(self._connection, *series[1:])}
             bulk.write(self._connection, "first number", partial(_first, self._connection), [first])
             self._ask(series)
         return self._next[series]

@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "quarantined": "a message or interchange that cannot be processed",
     "conflict": "a control number that came again with other content",
     "rejected": "an interchange that we rejected",
-    "partially accepted": "an interchange of which we rejected some documents",
+    "partially accepted": "an interchange of which some documents were rejected, by us or by the partner",
     "not delivered": "accepted, but the business could not be given it",
     "unmatched": "an acknowledgment for nothing that we sent, or for what we sent to somebody else",
     "repeated": "the same business document under another number",

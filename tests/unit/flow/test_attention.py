@@ -63,7 +63,7 @@ def test_a_bounded_list_holds_the_newest(world, limit):
 @pytest.mark.parametrize(
     ("needy", "crowd"),
     [
-        ({"direction": "in", "state": "delivered"}, {"direction": "out", "state": "acknowledged"}),
+        ({"direction": "in", "state": "delivered"}, {"direction": "out", "state": "sent"}),
         ({"state": "sent", "fault_code": "sending.some-refused"}, {"state": "ready", "fault_code": "sending.refused"}),
         (
             {"direction": "out", "state": "sent", "fault_code": "acknowledgment.contradicting"},

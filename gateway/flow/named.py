@@ -1,0 +1,79 @@
+"""Which of our interchanges and groups an acknowledgment names: only what went, or may have gone, can be answered.
+
+A number may be there twice: a person put a count back, or a partner's rules let it come again. What still waits for its
+first sending is then not what the partner speaks of, and taking it for that would take it off the wire unsent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, or_, select
+
+from gateway.flow.identify import identity
+from gateway.ledger import tables
+from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
+from gateway.x12.model import GroupAck, Header, InterchangeAck
+
+_WENT = ("sent", "in-doubt")  # events after which the partner may have it
+
+
+def interchange(recorder: Recorder, header: Header, ta1: InterchangeAck) -> Row[*tuple[Any, ...]] | None:
+    """The exchange of ours to that identity that a TA1 names (TA101); of several, that of TA102 and TA103.
+
+    Args:
+        recorder: the transaction, flushed.
+        header: of the interchange that carries the TA1.
+        ta1: what it says.
+    """
+    x = tables.exchange
+    # The date and time are copied by the partner, who may copy them wrongly: they choose, and refuse nothing.
+    same_moment = (x.c.interchange_date == ta1.date) & (x.c.interchange_time == ta1.time)
+    return recorder.connection.execute(
+        select(x)
+        .where(x.c.control_number == ta1.control_number, *_ours(header), _went())
+        .order_by(same_moment.desc(), x.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, ...]] | None:
+    """The newest group of ours that AK101 and AK102 name, sent to whoever now acknowledges it."""
+    x, g = tables.exchange, tables.functional_group
+    numbers = {ack.control_number, ack.control_number.lstrip("0") or "0"}
+    return recorder.connection.execute(
+        select(g.c.id.label("group_id"), g.c.exchange, g.c.sets, x.c.partner)
+        .join(x, x.c.id == g.c.exchange)
+        .where(g.c.functional_id == ack.functional_id, g.c.control_number.in_(numbers), *_ours(header), _went())
+        .order_by(g.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def went_again(recorder: Recorder, exchange: int) -> bool:
+    """Whether the partner may have an exchange more than once: a person sent it again, or a doubt did."""
+    e = tables.event
+    again = select(e.c.seq).where(e.c.exchange == exchange, e.c.kind.in_(("resent", "in-doubt"))).limit(1)
+    return recorder.connection.execute(again).first() is not None
+
+
+def _ours(header: Header) -> Sequence[ColumnElement[bool]]:
+    """Sent by whom the answer goes to, to whom it comes from."""
+    x = tables.exchange
+    sender, receiver = identity(header.sender), identity(header.receiver)
+    return (
+        x.c.direction == "out",
+        x.c.receiver_qualifier == sender.qualifier,
+        x.c.receiver_id == sender.id,
+        x.c.sender_qualifier == receiver.qualifier,
+        x.c.sender_id == receiver.id,
+    )
+
+
+def _went() -> ColumnElement[bool]:
+    """Not one that waits for its first sending. What a host refused for a time did not go either."""
+    x, e = tables.exchange, tables.event
+    before = select(e.c.seq).where(e.c.exchange == x.c.id, e.c.kind.in_(_WENT)).exists()
+    return or_(x.c.state != ExchangeState.READY, before)
