@@ -218,7 +218,10 @@ def charges(ctx: click.Context, /, words: tuple[str, ...], as_csv: bool, as_json
     from gateway.ledger.reports.charges import charges as find
 
     with looking(ctx) as app, app.ledger.reading() as connection:
-        found = find(connection, _scope(words, given, app.now()), app.settings.tariff)
+        scope = _scope(words, given, app.now())
+        found = find(connection, scope, app.settings.tariff)
+        if scope.partner is not None and not any(month.partners for month in found.months):
+            app.partners.get(scope.partner)  # who has no traffic is a partner nevertheless, or there is none
     if not found.currency:
         click.echo(_NO_TARIFF, err=True)
     if as_json:
@@ -229,7 +232,7 @@ def charges(ctx: click.Context, /, words: tuple[str, ...], as_csv: bool, as_json
         rows += [each.as_dict() for each in month.partners]
         if month.monthly_fee:
             rows.append({"month": month.month, "partner": "(monthly fee)", "total": str(month.monthly_fee)})
-        if found.currency and not as_csv:
+        if month.total is not None and not as_csv:
             rows.append({"month": month.month, "partner": "(all)", "total": f"{month.total} {found.currency}"})
     columns = ("month", "partner", "interchanges_in", "kilocharacters_in", "interchanges_out", "kilocharacters_out")
     amounts = ("traffic", "mailbox_fee", "total") if found.currency else ()

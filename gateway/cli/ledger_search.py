@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,9 +99,11 @@ def _tell_of_more(query: Query, exchanges: list[ExchangeRow], messages: list[Mes
 
     if len(exchanges) == query.limit:
         click.echo(f"There may be more: add before={cursor_word(cursor_of(exchanges[-1], query))}", err=True)
-    if len(messages) == query.limit and query.order[0] in MAIL_SORTS:
-        cursor = cursor_word(cursor_of(messages[-1], query))
-        click.echo(f"There may be more mails: add --mails before={cursor}", err=True)
+    if len(messages) == query.limit:
+        sorted_so = query.order[0] in MAIL_SORTS
+        cursor = cursor_word(cursor_of(messages[-1], query if sorted_so else replace(query, sort=None)))
+        how = "add" if sorted_so else f"they are in order of time: write, without sort={query.sort},"
+        click.echo(f"There may be more mails: {how} --mails before={cursor}", err=True)
 
 
 def _counted(app: App, query: Query, most: int | None, *, mails: bool) -> dict[str, tuple[int, bool]]:

@@ -86,13 +86,15 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
     first = [(mail, taken) for mail, taken in sent if not mail.rest]
     exchanges = [mail.exchange for mail, _ in first]
     deadlines.begin(context, recorder, exchanges)
-    states = _states(recorder, exchanges)
+    standing = _states(recorder, exchanges)
     for mail, taken in first:
+        state, before = standing[mail.exchange]
         recorder.change(
             tables.exchange,
             mail.exchange,
-            state=states[mail.exchange],
-            handed_over_at=recorder.now,
+            state=state,
+            # An acknowledgment goes again when its interchange comes again; the partner was answered the first time.
+            handed_over_at=before if mail.kind != "document" and before is not None else recorder.now,
             updated_at=recorder.now,
             smtp_reply=taken.reply,
             fault_code="",
@@ -112,16 +114,19 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
     context.reporter.happened("mails sent", len(sent))
 
 
-def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, ExchangeState]:
-    """Where each exchange stands now that the host took it."""
+def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, tuple[ExchangeState, int | None]]:
+    """Where each exchange stands now that the host took it, and when a host took it before."""
     connection = recorder.connection
     of = {"exchanges": bulk.listed(connection, exchanges)}
-    found: dict[int, ExchangeState] = {}
-    for exchange, verdict, awaited in bulk.asked(connection, "mails that go", partial(_standing, connection), of):
-        found[exchange] = ExchangeState.SENT if awaited else ExchangeState.COMPLETE
+    found: dict[int, tuple[ExchangeState, int | None]] = {}
+    for exchange, verdict, before, awaited in bulk.asked(
+        connection, "mails that go", partial(_standing, connection), of
+    ):
+        state = ExchangeState.SENT if awaited else ExchangeState.COMPLETE
         if verdict:
             # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
-            found[exchange] = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
+            state = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
+        found[exchange] = state, before
     return found
 
 
@@ -129,7 +134,7 @@ def _standing(connection: Connection) -> Select[Any]:
     """Exchanges with the verdict on each, and whether something is awaited for it."""
     x, e = tables.exchange.c, tables.expectation.c
     awaited = select(e.exchange).where(e.exchange == x.id).exists()
-    return select(x.id, x.verdict, awaited).where(bulk.among(connection, x.id, "exchanges"))
+    return select(x.id, x.verdict, x.handed_over_at, awaited).where(bulk.among(connection, x.id, "exchanges"))
 
 
 def _complete(connection: Connection) -> Delete:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, or_, select
 
 from gateway.ledger.chain_answers import with_answers
 from gateway.ledger.chain_values import Chain, Document, Passed
@@ -42,7 +42,7 @@ _LOOKED_AT = 1_000  # documents with the number that was asked for that are look
 _VERY_COMMON = 300  # documents of everybody with one number: more of them are not even looked at
 _NAMES = 30  # names that one value may have
 _AT_ONCE = 40  # documents in one question
-_KEYS = 200  # of one document
+_KEYS = 200  # values of one name in a document that are told
 
 # Names whose numbers are not unique by themselves: a batch's reference, a group, a release of a blanket order.
 WEAK = frozenset({"reference", "group", "release", "original", "report", "catalog", "equipment"})
@@ -77,7 +77,7 @@ def follow(
     """
     asked = f"{name}={value}" if name else value
     kept = key_value(value.strip())
-    if not kept or _is_no_text(kept + (name or "")):
+    if not kept or _is_no_text(kept + (name or "") + (partner or "")):
         return Chain(asked, partner or "", ())
     with reading(engine) as connection:
         search = _Search(connection, partner, all_partners=all_partners, most=most)
@@ -125,6 +125,7 @@ class _Found:
     depth: int
     names: set[str]
     keys: tuple[Key, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)  # of values, by name: it may have more than its keys tell
 
 
 @dataclass(slots=True)
@@ -142,7 +143,8 @@ class _Search:
 
     def begin(self, value: str, names: list[str]) -> None:
         """The documents that carry what was asked for."""
-        found = [self._having((name, value)) for name in names]
+        whose = None if self.all_partners else self.partner
+        found = [self._having((name, value), whose) for name in names]
         self.cut = any(len(rows) >= _LOOKED_AT for rows in found)
         rows = sorted((row for each in found for row in each), key=lambda row: (row.at, row.transaction_set))
         if not self.all_partners:
@@ -183,9 +185,12 @@ class _Search:
 
     # ------------------------------------------------------------ inside
 
-    def _having(self, key: Key) -> list[Row[Any]]:
-        name, value = key
-        return list(self.connection.execute(_BY_KEY, {"the_name": name, "the_value": value}))
+    def _having(self, key: Key, partner: str | None = None) -> list[Row[Any]]:
+        """The documents with a key, the newest first; with ``partner`` only this one's."""
+        given = {"the_name": key[0], "the_value": key[1]}
+        if partner is None:
+            return list(self.connection.execute(_BY_KEY, given))
+        return list(self.connection.execute(_BY_KEY_OF_PARTNER, given | {"the_partner": partner}))
 
     def _counts(self, row: Row[Any]) -> bool:
         return self.all_partners or row.partner == self.partner
@@ -217,9 +222,8 @@ class _Search:
             if name in each.names | self.asked | WEAK:
                 continue
             if len(values) > FEW:
-                self.passed.setdefault(
-                    (name, ""), Passed(name, "", f"one {each.row.set_id} names {len(values)} of them")
-                )
+                count = each.counts.get(name, len(values))
+                self.passed.setdefault((name, ""), Passed(name, "", f"one {each.row.set_id} names {count} of them"))
                 continue
             for key in ((name, value) for value in values):
                 if key not in self.followed and key not in self.passed and not self._is_empty(key):
@@ -238,25 +242,29 @@ class _Search:
         new = [each for each in self.found.values() if not each.keys]
         for start in range(0, len(new), _AT_ONCE):
             some = new[start : start + _AT_ONCE]
-            keys = self._keys_of(some)
+            keys: dict[int, set[Key]] = {each.row.transaction_set: {each.via} for each in some}
+            for row in self.connection.execute(_keys_of(some)):
+                keys[row.transaction_set].add((row.name, row.value))
+                self.found[row.transaction_set].counts[row.name] = row.how_many
             for each in some:
-                each.keys = tuple(sorted(keys[each.row.transaction_set] | {each.via}))
+                each.keys = tuple(sorted(keys[each.row.transaction_set]))
 
-    def _keys_of(self, some: list[_Found]) -> dict[int, set[Key]]:
-        """The keys of some documents, of each the first ones: a payment may name thousands."""
-        b = business_key.c
-        wanted = select(b.transaction_set, b.name, b.value).where(
+
+def _keys_of(some: list[_Found]) -> Select[Any]:
+    """The keys of some documents, of each name the first ones: a payment may name thousands of invoices."""
+    b = business_key.c
+    of_name = (b.transaction_set, b.name)
+    place = func.row_number().over(partition_by=of_name, order_by=b.value).label("place")
+    how_many = func.count().over(partition_by=of_name).label("how_many")
+    found = (
+        select(b.transaction_set, b.name, b.value, place, how_many)
+        .where(
             b.exchange.in_([each.row.exchange for each in some]),
             b.transaction_set.in_([each.row.transaction_set for each in some]),
         )
-        rows = self.connection.execute(wanted.limit(_KEYS * 2)).all()
-        if len(rows) == _KEYS * 2 and len(some) > 1:
-            half = len(some) // 2
-            return self._keys_of(some[:half]) | self._keys_of(some[half:])
-        keys: dict[int, set[Key]] = defaultdict(set)
-        for row in rows:
-            keys[row.transaction_set].add((row.name, row.value))
-        return keys
+        .subquery()
+    )
+    return select(found).where(found.c.place <= _KEYS)
 
 
 def _names(connection: Connection, value: str) -> Iterator[str]:
@@ -271,11 +279,13 @@ def _names(connection: Connection, value: str) -> Iterator[str]:
         last = name
 
 
-def _by_key() -> Any:
+def _by_key(*, of_partner: bool = False) -> Any:
     """The documents with one key, the newest first: the index gives the keys, their rows the rest."""
     b, s, x = business_key.c, transaction_set.c, exchange.c
     keys = select(b.value, b.name, b.transaction_set, b.exchange)
     keys = keys.where(b.value == bindparam("the_value"), b.name == bindparam("the_name"))
+    if of_partner:  # else the newest might all be others'
+        keys = keys.join(exchange, x.id == b.exchange).where(x.partner == bindparam("the_partner"))
     few = keys.order_by(b.value.desc(), b.name.desc(), b.transaction_set.desc()).limit(_LOOKED_AT).subquery("few")
     columns = (
         *(few.c.name, few.c.value, few.c.transaction_set, few.c.exchange),
@@ -295,7 +305,7 @@ def _count() -> Any:
     return select(func.count()).select_from(mine.limit(_VERY_COMMON + 1).subquery())
 
 
-_BY_KEY, _COUNT = _by_key(), _count()
+_BY_KEY, _BY_KEY_OF_PARTNER, _COUNT = _by_key(), _by_key(of_partner=True), _count()
 
 
 def _document(each: _Found) -> Document:

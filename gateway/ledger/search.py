@@ -181,9 +181,19 @@ def _exchange_finder(connection: Connection, query: Query, now: int | None) -> F
 def _mail_finder(connection: Connection, query: Query, now: int | None) -> Finder:
     if query.order[0] not in MAIL_SORTS:
         if query.before is not None:
-            raise QueryInvalid(where=f"sort={query.sort}", reason=f"mails are sorted by {', '.join(_mail_sorts())}")
+            refuse_order_of_mails(query)
         query = replace(query, sort=None)
     return Finder(connection, query, ways.of_mails(query, connection.dialect.name, _now(now)))
+
+
+def refuse_order_of_mails(query: Query) -> None:
+    """Where mails alone are asked for, an order that they do not have is no order: pages would not follow each other.
+
+    Raises:
+        QueryInvalid: mails cannot be sorted like that.
+    """
+    if query.order[0] not in MAIL_SORTS:
+        raise QueryInvalid(where=f"sort={query.sort}", reason=f"mails are sorted by {', '.join(_mail_sorts())}")
 
 
 def _mail_sorts() -> list[str]:

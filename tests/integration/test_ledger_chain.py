@@ -314,3 +314,26 @@ def plans(engine, statement: str, parameters: Any) -> list[str]:
 def goes_through_a_table(plan: str) -> bool:
     """Whether a line of a plan is a scan of a table, not of what an index gave before."""
     return "Seq Scan" in plan or (plan.startswith("SCAN") and plan.split()[1] in tables.metadata.tables)
+
+
+def test_what_others_have_under_the_same_number_hides_no_partners_documents(ledger_engine):
+    """A number as plain as 1001 is everybody's; the one partner that was asked for is found behind them."""
+    with writing(ledger_engine) as connection:
+        mine = document(connection, "850", START, ("po", "1001"), partner="old")
+        for number in range(chain._LOOKED_AT + 1):
+            document(connection, "850", START + number, ("po", "1001"), partner="new")
+    found = follow(ledger_engine, "1001", partner="old")
+    assert [each.exchange for each in found.documents] == [mine]
+
+
+def test_a_document_with_very_many_numbers_leads_on_by_its_others(ledger_engine):
+    """A payment of five hundred invoices still leads to its advice, and says how many it names."""
+    many = [("invoice", f"INV{number:05}") for number in range(500)]
+    with writing(ledger_engine) as connection:
+        document(connection, "810", START, ("invoice", "INV00007"), direction="out")
+        document(connection, "820", START + DAY, *many, ("trace", "TRC-777"), ("po", "PO-XYZ"))
+        document(connection, "824", START + 2 * DAY, ("trace", "TRC-777"))
+        document(connection, "850", START - DAY, ("po", "PO-XYZ"))
+    assert types(follow(ledger_engine, "INV00007")) == ["850", "810", "820", "824"]
+    found = follow(ledger_engine, "PO-XYZ")
+    assert [each.reason for each in found.passed if each.name == "invoice"] == ["one 820 names 500 of them"]

@@ -141,6 +141,13 @@ def test_a_full_page_in_another_order_tells_how_to_go_on(run):
     assert [json.loads(line)["id"] for line in told(second).splitlines()] == [2]
 
 
+def test_more_mails_are_told_of_also_in_an_order_that_they_lack(run):
+    result = run(ledger, "search", "--mails", "sort=file", "--limit", "1")
+    assert (
+        "There may be more mails: they are in order of time: write, without sort=file, --mails before=" in result.stderr
+    )
+
+
 def test_search_prints_csv_that_no_spreadsheet_computes(run):
     first = next(csv.DictReader(io.StringIO(told(run(ledger, "search", "--csv")), newline="")))
     assert first["subject"] == "'=1+1"

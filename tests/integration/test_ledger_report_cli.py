@@ -155,6 +155,15 @@ def test_charges_by_the_operators_rates(run, home):
     assert sum(float(each["total"]) for each in rows) == 25
 
 
+def test_one_partners_charges_are_no_total(run, home):
+    """The monthly fee is everybody's: it is on nobody's line, and what is left out is not summed up."""
+    (home / "gateway.toml").write_text(HOME + TARIFF)
+    table = lines(told(run("charges", "on=2026-10", "partner=acme", "--zone", "UTC")))
+    assert table[-1] == "2026-10 acme 2 4 0 0 2.00 0.00 2.00"
+    assert json.loads(told(run("charges", "on=2026-10", "partner=acme", "--json")))["total"] is None
+    assert isinstance(run("charges", "on=2026-10", "partner=nobody").exception, UnknownPartner)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -18,7 +18,7 @@ from gateway.console.visit import Visit
 from gateway.errors import GatewayError, QueryInvalid
 from gateway.ledger import saved
 from gateway.ledger.moments import at_zone
-from gateway.ledger.query import NEWEST, SORTS, Query
+from gateway.ledger.query import NEWEST, SORTS, Cursor, Query
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.search import MAIL_SORTS, count, count_messages, cursor_of, search, search_messages
 from gateway.ledger.seen import partners_seen, types_seen
@@ -131,7 +131,7 @@ def _found(visit: Visit, asked: Asked) -> dict[str, Any]:
         if number > SORTABLE:
             note = f"In order of time: more than {SORTABLE:,} are not sorted by {by}. Ask for fewer, and they are."
     if note:
-        query = replace(query, sort=None, before=None)
+        query = replace(query, sort=None, before=_by_time(visit.asked("before")))
     found = Found(()) if number == 0 else page_of(app.engine, query, now, find, visit.asked("after"))
     if number is None and not found.older and not found.newer:
         number = len(found.rows)
@@ -154,6 +154,14 @@ def _bounded(query: Query, before: str) -> Query:
         return replace(query, limit=limit)
     sort = [f"sort={query.sort}"] if query.sort else []
     return replace(query, limit=limit, before=parse_query([*sort, f"before={before}"]).before)
+
+
+def _by_time(before: str) -> Cursor | None:
+    """The cursor of a page in order of time; a page that was sorted otherwise until now begins anew."""
+    try:
+        return parse_query([f"before={before}"]).before if before else None
+    except QueryInvalid:
+        return None
 
 
 def _columns(asked: Asked, query: Query, *, mails: bool) -> list[Column]:

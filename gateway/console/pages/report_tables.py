@@ -175,7 +175,7 @@ def charges_of(connection: Connection, asked: Asked) -> Report:
         tuple(rows),
         frozenset({0}),
         0,
-        total=total,
+        total=() if found.total is None else total,
     )
 
 

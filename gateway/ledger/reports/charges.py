@@ -63,7 +63,10 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class MonthCharges:
-    """All partners with traffic in one month. The average prices say what a kilocharacter cost, tiers included."""
+    """All partners with traffic in one month. The average prices say what a kilocharacter cost, tiers included.
+
+    Where one partner was asked for there is no monthly fee, which is everybody's, and so no total.
+    """
 
     month: str
     partners: tuple[Charge, ...]
@@ -99,8 +102,11 @@ class Charges:
 
     @property
     def total(self) -> Decimal | None:
-        """All months."""
-        return sum((each.total or Decimal(0) for each in self.months), Decimal(0)) if self.currency else None
+        """All months; None without amounts, and where one partner was asked for."""
+        totals = [each.total for each in self.months]
+        if not self.currency or None in totals:
+            return None
+        return sum((each for each in totals if each is not None), Decimal(0))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -128,7 +134,8 @@ def charges(connection: Connection, scope: Scope, tariff: TariffSettings | None)
         counted = _counted(connection, month, tariff or NO_TARIFF)
         told = _amounts(month.month, counted, tariff) if tariff else _without_amounts(month.month, counted, NO_TARIFF)
         if scope.partner is not None:
-            told = replace(told, partners=tuple(each for each in told.partners if each.partner == scope.partner))
+            theirs = tuple(each for each in told.partners if each.partner == scope.partner)
+            told = replace(told, partners=theirs, monthly_fee=None)
         found.append(told)
     return Charges(tariff.currency if tariff else "", tuple(found))
 

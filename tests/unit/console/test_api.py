@@ -226,6 +226,28 @@ def test_the_last_use_of_a_token_is_kept_to_the_hour(site, app, erp):
 # ---------------------------------------------------------------- finding and reading
 
 
+def test_pages_follow_each_other_by_a_text_of_any_letters(site, erp):
+    """A cursor holds the text that is sorted by: of other alphabets each letter takes many characters."""
+    subject = "\u0417\u0430\u043a\u0430\u0437 " * 60
+    with site.app.ledger.transaction() as recorder:
+        recorder.connection.execute(exchange.update().values(subject=subject))
+    everything = [each["id"] for each in erp("GET", "/exchanges", 200)["exchanges"]]
+    seen, before = [], {}
+    for _ in everything:
+        page = erp("GET", "/exchanges", 200, params={"q": "sort=-subject", "limit": 2} | before)
+        seen += [each["id"] for each in page["exchanges"]]
+        if page["next"] is None:
+            break
+        before = {"before": page["next"]}
+    assert sorted(seen) == sorted(everything)
+
+
+def test_an_order_that_mails_lack_is_refused(erp):
+    """Else a page would be full, and say that there is no further one."""
+    answer = erp("GET", "/mails", 400, params={"q": "sort=file", "limit": 1})
+    assert "mails are sorted by" in json.dumps(answer)
+
+
 def test_exchanges_are_found_by_the_query_language_page_by_page(site, erp):
     """All of them, each once, newest first."""
     everything = numbers(site)

@@ -164,6 +164,33 @@ def test_too_many_are_not_sorted_but_said_to_be_so(browser, monkeypatch):
     assert 'aria-sort="descending"><a href="/exchanges?q=sort%3Dat">When' in text
 
 
+def test_pages_follow_each_other_also_where_the_wanted_order_is_declined(browser, monkeypatch):
+    """The page after the first one is another one, and back again."""
+    from gateway.console.pages import exchanges
+
+    client = browser(Role.VIEWER)
+    everything = _rows(client.get("/exchanges").text)
+    monkeypatch.setattr(exchanges, "SORTABLE", 3)
+    seen, at = [], "/exchanges?q=sort%3D-size+limit%3D2"
+    while at:
+        text = client.get(at).text
+        assert "are not sorted by size" in text
+        seen += _rows(text)
+        further = re.search(r'href="(/exchanges\?[^"]*before=[^"]*)"', text)
+        at = unescape(further[1]) if further and len(seen) <= len(everything) else ""
+    assert seen == everything
+
+
+def test_a_cursor_of_the_order_that_was_declined_meanwhile_begins_anew(browser, monkeypatch):
+    """The list grew over the bound while somebody leafed through it."""
+    from gateway.console.pages import exchanges
+
+    client = browser(Role.VIEWER)
+    monkeypatch.setattr(exchanges, "SORTABLE", 3)
+    text = client.get("/exchanges", params={"q": "sort=partner limit=2", "before": "acme-3"}).text
+    assert _rows(text) == _rows(client.get("/exchanges").text)[:2]
+
+
 def test_a_count_stops_where_it_is_bounded(browser, monkeypatch):
     """Of many it is said that there are more."""
     from gateway.console.pages import exchanges

@@ -514,3 +514,16 @@ def test_a_file_that_cannot_be_moved_stops_no_other(stage):
     assert len(stage.sent) == 2
     assert stage.run().counts == {"documents submitted before": 1}  # it is still there, and is not sent again
     assert len(stage.sent) == 2
+
+
+def test_an_acknowledgment_that_goes_again_was_given_the_first_time(stage):
+    """Else a partner that sends an interchange twice would turn our answer within seconds into one after days."""
+    raw = stage.mail(orders(1))
+    stage.run()
+    (first,) = [row["handed_over_at"] for row in stage.rows("exchange") if row["kind"] == "acknowledgment"]
+    stage.now += 24 * HOUR
+    stage.mailbox.deliver(raw.replace(b"Message-ID: <1@", b"Message-ID: <9@"))
+    stage.run()
+    assert len(stage.sent) == 2
+    (again,) = [row["handed_over_at"] for row in stage.rows("exchange") if row["kind"] == "acknowledgment"]
+    assert again == first
