@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from gateway.x12.isa import ends_segment
 from gateway.x12.model import Separators
 
 
@@ -29,8 +30,7 @@ def split_binary(text: str, marks: Separators) -> Iterator[tuple[str, bool]]:
         match = head.search(text, at)
         if match is None:
             break
-        before = text[max(0, match.start() - 4) : match.start()].rstrip("\r\n ")
-        if match.start() and before[-1:] != marks.segment:
+        if not ends_segment(text[max(0, match.start() - 4) : match.start()], marks.segment):
             at = match.start() + 1
             continue
         end = match.end() + int(match[1] or match[2])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.x12.isa import BLANKS
+from gateway.x12.isa import BLANKS, ends_segment
 from gateway.x12.model import Separators
 
 _PLACE = r"([A-Z][A-Z0-9]{1,2})(\d\d)(?:-(\d{1,2}))?"
@@ -80,7 +80,7 @@ def _segments(text: str, marks: Separators, tag: str) -> Iterator[list[str]]:
     needle = tag + marks.element
     at = text.find(needle)
     while at >= 0:
-        if text[max(0, at - 6) : at].rstrip("\r\n \t")[-1:] in ("", marks.segment):
+        if ends_segment(text[max(0, at - 6) : at], marks.segment):
             end = text.find(marks.segment, at)
             yield text[at : end if end >= 0 else len(text)].split(marks.element)
         at = text.find(needle, at + len(needle))

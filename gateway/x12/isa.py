@@ -20,9 +20,19 @@ BLANKS = " \t\r\n\0\x1a\v\f"
 LONGEST = 400  # characters to look at before an ISA of wrong length is given up
 TOLERATED = 2  # positions that may be damaged
 
+_BETWEEN = " \t\r\n"  # what some write between segments
 _FIRST_WITH_REPETITION = "00402"
 _AFTER = re.compile(r"[\r\n]*")
 _LOOSE_WIDTHS = (2, 12, 2, 12, 3, 18, 3, 18, 8, 8, 1, 5, 12, 1, 1)  # at most, for ISA01 to ISA15 of a wrong length
+
+
+def ends_segment(text: str, terminator: str) -> bool:
+    """Whether a segment may begin after ``text``: a terminator stands there, or nothing, and then only blanks.
+
+    The terminator may itself be a blank, as a line feed is.
+    """
+    before = text.rstrip(_BETWEEN.replace(terminator, ""))
+    return not before or before[-1] == terminator
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from gateway.x12.binary import binary_head
-from gateway.x12.isa import BLANKS, LENGTH, LONGEST, Opening, loose_opening_at, opening_at
+from gateway.x12.isa import BLANKS, LENGTH, LONGEST, Opening, ends_segment, loose_opening_at, opening_at
 from gateway.x12.model import Separators
 
 CHUNK = 1 << 18
@@ -298,8 +298,11 @@ class Reader:
 
 def _begins_segment(text: str, at: int, start: int, terminator: str = "") -> bool:
     """Whether a segment begins at ``at``: only blanks stand between it and a terminator (any sign, if not given)."""
-    before = text[max(start, at - 8) : at].rstrip("\r\n \t")
-    return not before or (before[-1] == terminator if terminator else not before[-1].isalnum())
+    before = text[max(start, at - 8) : at]
+    if terminator:
+        return ends_segment(before, terminator)
+    before = before.rstrip("\r\n \t")
+    return not before or not before[-1].isalnum()
 
 
 def _add(junk: Skipped, text: str, offset: int) -> Skipped:

@@ -212,3 +212,13 @@ def test_two_that_submit_the_same_at_once_queue_it_once(stage, monkeypatch):
     again = submit(stage.context(), "acme", invoice())
     assert (again.repeated, again.exchanges) == (True, first.exchanges)
     assert [row["next"] for row in stage.rows("control_number")] == [2, 2]
+
+
+@pytest.mark.parametrize("terminator", [b"\n", b"\r", b"\r\n"])
+def test_an_order_whose_segments_end_in_line_ends_is_a_repetition_too(holding, terminator):
+    """Without its business key the second one would be delivered."""
+    for number in (1, 2):
+        holding.mail(order(number).replace(b"~\r\n", terminator))
+        holding.run()
+    assert holding.states("in") == ["delivered", "quarantined"]
+    assert [(row["name"], row["value"]) for row in holding.rows("business_key")][:1] == [("po", "PO-1")]

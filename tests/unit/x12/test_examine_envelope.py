@@ -279,11 +279,14 @@ def test_a_warning_rejects_where_the_agreement_says_so():
 
 
 @pytest.mark.parametrize("chunk", [3, 64, 1 << 18])
-def test_binary_segments_are_read_by_their_length(chunk):
+@pytest.mark.parametrize("terminator", ["~", "\n", "\r"])
+def test_binary_segments_are_read_by_their_length(chunk, terminator):
     """Whatever a BIN holds, separators and whole interchanges included, is not read as segments."""
     payload = "a~b*SE*1*0001~" + interchange(number="000000009") + "\r\n"
     body = ("ORI*X", f"BIN*{len(payload)}*{payload}")
-    report = only(interchange(group(transaction_set(kind="102", body=body), kind="OR")), chunk=chunk)
+    written = interchange(group(transaction_set(kind="102", body=body), kind="OR"))
+    before, after = (each.replace("~", terminator) for each in written.split(payload))
+    report = only(before + payload.replace("~", terminator) + after, chunk=chunk)
     assert report.ta1 == ("A", "000")
     assert report.sets[0].segments == 4
     assert not [each for each in report.sets[0].findings if each.code == "segment.binary-length"]

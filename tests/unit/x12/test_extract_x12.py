@@ -37,6 +37,17 @@ def test_every_distinct_value_in_order(path, values):
 
 
 @pytest.mark.parametrize(
+    ("terminator", "suffix"), [("~", "\r\n"), ("\n", ""), ("\r", ""), ("\r", "\n"), ("\x1c", "\n")]
+)
+def test_segments_may_end_in_a_line_end(terminator, suffix):
+    """A terminator that is itself a blank ends a segment, whatever blanks stand after it."""
+    text = TEXT.replace("\r\n", "").replace("~", terminator + suffix)
+    marks = Separators("*", ">", terminator, "^")
+    assert extract(text, marks, {"key": ElementPath.parse("CLM01")}) == {"key": ["A1", "A2"]}
+    assert extract("CLM*first*1" + text, marks, {"key": ElementPath.parse("CLM01")})["key"][0] == "first"
+
+
+@pytest.mark.parametrize(
     "text", ["", "BEG", "BEG3", "BEG00", "beg03", "BEG03-", "REF02[REF01]", "REF02[N101=PO]", "REF02[REF01=]"]
 )
 def test_a_path_of_another_form_is_refused_with_the_form(text):
