@@ -14,6 +14,7 @@ import pytest
 
 from gateway.cli.main import root
 from gateway.errors import all_faults
+from gateway.flow.inbound import POISON
 from gateway.ledger.states import EXCHANGE_MEANING, MESSAGE_MEANING, ExchangeState, MessageState
 
 TOP = Path(__file__).resolve().parents[2]
@@ -249,3 +250,9 @@ def test_every_dependency_is_pinned():
     assert names(project["project"]["dependencies"]) <= pinned["run"] <= pinned["dev"]
     assert names(project["project"]["optional-dependencies"]["dev"]) <= pinned["dev"]
     assert names(project["build-system"]["requires"]) <= pinned["build"]
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "security.md"])
+def test_pages_say_after_how_many_attempts_a_message_that_kills_is_put_aside(page):
+    words = {3: "three", 4: "four", 5: "five", 6: "six"}
+    assert f"put aside after {words[POISON]} attempts" in (TOP / "docs" / page).read_text()
