@@ -15,8 +15,9 @@ from gateway.x12.acknowledgments import (
 )
 from gateway.x12.document import Document, DocumentGroup, read_document
 from gateway.x12.drafts import DraftGroup, DraftInterchange, DraftSet, draft_set
-from gateway.x12.examine import examine
+from gateway.x12.examine import examine, no_interchange
 from gateway.x12.extract import DEFAULT_KEYS, ElementPath, default_keys, extract
+from gateway.x12.leftovers import leftovers
 from gateway.x12.model import (
     ExaminePolicy,
     Finding,
@@ -65,7 +66,9 @@ __all__ = [
     "functional_acknowledgment",
     "functional_id_for",
     "interchange_acknowledgment",
+    "leftovers",
     "looks_like",
+    "no_interchange",
     "read_document",
     "sniff",
     "wants_acknowledgment",

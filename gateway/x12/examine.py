@@ -51,7 +51,7 @@ def examine(
             yield waiting
         waiting = _interchange(reader, opening, junk, policy, judge_for)
     if waiting is None:
-        yield _no_interchange(head, reader.offset)
+        yield no_interchange(f"There is no X12 interchange: {what_instead(head)}.", 0, reader.offset)
     elif junk.count:
         yield replace(waiting, findings=(*waiting.findings, _junk_finding(junk, "after")))
     else:
@@ -95,7 +95,7 @@ def _junk_finding(junk: Skipped, where: str) -> Finding:
     )
 
 
-def _no_interchange(head: bytes, size: int) -> InterchangeReport:
-    reason = f"There is no X12 interchange: {what_instead(head)}."
-    finding = envelope_finding("interchange", "interchange.not-found", reason, "022", offset=0)
-    return InterchangeReport(None, Separators(), Status.REJECTED, (), (finding,), ("R", "022"), 0, size)
+def no_interchange(reason: str, start: int, end: int) -> InterchangeReport:
+    """The report, without a header, on bytes that hold no interchange."""
+    finding = envelope_finding("interchange", "interchange.not-found", reason, "022", offset=start)
+    return InterchangeReport(None, Separators(), Status.REJECTED, (), (finding,), ("R", "022"), start, end)

@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 
 from gateway.x12.isa import LONGEST, loose_opening_at, opening_at
+from gateway.x12.model import Separators
 
 _EBCDIC_ISA = re.compile(rb"\xc9\xe2\xc1[^\x81-\xa9\xc1-\xe9\xf0-\xf9]\xf0\xf0")  # "ISA", a separator, "00" in CP037
 _EDIFACT = re.compile(rb"(?:^|[\s\xbf])(?:UNA.{6}\s{0,4}UNB|UNB[+\x1d][A-Z]{4}[:\x1f])", re.DOTALL)
 _XML = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|[A-Za-z_][\w.:-]*[\s/>])")
+
+# A segment of an envelope by its first elements, and an ISA by its places, whatever stands where its name was.
+_SEGMENT = re.compile(rb"([GSI](?:[STE]|EA|SA))([^A-Za-z0-9 \r\n])([A-Z]{2}|\d{1,10})\2")
+_FIRST_ELEMENT = {
+    b"ISA": re.compile(rb"\d\d"),
+    b"GS": re.compile(rb"[A-Z]{2}"),
+    b"ST": re.compile(rb"\d{3}"),
+    **dict.fromkeys((b"SE", b"GE", b"IEA"), re.compile(rb"\d+")),
+}
+_NAMELESS_ISA = re.compile(rb"([^A-Za-z0-9 \r\n])\d\d\1[^\r\n]{10}\1\d\d\1[^\r\n]{10}\1[A-Z0-9]{2}\1")
+_OF_WORDS = frozenset(b"-./,;:_'\"()")  # signs that are no separators where nothing but words tells so
+_INDENT = 8  # blanks that may stand before a segment
 
 
 def sniff(data: bytes) -> int:
@@ -46,6 +59,42 @@ def looks_like(data: bytes) -> str:
     return ""
 
 
+def holds_segments(data: bytes, marks: Separators | None = None) -> bool:
+    """Whether bytes without a readable ISA look like a piece of an interchange, and not like words.
+
+    One segment of an envelope (ISA, GS, ST, SE, GE, IEA) is enough in the separators ``marks`` that are in use around
+    it; in others there must be two of them, which follow the same sign. Within a line of words none counts.
+    """
+    element = marks.element.encode("latin-1") if marks else b""
+    starts = {b"", b"\n", b"\r", *([marks.segment.encode("latin-1")] if marks else ())}
+    tags: dict[tuple[bytes, bytes], set[bytes]] = {}
+    for found in _SEGMENT.finditer(data):
+        tag, sign, value = found.groups()
+        shape = _FIRST_ELEMENT.get(tag)
+        before = _sign_before(data, found.start())
+        if shape is None or before is None or not shape.fullmatch(value):
+            continue
+        if sign == element and before in starts:
+            return True
+        if sign[0] in _OF_WORDS:
+            continue
+        if tag == b"ISA" and before in starts:
+            return True
+        seen = tags.setdefault((sign, before), set())
+        seen.add(tag)
+        if len(seen | tags.get((sign, b""), set())) > 1:
+            return True
+    return _NAMELESS_ISA.search(data) is not None
+
+
+def _sign_before(data: bytes, at: int) -> bytes | None:
+    """What stands before a segment, a few blanks passed over: b"" at the beginning, None for the letters of a word."""
+    before = data[max(0, at - _INDENT) : at].rstrip(b" \t")
+    if not before:
+        return b"" if at < _INDENT else None
+    return None if before[-1:].isalnum() else before[-1:]
+
+
 def what_instead(data: bytes) -> str:
     """A half-sentence for people on why there is no interchange in ``data`` (its first bytes are enough)."""
     if not data.strip(b" \t\r\n\0"):
@@ -53,7 +102,10 @@ def what_instead(data: bytes) -> str:
     kind = looks_like(data)
     if kind in _NAMES:
         return _NAMES[kind]
-    return next((words for hint, words in _HINTS if hint.search(data[:65536])), "no ISA segment stands in it")
+    told = next((words for hint, words in _HINTS if hint.search(data[:65536])), "")
+    if not told and holds_segments(data[:65536]):
+        told = "segments stand in it, and no ISA that can be read opens them"
+    return told or "no ISA segment stands in it"
 
 
 _NAMES = {"edifact": "it is EDIFACT", "ebcdic-x12": "it is X12 in EBCDIC", "xml": "it is XML"}

@@ -31,6 +31,7 @@ from gateway.x12 import (
     extract,
     functional_acknowledgment,
     interchange_acknowledgment,
+    leftovers,
     looks_like,
     read_document,
     sniff,
@@ -100,6 +101,9 @@ def survive(data: bytes, rng: random.Random) -> None:
     assert reports, "there is always a report"
     for report in reports:
         _answer(report, data)
+    for left in leftovers(data, reports):
+        assert data[left.start : left.end].strip(), "something is left"
+        assert all(left.end <= each.start or each.end <= left.start for each in reports), "beside all interchanges"
     sniff(data)
     looks_like(data)
     with suppress(DocumentUnreadable):
