@@ -108,7 +108,7 @@ CAUSES: Mapping[str, str] = {
     "usage.mismatch": "The partner forgot to change from test to production, or sends tests to the wrong place.",
     "usage.test-while-live": "The partner tests something new, or forgot to mark its documents for production.",
     "usage.production-while-testing": "The partner thinks that the test is over.",
-    "payload.not-x12": "The attachment begins like X12 but is cut short, damaged, or something else.",
+    "payload.not-x12": "The file, or a piece of it, is cut short, damaged, or something else than X12.",
     "interchange.duplicate-number": "The partner's counter was reset, or its system numbers two interchanges alike.",
     "acknowledgment.unmatched": "It answers something that another system sent in our name, or a number of long ago.",
     "acknowledgment.contradicting": "The partner corrected itself, or two of its systems answer.",

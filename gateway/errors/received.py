@@ -174,7 +174,7 @@ class ProductionWhileTesting(MessageFault):
 class NotX12(MessageFault):
     code = "payload.not-x12"
     sentence = "The payload {name} is not X12: {reason}"
-    advice = "Ask the partner to send X12."
+    advice = "Ask the partner to send it again as whole X12; then discard what lies in quarantine."
 
 
 class DuplicateNumber(MessageFault):

@@ -16,7 +16,10 @@ ACKNOWLEDGMENT_GROUP = "FA"  # GS01 of 997 and 999
 
 @dataclass(slots=True)
 class InterchangeCase:
-    """One interchange: its bytes, what examining it found, who sent it and under which agreements."""
+    """One interchange: its bytes, what examining it found, who sent it and under which agreements.
+
+    One that has a fault from the beginning holds what was meant as EDI and is no interchange: its report has no header.
+    """
 
     raw: bytes
     report: InterchangeReport
@@ -56,7 +59,7 @@ class InterchangeCase:
 
 @dataclass(slots=True)
 class PayloadCase:
-    """One part of a message that carries X12."""
+    """One part of a message that carries X12; with a ``fault`` one that was meant to, and does not."""
 
     path: str
     file_name: str
@@ -64,6 +67,7 @@ class PayloadCase:
     data: bytes
     repairs: tuple[str, ...] = ()  # what was done to find it, in words
     interchanges: list[InterchangeCase] = field(default_factory=list)
+    fault: MessageFault | None = None
 
 
 @dataclass(frozen=True, slots=True)

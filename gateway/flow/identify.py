@@ -67,6 +67,8 @@ def sender_of(address: str, problem: str, directory: Directory) -> Partner:
 def identify_interchange(case: InterchangeCase, partner: Partner, address: str, directory: Directory) -> None:
     """Binds an interchange to its partner and every document in it to an agreement, or says why not."""
     case.partner = partner
+    if case.fault is not None:  # what is no interchange names nobody
+        return
     try:
         header = case.report.header
         if header is None:

@@ -36,7 +36,7 @@ _CENTURY = 70  # YY from here on is of the last century
 
 @dataclass(slots=True)
 class Seen:
-    """What was read so far. ``skipped`` says of each file that gave nothing, why."""
+    """What was read so far. ``skipped`` says of each file, or part of a mail, that gave nothing, why."""
 
     interchanges: list[SeenInterchange] = field(default_factory=list)
     mails: list[SeenMail] = field(default_factory=list)
@@ -112,6 +112,9 @@ def read_mail(seen: Seen, raw: bytes, label: str, limits: Limits, keys: Sequence
     prints = tuple(fingerprint(der) for der in signers)
     seen.mails.append(SeenMail(label, letter.from_address, _display_name(raw, limits), prints, encrypted))
     for payload in case.payloads:
+        if payload.fault is not None:
+            seen.skipped.append((label, str(payload.fault)))
+            continue
         _interchanges(seen, payload.data, label, letter.from_address)
 
 

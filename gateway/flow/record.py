@@ -80,7 +80,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
 
 
 def record_payload(recorder: Recorder, case: Case, payload: PayloadCase) -> int:
-    """One part that carries X12; its interchanges' bytes are kept with them, so only its hash is kept here."""
+    """One part that carries X12, or should. Only its hash is kept here: its interchanges have their bytes."""
     for repair in payload.repairs:
         recorder.event("repaired", message=case.message.id, part=payload.file_name or payload.path, repair=repair)
     return recorder.add(

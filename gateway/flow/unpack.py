@@ -8,24 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gateway import x12
-from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed, NotX12
+from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.flow.intact import find_isa
 from gateway.flow.mend import WORDS, essence, mend, squeezed
-from gateway.mail.archives import contents, unread_kind
+from gateway.flow.strange import DECORATION, LOOK, is_missed, is_told, not_x12
+from gateway.mail.archives import contents
 from gateway.mail.letters import open_headers, open_letter
 from gateway.mail.model import Letter, Part
 from gateway.settings.model import Limits
-from gateway.x12.model import ExaminePolicy
+from gateway.x12.model import ExaminePolicy, InterchangeReport
 from gateway.x12.sniff import what_instead
 
-_DECORATION = ("image/", "text/html")  # a damaged logo is nobody's order
 _OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.message_id
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _SPOILED = 10  # parts of one mail that are compared with its sound ones
 _OTHER_FORMS = "its alternative forms carry different EDI"
 _TEXT = 1_000_000  # bytes of text that are compared with a file
-_LOOK = 20_000  # bytes that tell what a file is instead
 
 
 def unpack(case: Case, limits: Limits, sender: str = "", open_layers: Callable[[Case], None] | None = None) -> None:
@@ -64,7 +63,7 @@ class _Search:
     alternatives: dict[str, bytes] = field(default_factory=dict)  # place of the multipart → essence of its interchange
     essences: dict[str, bytes] = field(default_factory=dict)  # of the payloads, by path, once they are asked for
     damaged: list[tuple[MessageFault, Part]] = field(default_factory=list)
-    strange: MessageFault | None = None
+    strange: list[Part] = field(default_factory=list)  # without X12
 
     def essence(self, payload: PayloadCase) -> bytes:
         """The essence of a payload, computed once: a big one takes its time."""
@@ -75,6 +74,8 @@ class _Search:
 
 def find_payloads(case: Case, limits: Limits) -> None:
     """Fills ``payloads`` from the parts of the letter: opened, mended, each interchange once.
+
+    A part that was meant as EDI and holds no X12 is a payload with a fault, beside the good ones.
 
     Raises:
         LoopDetected: the mail runs in circles.
@@ -89,14 +90,15 @@ def find_payloads(case: Case, limits: Limits) -> None:
     # What came as a file is certain to be as it was written, so it goes before a copy of it in the text.
     for part in sorted(case.letter.parts, key=_certainty):
         _open(search, part)
-    case.payloads.sort(key=lambda payload: _order(payload.path))
     for fault, part in search.damaged:
         if len(search.damaged) > _SPOILED or not _stands_elsewhere(part, case.payloads):
             if part.within == "multipart/alternative" and _around(part) in search.alternatives:
                 raise MessageMalformed(reason=_OTHER_FORMS)
             raise fault  # it may have been an interchange: nobody may call the mail done
     if not case.payloads:
-        raise search.strange or ContentMissing()
+        raise next((not_x12(_name(part), part.data) for part in search.strange if is_told(part)), ContentMissing())
+    case.payloads += [_missed(part) for part in search.strange if is_missed(part)]
+    case.payloads.sort(key=lambda payload: _order(payload.path))
 
 
 def _certainty(part: Part) -> int:
@@ -128,15 +130,26 @@ def _look(search: _Search, part: Part) -> None:
             search.damaged.append((fault, part))
         return
     if mended.at < 0:
-        search.strange = search.strange or _not_x12(part)
+        search.strange.append(part)
         return
-    words = mended.repairs
-    if part.origin:
-        words = (f"taken {part.origin}", *words)
-    if part.forwarded:
-        words = (f"it stands in a mail of {part.forwarded} that the sender forwarded", *words)
+    words = (*_whence(part), *mended.repairs)
     payload = PayloadCase(part.path, part.file_name, part.content_type, mended.data, words)
     _keep(search, part, payload)
+
+
+def _missed(part: Part) -> PayloadCase:
+    fault = not_x12(_name(part), part.data)
+    return PayloadCase(part.path, part.file_name, part.content_type, part.data, _whence(part), fault=fault)
+
+
+def _name(part: Part | PayloadCase) -> str:
+    return part.file_name or part.path
+
+
+def _whence(part: Part) -> tuple[str, ...]:
+    """Where a part was taken from, in words, unless it came by itself."""
+    mail = (f"it stands in a mail of {part.forwarded} that the sender forwarded",) if part.forwarded else ()
+    return (*mail, f"taken {part.origin}") if part.origin else mail
 
 
 def _keep(search: _Search, part: Part, payload: PayloadCase) -> None:
@@ -174,30 +187,30 @@ def _stands_elsewhere(part: Part, payloads: list[PayloadCase]) -> bool:
 
 def _may_be_edi(part: Part) -> bool:
     """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
-    if part.content_type.startswith(_DECORATION):
+    if part.content_type.startswith(DECORATION):
         return False
     return part.content_type not in WORDS or bool(part.file_name) or b"ISA" in part.data
 
 
-def _not_x12(part: Part) -> MessageFault | None:
-    """What is wrong with a part that looks like a file and is not X12; None for words and decoration."""
-    name = part.file_name or part.path
-    head = part.data[:_LOOK]
-    found = x12.looks_like(head)
-    if found:
-        return NotX12(name=name, reason=f"it looks like {found}")
-    archive = unread_kind(part.data)
-    if archive:
-        return NotX12(name=name, reason=f"it is {archive}, which is not opened; zip and gzip are")
-    if part.content_type.startswith(("application/edi", "application/x12")):
-        return NotX12(name=name, reason=what_instead(head))
-    if part.file_name and part.content_type not in WORDS and not part.content_type.startswith(_DECORATION):
-        return NotX12(name=name, reason=what_instead(head))
-    return None
-
-
 def examine(case: Case, policy: ExaminePolicy) -> None:
-    """Reads and judges every interchange of every payload; fills ``interchanges``. Pure."""
+    """Reads and judges every interchange of every payload; fills ``interchanges``. Pure.
+
+    What was meant as EDI and is no interchange stands among them, with the fault that says so: a payload without X12,
+    or what is left around the interchanges of one.
+    """
     for payload in case.payloads:
-        for report in x12.examine(payload.data, policy):
-            payload.interchanges.append(InterchangeCase(payload.data[report.start : report.end], report))
+        if payload.fault is not None:
+            reason = f"There is no X12 interchange: {what_instead(payload.data[:LOOK])}."
+            report = x12.no_interchange(reason, 0, len(payload.data))
+            payload.interchanges.append(InterchangeCase(payload.data, report, fault=payload.fault))
+            continue
+        reports = list(x12.examine(payload.data, policy))
+        payload.interchanges += [InterchangeCase(payload.data[each.start : each.end], each) for each in reports]
+        payload.interchanges += [_left(payload, each) for each in x12.leftovers(payload.data, reports)]
+        payload.interchanges.sort(key=lambda each: each.report.start)
+
+
+def _left(payload: PayloadCase, report: InterchangeReport) -> InterchangeCase:
+    data = payload.data[report.start : report.end]
+    fault = not_x12(f"{_name(payload)} (bytes {report.start + 1} to {report.end})", data)
+    return InterchangeCase(data, report, fault=fault)

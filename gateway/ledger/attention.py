@@ -230,7 +230,7 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
         state,
         row.at,
         row.partner,
-        f"{way} {row.partner or row.from_address}: {row.types or row.kind} {row.control_number}",
+        f"{way} {row.partner or row.from_address}: {_what(row)}",
         _fault(row.fault) or reason.full or row.state,
         _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
         urgent,
@@ -246,6 +246,13 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
 def _side(row: Row[Any], state: str) -> str:
     """What we wrote and the partner rejected is ours to mend."""
     return "ours" if state == "partially accepted" and row.direction == "out" else _SIDE.get(state, "")
+
+
+def _what(row: Row[Any]) -> str:
+    """What an exchange is about; what came without a readable ISA has no number, and perhaps a file name."""
+    if row.control_number or not row.file_name:
+        return f"{row.types or row.kind} {row.control_number}".rstrip()
+    return str(row.file_name)
 
 
 def _of_message(row: Row[Any]) -> Attention:

@@ -33,6 +33,7 @@ _UNREAD = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (b"\x1f\x9d", "a compress (.Z) file"),
     (b"PK\x05\x06", "an empty zip archive"),
+    (b"-----BEGIN PGP MESSAGE", "a file that was encrypted by PGP"),
 )
 _TAR, _TAR_AT = b"ustar", 257
 

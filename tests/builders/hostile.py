@@ -1,7 +1,7 @@
 """Mails that clients mangle and that attackers make, each with what must become of it.
 
-``MAILS`` maps a name to ``Mail``: its bytes, the fault code ("" where it is taken), how many payloads, and words that
-its repairs must tell. All are from ACME; ``from_stranger`` makes them somebody else's.
+``MAILS`` maps a name to ``Mail``: its bytes, the fault code ("" where it is taken), how many payloads, words that its
+repairs must tell, and of what in it nothing can be made beside good interchanges. All are from ACME; ``from_stranger`` makes them somebody else's.
 """
 
 # ruff: noqa: E501 - a mail a line reads better as a table
@@ -30,13 +30,17 @@ FOOTER = b"\r\n-- \r\nThis mail is confidential. If you are not MISA or ISA*, de
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail and its fate. ``repairs`` are words that must be told; ``kind`` is what it is."""
+    """A mail and its fate. ``repairs`` are words that must be told; ``kind`` is what it is.
+
+    ``held`` has words of each sentence by which a piece of it goes to quarantine while the rest is taken.
+    """
 
     raw: bytes
     code: str = ""
     payloads: int = 1
     repairs: tuple[str, ...] = ()
     kind: str = "letter"
+    held: tuple[str, ...] = ()
 
 
 def plain(data: bytes, *headers: bytes) -> bytes:
@@ -167,6 +171,16 @@ def nested(depth: int) -> bytes:
 def from_stranger(raw: bytes) -> bytes:
     """The same mail by somebody whom nobody knows."""
     return re.sub(rb"(?mi)^From:[^\n]*", b"From: eve@evil.example\r", raw, count=1)
+
+
+def beside(*parts: bytes, held: str = "") -> Mail:
+    """A mail of a good file and other parts: all of them silent, or one that is held, with a payload of its own."""
+    return Mail(mixed(file(EDI), *parts), payloads=2 if held else 1, held=(held,) if held else ())
+
+
+def left(data: bytes, words: str) -> Mail:
+    """A mail with a file that holds a good interchange and something of which nothing can be made."""
+    return Mail(mixed(file(data)), held=(words,))
 
 
 QP = b"Content-Transfer-Encoding: quoted-printable"
@@ -304,6 +318,44 @@ MAILS: dict[str, Mail] = {
     "HTML alone": Mail(plain(b"<pre>" + EDI + b"</pre>", HTML), "content.damaged", 0),
     "the same file twice": Mail(mixed(file(EDI), file(EDI, b"copy.edi")), payloads=2),
     "one good file, one damaged": Mail(mixed(file(EDI), part(b"SVNB!", X12, B64)), "content.damaged"),
+    # ---------------------------------------------------------------- not X12, beside a good file
+    "a second file that lost its first byte": beside(file(OTHER[1:], b"two.edi"), held="two.edi is not X12: segments stand in it"),
+    "a second file that lost its first byte, in text": beside(part(OTHER[1:], TEXT, b'Content-Disposition: attachment; filename="two.txt"'), held="two.txt is not X12: segments"),
+    "a second file that lost it, under no telling name": beside(file(OTHER[1:], b"data.bin"), held="data.bin is not X12: segments"),
+    "a second file that lost its ISA": beside(file(OTHER[106:], b"two.edi", b"application/EDI-X12"), held="without the ISA"),
+    "a second file that is EDIFACT": beside(file(b"UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'", b"two.txt", b"text/plain"), held="EDIFACT"),
+    "a second file in EBCDIC": beside(file(OTHER.decode().encode("cp037"), b"two"), held="EBCDIC"),
+    "a second file in 7-Zip": beside(file(b"7z\xbc\xaf\x27\x1c\0\4", b"two.7z"), held="a 7-Zip archive"),
+    "a second file that PGP encrypted": beside(file(b"-----BEGIN PGP MESSAGE-----\r\n", b"two.asc"), held="encrypted by PGP"),
+    "a second file of which nobody knows what it is": beside(file(b"\1\0\0\2two", b"two.bin"), held="its first bytes: '\\x01\\x00\\x00\\x02two'"),
+    "a second file of words under the type of EDI": beside(file(b"see above", b"note.txt", b"application/EDI-X12"), held="no ISA segment"),
+    "a second file of words under the name of EDI": beside(file(b"see above", b"ACME_EDI.txt", b"text/plain"), held="no ISA segment"),
+    "a second file of no bytes": beside(file(b"", b"two.edi"), held="there is nothing in it"),
+    "a second file in a zip with the first": Mail(mixed(file(zipped(("a.edi", EDI), ("b.edi", OTHER[1:])), b"a.zip")), payloads=2, repairs=(ARCHIVE,), held=("b.edi is not X12",)),
+    "a damaged file first": Mail(mixed(file(OTHER[1:], b"one.edi"), file(EDI)), payloads=2, held=("one.edi is not X12",)),
+    "words, pictures and signatures": beside(
+        part(b"The order ST*850*0001 comes as a file.", TEXT), part(b"<!DOCTYPE html><p>ST*850*0001~SE*2*0001~", HTML),
+        file(b"%PDF-1.7\n\0", b"EDI order.pdf"), file(b"\x89PNG\r\n\0", b"edi.png", b"image/png"), file(b"\xff\xd8\xff\xe0\0", b"photo"),
+        file(b"BEGIN:VCARD\r\n", b"edi.vcf", b"text/vcard"), file(b"0\x82\0\1", b"smime.p7s"), file(b"-----BEGIN PGP SIGNATURE-----", b"orders.edi.asc"),
+        file(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", b"EDI 850.doc"), file(zipped(("[Content_Types].xml", b"<x/>")), b"EDI.xlsx"),
+        file(b"<?xml version='1.0'?><order/>", b"order.xml", b"text/xml"), file(b"1;2", b"orders.csv", b"text/csv"), file(b"read me", b"readme.txt"),
+    ),
+    "what Outlook and a Mac pack beside a file": beside(
+        file(winmail(("image001.png", b"\x89PNG\0"), ("rest", b"\0\0\2"), body=b"Let us meet"), b"winmail.dat"),
+        file(zipped(("._a.edi", b"\0\5\x16\7"), (".DS_Store", b"\0\0\0\1Bud1"), ("Thumbs.db", b"\xd0\xcf\0")), b"a.zip"),
+    ),
+    # ---------------------------------------------------------------- EDI around an interchange that no ISA opens
+    "a second interchange whose ISA is damaged": left(EDI + OTHER.replace(b"ISA*", b"IXA*", 1), "(bytes 452 to 872) is not X12: segments stand in it"),
+    "a second interchange without its ISA": left(EDI + OTHER[106:], "(bytes 452 to 766) is not X12: it begins with a set or group"),
+    "a damaged interchange before a good one": left(OTHER[1:] + b"\r\n" + EDI, "(bytes 1 to 420)"),
+    "a damaged interchange between two": left(EDI + OTHER[2:] + EDI, "(bytes 452 to"),
+    "a damaged interchange in other separators": left(EDI + OTHER.replace(b"*", b"|").replace(b"~", b"'")[3:], "(bytes 452 to"),
+    "the head of an ISA behind the IEA": left(EDI + OTHER[:70], "(bytes 452 to 521) is not X12: its ISA is cut short"),
+    "the end of an interchange behind the IEA": left(EDI + b"GE*1*2~IEA*1*000000002~\r\n", "(bytes 452 to 474)"),
+    "EDIFACT behind the IEA": left(EDI + b"UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'", "EDIFACT"),
+    "a damaged interchange in the text, a disclaimer after": Mail(plain(EDI + OTHER[1:] + FOOTER), held=("(bytes 452 to 944)",)),
+    "a Ctrl-Z and blanks behind the IEA": Mail(mixed(file(EDI + b"\r\n\x1a\0\0  "))),
+    "words behind the IEA that speak of segments": Mail(plain(EDI + b"-- \r\nWe read ST*850*0001, SE*2*0001 and GS*PO.\r\nGE-12-30 SE-114-36 Stockholm\r\n")),
     # ---------------------------------------------------------------- not X12
     "EDIFACT": Mail(mixed(file(b"UNA:+.? 'UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'")), "payload.not-x12", 0),
     "XML": Mail(mixed(file(b"<?xml version='1.0'?><order/>", b"a.xml")), "payload.not-x12", 0),

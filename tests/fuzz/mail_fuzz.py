@@ -81,8 +81,9 @@ def survive(data: bytes) -> str:
     assert case.fault is not None or letter is not None
     assert letter is None or (letter.kind in KINDS and bool(letter.from_address) != bool(letter.sender_problem))
     for payload in case.payloads:
-        assert x12.sniff(payload.data) >= 0
+        assert (x12.sniff(payload.data) >= 0) is (payload.fault is None)
         assert payload.interchanges
+        assert all((each.report.header is None) <= (each.fault is not None) for each in payload.interchanges)
         if any(word in each for each in payload.repairs for word in MENDED):
             assert is_intact(payload.data), payload.repairs
     return case.fault.code if case.fault else str(len(case.payloads))

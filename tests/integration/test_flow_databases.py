@@ -39,6 +39,18 @@ def test_a_whole_life_on_both_databases(ledger_engine, tmp_path):
     assert len(stage.run().attention) == 1
 
 
+def test_what_is_no_x12_beside_a_good_file_waits_until_it_is_discarded(ledger_engine, tmp_path):
+    stage = Stage(tmp_path, engine=ledger_engine)
+    stage.mail(orders(1) + orders(2)[1:], b"7z\xbc\xaf\x27\x1c\0", b"")
+    first = stage.run()
+    assert first.counts["documents delivered"] == 1
+    assert [each.code for each in first.attention] == ["payload.not-x12"] * 3
+    for each in first.attention:
+        operate.discard(stage.context(), each.reference, actor="anna", reason="asked")
+    last = stage.run()
+    assert (last.exit_code, last.attention) == (0, ())
+
+
 def test_a_rolled_back_transaction_gives_its_numbers_back(ledger_engine, tmp_path):
     stage = Stage(tmp_path, engine=ledger_engine)
 

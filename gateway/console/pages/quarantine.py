@@ -124,7 +124,8 @@ def _items(visit: Visit, rows: Sequence[ExchangeRow | MessageRow], directory: Di
 
 def _item(row: ExchangeRow | MessageRow, fault: Mapping[str, Any], directory: Directory) -> Item:
     if isinstance(row, ExchangeRow):
-        reference, what = str(row.id), f"{' '.join(row.types) or row.kind} {row.control_number}".strip()
+        nameless = row.file_name if not row.control_number else ""  # no ISA could be read
+        reference, what = str(row.id), nameless or f"{' '.join(row.types) or row.kind} {row.control_number}".strip()
     else:
         reference, what = f"m{row.id}", row.subject or "a mail without a subject"
     return Item(

@@ -90,7 +90,7 @@ def hostile(hostile_nights, tmp_path) -> Iterator[Browser]:
 
 
 def _hostile_mails() -> Iterator[bytes]:
-    """An order of a partner, and a letter of a stranger."""
+    """An order of a partner, and a letter of a stranger; with each of them something that is no X12."""
     when = datetime(2026, 11, 30, 2, tzinfo=UTC)
     po = "<b>PO</b>&\"'"
     edi = interchange("ZZ:ACMERETAIL", "ZZ:EXAMPLECO", 77, when, [("PO", "004010", [order(po, when, quantity="<i>")])])
@@ -108,4 +108,5 @@ def _hostile_mails() -> Iterator[bytes]:
         mail.add_alternative(f"<p>Hello <b>you</b></p><script>{MARKUP}</script>", subtype="html")
         name = '"><img src=x onerror=alert(1)>.edi'
         mail.add_attachment(edi, maintype="application", subtype="edi-x12", filename=name)
+        mail.add_attachment(f"UNB+UNOA:1+{MARKUP}'".encode(), maintype="application", subtype="edifact", filename=name)
         yield mail.as_bytes()

@@ -81,6 +81,25 @@ def test_one_of_them_is_previewed(browser):
     assert "the base64 is broken" in _words(client.get("/quarantine/m5").text)
 
 
+def test_what_is_no_x12_beside_a_good_file_is_listed_by_its_name_and_previewed(hostile):
+    """The list, the page of one with its acts, the exchange that it is, its bytes, and the page of its mail."""
+    client = hostile(Role.OPERATOR)
+    text = client.get("/quarantine?code=payload.not-x12").text
+    (number,) = set(re.findall(r'href="/quarantine/(\d+)"', text))
+    name = '"><img src=x onerror=alert(1)>.edi'
+    assert name in unescape(text)
+    assert "is not X12: it is EDIFACT (its first bytes: 'UNB+UNOA'). On the side of: partner." in _words(text)
+    text = client.get(f"/quarantine/{number}").text
+    assert "send it again as whole X12" in _words(text)
+    assert set(re.findall(rf"/exchanges/{number}/acts/([\w-]+)", text)) == {"release", "discard", "replay"}
+    for page in ("", "/segments", "/raw", "/answers", "/mail", "/evidence"):
+        assert client.get(f"/exchanges/{number}{page}").status_code in {200, 404}, page
+    assert name in unescape(client.get("/").text)
+    (mail,) = set(re.findall(r'href="/quarantine/(m\d+)"', client.get("/quarantine").text)) or {""}
+    links = re.findall(r'<li><a href="/exchanges/\d+">([^<]*)</a>', client.get(f"/quarantine/{mail}").text)
+    assert all(each.strip() for each in links)
+
+
 @pytest.mark.parametrize("reference", ["m999", "999", "x", "m", "m99999999999999999999", "1e3", "%3Cb%3E"])
 def test_what_is_not_there_is_said_so(browser, reference):
     """No page of something that nobody has."""

@@ -53,6 +53,14 @@ def flat(text):
     return " ".join(text.split())
 
 
+def test_what_is_no_interchange_beside_a_good_one_is_reported_too(stage):
+    mail(stage, orders(7), orders(8)[1:])
+    stage.run()
+    (text,) = reports(stage)
+    assert "WOULD BE ACCEPTED" in flat(text)
+    assert "2. file2.edi WOULD NOT BE TAKEN, and not be answered: The payload file2.edi is not X12" in flat(text)
+
+
 def test_a_good_file_is_reported_on_and_nothing_of_it_is_taken(stage):
     mail(stage, orders(7))
     stage.run()
