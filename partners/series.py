@@ -193,9 +193,9 @@ class Series:
         if len(self.open) > TOO_MANY:
             self.give_up()
 
-    def explain(self, numbers: AbstractSet[int], why: str) -> None:
-        """Numbers that are missing for a reason: they leave their gaps, without having come."""
-        for gap in [each for each in self.open if each.kind == GAP]:
+    def explain(self, numbers: AbstractSet[int], why: str, epoch: int) -> None:
+        """Numbers that are missing for a reason: they leave their gaps in an epoch, without having come."""
+        for gap in [each for each in self.open if each.kind == GAP and each.epoch == epoch]:
             runs = list(_runs(gap.first, gap.last, numbers))
             if len(runs) == 1 and not runs[0][2]:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row, and_, select, update
@@ -10,14 +9,13 @@ from sqlalchemy import Row, and_, select, update
 from gateway.errors import NotFound
 from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
+from gateway.flow.not_missing import explain
 from gateway.flow.series import GROUP, INTERCHANGE, Key, keep_irregularities, numbering_of, series_of
 from gateway.ledger import tables
 from gateway.ledger.missing import Gap
 from gateway.ledger.recording import Recorder
-from gateway.ledger.states import ExchangeState
 from partners.model import Numbering
-from partners.numbering import format_number
-from partners.series import ARRIVED, DECLARED, GAP, IRREGULAR, STEP_BACK, Irregularity, Series, is_consecutive
+from partners.series import ARRIVED, DECLARED, GAP, IRREGULAR, STEP_BACK, Series, is_consecutive
 
 Found = Row[*tuple[Any, ...]]
 
@@ -25,9 +23,6 @@ MANY = 10  # open findings of one series after which one says it all
 FEW = 2  # … where most of its numbers do not follow each other anyway
 _ENOUGH = 8  # numbers of a series to judge it by
 _SAMPLE = 50  # of a series' highest numbers, to see whether they follow each other
-_HERE = "it is here, but was not accepted"
-_ELSEWHERE = "another kind of group used the number"
-_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
 
 
 def raise_gaps(context: Context) -> None:
@@ -69,8 +64,7 @@ def _raise(context: Context, recorder: Recorder, key: Key) -> None:
     if numbering_of(context.directory, key) is not Numbering.CONSECUTIVE:
         _forget(series)
     else:
-        for each in [each for each in series.open if each.kind == GAP]:
-            _explain(recorder, key, series, each)
+        explain(recorder, key, series, rows)
         if _hopeless(recorder, key, series):
             series.give_up()
     keep_irregularities(recorder, key, series, exchange)
@@ -100,42 +94,6 @@ def _forget(series: Series) -> None:
     for each in series.open:
         if each.kind != STEP_BACK or series.numbering is Numbering.ANY:
             each.open, each.changed, each.why = False, True, f"the profile says {series.numbering}"
-
-
-def _explain(recorder: Recorder, key: Key, series: Series, gap: Irregularity) -> None:
-    """Numbers that are not missing: their interchange is here, refused or in quarantine; or other groups have them."""
-    numbers = range(gap.first, gap.last + 1)
-    if here := _not_accepted(recorder, key, numbers):
-        series.explain(here, _HERE)
-    if key[3] != INTERCHANGE and (elsewhere := _in_other_groups(recorder, key, gap)):
-        series.explain(elsewhere, _ELSEWHERE)
-
-
-def _not_accepted(recorder: Recorder, key: Key, numbers: Iterable[int]) -> set[int]:
-    x, g = tables.exchange, tables.functional_group
-    partner, theirs, _, level = key
-    texts = [form for each in numbers for form in (str(each), format_number(each))]
-    # Not the partner column itself: SQLite would read all exchanges of the partner by its index, not the few numbers.
-    theirs_all = (x.c.partner + "") == partner
-    # A test that is not accepted explains nothing: the numbers of tests count apart.
-    refused = (theirs_all, x.c.direction == "in", x.c.state.not_in(_TAKEN), x.c.usage != "T")
-    if level == INTERCHANGE:
-        named = select(x.c.control_number).where(*refused, x.c.sender_id == theirs.partition(":")[2])
-        wanted = named.where(x.c.control_number.in_(texts))
-    else:
-        named = select(g.c.control_number).join(x, x.c.id == g.c.exchange).where(*refused)
-        wanted = named.where(g.c.control_number.in_(texts), g.c.functional_id == level.removeprefix(GROUP))
-    return {int(each) for each in recorder.connection.execute(wanted).scalars()}
-
-
-def _in_other_groups(recorder: Recorder, key: Key, gap: Irregularity) -> set[int]:
-    """Many partners count all their groups together, whatever their kind."""
-    table = tables.received_number
-    partner, theirs, ours, level = key
-    same = (table.c.partner == partner, table.c.theirs == theirs, table.c.ours == ours)
-    other = (table.c.level.like(f"{GROUP}%"), table.c.level != level)
-    between = table.c.number.between(gap.first, gap.last)
-    return set(recorder.connection.execute(select(table.c.number).where(*same, *other, between)).scalars())
 
 
 def _hopeless(recorder: Recorder, key: Key, series: Series) -> bool:

@@ -95,6 +95,7 @@ class Stage:
     def __init__(self, directory: Path, profiles: Sequence[str] = (ACME, GLOBEX), engine: Engine | None = None) -> None:
         self.directory = directory
         self.profiles = list(profiles)
+        self.identities = [OURS]  # of ours
         if engine is None:
             shutil.copy(empty_ledger(), directory / "ledger.db")
             engine = database.open_engine(f"sqlite:///{directory / 'ledger.db'}")
@@ -128,7 +129,7 @@ class Stage:
         return Context(
             settings=self.settings,
             ledger=self.ledger,
-            directory=Directory(partners, [Identity.parse(OURS)]),
+            directory=Directory(partners, [Identity.parse(each) for each in self.identities]),
             mailboxes=(self.mailbox,),
             transport=self.transport,
             handover=lambda delivery, partner: handover_for(

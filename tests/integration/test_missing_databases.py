@@ -49,6 +49,28 @@ def test_missing_numbers_and_their_late_arrival_on_both_databases(ledger_engine,
     assert [row["epoch"] for row in stage.rows("received_number") if row["level"] == "interchange"][-1] == 3
 
 
+def test_what_is_not_accepted_is_not_missing_from_its_own_count_on_both_databases(ledger_engine, tmp_path):
+    """The partner goes back to 1 without a word: 2 is refused before the first accepted number shows the new count."""
+    stage = Stage(tmp_path, engine=ledger_engine)
+    for number in (501, 503):
+        stage.mail(orders(number))
+    stage.run()
+    stage.now += HOUR
+    stage.mail(orders(2).replace(b"*P*:", b"*I*:"))
+    stage.mail(orders(502, sender="ZZ:ACMEWEST").replace(b"*P*:", b"*I*:"))
+    stage.run()
+    stage.now += HOUR
+    for number in (3, 1):
+        stage.mail(orders(number))
+    stage.run()
+    stage.now += DAY
+    told = [each.what for each in stage.run().attention if each.reference.startswith("g")]
+    assert sorted(told) == [
+        "from acme: interchange number 502 of ZZ:ACMERETAIL did not come",
+        "from acme: the interchange numbers of ZZ:ACMERETAIL went back from 503 to 3",
+    ]
+
+
 def test_a_number_that_was_used_before_the_new_beginning_is_free_on_both_databases(ledger_engine, tmp_path):
     stage = Stage(tmp_path, engine=ledger_engine)
     stage.mail(orders(1))

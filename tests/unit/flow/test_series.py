@@ -1,11 +1,12 @@
 """Numbers that partners left out: found in the night, silent while they may come, told once, explained by people."""
 
 import pytest
-from builders.stage import ACME, HOUR, OURS, WHEN, Stage, acknowledgment, orders
+from builders.stage import ACME, HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders
 
 from gateway.demo import documents
 from gateway.errors import NotFound
-from gateway.flow import gaps
+from gateway.flow import gaps, operate
+from gateway.flow.submit import submit
 from partners.numbering import LAST
 
 DAY = 24 * HOUR
@@ -206,3 +207,97 @@ def test_the_groups_of_a_missing_interchange_are_explained_with_it(tmp_path):
     assert findings(stage) == []
     night(stage, 2)  # it was sent after all
     assert findings(stage) == []
+
+
+ANOTHER = "ZZ:EXAMPLETWO"
+
+
+def begin_anew(stage: Stage) -> None:
+    """A person says that all numbers of the partner begin at 1; new orders come under them, and 3 does not."""
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", 1, groups=groups, actor="anna", reason="new system")
+    for number in (1, 2, 4, 5):
+        order = orders(number, documents.order(f"NEW-{number}", WHEN))
+        stage.mail(order.replace(b"*261102*2200*U", b"*261104*2200*U"))
+    stage.now += HOUR
+    stage.run()
+    night(stage)
+
+
+@pytest.mark.parametrize("again", ["duplicate", "conflict", "quarantined", "discarded"])
+def test_what_came_before_a_new_beginning_does_not_explain_what_is_missing_after_it(tmp_path, again):
+    stage = Stage(tmp_path)
+    night(stage, *range(1, 9))
+    stage.mail(
+        {
+            "duplicate": orders(3),
+            "conflict": orders(3, documents.order("PO-OTHER", WHEN)),
+        }.get(again, orders(3).replace(b"*P*:", b"*I*:"))
+    )
+    night(stage)
+    if again == "discarded":
+        operate.discard(stage.context(), "17", actor="anna", reason="no order")
+    assert again in stage.states("in")
+    stage.now += DAY
+    begin_anew(stage)
+    assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
+
+
+def test_an_acknowledgment_of_old_does_not_explain_what_is_missing_after_a_new_beginning(tmp_path):
+    stage = Stage(tmp_path)
+    submit(stage.context(), "acme", invoice())
+    stage.mail(acknowledgment(3, 1))
+    night(stage, 1, 2, 4, 5)
+    assert "reconciled" in stage.states("in")
+    stage.now += DAY
+    begin_anew(stage)
+    assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
+
+
+def test_a_group_of_old_does_not_explain_a_group_that_is_missing_after_a_new_beginning(tmp_path):
+    stage = Stage(tmp_path)
+    stage.mail(acknowledgment(3, 1))
+    night(stage, 1, 2)
+    stage.now += DAY
+    gaps.reset(stage.context(), "acme", 1, groups=True, actor="anna", reason="new system")
+    for number, group in ((4, 1), (5, 2), (6, 4)):
+        order = orders(number, documents.order(f"NEW-{number}", WHEN))
+        stage.mail(
+            order.replace(f"*{number}*X*".encode(), f"*{group}*X*".encode()).replace(
+                f"GE*1*{number}".encode(), f"GE*1*{group}".encode()
+            )
+        )
+    night(stage)
+    night(stage)
+    assert told(stage) == ["from acme: group PO number 3 of ACMERETAIL did not come"]
+
+
+@pytest.mark.parametrize("state", ["unmatched", "quarantined"])
+def test_what_came_to_another_identity_of_ours_does_not_explain_what_is_missing(tmp_path, state):
+    stage = Stage(tmp_path)
+    stage.identities.append(ANOTHER)
+    stage.mail(
+        acknowledgment(3, 1).replace(b"EXAMPLECO ", b"EXAMPLETWO")
+        if state == "unmatched"
+        else orders(3, receiver=ANOTHER).replace(b"*P*:", b"*I*:")
+    )
+    night(stage, 1, 2, 4, 5)
+    assert state in stage.states("in")
+    night(stage)
+    assert "from acme: interchange number 3 of ZZ:ACMERETAIL did not come" in told(stage)
+
+
+def test_what_is_not_accepted_explains_the_newest_count_that_it_may_belong_to(tmp_path):
+    """Used numbers come again without a word: 3 is missing from the old count, and refused in the new one."""
+    stage = Stage(tmp_path, [profile(gap_grace="72h")])
+    night(stage, 1, 2, 4, 5)
+    stage.mail(orders(3).replace(b"*P*:", b"*I*:"))
+    stage.now += DAY
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", 1, groups=groups, actor="anna", reason="new system")
+    for number in (1, 2, 4):
+        stage.mail(orders(number, documents.order(f"NEW-{number}", WHEN)).replace(b"*261102*2200*U", b"*261104*2200*U"))
+    stage.run()
+    night(stage, after=4 * DAY)
+    raised = [row for row in stage.rows("number_gap") if row["raised_at"] and row["level"] == "interchange"]
+    assert [(row["epoch"], row["first"], row["last"]) for row in raised] == [(1, 3, 3)]
