@@ -7,10 +7,11 @@ our Message-ID has to do: nobody who has not seen the mail can know it. Everythi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Connection, Row, delete, select
 
 from gateway.flow import deadlines
 from gateway.flow.case import Case
@@ -23,6 +24,7 @@ from gateway.mail.model import Bounce, Letter
 
 # The partner spoke after all, or a person did: a bounce changes nothing of that.
 _FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED, ExchangeState.SUPERSEDED)
+# It goes (again) as it is: if it comes back while the host still takes it, that shows when the outcome is kept.
 _GOES_AGAIN = (ExchangeState.READY, ExchangeState.SENDING)
 
 
@@ -40,7 +42,7 @@ def bounced(context: Context, recorder: Recorder, case: Case) -> None:
     assert letter is not None
     recorder.flush()
     for bounce in letter.bounces or (_unread(letter),):
-        named = _named(context, recorder, letter, bounce)
+        named = _named(context, recorder.connection, letter, bounce)
         told = {
             "recipient": bounce.recipient,
             "status": bounce.status,
@@ -60,17 +62,27 @@ def _unread(letter: Letter) -> Bounce:
     return Bounce(original_message_id=letter.in_reply_to, recipient="", action="", status="", diagnostic="")
 
 
-def _named(context: Context, recorder: Recorder, letter: Letter, bounce: Bounce) -> _Named | None:
+def whose(context: Context, connection: Connection, cases: Iterable[Case]) -> set[str]:
+    """The partners whose mails came back: a bounce tells nothing of them itself."""
+    found = set()
+    for letter in (case.letter for case in cases if case.letter is not None and case.letter.kind == "bounce"):
+        for bounce in letter.bounces or (_unread(letter),):
+            named = _named(context, connection, letter, bounce)
+            found |= {named.exchange.partner} if named is not None else set()
+    return found
+
+
+def _named(context: Context, connection: Connection, letter: Letter, bounce: Bounce) -> _Named | None:
     tokens = context.tokens
     if tokens is not None:
         number = tokens.exchange_of((*letter.delivered_to, *letter.to)) or tokens.exchange(bounce.envelope_id)
         if number is not None:
-            row = _exchange(recorder, tables.exchange.c.id == number)
+            row = _exchange(connection, tables.exchange.c.id == number)
             if row is not None:
                 return _Named(row, proven=True)
     if not bounce.original_message_id:
         return None
-    row = _exchange(recorder, tables.message.c.message_id == bounce.original_message_id)
+    row = _exchange(connection, tables.message.c.message_id == bounce.original_message_id)
     smtp = context.settings.smtp
     return _Named(row, proven=smtp is None or not smtp.verp) if row is not None else None
 
@@ -80,9 +92,9 @@ def _of_alert(recorder: Recorder, bounce: Bounce, reason: str) -> bool:
     return returned(recorder, bounce.original_message_id, bounce.recipient, reason)
 
 
-def _exchange(recorder: Recorder, which: Any) -> Row[*tuple[Any, ...]] | None:
+def _exchange(connection: Connection, which: Any) -> Row[*tuple[Any, ...]] | None:
     m, x = tables.message, tables.exchange
-    return recorder.connection.execute(
+    return connection.execute(
         select(x.c.id, x.c.partner, x.c.state)
         .join(m, m.c.id == x.c.message)
         .where(which, x.c.direction == "out", m.c.direction == "out")

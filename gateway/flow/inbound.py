@@ -23,6 +23,7 @@ from gateway.errors import (
     ProcessingFailed,
     Unavailable,
 )
+from gateway.flow import bounced
 from gateway.flow.acknowledge import acknowledge
 from gateway.flow.ahead import Ahead
 from gateway.flow.case import Case, InterchangeCase
@@ -145,7 +146,8 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
         held = Held(context.reporter)
         if not context.leases.alone:
             _keep_bytes(recorder, cases)
-        take_turns_over(recorder.connection, _partners(cases), *_turns(cases))
+        partners = _partners(cases) | bounced.whose(context, recorder.connection, cases)
+        take_turns_over(recorder.connection, partners, *_turns(cases))
         for fence in fences:  # now: while we waited for our turn, it kept nobody waiting
             fence.hold(recorder.connection)
         acknowledge(replace(context, reporter=held), recorder, cases)

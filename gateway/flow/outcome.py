@@ -14,13 +14,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, delete, select, update
+from sqlalchemy import Connection, Delete, Select, delete, func, select, update
 
 from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
 from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, is_away
 from gateway.ledger import bulk, tables
+from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import DueMail, interrupted_mails
@@ -85,8 +86,12 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
     connection = recorder.connection
     first = [(mail, taken) for mail, taken in sent if not mail.rest]
     exchanges = [mail.exchange for mail, _ in first]
-    deadlines.begin(context, recorder, exchanges)
     standing = _states(recorder, exchanges)
+    returned = [each for each in exchanges if standing[each][0] is ExchangeState.BOUNCED]
+    deadlines.begin(context, recorder, [each for each in exchanges if each not in returned])
+    for exchange in returned:
+        deadlines.stop(recorder, exchange)
+        context.reporter.happened("mails bounced")
     for mail, taken in first:
         state, before = standing[mail.exchange]
         recorder.change(
@@ -119,10 +124,11 @@ def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, tuple[Exc
     connection = recorder.connection
     of = {"exchanges": bulk.listed(connection, exchanges)}
     found: dict[int, tuple[ExchangeState, int | None]] = {}
-    for exchange, verdict, before, awaited in bulk.asked(
-        connection, "mails that go", partial(_standing, connection), of
-    ):
+    rows = bulk.asked(connection, "mails that go", partial(_standing, connection), of)
+    for exchange, verdict, before, awaited, returned in rows:
         state = ExchangeState.SENT if awaited else ExchangeState.COMPLETE
+        if returned:
+            state = ExchangeState.BOUNCED
         if verdict:
             # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
             state = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
@@ -131,10 +137,17 @@ def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, tuple[Exc
 
 
 def _standing(connection: Connection) -> Select[Any]:
-    """Exchanges with the verdict on each, and whether something is awaited for it."""
-    x, e = tables.exchange.c, tables.expectation.c
+    """Exchanges with the verdict on each, whether something is awaited for it, and whether it came back already.
+
+    Hosts are quick: a bounce may be here before we have noted that the host took the mail.
+    """
+    x, e, b = tables.exchange.c, tables.expectation.c, tables.event.c
     awaited = select(e.exchange).where(e.exchange == x.id).exists()
-    return select(x.id, x.verdict, x.handed_over_at, awaited).where(bulk.among(connection, x.id, "exchanges"))
+    marked = tables.event.alias("marked").c
+    begun = select(func.max(marked.seq)).where(marked.exchange == b.exchange, marked.kind == word("sending"))
+    back = select(b.seq).where(b.exchange == x.id, b.kind == word("bounced"), b.seq > begun.scalar_subquery())
+    columns = (x.id, x.verdict, x.handed_over_at, awaited, back.exists())
+    return select(*columns).where(bulk.among(connection, x.id, "exchanges"))
 
 
 def _complete(connection: Connection) -> Delete:

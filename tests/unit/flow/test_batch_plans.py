@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders.overheard import overheard
 from builders.stage import HOUR, Stage, orders
 from sqlalchemy import Engine, event
 
@@ -52,6 +53,17 @@ def test_what_is_due_is_found_among_the_due_alone(stage, asked):
     for plan in found:
         assert "transaction_set USING INDEX ix_transaction_set_due" in plan
         assert "ix_transaction_set_exchange" not in plan
+
+
+def test_whether_what_is_sent_came_back_is_looked_for_among_its_own_events(stage):
+    stage.mail(orders(10))
+    with overheard(stage.engine) as statements:
+        stage.run()
+    found = plans(stage, statements, "'bounced'", "'sending'")
+    assert found
+    for plan in found:
+        assert "event USING INDEX ix_event_exchange (exchange=?)" in plan
+        assert "marked USING INDEX ix_event_exchange (exchange=?)" in plan
 
 
 def test_missing_numbers_are_looked_for_by_number(stage, asked):

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders.stage import US, Stage, acknowledgment, invoice
+from builders.stage import US, Stage, acknowledgment, invoice, orders
 
 from gateway.errors import OutcomeUnknown
+from gateway.flow import inbound
+from gateway.flow.collect import collect
+from gateway.flow.inbound import process
 from gateway.flow.operate import resend
 from gateway.flow.submit import submit
+from gateway.ledger.leases import CAME, SENT
 from gateway.mail.verp import Tokens
 
 HOUR = 3_600_000  # ms
@@ -158,3 +162,61 @@ def test_a_bounce_that_nobody_can_read_is_noted(tmp_path):
     stage = Stage(tmp_path)
     take(stage, "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nSubject: oh no\r\n\r\nSomething failed.\r\n")
     assert last(stage) == "bounce-unmatched"
+
+
+def returns_at_once(stage):
+    """The host bounces what it takes before it is noted that it took it, and somebody else processes the bounce."""
+
+    def taken(mail):
+        stage.mailbox.deliver(bounce(envelope_id=mail.envelope_id).encode())
+        context = stage.context()
+        collect(context)
+        process(context)
+
+    stage.transport.after_taking = taken
+
+
+def test_a_document_that_comes_back_while_it_is_sent_is_bounced(tmp_path):
+    stage = Stage(tmp_path)
+    returns_at_once(stage)
+    submit(stage.context(), "acme", invoice(), name="INV-1")
+    counts = stage.run().counts
+    assert stage.states("out") == ["bounced"]
+    assert counts["mails bounced"] == counts["mails sent"] == 1
+    assert [row["due_at"] for row in stage.rows("expectation")] == [None]
+    stage.now += 1_000 * HOUR
+    (attention,) = stage.run().attention
+    assert attention.state == "bounced"
+
+
+def test_an_acknowledgment_that_comes_back_while_it_is_sent_is_bounced(tmp_path):
+    stage = Stage(tmp_path)
+    returns_at_once(stage)
+    stage.mail(orders(1))
+    stage.run()
+    assert stage.states("out") == ["bounced"]
+
+
+def test_a_bounce_of_an_earlier_attempt_says_nothing_of_the_next_one(stage):
+    take(stage, bounce(envelope_id=stage.transport.sent[0].envelope_id))
+    resend(stage.context(), stage.rows("exchange")[0]["id"], actor="anna", reason="the address is right now")
+    stage.run()
+    assert stage.states("out") == ["sent"]
+
+
+def test_what_the_partner_has_answered_stays_answered_though_it_comes_back_while_it_is_sent_again(stage):
+    stage.mail(acknowledgment(1, 1))
+    stage.run()
+    returns_at_once(stage)
+    resend(stage.context(), stage.rows("exchange")[0]["id"], actor="anna", reason="they ask for it")
+    stage.run()
+    assert last(stage) == "bounced"
+    assert stage.states("out") == ["acknowledged"]
+
+
+def test_who_processes_a_bounce_and_who_sends_to_that_partner_take_turns(stage, monkeypatch):
+    """Else both look before either writes, and the bounce is lost between them."""
+    turns = []
+    monkeypatch.setattr(inbound, "take_turns_over", lambda _, partners, *about: turns.append((partners, set(about))))
+    take(stage, bounce(envelope_id=stage.transport.sent[0].envelope_id))
+    assert ({"acme"}, {CAME, SENT}) in turns
