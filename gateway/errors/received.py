@@ -184,7 +184,8 @@ class DuplicateNumber(MessageFault):
         "(exchange {exchange})."
     )
     advice = (
-        "A TA1 025 was sent. Ask the partner for a new number, or `gateway exchange accept` if the content is right."
+        "It is answered with TA1 025, unless it only acknowledges. Ask the partner for a new number, or "
+        "`gateway exchange accept` if the content is right."
     )
 
 

@@ -1,7 +1,8 @@
 """Acknowledge: what was examined becomes history, once, and the answer that we owe is fixed in the same commit.
 
 The same bytes again are a duplicate: they get the stored acknowledgment again and are not delivered. A
-used number with other content is a conflict: it is answered with TA1 025, kept, and shown to a person.
+used number with other content is a conflict: it is answered with TA1 025, kept, and shown to a person. What
+only acknowledges is never answered, whatever becomes of it: two gateways would go on for ever.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def _decide(known: Known, repeats: Repeats, entry: Entry) -> Entry:
             return replace(entry, state=ExchangeState.REJECTED)
         held = held_fault(interchange, repeats.of_case(interchange))
         return replace(entry, state=ExchangeState.QUARANTINED if held else ExchangeState.ACCEPTED, fault=held)
+    if before.sha256 != entry.sha256 and (refused := known.refused(header, entry.sha256)) is not None:
+        return replace(entry, state=ExchangeState.DUPLICATE, duplicate_of=refused)
     if before.sha256 != entry.sha256:
         conflict = _conflict(entry, header, before)
         return replace(entry, state=ExchangeState.CONFLICT, duplicate_of=before.id, fault=conflict)
@@ -128,10 +131,10 @@ def _act(context: Context, recorder: Recorder, known: Known, repeats: Repeats, e
             _settle(context, recorder, known, entry, exchange)
         case ExchangeState.DUPLICATE:
             _answer_again(context, recorder, entry, exchange)
-        case ExchangeState.CONFLICT:
+        case ExchangeState.CONFLICT if not entry.interchange.only_acknowledges:
             _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
         case _:
-            pass  # quarantined: strangers and doubtful interchanges get no answer
+            pass  # strangers, doubtful interchanges and acknowledgments get no answer
 
 
 def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:

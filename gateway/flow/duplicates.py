@@ -16,6 +16,7 @@ from gateway.flow.record import Entry
 from gateway.ledger import bulk, tables
 from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
+from gateway.ledger.states import ExchangeState
 from gateway.x12.model import Header
 from partners.series import DECLARED
 
@@ -58,6 +59,19 @@ class Known:
         same = [each for each in found if each.sha256 == sha256]
         other = [each for each in found if not each.free]
         return next(iter(same + other), None)
+
+    def refused(self, header: Header, sha256: str) -> int | None:
+        """The first exchange with these very bytes that was refused because its number was used, if there is one."""
+        x = tables.exchange.c
+        self._recorder.flush()
+        wanted = select(func.min(x.id)).where(
+            x.duplicate_of.in_([each.id for each in self._by_number.get(_number(header), [])]),
+            x.sha256 == sha256,
+            x.direction == "in",
+            x.state.in_([ExchangeState.CONFLICT, ExchangeState.DISCARDED]),
+        )
+        found: int | None = self._recorder.connection.execute(wanted).scalar()
+        return found
 
     def take(self, header: Header, exchange: int, sha256: str, message: int, *, refused: bool) -> None:
         """The interchange is this exchange from now on; the key is unique, whoever else is at work."""

@@ -62,7 +62,8 @@ EXCHANGE_MEANING: dict[ExchangeState, str] = {
     ExchangeState.DELIVERED: "The business has the documents.",
     ExchangeState.REJECTED: "Nothing in it was acceptable; the partner was told.",
     ExchangeState.DUPLICATE: "The same bytes as an earlier exchange: not delivered, acknowledged the same way again.",
-    ExchangeState.CONFLICT: "A used control number with other content: not delivered, TA1 025 sent.",
+    ExchangeState.CONFLICT: "A used control number with other content: not delivered; answered with TA1 025, unless it"
+    " only acknowledges.",
     ExchangeState.QUARANTINED: "It cannot be processed; it waits for a person.",
     ExchangeState.DISCARDED: "A person looked at it and put it aside; the bytes are kept.",
     ExchangeState.RECONCILED: "An acknowledgment that was matched to what it answers.",

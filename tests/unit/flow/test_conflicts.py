@@ -1,0 +1,121 @@
+"""Used numbers with other content: one answer for the same bytes, none for what only acknowledges, and no end of it."""
+
+from __future__ import annotations
+
+import pytest
+from builders.pair import Gateway, order, until_silent
+from builders.stage import WHEN, Stage, acknowledgment, invoice, orders, ta1
+
+from gateway.demo import documents
+from gateway.flow import operate
+from gateway.flow.reporter import Tally
+from gateway.flow.start_numbers import start, start_numbers
+from gateway.flow.submit import submit
+
+BY = {"actor": "anna", "reason": "they told us"}
+AGREEMENTS = """
+[[agreement]]
+name = "in"
+direction = "in"
+sets = ["*"]
+
+[[agreement]]
+name = "out"
+direction = "out"
+sets = ["850"]
+versions = ["004010"]
+"""
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+def other(number: int = 1) -> bytes:
+    """Another order under that number."""
+    return orders(number, documents.order("PO-OTHER", WHEN))
+
+
+@pytest.mark.parametrize(
+    "acknowledging",
+    [
+        acknowledgment(1, 1),
+        ta1(1, 1),
+        acknowledgment(1, 1).replace(b"*000000001*0*", b"*000000001*1*"),
+        ta1(1, 1).replace(b"*261102*2200*U", b"*269902*2200*U"),
+    ],
+    ids=["997", "TA1", "997 that asks for a TA1", "TA1 that is rejected"],
+)
+def test_what_only_acknowledges_under_a_used_number_is_told_to_a_person_and_not_answered(stage, acknowledging):
+    submit(stage.context(), "acme", invoice())
+    stage.mail(orders(1))
+    stage.run()
+    mails = len(stage.sent)
+    stage.mail(acknowledging)
+    assert [each.state for each in stage.run().attention] == ["conflict"]
+    stage.mail(acknowledging, subject="again")
+    assert [each.state for each in stage.run().attention] == ["conflict"]
+    assert stage.states("in") == ["delivered", "conflict", "duplicate"]
+    assert len(stage.sent) == mails
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_the_same_conflicting_bytes_again_get_the_same_answer(stage, replayed):
+    stage.mail(orders(1))
+    stage.mail(other())
+    stage.run()
+    answer = stage.transport.sent[-1].raw
+    if replayed:
+        said = operate.replay(stage.context(), "3", **BY).sentence
+        assert said == "replayed: exchange 5 is duplicate of exchange 3"
+    else:
+        stage.mail(other(), subject="again")
+    stage.run()
+    assert stage.states("in") == ["delivered", "conflict", "duplicate"]
+    assert stage.rows("exchange")[-1]["duplicate_of"] == 3
+    assert [each.raw for each in stage.transport.sent[2:]] == [answer]
+
+
+def test_the_same_conflicting_bytes_twice_in_one_batch_get_one_answer(stage):
+    stage.mail(orders(1))
+    stage.run()
+    stage.mail(other(), other())
+    stage.mail(other(), subject="again")
+    stage.run()
+    assert stage.states("in") == ["delivered", "conflict", "duplicate", "duplicate"]
+    assert len(stage.sent) == 2
+
+
+def test_what_was_discarded_as_a_conflict_is_nothing_new_when_it_comes_again(stage):
+    stage.mail(orders(1))
+    stage.mail(other())
+    stage.run()
+    operate.discard(stage.context(), "3", **BY)
+    stage.mail(other(), subject="again")
+    assert stage.run().attention == ()
+    assert stage.states("in") == ["delivered", "discarded", "duplicate"]
+
+
+def test_third_content_under_a_used_number_is_a_conflict_of_its_own(stage):
+    stage.mail(orders(1))
+    stage.mail(other())
+    stage.mail(orders(1, documents.order("PO-THIRD", WHEN)))
+    stage.run()
+    assert stage.states("in") == ["delivered", "conflict", "conflict"]
+    assert len(stage.sent) == 3
+
+
+def test_two_gateways_whose_counters_were_both_set_back_fall_silent(tmp_path):
+    one, two = Gateway(tmp_path, "alpha", "edi@alpha.example"), Gateway(tmp_path, "beta", "edi@beta.example")
+    one.knows(two, AGREEMENTS)
+    two.knows(one, AGREEMENTS)
+    for number in range(3):
+        one.submit("beta", f"{number}.edi", order(number))
+        two.submit("alpha", f"{number}.edi", order(100 + number))
+    until_silent(one, two)
+    for ours, theirs in ((one, two), (two, one)):
+        start_numbers(ours.app.context(Tally()), [start(theirs.name, 1, 1)], actor="anna", reason="moved", force=True)
+    one.submit("beta", "new.edi", order(999))
+    assert until_silent(one, two) == 2  # the document, and that its number was used
+    assert (one.states(state="conflict"), two.states(state="conflict")) == (["conflict"], ["conflict"])
