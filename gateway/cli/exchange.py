@@ -194,6 +194,7 @@ def accept(
     """Take what was refused for its used number (TA1 025), or held because its document came before: knowingly.
 
     Its documents are delivered under its number, and the partner gets the acknowledgment that its agreement asks for.
+    A held one whose number was used meanwhile becomes a conflict, and is taken when it is accepted again.
     """
     from gateway.flow import operate
 

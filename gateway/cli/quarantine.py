@@ -98,8 +98,8 @@ def release(
 ) -> int:
     """Put messages back; the next batch processes them again, with the profiles as they are then.
 
-    A document that is held because it came before is accepted at once. Interchanges of the same mail that were
-    decided on already are not processed twice.
+    A document that is held because it came before is accepted at once; where its control number was used meanwhile,
+    it becomes a conflict instead. Interchanges of the same mail that were decided on already are not processed twice.
     """
     from gateway.flow import operate
 

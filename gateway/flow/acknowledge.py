@@ -131,10 +131,10 @@ def _act(context: Context, recorder: Recorder, known: Known, repeats: Repeats, e
             _settle(context, recorder, known, entry, exchange)
         case ExchangeState.DUPLICATE:
             _answer_again(context, recorder, entry, exchange)
-        case ExchangeState.CONFLICT if not entry.interchange.only_acknowledges:
-            _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
+        case ExchangeState.CONFLICT:
+            _answer_conflict(context, recorder, entry, exchange)
         case _:
-            pass  # strangers, doubtful interchanges and acknowledgments get no answer
+            pass  # quarantined: strangers and doubtful interchanges get no answer
 
 
 def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
@@ -193,6 +193,39 @@ def take(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> N
         _answer(context, recorder, entry, exchange)
     if accepted:
         _conclude(recorder, entry, exchange, matched=matched)
+
+
+def refuse_number(
+    context: Context, recorder: Recorder, entry: Entry, exchange: int, before: Earlier, *, why: str
+) -> None:
+    """A held interchange whose number other content took meanwhile is the conflict that it would be if it came now."""
+    header = entry.interchange.counted
+    assert header is not None, "what is held has a header"
+    fault = _conflict(entry, header, before)
+    recorder.change(
+        tables.exchange,
+        exchange,
+        state=ExchangeState.CONFLICT,
+        duplicate_of=before.id,
+        updated_at=recorder.now,
+        settled_at=None,
+        **recorder.fault(fault),
+    )
+    recorder.event(
+        ExchangeState.CONFLICT.value,
+        exchange=exchange,
+        message=entry.case.message.id,
+        partner=entry.partner,
+        reason=str(fault),
+        original=before.id,
+        why=why,
+    )
+    _answer_conflict(context, recorder, entry, exchange)
+
+
+def _answer_conflict(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
+    if not entry.interchange.only_acknowledges:
+        _answer(context, recorder, entry, exchange, note=_DUPLICATE_NUMBER)
 
 
 def _conclude(recorder: Recorder, entry: Entry, exchange: int, *, matched: bool) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from gateway.errors import NotAllowedNow
 from gateway.flow import series
-from gateway.flow.acknowledge import take
+from gateway.flow.acknowledge import refuse_number, take
 from gateway.flow.acts import (
     Act,
     Found,
@@ -23,7 +23,7 @@ from gateway.flow.acts import (
 )
 from gateway.flow.case import Case
 from gateway.flow.context import Context
-from gateway.flow.duplicates import Known
+from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.inbound import prepare
 from gateway.flow.record import GOOD, Entry
 from gateway.ledger import archive, tables
@@ -43,8 +43,8 @@ def release(context: Context, reference: str, *, actor: str, reason: str, dry_ru
     """Puts a quarantined message back; the next run processes it again.
 
     For an exchange, the message that carried it is processed again: what was done before is not repeated. A document
-    that was held because it came before is accepted at once. A conflict (a used control number with other content)
-    cannot be released by processing it again: see ``accept``.
+    that was held because it came before is accepted at once, as by ``accept``. A conflict (a used control number with
+    other content) cannot be released by processing it again.
 
     Raises:
         NotFound, NotAllowedNow
@@ -141,6 +141,9 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
     Its documents are delivered under its number, and the partner is answered as by agreement. From then on both
     interchanges are known: either one coming again is a duplicate.
 
+    While an interchange is held, its number is free. If other content took it meanwhile, the held one becomes the
+    conflict that it would have been had it come later: only when it is accepted again, it is taken.
+
     Raises:
         NotFound, NotAllowedNow: it was neither refused for its number nor held.
         MessageFault: it cannot be taken with the profiles as they are now.
@@ -161,9 +164,16 @@ def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         entry = _entry(case, exchange)
         # What came as a test stays one, wherever the partner stands by now.
         entry.interchange.as_test = told(recorder, TAKEN_AS_TEST, exchange=number) is not None
+        known, earlier = _earlier(context, recorder, entry, number)
+        if earlier is not None and exchange.state == ExchangeState.QUARANTINED:
+            refuse_number(context, recorder, entry, number, earlier, why=reason)
+            said = (
+                f"its number was used meanwhile, by exchange {earlier.id}: not accepted, but a conflict now; accept it"
+            )
+            return Act(str(number), f"{said} again if it is to be taken beside that one", exchange=number)
         recorder.event("accepted-by-hand", exchange=number, partner=exchange.partner, was=exchange.state, reason=reason)
-        _put_in_its_place(context, recorder, entry, number)
-        if exchange.state == ExchangeState.QUARANTINED:  # a used number was noted when it was used first
+        _put_in_its_place(recorder, known, entry, number)
+        if earlier is None:  # a used number was noted when it was used first
             series.record(context, recorder, [(entry, number)])
         take(context, recorder, entry, number)
     return Act(str(number), "accepted; the next batch delivers what it holds (gateway night)", exchange=number)
@@ -194,7 +204,12 @@ def _entry(case: Case, exchange: Found) -> Entry:
     return Entry(case, payload, exchange.payload, interchange, exchange.sha256, state)
 
 
-def _put_in_its_place(context: Context, recorder: Recorder, entry: Entry, number: int) -> None:
+def _earlier(context: Context, recorder: Recorder, entry: Entry, number: int) -> tuple[Known, Earlier | None]:
+    """What is known of its number, and the exchange that used it for other content, if one did.
+
+    Raises:
+        NotAllowedNow: the very same bytes were taken.
+    """
     header = entry.interchange.counted
     assert header is not None, "what has no header is never refused for its number"
     known = Known(recorder, [header], int(context.settings.duplicate_window.total_seconds() * 1000))
@@ -202,6 +217,12 @@ def _put_in_its_place(context: Context, recorder: Recorder, entry: Entry, number
     if earlier is not None and earlier.sha256 == entry.sha256:
         reason = f"the same bytes were taken as exchange {earlier.id}; discard this one"
         raise NotAllowedNow(what="exchange", key=number, state="held", reason=reason)
+    return known, earlier
+
+
+def _put_in_its_place(recorder: Recorder, known: Known, entry: Entry, number: int) -> None:
+    header = entry.interchange.counted
+    assert header is not None, "looked at before"
     known.take_beside(header, number, entry.sha256)
     recorder.change(
         tables.exchange,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from builders.pair import Gateway, order, until_silent
-from builders.stage import WHEN, Stage, acknowledgment, invoice, orders, ta1
+from builders.stage import HOUR, WHEN, Stage, acknowledgment, invoice, orders, ta1
 
 from gateway.demo import documents
-from gateway.flow import operate
+from gateway.flow import gaps, operate
 from gateway.flow.reporter import Tally
 from gateway.flow.start_numbers import start, start_numbers
 from gateway.flow.submit import submit
@@ -119,3 +119,23 @@ def test_two_gateways_whose_counters_were_both_set_back_fall_silent(tmp_path):
     one.submit("beta", "new.edi", order(999))
     assert until_silent(one, two) == 2  # the document, and that its number was used
     assert (one.states(state="conflict"), two.states(state="conflict")) == (["conflict"], ["conflict"])
+
+
+def test_a_used_number_that_is_accepted_after_a_new_beginning_came_in_the_new_count(stage):
+    """The partner began anew before it told us: nothing is missing, once what was refused is accepted."""
+    stage.mail(orders(1))
+    stage.mail(orders(2))
+    stage.run()
+    stage.now += HOUR
+    stage.mail(other())
+    stage.run()
+    stage.now += HOUR
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", 1, groups=groups, **BY)
+    (conflict,) = [row["id"] for row in stage.rows("exchange") if row["state"] == "conflict"]
+    operate.accept(stage.context(), conflict, **BY)
+    stage.mail(orders(2, documents.order("PO-NEW", WHEN)).replace(b"*261102*2200*U", b"*261104*2200*U"))
+    stage.run()
+    stage.now += 100 * HOUR
+    assert stage.run().attention == ()
+    assert stage.states("in") == ["delivered"] * 4

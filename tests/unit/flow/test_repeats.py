@@ -108,16 +108,32 @@ def test_a_held_repetition_can_be_released_or_discarded_from_quarantine(holding)
     assert holding.states("in") == ["delivered", "delivered", "discarded"]
 
 
-def test_a_held_repetition_whose_number_came_again_in_the_meantime_is_known_beside_it(holding):
+@pytest.mark.parametrize("act", ["accept", "release"])
+def test_a_held_repetition_whose_number_was_used_meanwhile_becomes_a_conflict_and_is_taken_knowingly(holding, act):
     holding.mail(order(1))
     holding.mail(order(2))
     holding.run()
     holding.mail(order(2, "PO-7"))  # its number was never taken: the held one has no say
     holding.run()
     assert holding.states("in") == ["delivered", "quarantined", "delivered"]
-    operate.accept(holding.context(), 3, actor="anna", reason="both are right")
+    _, held, taken = [row["id"] for row in holding.rows("exchange") if row["direction"] == "in"]
+    named = held if act == "accept" else str(held)
+    for dry_run in (True, False):
+        by = {"actor": "anna", "reason": "they want two", "dry_run": dry_run}
+        said = getattr(operate, act)(holding.context(), named, **by).sentence
+        assert said.startswith(f"its number was used meanwhile, by exchange {taken}: not accepted")
+    (attention,) = holding.run().attention
+    assert (attention.reference, attention.state) == (str(held), "conflict")
+    assert f"(exchange {taken})" in attention.reason
+    assert len(holding.delivered) == 2
+    assert holding.sent_edi[-1][1][4:] == ["R", "025"]
+
+    operate.accept(holding.context(), held, actor="anna", reason="both are right")
     holding.run()
     assert holding.states("in") == ["delivered"] * 3
+    assert holding.sent_edi[-1][2][:2] == ["ST", "997"]
+    assert [row["number"] for row in holding.rows("received_number") if row["level"] == "interchange"] == [1, 2]
+    assert holding.run().attention == ()
 
 
 def test_the_same_held_mail_twice_is_accepted_once(holding):
