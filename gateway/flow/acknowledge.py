@@ -336,16 +336,24 @@ def functional_kind(wanted: FunctionalAck, version: str) -> str:
 
 
 def _answer_again(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> None:
-    """The same bytes get the same acknowledgment: the stored mail, same numbers, same Message-ID, once more."""
+    """The same bytes get the same acknowledgment: the stored mail, same numbers, same Message-ID, once more.
+
+    The newest, where a person accepted what had been answered with TA1 025. What a person cancelled is not sent.
+    """
     recorder.flush()
     x, m, o = tables.exchange, tables.message, tables.outgoing
-    answers = recorder.connection.execute(
-        select(x.c.id, m.c.sha256)
+    waits = select(o.c.exchange).where(o.c.exchange == x.c.id).exists()
+    answer = recorder.connection.execute(
+        select(x.c.id, x.c.state, m.c.sha256, waits.label("waits"))
         .join(m, m.c.id == x.c.message)
         .where(x.c.answers == entry.duplicate_of, x.c.direction == "out")
-        .where(~select(o.c.exchange).where(o.c.exchange == x.c.id).exists())
-    ).all()
-    at_hand = archive.at_hand(recorder.connection, [sha256 for _, sha256 in answers])
-    for answer in (number for number, sha256 in answers if sha256 in at_hand):  # else its bytes were put away
-        envelope.queue_again(recorder, answer, reason=f"exchange {exchange} is a duplicate")
+        .order_by(x.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if answer is None or answer.waits:
+        return
+    if answer.state == ExchangeState.CANCELLED:
+        recorder.event("not-answered-again", exchange=exchange, partner=entry.partner, answer=answer.id)
+    elif archive.at_hand(recorder.connection, [answer.sha256]):  # else its bytes were put away
+        envelope.queue_again(recorder, answer.id, reason=f"exchange {exchange} is a duplicate")
         context.reporter.happened("acknowledgments repeated")

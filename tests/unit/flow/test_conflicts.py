@@ -11,6 +11,7 @@ from gateway.flow import gaps, operate
 from gateway.flow.reporter import Tally
 from gateway.flow.start_numbers import start, start_numbers
 from gateway.flow.submit import submit
+from gateway.ledger.events import event_of, sentence
 
 BY = {"actor": "anna", "reason": "they told us"}
 AGREEMENTS = """
@@ -104,6 +105,34 @@ def test_third_content_under_a_used_number_is_a_conflict_of_its_own(stage):
     stage.run()
     assert stage.states("in") == ["delivered", "conflict", "conflict"]
     assert len(stage.sent) == 3
+
+
+def test_an_answer_that_was_cancelled_stays_cancelled_and_the_duplicate_says_so(stage):
+    stage.transport.refused = {"edi@acme.example": "451 not now"}
+    stage.mail(orders(1))
+    stage.run()
+    operate.cancel(stage.context(), 2, **BY)
+    stage.transport.refused = {}
+    stage.mail(orders(1), subject="again")
+    stage.run()
+    assert (stage.states("in"), stage.states("out")) == (["delivered", "duplicate"], ["cancelled"])
+    assert stage.sent == []
+    said = [sentence(event_of(row)) for row in stage.rows("event") if row["exchange"] == 3]
+    assert "its answer, exchange 2, was cancelled by a person and is not sent again" in said
+
+
+def test_a_used_number_that_was_accepted_is_answered_again_as_accepted(stage):
+    """Not with the TA1 025 that it had before."""
+    stage.mail(orders(1))
+    stage.mail(other())
+    stage.run()
+    operate.accept(stage.context(), 3, **BY)
+    stage.run()
+    answer = stage.transport.sent[-1].raw
+    mails = len(stage.sent)
+    stage.mail(other(), subject="again")
+    stage.run()
+    assert [each.raw for each in stage.transport.sent[mails:]] == [answer]
 
 
 def test_two_gateways_whose_counters_were_both_set_back_fall_silent(tmp_path):
