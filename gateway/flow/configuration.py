@@ -18,6 +18,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 from gateway import __version__
 from gateway.ledger.changes import SETTINGS, count_told, last_of, told_revisions
 from gateway.ledger.keys import Keys, OwnKey
+from gateway.ledger.mailboxes import forget_not_taken, not_giving
 from gateway.ledger.recording import Ledger, Recorder
 from gateway.ledger.secrets import Secrets
 from gateway.settings import FILE_NAME, Settings
@@ -191,6 +192,8 @@ def remove_secret(ledger: Ledger, secrets: Secrets, name: str, *, actor: str) ->
 def note(ledger: Ledger, settings: Settings) -> None:
     """Tells what changed since the last time: gateway.toml, this program, profiles that nobody told of.
 
+    What a mailbox did not give that is named no more is put to rest: nobody will look there again.
+
     Asks by an index, and writes only where something is to be told.
 
     Raises:
@@ -199,7 +202,8 @@ def note(ledger: Ledger, settings: Settings) -> None:
     with ledger.reading() as connection:
         settings_new = bool(settings.sha256) and _changed(connection, settings) is not None
         profiles_new = _may_be_untold(connection)
-    if settings_new or profiles_new:
+        gone = _gone(connection, settings)
+    if settings_new or profiles_new or gone:
         ledger.write(lambda recorder: _tell(recorder, settings))
 
 
@@ -209,6 +213,8 @@ def _tell(recorder: Recorder, settings: Settings) -> None:
         recorder.event("settings-changed" if "changes" in body else "settings-seen", **body)
     for each in untold_profiles(recorder.connection):
         recorder.event("profile-noticed", **each)
+    for mailbox in _gone(recorder.connection, settings):
+        forget_not_taken(recorder, mailbox)
 
 
 def _changed(connection: Connection, settings: Settings) -> dict[str, Any] | None:
@@ -217,11 +223,9 @@ def _changed(connection: Connection, settings: Settings) -> dict[str, Any] | Non
     Several machines that share a ledger have a home each. A home that is new tells nothing where another one has the
     same settings: a container has a new name every time.
     """
-    place = f"{socket.gethostname()}:{settings.home}"
+    place = _place(settings)
     now = {**dict(settings.written), _PROGRAM: __version__}
-    newest: dict[str, Mapping[str, Any]] = {}  # by place
-    for each in last_of(connection, SETTINGS, _LOOKED_AT):
-        newest.setdefault(str(each.get("place")), each)
+    newest = _newest(connection)
     known = newest.get(place)
     if any(_is_same(each, settings.sha256, now) for each in ([known] if known is not None else newest.values())):
         return None
@@ -232,6 +236,32 @@ def _changed(connection: Connection, settings: Settings) -> dict[str, Any] | Non
     names = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
     changes = {name: [before.get(name), now.get(name)] for name in names}
     return body | {"before": known.get("sha256"), "changes": changes}
+
+
+def _place(settings: Settings) -> str:
+    return f"{socket.gethostname()}:{settings.home}"
+
+
+def _newest(connection: Connection) -> dict[str, Mapping[str, Any]]:
+    """What was recorded last of the gateway.toml of each place."""
+    newest: dict[str, Mapping[str, Any]] = {}
+    for each in last_of(connection, SETTINGS, _LOOKED_AT):
+        newest.setdefault(str(each.get("place")), each)
+    return newest
+
+
+def _gone(connection: Connection, settings: Settings) -> list[str]:
+    """Mailboxes that did not give something and are named no more.
+
+    Where machines share a ledger their settings are the same, but for directories (Maildir) that only one of them has.
+    """
+    named = {each.name for each in settings.mailboxes}
+    gone = not_giving(connection) - named if settings.sha256 else set()
+    if gone and connection.dialect.name == "postgresql":
+        here = _place(settings)
+        others = [each.get("settings", {}) for place, each in _newest(connection).items() if place != here]
+        gone = {each for each in gone if not any(one.get(f"mailbox.{each}.protocol") == "maildir" for one in others)}
+    return sorted(gone)
 
 
 def _is_same(known: Mapping[str, Any], sha256: str, now: Mapping[str, str]) -> bool:

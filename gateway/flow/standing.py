@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,6 +18,9 @@ from gateway.ledger.attention import Attention, attention
 from gateway.ledger.keys import OwnKey
 from gateway.settings import Settings
 from partners.model import Partner
+
+Told = TypeVar("Told", Attention, Alert)
+_TEST = "gateway mailbox test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def standing(
         now: ms since 1970 UTC.
         limit: of things that the ledger knows of.
     """
-    found = attention(connection, limit)
+    found = [_workable(each, settings) for each in attention(connection, limit)]
     found += logins.attention_for_tokens(tokens)
     found += logins.attention_for(settings.oauth, now)
     found += attention_for(partners, keys, now)
@@ -73,6 +76,16 @@ def standing(
     met = [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.topic not in spoken_for]
     return Standing(
         tuple((each, known.get(topic_of(each))) for each in found),
-        tuple(each for each in met if each.kind != "document refused"),  # these are listed by themselves
+        tuple(
+            _workable(each, settings) for each in met if each.kind != "document refused"
+        ),  # these are listed by themselves
         tuple(str(each) for each in refused_documents(settings.outbox)),
     )
+
+
+def _workable(thing: Told, settings: Settings) -> Told:
+    """A mailbox that is named no more cannot be tested: the next batch ends what was told of it."""
+    test, _, name = thing.next_command.rpartition(" ")
+    if test != _TEST or any(each.name == name for each in settings.mailboxes):
+        return thing
+    return replace(thing, next_command="gateway night")

@@ -22,6 +22,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "resighted": "seen again[ in mailbox {mailbox}][ under uid {uid}]: already recorded, not processed twice",
     "repaired": "{part}: {repair}",
     "not-taken": "message {uid} of mailbox {mailbox} was not taken and stays there[: {reason}]",
+    "mailbox-gone": "gateway.toml names mailbox {mailbox} no more: {mails|message} that it did not give put to rest",
     "self-test": "a self-test: it was judged, and nothing of it taken[; {outcome}]",
     "self-test-answered": "report on a self-test made",
     "noted": "read and recorded as {kind}; such a mail is never answered",

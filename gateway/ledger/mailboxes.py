@@ -15,7 +15,7 @@ from gateway.errors import GatewayError
 from gateway.ledger import archive, bulk
 from gateway.ledger.literals import whole, word
 from gateway.ledger.mail_tables import SHA256_START
-from gateway.ledger.recording import Ledger
+from gateway.ledger.recording import Ledger, Recorder
 from gateway.ledger.tables import message, not_taken, sighting
 
 _CHUNK = 500  # values in one question
@@ -108,3 +108,14 @@ def note_not_taken(ledger: Ledger, mailbox: str, refused: Sequence[NotTaken], *,
             told = json.dumps(each.fault.as_dict(), ensure_ascii=False, sort_keys=True)
             recorder.connection.execute(not_taken.insert(), row | {"fault_code": each.fault.code, "fault": told})
             recorder.event("not-taken", mailbox=mailbox, uid=each.uid, size=each.size, reason=str(each.fault))
+
+
+def not_giving(connection: Connection) -> set[str]:
+    """The mailboxes, by name, that did not give something which they list."""
+    return set(connection.execute(select(not_taken.c.mailbox).distinct()).scalars())
+
+
+def forget_not_taken(recorder: Recorder, mailbox: str) -> None:
+    """Puts to rest what a mailbox did not give, because nobody looks there any more, and tells it."""
+    gone = recorder.connection.execute(delete(not_taken).where(not_taken.c.mailbox == mailbox))
+    recorder.event("mailbox-gone", mailbox=mailbox, mails=gone.rowcount)

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from gateway.errors import DatabaseUnavailable, ProfileOverlap
+from gateway.errors import DatabaseUnavailable, MessageTooLarge, ProfileOverlap
 from gateway.flow import configuration
+from gateway.flow.standing import standing
 from gateway.ledger import tables
+from gateway.ledger.attention import attention
 from gateway.ledger.changes import changes
 from gateway.ledger.database import reading, writing
 from gateway.ledger.events import sentence
+from gateway.ledger.mailboxes import NotTaken, note_not_taken
 from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.settings import parse_settings
@@ -231,3 +234,47 @@ def test_changes_are_listed_by_partner_newest_first_and_paged(ledger):
     assert [each.kind for each in found] == ["partner-status", "profile-applied"]
     assert [each.kind for each in changes(ledger.engine, partner="acme", before=found[0].seq)] == ["profile-applied"]
     assert len(changes(ledger.engine, limit=1)) == 1
+
+
+# ---------------------------------------------------------------- mailboxes that are gone
+
+BOX = '\n[mailbox.{name}]\nprotocol = "maildir"\npath = "{name}"\n'
+TOO_LARGE = NotTaken("7", 5_000, MessageTooLarge(mailbox="orders", size=5_000, limit=2_000))
+
+
+def left(ledger: Ledger) -> list[str]:
+    with reading(ledger.engine) as connection:
+        return [each.reference for each in attention(connection)]
+
+
+def test_what_a_mailbox_did_not_give_ends_with_its_name_in_the_settings(ledger):
+    note_not_taken(ledger, "orders", [TOO_LARGE], finished=True)
+    note_not_taken(ledger, "invoices", [TOO_LARGE], finished=True)
+    configuration.note(ledger, settings(TOML + BOX.format(name="orders") + BOX.format(name="invoices")))
+    assert left(ledger) == ["orders", "invoices"]
+    configuration.note(ledger, settings(TOML + BOX.format(name="orders2") + BOX.format(name="invoices")))
+    configuration.note(ledger, settings(TOML + BOX.format(name="orders2") + BOX.format(name="invoices")))
+    assert left(ledger) == ["invoices"]
+    (event,) = told(ledger, "mailbox-gone")
+    assert sentence(event) == ("gateway.toml names mailbox orders no more: 1 message that it did not give put to rest")
+
+
+def test_where_machines_share_a_ledger_a_directory_that_another_one_reads_is_not_gone(ledger, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "one")
+    configuration.note(ledger, settings(TOML + BOX.format(name="orders")))
+    note_not_taken(ledger, "orders", [TOO_LARGE], finished=True)
+    monkeypatch.setattr("socket.gethostname", lambda: "two")
+    configuration.note(ledger, settings(TOML))
+    shared = ledger.engine.dialect.name == "postgresql"
+    assert left(ledger) == (["orders"] if shared else [])
+    monkeypatch.setattr("socket.gethostname", lambda: "one")
+    configuration.note(ledger, settings(TOML))
+    assert left(ledger) == []
+
+
+def test_status_names_no_test_of_a_mailbox_that_is_gone(ledger):
+    note_not_taken(ledger, "orders", [TOO_LARGE], finished=True)
+    for name, command in (("orders", "gateway mailbox test orders"), ("orders2", "gateway night")):
+        with reading(ledger.engine) as connection:
+            found = standing(connection, settings(TOML + BOX.format(name=name)), [], [], {}, NOW)
+        assert [each.next_command for each, _ in found.needs] == [command]
