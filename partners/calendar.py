@@ -78,9 +78,12 @@ class Calendar:
         Raises:
             NeverWorksError: there is no working day within a year.
         """
-        for _ in range(span.days):
+        if span.days:
             local = self._local(moment)
-            moment = self.at(self.next_working_day(local.date()), local.time())
+            day = local.date()
+            for _ in range(span.days):
+                day = self.next_working_day(day)
+            moment = self.at(day, local.time())  # a day between that has no such time of day moves nothing
         return self._hours_later(moment, span.seconds * 1000 + span.microseconds // 1000)
 
     def _hours_later(self, moment: int, rest: int) -> int:

@@ -22,7 +22,7 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from sqlalchemy import Connection, func, update
+from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.errors import (
@@ -55,6 +55,7 @@ from gateway.settings import SmtpSettings
 ACKNOWLEDGMENTS_AT_ONCE = 100  # marked and settled with one commit each; a document always goes alone
 _REBUFFS = 3  # connections that the host breaks in a row before it counts as away
 _MINUTE = 60_000  # ms
+_APART = _MINUTE  # by which the clocks of machines that share a ledger may differ
 
 
 def dispatch(context: Context) -> None:
@@ -67,6 +68,7 @@ def dispatch(context: Context) -> None:
         _complain_without_transport(context)
         return
     smtp = context.settings.smtp
+    _bring_forward(context)
     if not isinstance(leases, SharedLeases):
         _send(context, smtp, context.transport, None)
         return
@@ -90,6 +92,21 @@ def _complain_without_transport(context: Context) -> None:
     if waiting:
         fault = ConfigurationFault(reason="gateway.toml has no [smtp] section, so nothing can be sent")
         context.reporter.trouble(fault, "smtp")
+
+
+def _bring_forward(context: Context) -> None:
+    """What waits for a time that the clock meant before it was set back is due now, not when that time comes again.
+
+    A mail that was never tried waits for nothing, and no pause is longer than the longest.
+    """
+    o, now = tables.outgoing.c, context.clock()
+    longest = now + 2 * outcome.LONGEST_PAUSE
+    astray = (o.state == "ready", o.next_at > now + _APART, or_(o.attempts == 0, o.next_at > longest))
+    with context.ledger.reading() as connection:
+        found = connection.execute(select(o.exchange).where(*astray).limit(1)).first()
+    if found is not None:
+        with context.ledger.transaction() as recorder:
+            recorder.connection.execute(update(tables.outgoing).where(*astray).values(next_at=now))
 
 
 def settle_interrupted(context: Context) -> None:

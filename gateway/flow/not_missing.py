@@ -106,7 +106,7 @@ def _not_accepted(recorder: Recorder, key: Key, numbers: range) -> list[tuple[in
     # A test that is not accepted explains nothing: the numbers of tests count apart.
     here = (theirs_all, x.c.direction == "in", x.c.state.in_(_NOT_ACCEPTED), x.c.usage != "T", ~taken_as_test())
     if level == INTERCHANGE:
-        parties = (x.c.sender_qualifier, x.c.sender_id, x.c.receiver_qualifier, x.c.receiver_id)
+        parties: tuple[Any, ...] = (x.c.sender_qualifier, x.c.sender_id, x.c.receiver_qualifier, x.c.receiver_id)
         wanted = select(x.c.control_number, x.c.at, *parties).where(*here, x.c.control_number.in_(texts))
     else:
         parties = (g.c.application_sender, g.c.application_receiver)

@@ -180,6 +180,18 @@ def test_a_4xx_is_tried_again_later_with_the_same_bytes_and_given_up_in_the_end(
     assert attention.next_command == "gateway exchange resend 1 --why …"
 
 
+@pytest.mark.parametrize("tried", [False, True])
+def test_what_waits_does_not_wait_for_a_clock_that_was_set_back(stage, tried):
+    submit(stage.context(), "acme", invoice(), name="INV-1")
+    if tried:
+        stage.transport.refused = {"edi@acme.example": "451 not now"}
+        stage.run()
+        stage.transport.refused = {}
+    stage.now -= 24 * HOUR
+    stage.run()
+    assert stage.states("out") == ["sent"]
+
+
 def test_a_5xx_is_final_and_a_person_is_called(stage):
     send(stage)
     stage.transport.answer = raising(Refused(host="memory", recipient="edi@acme.example", reply="550 unknown"))

@@ -51,6 +51,18 @@ def test_a_time_of_day_that_summer_time_skips_is_the_moment_after():
     assert OFFICE.at(date(2026, 3, 8), time(2, 30)) == ms("2026-03-08T03:30-04:00")
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-03-07T02:30-05:00", "2026-03-09T02:30-04:00"),  # 02:30 does not exist on the day between
+        ("2026-10-31T01:30-04:00", "2026-11-02T01:30-05:00"),  # 01:30 comes twice on it
+    ],
+)
+def test_whole_days_keep_the_time_of_day_across_a_change_of_the_clocks(start, end):
+    always = Calendar("America/New_York", DAY_NAMES)
+    assert always.later(ms(start), timedelta(days=2)) == ms(end)
+
+
 moments = st.integers(ms("2020-01-01T00:00+00:00"), ms("2035-01-01T00:00+00:00"))
 hours = st.timedeltas(timedelta(0), timedelta(hours=23))
 days = st.integers(0, 20).map(timedelta)
