@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.output import json_option
 from gateway.errors import GatewayError, UsageFault
+
+if TYPE_CHECKING:
+    from gateway.flow.submit import Submission
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 
@@ -18,7 +22,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 @click.argument("partner")
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option(
-    "--key", default="", help="Idempotency key: the same key again sends nothing twice (default: the content)."
+    "--key",
+    default="",
+    help="Idempotency key: the same key again sends nothing twice, for this partner and usage (default: the content).",
 )
 @click.option(
     "--again", is_flag=True, help="Send although the same content, or its invoice or order number, was sent before."
@@ -72,10 +78,11 @@ def command(
                 "file": file.name,
                 "exchanges": done.exchanges,
                 "control_numbers": done.control_numbers,
+                "states": done.states,
                 "repeated": done.repeated,
                 "dry_run": dry_run,
             }
-            click.echo(json.dumps(facts) if as_json else _sentence(file.name, facts))
+            click.echo(json.dumps(facts) if as_json else _sentence(file.name, done, dry_run=dry_run))
         if at_once and not dry_run:
             dispatch(context)
             for where, trouble in tally.troubles:
@@ -91,11 +98,12 @@ def _say_refused(fault: GatewayError, name: str, *, as_json: bool) -> None:
         click.echo(f"{name}: {fault}\n  what to do: {fault.next_step}\n  code: {fault.code}", err=True)
 
 
-def _sentence(name: str, facts: dict[str, object]) -> str:
-    if facts["dry_run"] and not facts["repeated"]:
+def _sentence(name: str, done: Submission, *, dry_run: bool) -> str:
+    if dry_run and not done.repeated:
         return f"{name}: can be sent (dry run: nothing was numbered)"
-    exchanges = ", ".join(str(each) for each in facts["exchanges"])  # type: ignore[attr-defined]
-    numbers = ", ".join(facts["control_numbers"])  # type: ignore[arg-type]
-    if facts["repeated"]:
-        return f"{name}: was submitted before as exchange {exchanges} ({numbers}); nothing new was queued"
-    return f"{name}: queued as exchange {exchanges}, interchange {numbers}"
+    if done.repeated:
+        rows = zip(done.exchanges, done.control_numbers, done.states, strict=True)
+        told = ", ".join(f"exchange {exchange} ({number}, {state})" for exchange, number, state in rows)
+        return f"{name}: was submitted before as {told}; nothing new was queued"
+    exchanges = ", ".join(map(str, done.exchanges))
+    return f"{name}: queued as exchange {exchanges}, interchange {', '.join(done.control_numbers)}"

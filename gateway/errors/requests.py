@@ -34,8 +34,8 @@ class DocumentMisplaced(DocumentFault):
 
 class KeyReused(DocumentFault):
     code = "document.key-reused"
-    sentence = "{name} was not submitted: its key {key} was used before for another document (exchange {exchange})."
-    advice = "A key names one document for ever: choose another."
+    sentence = "{name} was not submitted: its key {key} was used before for {other} (exchange {exchange})."
+    advice = "A key names one document, for one partner and one usage, for ever: choose another."
 
 
 class SubmittedBefore(DocumentFault):

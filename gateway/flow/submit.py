@@ -7,11 +7,10 @@ envelope of the agreement, with our control numbers. Nothing is numbered unless 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from gateway import x12
@@ -19,12 +18,12 @@ from gateway.errors import (
     DocumentInvalid,
     DocumentMisaddressed,
     DocumentUnreadable,
-    KeyReused,
     NoAgreement,
     PartnerNotActive,
 )
-from gateway.flow import envelope
+from gateway.flow import earlier, envelope
 from gateway.flow.context import Context
+from gateway.flow.earlier import Key, Known, usage_for
 from gateway.flow.identify import identity
 from gateway.flow.keys import business_keys
 from gateway.flow.repeats import Repeats
@@ -35,17 +34,20 @@ from gateway.x12.model import InterchangeReport, Level, Party, Separators, Statu
 from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
 from partners.model import Status as PartnerStatus
 
-_MOST = 100  # agreements that one document can be divided among
-
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What became of one document: the exchanges that carry it, or the ones that carried it before."""
+    """What became of one document: the exchanges that carry it, or the ones that carried it before.
+
+    ``states`` tell where each of them stands. ``own``: it was repeated because this very submission was interrupted.
+    """
 
     name: str
     exchanges: tuple[int, ...]
     control_numbers: tuple[str, ...]
+    states: tuple[str, ...] = ()
     repeated: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def submit(
     data: bytes,
     *,
     name: str = "document",
-    key: str = "",
+    key: str | Key = "",
     again: bool = False,
     actor: str | None = None,
     dry_run: bool = False,
@@ -75,8 +77,9 @@ def submit(
         partner_key: the partner's key.
         data: transaction sets, groups or interchanges.
         name: how to call the document in messages, usually its file name.
-        key: idempotency key; the same key again gives the earlier exchanges, however late. Default: the content's
-            hash, known for as long as a control number is (``duplicate_window``).
+        key: idempotency key; the same key again gives the earlier exchanges, however late and whatever became of
+            them. Default: the content's hash, known for as long as a control number is (``duplicate_window``); what
+            was cancelled, or went as another usage (ISA15), is not the same then.
         again: knowingly once more, although the same content, or its main business number, was sent before.
         actor: who submits.
         dry_run: everything but the numbering.
@@ -91,29 +94,33 @@ def submit(
     """
     partner = _active(context, partner_key)
     document = hashlib.sha256(data).hexdigest()
-    keys = (key,) if key else _keys(context, partner, document, again=again)
-    earlier = _submitted_before(context, name, keys, document)
-    if earlier is not None:
-        return earlier
+    wanted = _key(context, partner, key, document, again=again)
+    known = _known(context, partner, wanted, document, name, test=test)
+    if known.whole:
+        return _repeated(name, known)
     prepared = [
-        replace(each, document=document, usage="T" if test else each.usage)
-        for each in outbounds(context, partner.key, data, name, keys[0])
+        replace(each, document=document, usage=usage_for(partner, None, each.usage, test=test))
+        for each in outbounds(context, partner.key, data, name)
     ]
-    repeats = Repeats.outbound(context, partner, prepared)
-    if not again:
-        repeats.refuse_held(name, partner, prepared)
-    if dry_run:
-        return Submission(name, (), ())
-    try:
-        done = _queue(context, name, prepared, repeats, actor)
-    except IntegrityError:
-        # Somebody else submitted it meanwhile: the key is unique, and our transaction took no number.
-        earlier = _submitted_before(context, name, keys, document)
-        if earlier is None:
-            raise
-        return earlier
-    context.reporter.happened("documents submitted", sum(len(g.sets) for each in prepared for g in each.groups))
-    return done
+    while missing := [each for each in prepared if each.agreement not in known.agreements]:
+        repeats = Repeats.outbound(context, partner, missing)
+        if not again:
+            repeats.refuse_held(name, partner, missing)
+        if dry_run:
+            return Submission(name, (), ())
+        names = earlier.names_for(wanted, len(missing), known, name=name)
+        named = [replace(each, idempotency_key=own) for each, own in zip(missing, names, strict=True)]
+        try:
+            done = _queue(context, name, named, repeats, actor)
+        except IntegrityError:
+            # Somebody else submitted it meanwhile: keys are unique, and our transaction took no number.
+            before, known = known, _known(context, partner, wanted, document, name, test=test)
+            if known.taken == before.taken:
+                raise
+        else:
+            context.reporter.happened("documents submitted", sum(len(g.sets) for each in named for g in each.groups))
+            return done
+    return _repeated(name, known)
 
 
 def _queue(
@@ -125,25 +132,37 @@ def _queue(
             repeats.tell(recorder, exchange, each.partner.key, repeats.of_outbound(each))
         recorder.flush()
         table = tables.exchange
-        numbers = recorder.connection.execute(
-            select(table.c.control_number).where(table.c.id.in_(exchanges)).order_by(table.c.id)
-        ).scalars()
-        return Submission(name, exchanges, tuple(numbers))
+        rows = recorder.connection.execute(
+            select(table.c.control_number, table.c.state).where(table.c.id.in_(exchanges)).order_by(table.c.id)
+        ).all()
+        return Submission(name, exchanges, tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
 
-def outbounds(
-    context: Context, partner_key: str, data: bytes, name: str, key: str | None = None
-) -> list[envelope.Outbound]:
+def _known(context: Context, partner: Partner, key: Key, document: str, name: str, *, test: bool) -> Known:
+    with context.ledger.reading() as connection:
+        return earlier.known(connection, partner, key, document, name=name, test=test)
+
+
+def _repeated(name: str, known: Known) -> Submission:
+    rows = sorted(known.carriers, key=lambda each: each.exchange)
+    return Submission(
+        name,
+        tuple(each.exchange for each in rows),
+        tuple(each.control_number for each in rows),
+        tuple(each.state for each in rows),
+        repeated=True,
+        own=known.own,
+    )
+
+
+def outbounds(context: Context, partner_key: str, data: bytes, name: str) -> list[envelope.Outbound]:
     """A document as the interchanges that it becomes, ready to be numbered: one for each agreement that it needs.
 
     Raises:
         GatewayError: as ``submit``.
     """
     partner = _active(context, partner_key)
-    return [
-        _outbound(context, partner, draft, name, f"{key}#{n}" if n and key else key)
-        for n, draft in enumerate(_drafts(context, partner, data, name))
-    ]
+    return [_outbound(context, partner, draft, name) for draft in _drafts(context, partner, data, name)]
 
 
 def _active(context: Context, key: str) -> Partner:
@@ -153,37 +172,13 @@ def _active(context: Context, key: str) -> Partner:
     return partner
 
 
-def _keys(context: Context, partner: Partner, document: str, *, again: bool) -> tuple[str, ...]:
-    """The keys that the same content can have had within the duplicate window; the first is that of a new one.
-
-    The time is counted in windows, so that content which is too old to count stands under a third key.
-    """
-    now, window = context.clock(), _window(context)
-    name = f"{partner.key}/{document}"
-    return (f"{name}/again/{now}",) if again else (f"{name}/{now // window}", f"{name}/{now // window - 1}")
-
-
-def _window(context: Context) -> int:
-    return int(context.settings.duplicate_window.total_seconds() * 1000)
-
-
-def _submitted_before(context: Context, name: str, keys: tuple[str, ...], document: str) -> Submission | None:
-    """The earlier submission under one of the keys; the same key for another document is a mistake to be told."""
-    x, e = tables.exchange, tables.event
-    wanted = [key + end for key in keys for end in ("", *(f"#{n}" for n in range(1, _MOST)))]
-    since = context.clock() - _window(context) if len(keys) > 1 else 0
-    with context.ledger.reading() as connection:
-        rows = connection.execute(
-            select(x.c.id, x.c.control_number, e.c.body)
-            .join(e, and_(e.c.exchange == x.c.id, e.c.kind == "submitted"))
-            .where(x.c.idempotency_key.in_(wanted), x.c.at >= since)
-            .order_by(x.c.id)
-        ).all()
-    if not rows:
-        return None
-    if json.loads(rows[0].body).get("document") != document:
-        raise KeyReused(name=name, key=keys[0], exchange=rows[0].id)
-    return Submission(name, tuple(row.id for row in rows), tuple(row.control_number for row in rows), repeated=True)
+def _key(context: Context, partner: Partner, key: str | Key, document: str, *, again: bool) -> Key:
+    if isinstance(key, Key):
+        return key
+    if key:
+        return earlier.chosen(key)
+    window = int(context.settings.duplicate_window.total_seconds() * 1000)
+    return earlier.of_content(partner.key, document, context.clock(), window, again=again)
 
 
 def _drafts(context: Context, partner: Partner, data: bytes, name: str) -> list[_Draft]:
@@ -224,7 +219,7 @@ def _agreement(partner: Partner, set_id: str, version: str) -> Agreement | None:
     return min(fitting, key=lambda a: "*" in a.sets, default=None)
 
 
-def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key: str | None) -> envelope.Outbound:
+def _outbound(context: Context, partner: Partner, draft: _Draft, name: str) -> envelope.Outbound:
     """The interchange that a draft becomes, tried with number 1 so that a faulty one uses none."""
     agreement = draft.agreement
     settings = agreement.envelope
@@ -239,7 +234,7 @@ def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key:
         ours=Party(ours.qualifier, ours.id),
         theirs=Party(theirs.qualifier, theirs.id),
         version=version,
-        usage="T" if partner.status is PartnerStatus.TESTING else settings.usage,
+        usage=usage_for(partner, agreement, settings.usage),
         separators=_separators(agreement, version),
         groups=groups,
         mail=agreement.mail,
@@ -248,7 +243,6 @@ def _outbound(context: Context, partner: Partner, draft: _Draft, name: str, key:
         request_ta1=settings.request_ta1,
         expect_functional_within=None if policy.functional is FunctionalAck.NONE else within,
         expect_ta1_within=within if settings.request_ta1 else None,
-        idempotency_key=key,
     )
     trial = envelope.render(outbound, 1, groups, context.clock())
     report = next(x12.examine(trial.data, outbound_policy(partner, agreement)))

@@ -59,6 +59,7 @@ def _submit(call: Call) -> Response:
         "name": done.name,
         "exchanges": list(done.exchanges),
         "control_numbers": list(done.control_numbers),
+        "states": list(done.states),
         "repeated": done.repeated,
         "dry_run": dry_run,
     }
@@ -124,8 +125,9 @@ OPERATIONS = (
                 words(
                     200, default="", pattern=r"^[\x21-\x7e]*$", description="printable ASCII without blanks is wanted"
                 ),
-                "The same key again gives the earlier exchanges, however late. Without it the content decides, for as "
-                "long as `duplicate_window` says.",
+                "The same key again gives the earlier exchanges, however late and whatever became of them. Without it "
+                "the content decides, for as long as `duplicate_window` says; what was cancelled, or went as a test "
+                "before this is in earnest, does not count then.",
             ),
         ),
         Body(

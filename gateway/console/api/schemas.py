@@ -123,6 +123,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "name": TEXT,
             "exchanges": listed(NUMBER),
             "control_numbers": listed(TEXT),
+            "states": listed(TEXT),
             "repeated": {"type": "boolean", "description": "it was submitted before: these are its exchanges"},
             "dry_run": FLAG,
         }

@@ -207,6 +207,30 @@ def test_the_same_file_is_submitted_once_and_again_when_meant(run, home, tmp_pat
     assert "repeat earlier ones" in run("status")[0]
 
 
+def test_a_file_that_was_cancelled_is_queued_anew_and_a_chosen_key_tells_what_became_of_it(run, home, tmp_path):
+    file = str(tmp_path / "inv.edi")
+    run("send", "acme", file)
+    run("exchange", "cancel", "1", "--why", "too early")
+    assert "queued as exchange 2" in run("send", "acme", file)[0]
+    assert "was submitted before as exchange 2 (000000002, ready)" in run("send", "acme", file)[0]
+    assert "queued as exchange 3" in run("send", "acme", file, "--key", "INV-1")[0]
+    run("exchange", "cancel", "3", "--why", "too early")
+    out = run("send", "acme", file, "--key", "INV-1")[0]
+    assert "was submitted before as exchange 3 (000000003, cancelled); nothing new was queued" in out
+    told = json.loads(run("send", "acme", file, "--key", "INV-1", "--json")[0])
+    assert (told["repeated"], told["exchanges"], told["states"]) == (True, [3], ["cancelled"])
+
+
+def test_a_key_that_was_chosen_for_one_partner_is_refused_for_another(run, home, tmp_path):
+    file, other = str(tmp_path / "inv.edi"), tmp_path / "globex.toml"
+    other.write_text(PROFILE.replace("acme", "globex").replace("ACME", "GLOBEX"), encoding="utf-8")
+    run("partner", "apply", str(other))
+    run("send", "acme", file, "--key", "CATALOGUE-7")
+    _, err = run("send", "globex", file, "--key", "CATALOGUE-7", wanted=65)
+    assert "its key CATALOGUE-7 was used before for another partner, acme (exchange 1)" in err
+    assert "queued as exchange 2" in run("send", "globex", file, "--key", "CATALOGUE-8")[0]
+
+
 def test_start_values_are_set_and_shown(run, home, tmp_path):
     assert "interchange 1, group 1" in run("partner", "show", "acme")[0]
     out, _ = run("partner", "start", "acme", "--interchange", "4712", "--group", "9001", "--json")

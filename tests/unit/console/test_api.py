@@ -394,6 +394,27 @@ def test_a_document_is_submitted_once_and_followed(site, erp):
     assert other["code"] == "document.key-reused"
 
 
+def test_a_key_that_went_as_a_test_is_refused_for_a_document_in_earnest(erp):
+    """It is told, in place of the test's exchange as if that were the document; another key lets it go."""
+    key = {"Idempotency-Key": "INV-77001"}
+
+    def usage(word):
+        read = erp("GET", "/partners/globex/profile", 200)
+        text = read.text.replace('direction = "out"', f'direction = "out"\nenvelope.usage = "{word}"', 1)
+        if word == "P":
+            text = read.text.replace('usage = "T"', 'usage = "P"')
+        erp("PUT", "/partners/globex/profile", 200, content=text, headers={"If-Match": read.headers["etag"]})
+
+    usage("T")
+    first = erp("POST", "/documents?partner=globex", 201, content=INVOICE, headers=key)
+    assert first["states"] == ["ready"]
+    usage("P")
+    refused = erp("POST", "/documents?partner=globex", 409, content=INVOICE, headers=key)
+    assert (refused["code"], refused["details"]["exchange"]) == ("document.key-reused", str(first["exchanges"][0]))
+    assert "it went with ISA15 T" in refused["detail"]
+    erp("POST", "/documents?partner=globex", 201, content=INVOICE, headers={"Idempotency-Key": "INV-77001-P"})
+
+
 def test_many_requests_with_one_key_at_the_same_moment_are_one_document(site, erp):
     """Whoever was quicker, all are told the same exchange, and one number was used."""
     before = len(numbers(site))
