@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from gateway.flow import deadlines, envelope
 from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
 from gateway.flow.context import Context
+from gateway.flow.earlier import usage_for
 from gateway.flow.submit import outbounds
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
@@ -50,7 +51,9 @@ def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_r
     """Puts the documents of an exchange under new numbers and a new Message-ID, as new exchanges in its place.
 
     The old one is superseded: what was awaited for it is awaited no more. A partner that has both has the documents
-    twice and cannot know it by their numbers, so this is for documents that the partner does not have.
+    twice and cannot know it by their numbers, so this is for documents that the partner does not have. They keep their
+    usage (ISA15), whatever the agreement says by now: a test never becomes a document in earnest by this, nor the
+    other way round, except that all is a test that goes to a partner in testing.
 
     Raises:
         NotFound, NotAllowedNow: it is inbound, an acknowledgment, being sent right now, or was cancelled.
@@ -66,13 +69,22 @@ def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_r
             raise not_now("exchange", old, "it cannot be sent again from there")
         data = archive.read(recorder.connection, [old.sha256])[old.sha256]
         document = (told(recorder, "submitted", exchange=number) or {}).get("document", "")
-        new = []
-        for each in outbounds(context, old.partner, data, old.file_name or f"exchange {number}"):
-            prepared = replace(each, document=document, idempotency_key=None)
-            new.append(envelope.queue(context, recorder, prepared))
+        usage = usage_for(context.directory.get(old.partner), None, old.usage)
+        prepared = outbounds(context, old.partner, data, old.file_name or f"exchange {number}")
+        new = [envelope.queue(context, recorder, replace(each, document=document, usage=usage)) for each in prepared]
         _supersede(recorder, old, new, reason)
     by = ", ".join(map(str, new))
-    return Act(str(number), f"superseded by exchange {by}, under new numbers; {_NEXT_BATCH}", exchange=new[0])
+    said = _usage_in_words(old.usage, usage, {each.usage for each in prepared})
+    return Act(str(number), f"superseded by exchange {by}, under new numbers{said}; {_NEXT_BATCH}", exchange=new[0])
+
+
+def _usage_in_words(before: str, now: str, agreed: set[str]) -> str:
+    """What is worth saying of ISA15; nothing where documents in earnest stay what they are."""
+    if before != now:
+        return f", as a test (ISA15 {now} in place of {before}) because the partner is in testing"
+    if now == "T":
+        return ", as a test (ISA15 T) as before"
+    return "" if agreed == {now} else f", with ISA15 {now} as before"
 
 
 def _superseded_before(recorder: Recorder, number: int) -> Act:

@@ -140,6 +140,36 @@ def test_documents_sent_anew_have_new_numbers_a_new_message_id_and_a_link(stage)
     assert stage.run().attention == ()
 
 
+TESTING = ACME.replace('status = "live"', 'status = "testing"')
+USAGE_T = ACME.replace('sets = ["810", "855"]', 'sets = ["810", "855"]\nenvelope.usage = "T"')
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "options", "usages", "said"),
+    [
+        (ACME, ACME, {}, ["P", "P"], "under new numbers; the next batch"),
+        (ACME, ACME, {"test": True}, ["T", "T"], "under new numbers, as a test (ISA15 T) as before; the next batch"),
+        (TESTING, ACME, {}, ["T", "T"], "as a test (ISA15 T) as before"),
+        (USAGE_T, ACME, {}, ["T", "T"], "as a test (ISA15 T) as before"),
+        (ACME, USAGE_T, {}, ["P", "P"], "with ISA15 P as before"),
+        (ACME, TESTING, {}, ["P", "T"], "as a test (ISA15 T in place of P) because the partner is in testing"),
+    ],
+)
+def test_documents_sent_anew_stay_the_tests_or_documents_in_earnest_that_they_were(
+    stage, first, then, options, usages, said
+):
+    """Whatever the profile says by now; only to a partner in testing everything is a test, and that is told."""
+    stage.profiles = [first]
+    old = submitted(stage, **options)
+    stage.run()
+    stage.profiles = [then]
+    assert said in act(stage, "resend_anew", old, dry_run=True).sentence
+    assert said in act(stage, "resend_anew", old).sentence
+    stage.run()
+    assert [edi[0][15] for edi in stage.sent_edi] == usages
+    assert [row["usage"] for row in stage.rows("exchange")] == usages
+
+
 def test_the_business_that_submits_it_once_more_hears_that_it_was_submitted(stage):
     old = sent(stage)
     act(stage, "resend_anew", old)
