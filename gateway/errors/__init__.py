@@ -45,7 +45,8 @@ that ends with it::
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
-    │   └── DocumentMisaddressed, DocumentMisplaced, KeyReused, SubmittedBefore
+    │   ├── DocumentMisaddressed, DocumentMisplaced, DocumentNotTaken
+    │   └── KeyReused, SubmittedAgain, SubmittedBefore
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
     │   ├── Refused, GivenUp          65
@@ -169,6 +170,7 @@ from gateway.errors.requests import (
     DocumentInvalid,
     DocumentMisaddressed,
     DocumentMisplaced,
+    DocumentNotTaken,
     DocumentUnreadable,
     KeyReused,
     NotAllowedNow,
@@ -176,6 +178,7 @@ from gateway.errors.requests import (
     PartnerNotReady,
     QueryInvalid,
     SeparatorInData,
+    SubmittedAgain,
     SubmittedBefore,
     UsageFault,
 )
@@ -276,6 +279,7 @@ __all__ = [
     "DocumentInvalid",
     "DocumentMisaddressed",
     "DocumentMisplaced",
+    "DocumentNotTaken",
     "DocumentRepeated",
     "DocumentUnreadable",
     "DoorFault",
@@ -369,6 +373,7 @@ __all__ = [
     "SmtpInterrupted",
     "SmtpUnavailable",
     "StructureTooDeep",
+    "SubmittedAgain",
     "SubmittedBefore",
     "TemporarilyRefused",
     "TestWhileLive",

@@ -32,6 +32,23 @@ class DocumentMisplaced(DocumentFault):
     advice = "Put it into outbox/<partner>/, by the partner's key (`gateway partner list`)."
 
 
+class DocumentNotTaken(DocumentFault):
+    code = "document.not-taken"
+    sentence = "{name} cannot be taken from the outbox: {reason}"
+    advice = (
+        "Let the gateway's user read the file, and write to the partner's directory in the outbox and to those in it "
+        "that begin with a dot; the next batch tries again."
+    )
+    permanent = False
+
+
+class SubmittedAgain(DocumentFault):
+    code = "document.submitted-again"
+    sentence = "{name} was submitted before, as {exchanges}; it is not sent once more."
+    advice = "If {partner} is to get it once more, submit it with `gateway send {partner} FILE --again`."
+    exit_code = 0  # nothing is to be done, but whoever put it there may have wanted something else
+
+
 class KeyReused(DocumentFault):
     code = "document.key-reused"
     sentence = "{name} was not submitted: its key {key} was used before for {other} (exchange {exchange})."

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, func, select
 
 from gateway.flow.check_result import Check
+from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
@@ -119,7 +120,7 @@ def check_stopped(connection: Connection, stopped: Sequence[str], settings: Sett
     )
     for key in stopped:
         place = settings.outbox / key
-        files = sum(each.is_file() for each in place.iterdir()) if place.is_dir() else 0
+        files = sum(each.is_file() for each in place.iterdir()) + claimed(place) if place.is_dir() else 0
         number = waiting.get(key, 0) + files
         if number:
             said = f"It is not trading, but {number} document{'' if number == 1 else 's'} for it wait."

@@ -33,7 +33,8 @@ from gateway.errors import (
 from gateway.flow import expiry, logins
 from gateway.flow.backup import lateness
 from gateway.flow.context import Context
-from gateway.flow.outbox import FAILED_DIRECTORY, refused_documents
+from gateway.flow.outbox import refused_documents
+from gateway.flow.outbox_files import FAILED_DIRECTORY
 from gateway.ledger.alerts import last_batches, replies
 from gateway.ledger.attention import Attention, attention
 from gateway.ledger.events import one_line
@@ -178,7 +179,7 @@ def _refused(context: Context) -> Iterator[Need]:
 
 def _of_troubles(troubles: Sequence[tuple[str, GatewayError]]) -> Iterator[Need]:
     for where, fault in troubles:
-        if _SPOKEN_FOR.fullmatch(where):
+        if _SPOKEN_FOR.fullmatch(where) or not fault.exit_code:  # which is only said
             continue
         kind = next((name for name, classes in _KINDS if isinstance(fault, classes)), OTHER)
         yield Need(

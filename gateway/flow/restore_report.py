@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.flow.outbox import SENT_DIRECTORY
+from gateway.flow.outbox_files import SENT_DIRECTORY
 from gateway.flow.restore_evidence import Outcome
 from gateway.flow.restore_settle import Settled
 from gateway.ledger.events import one_line

@@ -189,6 +189,7 @@ def _at_rest(world: World, home: Path, connection: sqlite3.Connection) -> Iterat
         number = connection.execute(statement).fetchone()[0]
         if number:
             yield f"R: {number} {what}"
-    waiting = [each.name for each in (home / "outbox" / "acme").iterdir() if each.is_file()]
+    box = home / "outbox" / "acme"
+    waiting = [str(each.relative_to(box)) for each in (*box.iterdir(), *box.glob(".submitting/**/*")) if each.is_file()]
     if waiting:
         yield f"R: the outbox still holds {waiting}"

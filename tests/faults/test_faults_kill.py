@@ -17,6 +17,7 @@ from faults.points import compound, kills
 
 pytestmark = pytest.mark.integration
 
+OF_FILES = ("fsync", "rename", "mkdir", "unlink")
 SEED = 2  # `make faults` takes another each time, and all points
 
 
@@ -40,6 +41,17 @@ def test_killed_at_any_call(make_bench, on_doubt):
             verdict = bench.injected(*injections)
             assert verdict.violations == (), verdict
             assert verdict.disturbed
+
+
+def test_killed_at_any_change_of_the_outbox(bench):
+    """The file is claimed, submitted and moved: wherever that ends, the invoice goes once and its file is put away."""
+    calls = bench.count(OF_FILES)
+    mine = [at for at, each in enumerate(calls, 1) if "/outbox/" in each]
+    assert len(mine) > 5, calls
+    for at in mine:
+        verdict = bench.injected(Injection(at, calls=OF_FILES))
+        assert verdict.violations == (), verdict
+        assert verdict.disturbed
 
 
 def test_killed_again_while_it_recovers(bench):

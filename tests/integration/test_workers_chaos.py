@@ -136,9 +136,9 @@ def _drain(home: SharedHome) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         time.sleep(0.5)
-        done = not list((home.path / "Maildir" / "new").iterdir()) and not list(
-            (home.path / "outbox" / "acme").glob("*.edi")
-        )
+        box = home.path / "outbox" / "acme"
+        documents = [*box.glob("*.edi"), *box.glob(".submitting/*/*")]
+        done = not list((home.path / "Maildir" / "new").iterdir()) and not documents
         waiting = [each for each in rows(home, tables.message) if each.state == "stored"]
         if done and not waiting and not rows(home, tables.outgoing) and home.delivered == home.put:
             return

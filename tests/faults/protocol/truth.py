@@ -142,6 +142,7 @@ def _at_rest(home: Home, ledger: sqlite3.Connection, mailbox: Mailbox, stays: in
         number: Any = ledger.execute(statement).fetchone()[0]
         if number:
             yield f"R: {number} {what}"
-    waiting = [each.name for each in (home.directory / "outbox").glob("*/*") if each.is_file()]
+    box = home.directory / "outbox"
+    waiting = [each.name for each in (*box.glob("*/*"), *box.glob("*/.submitting/**/*")) if each.is_file()]
     if waiting:
         yield f"R: the outbox still holds {waiting}"

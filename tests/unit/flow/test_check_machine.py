@@ -221,13 +221,15 @@ def test_documents_that_wait_for_a_suspended_partner_are_told(connection, settin
     assert codes(check_stopped(connection, ["acme", "globex"], settings)) == []
     (settings.outbox / "acme" / "failed").mkdir(parents=True)
     (settings.outbox / "acme" / "order.edi").write_text("x")
+    (settings.outbox / "acme" / ".submitting" / "7").mkdir(parents=True)
+    (settings.outbox / "acme" / ".submitting" / "7" / "left.edi").write_text("x")
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     row = {"message": 1, "state": "ready", "next_at": 1, "recipients": json.dumps([])}
     for number, partner in enumerate(("acme", "globex", "other"), 1):
         connection.execute(tables.outgoing.insert().values(exchange=number, partner=partner, **row))
     found = list(check_stopped(connection, ["acme", "globex"], settings))
     assert codes(found) == [("partner.stopped-waiting", None)] * 2
-    assert "2 documents" in found[0].sentence
+    assert "3 documents" in found[0].sentence
     assert "1 document " in found[1].sentence
 
 
