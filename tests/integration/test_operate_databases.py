@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from builders.stage import ACME, GLOBEX, WHEN, Stage, acknowledgment, invoice, orders, ta1
 
 from gateway.demo import documents
-from gateway.errors import NotAllowedNow, TemporarilyRefused
-from gateway.flow import operate
+from gateway.errors import KeyReused, NotAllowedNow, TemporarilyRefused
+from gateway.flow import operate, outbox
 from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
 from gateway.ledger.standing import repeated_documents
@@ -80,3 +82,56 @@ def test_verbs_of_an_operator_on_what_came(stage):
 def test_the_same_content_is_submitted_once(stage):
     assert not submit(stage.context(), "acme", invoice()).repeated
     assert submit(stage.context(), "acme", invoice()).repeated
+
+
+def test_what_was_submitted_before_counts_by_usage_state_and_partner(stage):
+    """As the questions are put to either database."""
+    assert not submit(stage.context(), "acme", invoice(), test=True).repeated
+    earnest = submit(stage.context(), "acme", invoice())
+    assert not earnest.repeated
+    operate.cancel(stage.context(), earnest.exchanges[0], **BY)
+    stage.now += 1
+    meant = submit(stage.context(), "acme", invoice(), again=True)
+    stage.now += 1
+    assert submit(stage.context(), "acme", invoice()).exchanges == meant.exchanges
+    operate.cancel(stage.context(), meant.exchanges[0], **BY)
+    assert not submit(stage.context(), "acme", invoice()).repeated
+    anew = submit(stage.context(), "acme", invoice())
+    assert (anew.repeated, anew.states) == (True, ("ready",))
+    stage.run()
+    operate.resend_anew(stage.context(), anew.exchanges[0], **BY)
+    assert submit(stage.context(), "acme", invoice()).states == ("superseded",)
+    first = submit(stage.context(), "acme", invoice("INV-2"), key="order")
+    assert submit(stage.context(), "acme", invoice("INV-3"), key="order#1").exchanges != first.exchanges
+    with pytest.raises(KeyReused):
+        submit(stage.context(), "globex", invoice("INV-2"), key="order")
+
+
+def test_many_who_submit_at_once_what_was_cancelled_submit_it_once(stage):
+    """And the test beside it too."""
+    operate.cancel(stage.context(), submit(stage.context(), "acme", invoice()).exchanges[0], **BY)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda n: submit(stage.context(), "acme", invoice(), test=n % 2 == 0), range(6)))
+    assert sorted(each.repeated for each in done) == [False] * 2 + [True] * 4
+    rows = [(row["state"], row["usage"]) for row in stage.rows("exchange")]
+    assert sorted(rows) == [("cancelled", "P"), ("ready", "P"), ("ready", "T")]
+
+
+def test_a_file_of_the_outbox_that_a_killed_batch_left_in_work_goes_once(stage, monkeypatch):
+    box = stage.settings.outbox / "acme"
+    box.mkdir(parents=True)
+    (box / "inv.edi").write_bytes(invoice())
+
+    def killed(*arguments, **options):
+        submit(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "submit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            outbox.submit_outbox(stage.context())
+    operate.cancel(stage.context(), stage.rows("exchange")[0]["id"], **BY)
+    (box / "inv.edi").write_bytes(invoice())
+    assert stage.run().troubles == ()
+    assert stage.states("out") == ["cancelled", "sent"]
+    assert sorted(each.name for each in (box / ".submitted").iterdir()) == ["inv.2.edi", "inv.edi"]
