@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from gateway.errors import KeyReused
 from gateway.ledger import bulk, tables
+from gateway.ledger.literals import word
 from gateway.ledger.states import ExchangeState
 from partners.model import Agreement, Direction, Partner, Status
 
@@ -252,30 +254,27 @@ def _ends(connection: Connection, exchange: int, state: str, usage: str) -> Iter
 
 
 def _carriers(connection: Connection, names: Sequence[str]) -> Iterator[Carrier]:
-    asked = bulk.among(connection, tables.exchange.c.idempotency_key, "names")
-    return _asked(connection, [asked], {"names": bulk.listed(connection, names)})
+    def statement() -> Select[Any]:
+        return _submitted(bulk.among(connection, tables.exchange.c.idempotency_key, "names"))
+
+    rows = bulk.asked(connection, "submitted under", statement, {"names": bulk.listed(connection, names)})
+    return map(_carrier, rows)
 
 
 def _again(connection: Connection, partner: str, beginning: str, since: int) -> Iterator[Carrier]:
     """What went knowingly once more; rarely asked, and found among what was sent to the partner since then."""
     x = tables.exchange.c
     same = func.substr(x.idempotency_key, 1, len(beginning)) == beginning
-    return _asked(connection, [x.partner == partner, x.at >= since, same], {})
+    return map(_carrier, connection.execute(_submitted(x.partner == partner, x.at >= since, same)))
 
 
-def _asked(
-    connection: Connection, which: Iterable[ColumnElement[bool]], values: dict[str, object]
-) -> Iterator[Carrier]:
+def _submitted(*which: ColumnElement[bool]) -> Select[Any]:
     x, e = tables.exchange.c, tables.event.c
-    wanted = (
-        select(x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key, e.seq, e.body)
-        .join(tables.event, and_(e.exchange == x.id, e.kind == "submitted"))
-        .where(*which)
-        .order_by(x.id)
-    )
-    for row in connection.execute(wanted, values):
-        document = json.loads(row.body).get("document", "")
-        yield Carrier(
-            *(row.id, row.at, row.partner, row.agreement, row.usage, row.state),
-            *(row.control_number, row.idempotency_key, row.seq, document),
-        )
+    columns = (x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key, e.seq, e.body)
+    told = and_(e.exchange == x.id, e.kind == word("submitted"))
+    return select(*columns).select_from(tables.exchange.join(tables.event, told)).where(*which).order_by(x.id)
+
+
+def _carrier(row: Sequence[Any]) -> Carrier:
+    *columns, body = row
+    return Carrier(*(*columns, json.loads(body).get("document", "")))
