@@ -229,7 +229,7 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """How what is kept lies at rest. ``encrypt``: raw bytes, and values in findings, by the partner's own keys."""
+    """How what is kept lies at rest. ``encrypt``: raw bytes, and what quotes them, by the partner's own keys."""
 
     encrypt: bool = False
 

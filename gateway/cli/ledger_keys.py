@@ -43,9 +43,9 @@ def forget_key(
 ) -> int:
     """Erase what lies encrypted of a partner, by forgetting its keys. Nobody can undo this.
 
-    The raw bytes of its mails and interchanges, and the values in findings, can never be read again, also in archives
-    that were moved out; what was recorded of them stays. A month of which anything is held or at work is left alone.
-    Backups that were made before still hold the keys.
+    The raw bytes of its mails and interchanges, and what findings and acknowledgments quote, can never be read again,
+    also in archives that were moved out; what was recorded of them stays. A month of which anything is held or at work
+    is left alone. Backups that were made before still hold the keys.
 
     \b
     gateway ledger forget-key clinic --before 2024-07 --why "retention of health data" --dry-run

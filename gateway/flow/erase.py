@@ -102,7 +102,7 @@ def _mails_under(connection: Connection, month: Month) -> Iterator[list[Key]]:
 
 
 def encrypt(context: Context, partner: str) -> int:
-    """Encrypts what is kept of a partner in clear: raw bytes, and values in findings.
+    """Encrypts what is kept of a partner in clear: raw bytes, and sentences that quote them.
 
     Returns:
         How many contents that were.

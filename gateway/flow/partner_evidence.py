@@ -13,6 +13,7 @@ from gateway.flow.check_running import workers_at_work
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.alerts import Alert, of_kinds
+from gateway.ledger.at_rest import opened_sentences
 from gateway.ledger.awaited import Awaited, awaited
 from gateway.ledger.missing import arrivals_of, gaps_of
 from gateway.ledger.states import ExchangeState, MessageState
@@ -253,7 +254,7 @@ def _refused_by_them(connection: Connection, went: Sequence[Row[*tuple[Any, ...]
         return None
     a = tables.acknowledgment.c
     texts = connection.execute(select(a.errors).where(a.exchange == row.id).order_by(a.id)).scalars()
-    first = next((error for text in texts for error in json.loads(text or "[]")), "")
+    first = next((error for text in texts for error in opened_sentences(connection, text)), "")
     return Trouble(row.id, row.at, row.control_number, str(first))
 
 

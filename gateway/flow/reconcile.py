@@ -268,11 +268,20 @@ def _keep(
         kind=said.kind,
         status=said.status,
         codes=said.codes,
-        errors=json.dumps(said.errors),
+        errors=_as_kept(recorder, said.errors, carrier),
         names=said.names,
         relation=relation,
     )
     recorder.flush()
+
+
+def _as_kept(recorder: Recorder, errors: tuple[str, ...], carrier: int) -> str:
+    """The sentences as JSON, encrypted where the partner wants that: they quote what its documents hold."""
+    text = json.dumps(errors)
+    if not errors or recorder.at_rest is None:
+        return text
+    x = tables.exchange.c
+    return recorder.encrypted(text, recorder.connection.execute(select(x.partner).where(x.id == carrier)).scalar_one())
 
 
 def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int) -> bool:

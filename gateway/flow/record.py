@@ -250,8 +250,8 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
             value=recorder.encrypted(masked_text(finding.value), entry.partner),
-            # A sentence quotes the value that is wrong.
-            message=recorder.encrypted(finding.message, entry.partner if finding.value else ""),
+            # A sentence quotes the document, be it only a number that does not agree.
+            message=recorder.encrypted(finding.message, entry.partner),
         )
 
 

@@ -19,9 +19,9 @@ from gateway.errors import NotFound
 from gateway.flow.segment_names import Named, Namer, element_names
 from gateway.flow.segment_stream import Cut, Place, RawSegment, Stream, open_stream
 from gateway.ledger import tables
-from gateway.ledger.at_rest import opened_row
+from gateway.ledger.at_rest import opened_row, opened_sentences
 from gateway.ledger.database import reading
-from gateway.ledger.story_values import FindingStory, sentences
+from gateway.ledger.story_values import FindingStory
 from gateway.x12.masking import masked
 from gateway.x12.model import ExaminePolicy, Separators
 
@@ -311,7 +311,7 @@ def _of_partner(connection: Connection, number: int) -> Iterator[tuple[tuple[int
         .limit(_MOST_FINDINGS)
     )
     for row in connection.execute(wanted):
-        for sentence in sentences(row.errors):
+        for sentence in opened_sentences(connection, row.errors):
             at = _PLACED.match(sentence)
             yield (
                 (row.ordinal, row.set),

@@ -16,6 +16,7 @@ from gateway.errors import ContentErased, PayloadKeyUnreadable
 from gateway.ledger import bulk, payload_keys, tree
 from gateway.ledger.archive import encrypted_piece, insert, raw, slices
 from gateway.ledger.payload_keys import CIPHER, HOME, PARTNER, TRANSIT, PayloadKey, Vault, vault_of
+from gateway.ledger.story_values import sentences
 from gateway.ledger.tables import content, content_key, content_piece, payload_key
 
 _MARK = "encrypted:"  # before a short text that is encrypted: encrypted:<payload key>:<base64>
@@ -239,6 +240,11 @@ def opened_row(connection: Connection, row: Mapping[str, Any]) -> dict[str, Any]
     """A finding, of which value and sentence may be encrypted, as it was (see ``opened_text``)."""
     told = {name: opened_text(connection, row[name]) for name in ("value", "message")}
     return {**row, **told}
+
+
+def opened_sentences(connection: Connection, stored: str) -> tuple[str, ...]:
+    """What a partner said of a document of ours: a list of sentences in JSON that may be encrypted."""
+    return sentences(opened_text(connection, stored))
 
 
 def opened_text(connection: Connection, value: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select, text
 
+from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.literals import word
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
 from gateway.ledger.search_tables import ATTENTION, FAULTY, UNUSUAL_STATE, UNUSUAL_VERDICT
@@ -355,7 +356,7 @@ def _found_by_us(connection: Connection, ids: Sequence[int]) -> dict[int, _Reaso
         .group_by(finding.c.exchange)
     )
     rows = connection.execute(select(finding).where(finding.c.id.in_(first)))
-    return {row.exchange: _Reason(row.message, _place(row)) for row in rows}
+    return {row.exchange: _Reason(opened_text(connection, row.message), _place(row)) for row in rows}
 
 
 def _place(row: Row[Any]) -> str:
@@ -373,7 +374,7 @@ def _said_by_partner(connection: Connection, ids: Sequence[int]) -> dict[int, _R
     )
     found: dict[int, _Reason] = {}
     for row in rows:
-        errors = json.loads(row.errors)
+        errors = opened_sentences(connection, row.errors)
         word = row.status.replace("_", " ")
         if errors or row.exchange not in found:
             said = f"Its {row.kind} says {row.names} is {word}"

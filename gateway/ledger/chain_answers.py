@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from gateway.ledger.at_rest import opened_sentences
 from gateway.ledger.chain_values import Answer, Document
-from gateway.ledger.story_values import sentences
 from gateway.ledger.tables import acknowledgment, exchange, functional_group, transaction_set
 
 _AT_ONCE = 200  # documents in one question
@@ -66,7 +66,7 @@ def _theirs(connection: Connection, documents: Sequence[Document]) -> dict[int, 
             if row.sets > _BIG:
                 found[row.id] = _as_noted(document, row.acknowledged_at)
             else:
-                found[row.id] = _about(said[document.exchange], row.id, row.functional_group)
+                found[row.id] = _about(connection, said[document.exchange], row.id, row.functional_group)
     return found
 
 
@@ -83,14 +83,17 @@ def _said(connection: Connection, exchanges: Iterable[int]) -> dict[int, list[Ro
     return found
 
 
-def _about(rows: Sequence[Row[Any]], set_: int, group: int) -> list[Answer]:
+def _about(connection: Connection, rows: Sequence[Row[Any]], set_: int, group: int) -> list[Answer]:
     """What an acknowledgment says of the set; where it does not name it, what it says of all of the group."""
     own = [row for row in rows if row.transaction_set == set_]
     spoken = {(row.carrier, row.kind) for row in own}
     whole = [row for row in rows if row.transaction_set is None and row.functional_group in {None, group}]
     own += [row for row in whole if (row.carrier, row.kind) not in spoken]
     return [
-        Answer(row.at, row.kind, "in", row.status, row.carrier, "", row.relation, sentences(row.errors))
+        Answer(
+            *(row.at, row.kind, "in", row.status, row.carrier, "", row.relation),
+            opened_sentences(connection, row.errors),
+        )
         for row in sorted(own, key=lambda row: (row.at, row.carrier))
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, and_, bindparam, func, select
 
 from gateway.ledger import bulk
-from gateway.ledger.at_rest import opened_row
+from gateway.ledger.at_rest import opened_row, opened_sentences
 from gateway.ledger.events import Event, event_of
 from gateway.ledger.ready import Ready
 from gateway.ledger.rows import ExchangeRow, exchange_row
@@ -24,7 +24,6 @@ from gateway.ledger.story_values import (
     ReceiptStory,
     RelatedStory,
     SetStory,
-    sentences,
 )
 from gateway.ledger.tables import (
     acknowledgment,
@@ -225,17 +224,20 @@ _RECEIPTS_OUT = _of("receipts out", receipt, "id", receipt.c.original == _NUMBER
 
 def acknowledgments_of(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:
     """What partners said of an exchange."""
-    return _acknowledgments(bounds.rows("answered", _ANSWERED, number=number))
+    return _acknowledgments(bounds.connection, bounds.rows("answered", _ANSWERED, number=number))
 
 
 def acknowledgments_in(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:
     """What an exchange said of others."""
-    return _acknowledgments(bounds.rows("answering", _ANSWERING, number=number))
+    return _acknowledgments(bounds.connection, bounds.rows("answering", _ANSWERING, number=number))
 
 
-def _acknowledgments(rows: Iterable[Row]) -> tuple[AcknowledgmentStory, ...]:
+def _acknowledgments(connection: Connection, rows: Iterable[Row]) -> tuple[AcknowledgmentStory, ...]:
     return tuple(
-        AcknowledgmentStory(**_fields(AcknowledgmentStory, row) | {"errors": sentences(row["errors"])}) for row in rows
+        AcknowledgmentStory(
+            **_fields(AcknowledgmentStory, row) | {"errors": opened_sentences(connection, row["errors"])}
+        )
+        for row in rows
     )
 
 

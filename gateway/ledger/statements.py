@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from gateway.ledger.at_rest import opened_sentences
 from gateway.ledger.database import reading
 from gateway.ledger.moments import iso
 from gateway.ledger.tables import acknowledgment, exchange
@@ -61,7 +61,8 @@ def statements(
     if partner:
         wanted = wanted.where(x.partner == partner)
     with reading(engine) as connection:
-        return [Statement(*row[:-1], tuple(json.loads(row.errors))) for row in connection.execute(wanted)]
+        rows = connection.execute(wanted).all()
+        return [Statement(*row[:-1], opened_sentences(connection, row.errors)) for row in rows]
 
 
 def odd_since(engine: Engine, moment: int) -> dict[str, int]:

@@ -17,13 +17,18 @@ from gateway.flow.collect import collect
 from gateway.flow.recall import recall
 from gateway.flow.submit import submit
 from gateway.ledger import archive, database, holds, key_life, tables
+from gateway.ledger.attention import attention
+from gateway.ledger.chain import follow
 from gateway.ledger.damage import damage
 from gateway.ledger.mailboxes import head_of
 from gateway.ledger.moved_file import opened
 from gateway.ledger.moved_verify import verify
 from gateway.ledger.payload_keys import Vault, archive_vault
 from gateway.ledger.query import Query
+from gateway.ledger.reports.mistakes import mistakes
+from gateway.ledger.reports.scope import Scope
 from gateway.ledger.secrets import make_key
+from gateway.ledger.statements import statements
 from gateway.ledger.story import raw_bytes, story
 from gateway.ledger.verify import Verification
 from gateway.ledger.work import stored_message
@@ -285,6 +290,7 @@ def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
         assert erase.encrypt(stage.context(), "acme") > 0
     rows = [row for row in stage.rows("finding") if row["value"]]
     assert rows
+    assert "encrypted:" not in needs_a_person(stage)
     assert all(str(row[name]).startswith("encrypted:") for row in rows for name in ("value", "message"))
     told = findings_of(stage)
     assert any(CANARY in each.value for each in told)
@@ -292,6 +298,70 @@ def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
     forget(stage)
     assert {(each.value, each.message) for each in findings_of(stage) if each.value} == {("(erased)", "(erased)")}
     assert_whole(stage)
+
+
+def needs_a_person(stage):
+    with stage.ledger.reading() as connection:
+        return " ".join(each.reason for each in attention(connection))
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_sentence_that_quotes_without_a_value_of_its_own_is_encrypted_too(stage, before):
+    """SE01 that does not agree is quoted, and no value is kept beside it."""
+    if before:
+        stage.profiles = [ACME, GLOBEX]
+    stage.mail(order(1).replace(b"SE*", f"SE*9{CANARY}".encode()))
+    stage.run()
+    if before:
+        assert any(CANARY in str(row["message"]) and not row["value"] for row in stage.rows("finding"))
+        stage.profiles = [SECRET, GLOBEX]
+        assert erase.encrypt(stage.context(), "acme") > 0
+        assert erase.encrypt(stage.context(), "acme") == 0  # nothing is encrypted twice
+    assert all(str(row["message"]).startswith("encrypted:") for row in stage.rows("finding"))
+    assert any(CANARY in each.message for each in findings_of(stage))
+    assert_whole(stage)
+    forget(stage)
+    assert {each.message for each in findings_of(stage)} == {"(erased)"}
+    assert_whole(stage)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_a_partner_says_of_our_documents_is_encrypted_and_told_as_before(stage, before):
+    """AK404 quotes what stood in the document."""
+    if before:
+        stage.profiles = [ACME, GLOBEX]
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    refused = acknowledgment(1, 1, "R").replace(b"AK5*", f"AK3*N1*3**8~AK4*2*93*7*{CANARY}~AK5*".encode())
+    stage.mail(refused.replace(b"SE*6*", b"SE*8*"))
+    stage.run()
+    if before:
+        assert any(CANARY in str(row["errors"]) for row in stage.rows("acknowledgment"))
+        stage.profiles = [SECRET, GLOBEX]
+        assert erase.encrypt(stage.context(), "acme") > 0
+        kept = stage.rows("acknowledgment")
+        assert erase.encrypt(stage.context(), "acme") == 0
+        assert stage.rows("acknowledgment") == kept
+    assert not any(CANARY in str(row["errors"]) for row in stage.rows("acknowledgment"))
+    assert CANARY in shown_of_ours(stage)
+    assert_whole(stage)
+    forget(stage)
+    told = shown_of_ours(stage)
+    assert CANARY not in told
+    assert "(erased)" in told
+    assert_whole(stage)
+
+
+def shown_of_ours(stage):
+    """All that shows what a partner said of an exchange of ours."""
+    with stage.ledger.reading() as connection:
+        said = mistakes(connection, Scope(stage.now - DAY, stage.now + DAY, direction="out"))
+    told = [each.errors for each in story(stage.engine, 1).answered]
+    chained = [answer.errors for each in follow(stage.engine, "INV-1").documents for answer in each.answers]
+    ways = [told, statements(stage.engine), needs_a_person(stage), chained, [each.sentence for each in said]]
+    assert "encrypted:" not in repr(ways)
+    assert all("code is not in the list" in repr(way) for way in (told, chained, said)) or "(erased)" in repr(ways)
+    return repr(ways)
 
 
 def test_a_value_that_only_looks_encrypted_is_told_as_it_is(stage):

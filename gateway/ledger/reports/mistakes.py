@@ -5,7 +5,6 @@ A sentence is told without the value that it quotes, for that belongs to the doc
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.ledger.at_rest import opened_text
+from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.tables import acknowledgment, exchange, finding, transaction_set
@@ -142,7 +141,7 @@ def _words_of_partners(
         within.append(has_type(transaction_set.c.set_id, scope.type))
     streamed = wanted.where(*within).order_by(x.id, a.id).execution_options(yield_per=_STREAM)
     for row in connection.execute(streamed):
-        said = [_read(sentence) for sentence in json.loads(row.errors)]
+        said = [_read(sentence) for sentence in opened_sentences(connection, row.errors)]
         if row.kind == "TA1":
             said = [(row.codes, "", "", f"TA1: {sentence}") for _, _, _, sentence in said]
         yield row.partner, row.id, said
