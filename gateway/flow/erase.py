@@ -14,6 +14,7 @@ from gateway.ledger import encrypting, key_life, retention_purge
 from gateway.ledger.holds import wait_for_holds
 from gateway.ledger.key_life import Month, thorough, wipe
 from gateway.ledger.recording import Ledger
+from gateway.ledger.retention_links import beside_held
 from gateway.ledger.retention_units import Judge, Key
 from gateway.ledger.tables import exchange, message
 
@@ -75,10 +76,12 @@ def erase(context: Context, partner: str, months: Iterable[Month], *, actor: str
 def _kept_by(connection: Connection, judge: Judge, partner: str, month: Month) -> str:
     """Why a key is not forgotten: the first of what lies under it that is held or at work."""
     for keys in (*_exchanges_of(connection, judge, partner, month), *_mails_under(connection, month)):
-        for unit in judge.units(keys).values():
-            if unit.kept_by:
+        units = judge.units(keys)
+        beside = beside_held(connection, judge, units.values())
+        for unit in units.values():
+            if why := unit.kept_by or beside.get(unit.key, ""):
                 named = f"exchange {unit.exchanges[0]}" if unit.exchanges else f"mail m{unit.message}"
-                return f"{named}: {unit.kept_by}"
+                return f"{named}: {why}"
     return ""
 
 

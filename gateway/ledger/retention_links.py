@@ -67,6 +67,22 @@ def going(
     return Going(tuple(unit for key, unit in candidates.items() if key not in staying), staying)
 
 
+def beside_held(connection: Connection, judge: Judge, units: Iterable[Unit]) -> dict[Key, str]:
+    """Those of some units that are linked with a held one, which keeps them and their bytes, each with the reason.
+
+    Args:
+        connection: the transaction in which the answer holds.
+        judge: knows what is held.
+        units: which.
+    """
+    if not judge.holds_any:
+        return {}
+    links = _Links(connection, judge, 0)
+    units = list(units)
+    links.add(units)
+    return {unit.key: why for unit in units if (why := links.held_beside(unit))}
+
+
 def _newest(connection: Connection, judge: Judge) -> set[Key]:
     """The units of the highest numbers: SQLite counts on from those, and no number is given twice."""
     if connection.dialect.name != "sqlite":
@@ -138,6 +154,12 @@ class _Links:
         keeper = next((each for each in needs if not self.may_go(each)), None)
         return f"it belongs to {_named(keeper)}" if keeper is not None else ""
 
+    def held_beside(self, unit: Unit) -> str:
+        """Empty where nothing that it is linked with is held."""
+        linked = [self._units[key] for key in sorted(self._linked[unit.key]) if key != unit.key and key in self._units]
+        found = next((each for each in linked if each.hold is not None), None)
+        return f"it belongs to {_named(found)}, which is held (hold {found.hold})" if found is not None else ""
+
     def pointed_at(self, leaving: Iterable[Key]) -> dict[Key, str]:
         """Those of the leaving that something points to which stays."""
         leaving = set(leaving)
@@ -151,6 +173,7 @@ class _Links:
         a, r, e, c = acknowledgment.c, receipt.c, event.c, exchange.c
         for column in (c.id, c.answers):
             yield from self._pairs(("x", c.id), ("x", c.answers), column, x)
+        yield from self._pairs(("x", c.id), ("x", c.duplicate_of), c.id, x)
         for column, values in ((a.carrier, x), (a.exchange, x)):
             yield from self._pairs(("x", a.carrier), ("x", a.exchange), column, values)
         for column, values in ((r.exchange, x), (r.message, m)):

@@ -21,6 +21,7 @@ from gateway.ledger.database import open_engine
 from gateway.ledger.key_life import thorough
 from gateway.ledger.payload_keys import vault_of
 from gateway.ledger.recording import Recorder
+from gateway.ledger.retention_links import beside_held
 from gateway.ledger.retention_units import Judge, Key, Unit, ask
 from gateway.ledger.tables import (
     acknowledgment,
@@ -112,22 +113,24 @@ def _without_foreign_keys(connection: Any, _record: object) -> None:
 def over_names(connection: Connection, judge: Judge, units: Iterable[Unit], now: int) -> dict[str, Unit]:
     """The bytes of some units whose time is over, and that nobody else needs, each with a unit it belongs to.
 
-    Bytes that were put away already are left out. Where others have the same bytes, theirs must be over too.
+    Bytes that were put away already are left out. Where others have the same bytes, theirs must be over too. What is
+    linked with a held unit is kept with it.
     """
-    mine = {name: unit for unit in units if not unit.kept_by for name in unit.names_over(now)}
+    over = [unit for unit in units if not unit.kept_by and unit.names_over(now)]
+    beside = beside_held(connection, judge, over)
+    mine = {name: unit for unit in over if unit.key not in beside for name in unit.names_over(now)}
     sizes = _there(connection, list(mine))
     wanted = {name: unit for name, unit in mine.items() if name in sizes}
     users = users_of(connection, wanted)
     others = judge.units({key for keys in users.values() for key in keys})
-    return {
-        name: unit
-        for name, unit in wanted.items()
-        if all(key not in others or _is_done_with(others[key], name, now) for key in users[name])
-    }
+    known = {unit.key for unit in over}
+    beside |= beside_held(connection, judge, [unit for key, unit in others.items() if key not in known])
 
+    def is_done_with(key: Key, name: str) -> bool:
+        unit = others.get(key)
+        return unit is None or (not unit.kept_by and key not in beside and name in unit.names_over(now))
 
-def _is_done_with(unit: Unit, name: str, now: int) -> bool:
-    return not unit.kept_by and name in unit.names_over(now)
+    return {name: unit for name, unit in wanted.items() if all(is_done_with(key, name) for key in users[name])}
 
 
 def sizes_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:

@@ -58,7 +58,7 @@ class Unit:
     """A mail and its exchanges, or an exchange without a mail.
 
     ``name`` is the SHA-256 of the raw mail, empty without one; ``over_at`` is when its time in the ledger is over;
-    ``kept_by`` says why it stays whatever its age.
+    ``kept_by`` says why it stays whatever its age; ``hold`` is the legal hold that keeps any of it.
     """
 
     key: Key
@@ -69,6 +69,7 @@ class Unit:
     over_at: int
     parts: tuple[Part, ...]
     kept_by: str
+    hold: int | None = None
 
     @property
     def message(self) -> int | None:
@@ -116,6 +117,11 @@ class Judge:
         self._policies = policies
         self._holds: Sequence[Hold] = holds(connection)
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether any legal hold holds."""
+        return bool(self._holds)
+
     def units(self, keys: Iterable[Key]) -> dict[Key, Unit]:
         """The units of these names; those that are gone are left out."""
         wanted = sorted(set(keys))
@@ -154,6 +160,7 @@ class Judge:
             over_at=self._policies.over_at(at, spans.ledger),
             parts=parts,
             kept_by=next((each for each in reasons if each), ""),
+            hold=kept.hold(mail.id if mail is not None else None, [row.id for row in rows]),
         )
 
     def _part(self, row: Row[Any], inner: str) -> Part:
@@ -211,6 +218,12 @@ class _Kept:
         """Why a mail stays; empty where its age alone counts."""
         hold = self._held.messages.get(number)
         return f"it is held (hold {hold})" if hold is not None else self._mails.get(number, "")
+
+    def hold(self, mail: int | None, exchanges: Iterable[int]) -> int | None:
+        """The first hold on a mail or any of some exchanges."""
+        of_mail = None if mail is None else self._held.messages.get(mail)
+        found = [of_mail, *(self._held.exchanges.get(each) for each in exchanges)]
+        return next((each for each in found if each is not None), None)
 
 
 _OPEN_ALERT = and_(alert.c.state != CLOSED, alert.c.kind != RULE)

@@ -450,6 +450,19 @@ def test_a_key_of_what_is_held_or_at_work_is_not_forgotten(stage):
     assert_whole(stage)
 
 
+def test_a_key_of_what_belongs_to_something_held_is_not_forgotten(stage):
+    """An order is held; it came again in the next month."""
+    stage.mail(order(1))
+    stage.run()
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.add(recorder, [], None, exchanges=[1], reason="a dispute")
+    stage.now += 31 * DAY
+    stage.mail(order(1), subject="once more")
+    stage.run()
+    told = {each.month.period: each.kept_by for each in erase.erasable(stage.context(), "acme")}
+    assert "it belongs to exchange 1, which is held (hold 1)" in told["2026-12"]
+
+
 def test_in_an_archive_bytes_stay_encrypted_and_are_erased_with_the_ledgers_key(stage):
     """The archive has no key of its own: forgetting in the ledger erases what was moved out too."""
     stage.settings = replace(

@@ -130,6 +130,34 @@ def test_what_is_held_never_goes_nor_what_comes_later_and_meets_the_hold(stage):
     assert_whole(stage)
 
 
+@pytest.mark.parametrize("ended", ["payload", "ledger"])
+def test_what_belongs_to_something_held_stays_with_its_bytes(stage, ended):
+    """The acknowledgments both ways and a repetition; not what came beside."""
+    life(stage)
+    stage.mail(orders(1), subject="once more")
+    stage.run()
+    belongs, mails = stage.rows("exchange"), stage.rows("message")
+    assert sorted(str(row["state"]) for row in belongs) == [
+        *("acknowledged", "complete", "delivered", "duplicate", "reconciled")
+    ]
+    stage.mail(orders(3))
+    stage.run()
+    beside = stage.rows("exchange")[len(belongs) :]
+    with stage.ledger.transaction("the lawyer") as recorder:
+        held = [int(str(row["id"])) for row in belongs if row["state"] in {"acknowledged", "delivered"}]
+        holds.add(recorder, [], None, exchanges=held, reason="a dispute")
+    stage.now += {"payload": 3, "ledger": 401}[ended] * DAY
+    stage.mail(orders(4))
+    stage.run()
+    retain.apply(stage.context())
+    for row in (*belongs, *mails):
+        assert raw_bytes(stage.engine, str(row["sha256"]))
+    for row in beside:
+        with pytest.raises(ContentPutAway if ended == "payload" else NotFound):
+            raw_bytes(stage.engine, str(row["sha256"]))
+    assert_whole(stage)
+
+
 def test_what_still_waits_stays_whatever_its_age(stage):
     stage.mail(b"ISA no such thing", sender="stranger@nowhere.example")
     submit(stage.context(), "acme", invoice("INV-9"))
