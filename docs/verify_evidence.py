@@ -7,7 +7,8 @@ Needs Python 3.10 and nothing else; where the package `cryptography` is there, t
 
 The seal inside the evidence proves nothing by itself: compare it with the copy that you were given when it was made
 (--seals), and its key with the one that you were told by another way (--key). What is written here follows RFC 6962
-(Merkle trees) and needs no trust in the gateway.
+(Merkle trees) and needs no trust in the gateway. Exit codes: 0, it is as it says; 1, something is wrong; 3, --key was
+given and the signature cannot be checked here.
 """
 
 import argparse
@@ -15,8 +16,34 @@ import base64
 import hashlib
 import json
 import sys
+from collections import Counter
 
 DIGEST = 16  # bytes of a row's digest
+GONE = bytes(DIGEST)  # of rows that were removed in order
+
+# The columns of each table, in their order: by this list, not by the evidence, it is known what a value is.
+COLUMNS = {
+    "exchange": "id at updated_at direction kind state verdict partner agreement message payload file_name "
+    "from_address host message_id subject to_addresses user sender_qualifier sender_id receiver_qualifier receiver_id "
+    "interchange_date interchange_time interchange_version control_number usage types versions sha256 size segments "
+    "findings ta1 fault_code fault duplicate_of answers idempotency_key handed_over_at smtp_reply settled_at security "
+    "mic due_at acknowledged_at repeats",
+    "message": "id at direction state kind mailbox host user sha256 size message_id in_reply_to subject from_address "
+    "to_addresses cc_addresses dated partner fault_code fault proof proof_detail layers",
+    "payload": "id message ordinal path file_name content_type sha256 size repairs",
+    "functional_group": "id exchange ordinal functional_id application_sender application_receiver control_number "
+    "version sets start status acknowledged acknowledged_at",
+    "transaction_set": "id functional_group exchange ordinal set_id control_number implementation guideline agreement "
+    "status start end segments acknowledged acknowledged_at delivery delivered_to delivered_at",
+    "business_key": "value name transaction_set exchange",
+    "finding": "id exchange functional_group transaction_set level code x12 scope segment position loop element "
+    "component repetition offset value message",
+    "interchange_key": "key exchange",
+    "received_number": "id at partner theirs ours level epoch number exchange",
+    "acknowledgment": "id at carrier exchange functional_group transaction_set kind status codes errors names relation",
+}
+COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
+TOGETHER = ("business_key", "finding", "interchange_key", "received_number")  # one digest for all of an exchange
 
 
 def sha256(data):
@@ -36,6 +63,8 @@ def leaf_of(event):
 def root_of(leaf, index, size, path):
     """The root that a leaf and its path lead to (RFC 9162 section 2.1.3.2)."""
     first, last, root = index, size - 1, leaf
+    if not 0 <= first <= last:
+        return None
     for step in path:
         other = bytes.fromhex(step)
         if last == 0:
@@ -50,23 +79,114 @@ def root_of(leaf, index, size, path):
     return root if last == 0 else None
 
 
-def mentioned(event, table, owner):
-    """The digest of a row that an event of kind "recorded" holds; None where it holds none."""
-    digests = base64.b64decode(event["rows"] or "")
-    at = 0
-    for name, ranges in json.loads(event["values"][7]).get("rows", {}).items():
-        for first, count in ranges:
-            if name == table and first <= owner < first + count:
-                start = at + (owner - first) * DIGEST
-                return digests[start : start + DIGEST]
-            at += count * DIGEST
-    return None
+def recorded(events):
+    """What events of kind "recorded" say of rows: by table and owner the digest that the newest one holds."""
+    found = {}
+    for event in events:
+        if event["values"][2] == "recorded" and event["rows"] is not None:
+            digests, at = base64.b64decode(event["rows"]), 0
+            for table, ranges in json.loads(event["values"][7])["rows"].items():
+                for first, count in ranges:
+                    for owner in range(first, first + count):
+                        found[table, owner] = digests[at : at + DIGEST]
+                        at += DIGEST
+    return found
 
 
-def named(row, text, name):
-    """The value of a column in a row's text; nothing where the row has none."""
-    values = json.loads(text)
-    return [value for column, value in zip(row["columns"], values, strict=False) if column == name]
+def read(row):
+    """Rows with one digest as values by the names of their columns; what is left out at the end has its default."""
+    columns = COLUMNS[row["table"]]
+    rows = [json.loads(text) for text in row["rows"]]
+    if any(ours != theirs for ours, theirs in zip(columns, row["columns"], strict=False)):
+        raise ValueError(f"the columns of {row['table']} are not those that this script knows")
+    if any(len(values) > len(columns) for values in rows):
+        raise ValueError(f"{row['table']} has more columns than this script knows: take the one of that version")
+    return [dict(zip(columns, values, strict=False)) for values in rows]
+
+
+def is_of(number, exchange, table, owner, row):
+    """Whether a row, which an owner has, is one of the exchange."""
+    if table in TOGETHER:
+        return row.get("exchange") == owner == number
+    if row.get("id") != owner:
+        return False
+    if table in ("exchange", "message", "payload"):
+        return owner == {"exchange": number, **exchange}[table]
+    return number in (row.get("exchange"), row.get("carrier"))
+
+
+def strangers(evidence, exchange, rows, events):
+    """What is shown and is not of the exchange."""
+    number = evidence["exchange"]
+    for (table, owner), values in rows.items():
+        if not all(is_of(number, exchange, table, owner, each) for each in values):
+            yield f"The row of {table} {owner} is not one of exchange {number}."
+    for event in events:
+        seq, _, kind, its, mail = event["values"][:5]
+        if kind != "recorded" and its != number and not (its is None and mail == exchange["message"]):
+            yield f"Event {seq} is not one of exchange {number}."
+
+
+def left_out(evidence, exchange, rows, events, digests):
+    """What is of the exchange by what is shown, and is not shown itself, unless it was removed in order."""
+    places = [(table, evidence["exchange"]) for table in TOGETHER]
+    for place in [*places, ("message", exchange["message"]), ("payload", exchange["payload"])]:
+        if place not in rows and digests.get(place, GONE) != GONE:
+            yield f"The row of {place[0]} {place[1]} was recorded and is not shown."
+    of = {name: [each for place, values in rows.items() if place[0] == name for each in values] for name in COLUMNS}
+    sets = Counter(each["functional_group"] for each in of["transaction_set"])
+    for each in of["functional_group"]:
+        if sets[each["id"]] < each.get("sets", 0) and not exchange.get("fault_code"):  # of refused mails few are kept
+            yield f"The row of functional_group {each['id']} tells of {each['sets']} sets; not all are shown."
+    told = [json.loads(event["values"][7]) for event in events if event["values"][2] == "acknowledgment"]
+    words = ("carrier", "kind", "status", "relation")
+    whole = [each for each in of["acknowledgment"] if each["transaction_set"] is None]
+    missing = Counter(tuple(map(each.get, words)) for each in told) - Counter(
+        tuple(map(each.get, words)) for each in whole
+    )
+    gone = sum(table == "acknowledgment" and digest == GONE for (table, _), digest in digests.items())
+    for carrier, kind, *_ in list(missing.elements())[gone:]:
+        yield f"What the {kind} in exchange {carrier} says was recorded and is not shown."
+
+
+def check(evidence):
+    """The sentences of everything that is wrong, and what was sealed: (size, root, time)."""
+    _, size, root, _, time = evidence["seal"].partition("\n\n")[0].split("\n")
+    size, root, number = int(size), base64.b64decode(root), evidence["exchange"]
+    events = sorted(evidence["events"], key=lambda event: event["leaf"])
+    wrong = [
+        f"Event {event['values'][0]} is not in the sealed tree as it is shown."
+        for event in events
+        if root_of(leaf_of(event), event["leaf"], size, event["path"]) != root
+    ]
+    sealed = size, root, time.replace("time ", "")
+    if wrong:
+        return wrong, sealed
+    digests, rows = recorded(events), {(row["table"], row["owner"]): read(row) for row in evidence["rows"]}
+    for row in evidence["rows"]:
+        text = "\n".join(sorted(row["rows"]))
+        if digests.get((row["table"], row["owner"])) != sha256(f"{row['table']}\0{text}".encode())[:DIGEST]:
+            wrong.append(
+                f"The row of {row['table']} {row['owner']} is not what an event of the evidence recorded last."
+            )
+    if len(rows) != len(evidence["rows"]) or [owner for table, owner in rows if table == "exchange"] != [number]:
+        wrong.append(f"The evidence does not show one row of exchange {number}, and every other row once.")
+    else:
+        exchange = {"message": None, "payload": None, **rows["exchange", number][0]}
+        wrong += strangers(evidence, exchange, rows, events)
+        wrong += left_out(evidence, exchange, rows, events, digests)
+    return wrong, sealed
+
+
+def named(path, evidence):
+    """Whose bytes a file holds, by what is recorded of the interchange, its mail and the part of that; or nothing."""
+    with open(path, "rb") as file:
+        found = hashlib.sha256(file.read()).hexdigest()
+    for table in ("exchange", "message", "payload"):
+        for row in evidence["rows"]:
+            if row["table"] == table and read(row)[0].get("sha256") == found:
+                return f"{table} {row['owner']}"
+    return ""
 
 
 def signature_fits(note, key):
@@ -90,38 +210,23 @@ def signature_fits(note, key):
     return False
 
 
-def check(evidence):
-    """The sentences of everything that is wrong, and what was sealed: (size, root, time)."""
-    wrong = []
-    _, size, root, _, time = evidence["seal"].partition("\n\n")[0].split("\n")
-    size, root = int(size), base64.b64decode(root)
-    by_number = {}
-    for event in evidence["events"]:
-        number = event["values"][0]
-        by_number[number] = event
-        if root_of(leaf_of(event), event["leaf"], size, event["path"]) != root:
-            wrong.append(f"Event {number} is not in the sealed tree as it is shown.")
-    for row in evidence["rows"]:
-        what = f"The row of {row['table']} {row['owner']}"
-        text = "\n".join(sorted(row["rows"]))
-        digest = sha256(f"{row['table']}\0{text}".encode())[:DIGEST]
-        event = by_number.get(row["event"])
-        if event is None or mentioned(event, row["table"], row["owner"]) != digest:
-            wrong.append(f"{what} is not what an event of the evidence recorded.")
-    return wrong, (size, root, time.replace("time ", ""))
-
-
 def main():
-    """Reads the arguments, checks, and says what was found; exits with 1 where something is wrong."""
+    """Reads the arguments, checks, and says what was found; see above for what it exits with."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("evidence")
     parser.add_argument("--seals", help="the file of seals that was kept outside of the ledger")
     parser.add_argument("--key", help="the key of the seals, as it was told by another way")
-    parser.add_argument("--raw", help="the interchange's raw bytes, to be compared with the recorded hash")
+    parser.add_argument(
+        "--raw", help="the bytes of the interchange or of its mail, to be compared with the recorded hash"
+    )
     given = parser.parse_args()
     with open(given.evidence, encoding="utf-8") as file:
         evidence = json.load(file)
-    wrong, (size, root, time) = check(evidence)
+    try:
+        wrong, (size, root, time) = check(evidence)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
+        print(f"{given.evidence} is no evidence that can be read: {type(problem).__name__}: {problem}.")
+        return 1
     note = evidence["seal"].strip()
     if given.key and given.key.strip() != evidence["key"]:
         wrong.append("The key of the seal is not the key that was given.")
@@ -132,12 +237,9 @@ def main():
         with open(given.seals, encoding="utf-8") as file:
             if note not in file.read():
                 wrong.append(f"The seal is not among those of {given.seals}.")
-    if given.raw:
-        with open(given.raw, "rb") as file:
-            raw = hashlib.sha256(file.read()).hexdigest()
-        kept = [value for row in evidence["rows"] for text in row["rows"] for value in named(row, text, "sha256")]
-        if raw not in kept:
-            wrong.append(f"The bytes of {given.raw} are none that the exchange names.")
+    whose = named(given.raw, evidence) if given.raw and not wrong else ""
+    if given.raw and not whose:
+        wrong.append(f"The bytes of {given.raw} are none that the exchange names.")
     for sentence in wrong:
         print(sentence)
     if wrong:
@@ -145,10 +247,15 @@ def main():
     events, rows = len(evidence["events"]), len(evidence["rows"])
     print(f"Exchange {evidence['exchange']}: {events} events and {rows} rows are as they were sealed on {time}.")
     print(f"The seal covers {size} events, root {root.hex()}.")
-    if fits is None:
-        print("The signature was not checked: install the package cryptography.")
+    last = max(event["values"][0] for event in evidence["events"])
+    print(f"The newest event shown is {last}; what may have come after it is not told.")
+    if given.raw:
+        print(f"The bytes of {given.raw} are those of {whose}.")
     if not given.seals:
         print("Compare the seal with your own copy (--seals); only that proves when it was made.")
+    if fits is None:
+        print("The signature was NOT checked: install the package cryptography.")
+        return 3 if given.key else 0
     return 0
 
 

@@ -59,7 +59,7 @@ that ends with it::
         ├── NotFound, NotAllowedNow, PartnerNotReady, QueryInvalid, BackupExists
         ├── PasswordRefused, RequestInvalid, RevisionDiffers
         ├── UserUnknown, UserTaken, UserVouchedFor, ApiTokenUnknown, ApiTokenTaken
-        └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered
+        └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered, NotAsRecorded
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ from gateway.errors.backup import (
     RestoreFailed,
 )
 from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
-from gateway.errors.evidence import SealInvalid, SealUnwritable
+from gateway.errors.evidence import NotAsRecorded, SealInvalid, SealUnwritable
 from gateway.errors.hosts import (
     AlertNotTold,
     CheckpointUnwritable,
@@ -318,6 +318,7 @@ __all__ = [
     "MovedArchiveUnwritable",
     "NoAgreement",
     "NotAllowedNow",
+    "NotAsRecorded",
     "NotAuthorized",
     "NotFound",
     "NotInstalled",

@@ -167,6 +167,7 @@ CAUSES: Mapping[str, str] = {
     "api.request-invalid": "The program that asks sends another form than the description of the API says.",
     "api.revision-differs": "Somebody changed the profile since the program had read it.",
     # evidence and doors
+    "ledger.not-as-recorded": "A row or event was changed, removed or added in the database, past the gateway.",
     "seal.invalid": "The file was changed, is of another ledger, or was signed by another key.",
     "door": "Whoever asks is not known, or may not do this.",
     "sign-in.refused": "A name or password was mistyped; or somebody tries passwords.",

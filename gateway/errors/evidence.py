@@ -1,9 +1,10 @@
-"""Faults of seals: what proves that the ledger is what was recorded."""
+"""Faults of what proves that the ledger is what was recorded: seals, and digests of rows."""
 
 from __future__ import annotations
 
 from gateway.errors.base import GatewayError, Side
 from gateway.errors.hosts import Unavailable
+from gateway.errors.requests import NotAllowedNow
 
 
 class SealInvalid(GatewayError):
@@ -12,6 +13,16 @@ class SealInvalid(GatewayError):
     code = "seal.invalid"
     sentence = "{what} cannot be relied on: {reason}."
     advice = "Use the copy of the seals that was kept outside, and the key as it was given to the auditor."
+    side = Side.OURS
+    exit_code = 65
+
+
+class NotAsRecorded(NotAllowedNow):
+    """Something in the ledger was changed past the gateway, and what was asked for depends on it."""
+
+    code = "ledger.not-as-recorded"
+    sentence = "{what} {key} is not as recorded: {reason}."
+    advice = "Somebody changed the database by hand: `gateway ledger verify --full` names all that differs."
     side = Side.OURS
     exit_code = 65
 

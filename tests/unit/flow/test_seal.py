@@ -12,15 +12,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import HOUR, OURS, WHEN, Stage
+from builders.stage import HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders
 from sqlalchemy import select, text, update
 
 from gateway.demo import documents
-from gateway.errors import NotAllowedNow, SealInvalid, SealUnwritable, SmtpUnavailable
+from gateway.errors import NotAllowedNow, NotAsRecorded, SealInvalid, SealUnwritable, SmtpUnavailable
+from gateway.flow import retain
 from gateway.flow import seal as sealing
 from gateway.flow.evidence import evidence
+from gateway.flow.submit import submit
 from gateway.flow.verify import Verdict, verify
-from gateway.ledger import database, seals, tables
+from gateway.ledger import database, prints, retention_purge, seals, tables
+from gateway.ledger.recording import Ledger
+from gateway.ledger.retention_units import Judge
 from gateway.settings import SealSettings
 
 SCRIPT = Path(__file__).resolve().parents[3] / "docs" / "verify_evidence.py"
@@ -273,6 +277,129 @@ def test_evidence_that_was_changed_anywhere_does_not_pass(stage, tmp_path, scrip
     assert "not among those" in refused(dict.copy, "--seals", other)
     assert "none that the exchange names" in refused(dict.copy, "--raw", other)
     assert "not the key" in refused(dict.copy, "--key", str(seals.public_key("us.example/ledger", bytes(32))))
+
+
+@pytest.fixture
+def answered(stage):
+    """Our invoice, exchange 1, with the partner's 997 for it, exchange 2; and beside it an order, exchange 3."""
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    stage.mail(acknowledgment(1, 1))
+    stage.run()
+    stage.mail(orders(2))
+    stage.run()
+    sealing.seal(stage.context())
+    return stage
+
+
+def lacks(table):
+    return lambda made: made.update(rows=[each for each in made["rows"] if each["table"] != table])
+
+
+def swapped(made):
+    row = next(each for each in made["rows"] if each["table"] == "exchange")
+    one, other = row["columns"].index("subject"), row["columns"].index("sha256")
+    row["columns"][one], row["columns"][other] = "sha256", "subject"
+
+
+def hidden(made):
+    """The newest event that speaks of the exchange's row stays, the row is shown as it was before."""
+    row = next(each for each in made["rows"] if each["table"] == "exchange")
+    row["rows"] = [row["rows"][0].replace("acknowledged", "sent")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda made: made.update(exchange=3), "does not show one row of exchange 3"),
+        (lambda made: made.update(rows=[], events=[]), "does not show one row of exchange 1"),
+        (lambda made: made.update(rows=[]), "does not show one row of exchange 1"),
+        (lambda made: made["rows"].append(made["rows"][0]), "every other row once"),
+        (lacks("acknowledgment"), "What the 997 in exchange 2 says was recorded and is not shown"),
+        (lacks("business_key"), "The row of business_key 1 was recorded and is not shown"),
+        (lacks("message"), "was recorded and is not shown"),
+        (lacks("transaction_set"), "tells of 1 sets; not all are shown"),
+        (swapped, "the columns of exchange are not those that this script knows"),
+        (hidden, "The row of exchange 1 is not what an event of the evidence recorded last"),
+        (lambda made: made["events"][0].update(leaf=10_000_000), "not in the sealed tree"),
+        (lambda made: made["events"][0].update(leaf=-1), "not in the sealed tree"),
+        (lambda made: made.pop("rows"), "no evidence that can be read"),
+    ],
+)
+def test_evidence_of_something_else_or_with_a_part_left_out_does_not_pass(
+    answered, tmp_path, script, capsys, change, said
+):
+    made = json.loads(json.dumps(evidence_of(answered, 1)))
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(made))
+    assert run(script, capsys, file)[0] == 0
+    change(made)
+    file.write_text(json.dumps(made))
+    code, told = run(script, capsys, file)
+    assert (code, said in told) == (1, True), told
+
+
+def test_an_acknowledgment_that_was_put_away_in_order_is_not_missed(answered, tmp_path, script, capsys):
+    with retention_purge.purging(answered.engine) as engine:
+        ledger = Ledger(engine, answered.ledger.clock)
+        with ledger.transaction() as recorder:
+            judge = Judge(recorder.connection, retain.policies(answered.settings, answered.context().directory))
+            units = judge.units(judge.keys_of([2]).values()).values()
+            retention_purge.purge_ledger(recorder, list(units), "by a test")
+    sealing.seal(answered.context())
+    made = evidence_of(answered, 1)
+    assert "acknowledgment" not in {each["table"] for each in made["rows"]}
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(made))
+    assert run(script, capsys, file)[0] == 0
+
+
+def test_rows_and_events_of_other_exchanges_do_not_pass_as_those_of_one(answered, tmp_path, script, capsys):
+    made, other = evidence_of(answered, 1), evidence_of(answered, 3)
+    known = {each["leaf"] for each in made["events"]}
+    made["events"] += [each for each in other["events"] if each["leaf"] not in known]
+    made["rows"] += [each for each in other["rows"] if each["table"] != "exchange"]
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(made))
+    code, said = run(script, capsys, file)
+    assert code == 1
+    assert "is not one of exchange 1" in said
+    assert "Event" in said
+
+
+def test_a_key_that_cannot_be_used_here_is_no_success(answered, tmp_path, script, capsys, monkeypatch):
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(made := evidence_of(answered, 1)))
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    assert run(script, capsys, file)[0] == 0
+    code, said = run(script, capsys, file, "--key", made["key"])
+    assert (code, "NOT checked" in said) == (3, True)
+
+
+def test_the_script_knows_the_columns_of_what_evidence_shows(answered, script):
+    for each in evidence_of(answered, 1)["rows"]:
+        assert each["table"] in script.COLUMNS
+    assert {name: tuple(columns) for name, columns in script.COLUMNS.items()} == {
+        name: prints.AUDITED[name].columns for name in script.COLUMNS
+    }
+
+
+@pytest.mark.unrecorded
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE exchange SET state = 'sent', verdict = '' WHERE id = 1", "exchange 1 is not what event"),
+        ("DELETE FROM acknowledgment", "acknowledgment 1 is missing"),
+        ("DELETE FROM business_key WHERE exchange = 1", "business_key 1 is missing"),
+        ("UPDATE acknowledgment SET exchange = 3", "acknowledgment 1 is not what event"),
+    ],
+    ids=["an older state", "a verdict", "keys", "given to another"],
+)
+def test_there_is_no_evidence_of_what_was_changed_by_hand(answered, statement, said):
+    """Also where the row is as an earlier event recorded it."""
+    by_hand(answered, text(statement))
+    with pytest.raises(NotAsRecorded, match=said):
+        evidence_of(answered, 1)
 
 
 def test_there_is_no_evidence_before_a_seal_covers_the_exchange(stage):
