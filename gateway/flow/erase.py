@@ -57,6 +57,7 @@ def erase(context: Context, partner: str, months: Iterable[Month], *, actor: str
 
     Raises:
         HeldBack: something under one of them is held or at work; those before it are forgotten.
+        NotAsRecorded: a legal hold was changed past the gateway; no key is forgotten any more.
     """
     rules = policies(context.settings, context.directory)
     contents = 0

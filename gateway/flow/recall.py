@@ -101,7 +101,7 @@ def check_known(context: Context, path: Path) -> None:
 def _hold(recorder: Recorder, number: int | None, back: moved_recall.Recalled, reason: str) -> int:
     if number is None:
         return holds.add(recorder, [], None, exchanges=back.exchanges, messages=back.messages, reason=reason)
-    holds.extend(recorder, number, back.exchanges, back.messages)
+    holds.extend(recorder, number, back.exchanges, back.messages, reason)
     return number
 
 

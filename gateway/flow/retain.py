@@ -194,6 +194,7 @@ def apply(context: Context, *, move_to: Path | None = None, since: int | None = 
 
     Raises:
         MovedArchiveUnwritable: nothing of that archive's month was put away.
+        NotAsRecorded: a legal hold was changed past the gateway; nothing more is put away.
     """
     with retention_purge.purging(context.ledger.engine) as engine:
         ledger = Ledger(engine, context.ledger.clock, context.ledger.actor)

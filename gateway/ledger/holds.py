@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, select
 
 from gateway.errors import NotFound, QueryInvalid
 from gateway.ledger.conditions import Conditions
+from gateway.ledger.hold_checks import refuse_what_differs
 from gateway.ledger.leases import take_turns_over
 from gateway.ledger.query import CRITERIA, FLAGS, Criterion, Query
 from gateway.ledger.recording import Recorder
@@ -101,7 +102,7 @@ def add(
     return number
 
 
-def extend(recorder: Recorder, number: int, exchanges: Iterable[int], messages: Iterable[int]) -> None:
+def extend(recorder: Recorder, number: int, exchanges: Collection[int], messages: Collection[int], reason: str) -> None:
     """A hold on numbers holds more of them."""
     row = recorder.connection.execute(select(hold.c.exchanges, hold.c.messages).where(hold.c.id == number)).one()
     more = {
@@ -109,6 +110,8 @@ def extend(recorder: Recorder, number: int, exchanges: Iterable[int], messages: 
         "messages": json.dumps(sorted({*json.loads(row.messages), *messages})),
     }
     recorder.change(hold, number, **more)
+    numbers = [*map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))]
+    recorder.event("held", hold=number, words=" ".join(numbers), reason=reason)
 
 
 def release(recorder: Recorder, number: int, *, reason: str) -> bool:
@@ -162,8 +165,15 @@ def held(
 
 
 def wait_for_holds(connection: Connection) -> None:
-    """Until this transaction ends nobody makes or releases a hold. SQLite has one writer anyway."""
+    """Until this transaction ends nobody makes or releases a hold, and all are what was recorded of them.
+
+    SQLite has one writer anyway.
+
+    Raises:
+        NotAsRecorded: a hold was changed past the gateway; nothing may be put away or erased.
+    """
     _alone(connection)
+    refuse_what_differs(connection)
 
 
 def _alone(connection: Connection) -> None:

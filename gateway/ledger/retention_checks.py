@@ -7,13 +7,16 @@ bytes away and write down that a policy did. So the events that tell what was pu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, select
+from sqlalchemy import Connection, Table, and_, select, text
 
+from gateway.ledger import hold_checks
+from gateway.ledger.holds import Hold, holds
 from gateway.ledger.payload_keys import PARTNER
-from gateway.ledger.tables import event, event_leaf, payload_key, put_away
+from gateway.ledger.retention_units import ask
+from gateway.ledger.tables import CONFIGURATION, event, event_leaf, exchange, message, payload_key, put_away
 
 _PAGE = 10_000
 _SAY_AT_MOST = 20
@@ -25,6 +28,7 @@ def unexplained(connection: Connection) -> Iterator[str]:
     yield from _few(_events(connection, told), "more events are gone, and no event tells of it")
     yield from _few(_put_away(connection, told), "more bytes are said to be put away, and no event tells of it")
     yield from _few(_keys(connection, told), "more keys are gone, and no event tells of it")
+    yield from _few(_held(connection), "more was put away although it is held")
 
 
 class _Told:
@@ -82,6 +86,43 @@ def _keys(connection: Connection, told: _Told) -> Iterator[str]:
     for row in connection.execute(select(k.id, k.partner, k.period).where(forgotten).order_by(k.id)):
         if row.id not in told.keys:
             yield f"The payload key of {row.partner} for {row.period} is gone, and no event tells of it."
+
+
+def _held(connection: Connection) -> Iterator[str]:
+    """What was put away while a hold named it; what holds by a query only, nobody can tell of what is gone."""
+    told = hold_checks.told(connection)
+    if not told:
+        return
+    held = {each.id: each for each in holds(connection, released=True)}
+    names = {number: _names(connection, each) for number, each in held.items()}
+    wanted = (
+        select(event.c.seq, event.c.body).where(text(CONFIGURATION), event.c.kind == "purged").order_by(event.c.seq)
+    )
+    for seq, body in connection.execute(wanted.where(event.c.seq > min(each.made for each in told.values()))):
+        said = _body(body)
+        contents = set(said.get("contents", ()))
+        for number, each in told.items():
+            if number not in held or not each.made < seq < (each.released or seq + 1):
+                continue
+            hold = held[number]
+            what = [f"Exchange {each}" for each in _among(hold.exchanges, said.get("exchanges", ()))]
+            what += [f"Mail m{each}" for each in _among(hold.messages, said.get("messages", ()))]
+            what += [f"The content {each}" for each in sorted(contents & names[number])]
+            yield from (f"{each} was put away, event {seq} says, while hold {number} kept it." for each in what)
+
+
+def _names(connection: Connection, each: Hold) -> set[str]:
+    """The bytes of what a hold names, as far as that is there."""
+    found = set[str]()
+    for table, numbers in ((exchange, each.exchanges), (message, each.messages)):
+        found.update(row.sha256 for row in ask(connection, select(table.c.sha256), table.c.id, numbers))
+    return found
+
+
+def _among(numbers: Iterable[int], gone: Iterable[Sequence[int]]) -> list[int]:
+    """Those of some numbers that lie in runs: [first, last]."""
+    runs = [(int(first), int(last)) for first, last in gone]
+    return [each for each in sorted(numbers) if any(first <= each <= last for first, last in runs)]
 
 
 def _ordered(connection: Connection, table: Table, column: str, after: Any) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, o
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import ContentPutAway, DatabaseUnavailable, NotFound
+from gateway.errors import ContentPutAway, DatabaseUnavailable, NotAsRecorded, NotFound
 from gateway.flow import operate, retain
 from gateway.flow.submit import submit
 from gateway.ledger import daily, database, holds, retention_purge, tables, tree
@@ -256,7 +256,7 @@ def meddle(stage, *statements, **values):
     with retention_purge.purging(stage.engine) as engine, database.writing(engine) as connection:
         for table in ("event", "content", "event_leaf"):
             for trigger in (f"{table}_no_update", f"{table}_no_delete") if on_sqlite else (f"{table}_append_only",):
-                connection.execute(text(f"DROP TRIGGER {trigger}" + ("" if on_sqlite else f" ON {table}")))
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {trigger}" + ("" if on_sqlite else f" ON {table}")))
         for statement in statements:
             connection.execute(text(statement), values)
 
@@ -296,6 +296,77 @@ def test_a_hold_that_is_released_by_hand_is_named(stage):
         number = holds.add(recorder, ["partner=acme"], Query(partner="acme"), reason="a dispute")
     meddle(stage, "UPDATE hold SET released_at = 1")
     assert sentences(stage) == [f"Hold {number} is not what was recorded."]
+
+
+CHANGES = {
+    "released": ("UPDATE hold SET released_at = 1", "UPDATE hold SET released_at = NULL"),
+    "on less": ("UPDATE hold SET exchanges = '[]', messages = '[]'", "UPDATE hold SET exchanges = '[2]'"),
+    "gone": ("DELETE FROM hold", None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("ended", ["payload", "ledger"])
+def test_where_a_hold_was_changed_by_hand_nothing_is_put_away(stage, ended, change):
+    """Or it could be released for a moment, and made again as it was, and no verification would find anything."""
+    life(stage)
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.add(recorder, [], None, exchanges=[2], reason="a dispute")
+    stage.now += {"payload": 3, "ledger": 401}[ended] * DAY
+    stage.mail(orders(5))
+    stage.run()
+    before = [stage.rows(name) for name in ("exchange", "content")]
+    by_hand, again = CHANGES[change]
+    meddle(stage, by_hand)
+    with pytest.raises(NotAsRecorded, match="legal hold 1 is not as recorded"):
+        retain.apply(stage.context())
+    assert [stage.rows(name) for name in ("exchange", "content")] == before
+    if again:
+        meddle(stage, again)
+        assert retain.apply(stage.context()) != retain.Gone()
+        assert_whole(stage)
+
+
+def test_a_hold_that_was_extended_and_released_in_order_stops_nothing(stage):
+    life(stage)
+    for number in (1, 2):
+        with stage.ledger.transaction("the lawyer") as recorder:
+            holds.add(recorder, [], None, exchanges=[number], reason="a dispute")
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.extend(recorder, 1, [3], [], "more of it")
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.release(recorder, 2, reason="settled")
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    meddle(stage, "UPDATE hold SET exchanges = '[1]' WHERE id = 1")  # as it was made, but not what it is
+    stage.now += 400 * DAY
+    stage.mail(orders(5))
+    stage.run()
+    with pytest.raises(NotAsRecorded, match="legal hold 1"):
+        retain.apply(stage.context())
+
+
+@pytest.mark.parametrize("ended", ["payload", "ledger"])
+def test_what_was_put_away_while_a_hold_named_it_is_named(stage, ended, monkeypatch):
+    life(stage)
+    mail = next(int(str(row["message"])) for row in stage.rows("exchange") if row["id"] == 2)
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.add(recorder, [], None, exchanges=[2], messages=[mail], reason="a dispute")
+    stage.now += {"payload": 3, "ledger": 401}[ended] * DAY
+    stage.mail(orders(5))
+    stage.run()
+    monkeypatch.setattr(holds, "refuse_what_differs", lambda _: None)
+    meddle(stage, "UPDATE hold SET released_at = 1")
+    retain.apply(stage.context())
+    meddle(stage, "UPDATE hold SET released_at = NULL")
+    said = " ".join(sentences(stage))
+    assert "while hold 1 kept it" in said
+    if ended == "ledger":
+        assert "Exchange 2 was put away" in said
+        assert f"Mail m{mail} was put away" in said
+    with stage.ledger.transaction("the lawyer") as recorder:
+        holds.release(recorder, 1, reason="settled")
+    assert "while hold 1 kept it" in " ".join(sentences(stage))
 
 
 def test_what_would_need_bytes_that_were_put_away_is_refused_and_nothing_is_stuck(stage):
