@@ -8,13 +8,14 @@ no damage; what is gone in any other way is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, Engine, exists, func, select, text
 
 from gateway.errors import ContentErased
 from gateway.ledger import archive, tables
 from gateway.ledger.database import reading
+from gateway.ledger.erasures import Erasures
 from gateway.ledger.retention_checks import unexplained
 
 _AT_ONCE = 50  # pieces of content in memory
@@ -48,8 +49,14 @@ def _pages(connection: Connection) -> Iterator[str]:
         yield f"A row of {row[0]} points to a row of {row[2]} that is not there."
 
 
-def contents(connection: Connection) -> Iterator[str]:
-    """Which kept bytes do not have the hash that is their name, a sentence each."""
+def contents(connection: Connection, is_erased: Callable[[str], bool] | None = None) -> Iterator[str]:
+    """Which kept bytes do not have the hash that is their name, a sentence each.
+
+    Args:
+        connection: within a transaction.
+        is_erased: whether what cannot be read by its name was erased in order; None: as the events here tell.
+    """
+    is_erased = is_erased or Erasures(connection).accept
     c = tables.content
     after = ""
     while True:
@@ -58,7 +65,7 @@ def contents(connection: Connection) -> Iterator[str]:
         if not rows:
             return
         for row in rows:
-            if not _is_whole(connection, row.sha256, row.size):
+            if not _is_whole(connection, row.sha256, row.size, is_erased):
                 yield f"The kept bytes {row.sha256} are not what they were{_owners(connection, row.sha256)}."
         after = rows[-1].sha256
 
@@ -78,14 +85,14 @@ def missing(connection: Connection) -> Iterator[str]:
             yield f"{word}{row.id} names the bytes {row.sha256}, which are missing."
 
 
-def _is_whole(connection: Connection, name: str, size: int) -> bool:
+def _is_whole(connection: Connection, name: str, size: int, is_erased: Callable[[str], bool]) -> bool:
     hashed, length = hashlib.sha256(), 0
     try:
         for piece in archive.pieces_of(connection, name):
             hashed.update(piece)
             length += len(piece)
     except ContentErased:
-        return True
+        return is_erased(name)
     return hashed.hexdigest() == name and length == size
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, func, select, text, update
 from gateway.errors import NotFound
 from gateway.ledger import payload_keys
 from gateway.ledger.database import guarded
+from gateway.ledger.erasures import FORGOTTEN, fingerprints
 from gateway.ledger.mailboxes import messages_of
 from gateway.ledger.payload_keys import PARTNER, TRANSIT, vault_of
 from gateway.ledger.recording import Ledger, Recorder
@@ -153,11 +154,12 @@ def forget(recorder: Recorder, partner: str, month: Month, reason: str) -> None:
     recorder.connection.execute(update(payload_key).where(payload_key.c.id == month.key).values(gone))
     recorder.touch(payload_key, [month.key])
     recorder.event(
-        "payload-key-forgotten",
+        FORGOTTEN,
         partner=partner,
         key=month.key,
         period=month.period,
         contents=month.contents,
+        fingerprints=fingerprints(sealed_by(recorder.connection, month.key)),
         reason=reason,
     )
 

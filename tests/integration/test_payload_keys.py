@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, acknowledgment, invoice, orders
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy import text as sql
 
 from gateway.demo import documents
 from gateway.errors import ContentErased, HeldBack, PayloadKeyUnreadable
@@ -16,7 +17,7 @@ from gateway.flow import erase, retain
 from gateway.flow.collect import collect
 from gateway.flow.recall import recall
 from gateway.flow.submit import submit
-from gateway.ledger import archive, database, holds, key_life, tables
+from gateway.ledger import archive, database, holds, key_life, retention_purge, tables
 from gateway.ledger.attention import attention
 from gateway.ledger.chain import follow
 from gateway.ledger.damage import damage
@@ -224,6 +225,42 @@ def test_a_forgotten_key_erases_and_says_so_and_nothing_is_damaged(stage):
     assert_whole(stage)
     event = next(row for row in stage.rows("event") if row["kind"] == "payload-key-forgotten")
     assert (event["actor"], event["partner"]) == ("the officer", "acme")
+
+
+def destroyed(stage, name, key):
+    """Somebody with the database's password replaces bytes by others that lie under a forgotten key."""
+    on_sqlite = stage.engine.dialect.name == "sqlite"
+    with retention_purge.purging(stage.engine) as engine, database.writing(engine) as connection:
+        for trigger in ("content_no_update", "content_no_delete") if on_sqlite else ("content_append_only",):
+            connection.execute(sql(f"DROP TRIGGER IF EXISTS {trigger}" + ("" if on_sqlite else " ON content")))
+        c, k = tables.content, tables.content_key
+        connection.execute(update(c).where(c.c.sha256 == name).values(cipher="aes-256-gcm", bytes=bytes(16)))
+        connection.execute(delete(k).where(k.c.sha256 == name))
+        connection.execute(insert(k).values(sha256=name, key=key, wrapped=bytes(60)))
+    found = list(damage(stage.engine))
+    assert len(found) == 1, found
+    assert f"The kept bytes {name} are not what they were" in found[0]
+
+
+@pytest.mark.parametrize("whose", ["globex", "acme"])
+@pytest.mark.parametrize("written_by", ["this version", "an earlier one"])
+def test_what_was_destroyed_does_not_pass_as_erased_by_a_key_that_others_lay_under(
+    stage, whose, written_by, monkeypatch
+):
+    """An earlier version wrote no names into the event of forgetting: then whose the bytes are counts."""
+    if written_by == "an earlier one":
+        monkeypatch.setattr(key_life, "fingerprints", lambda _: None)
+    stage.mail(order(1))
+    stage.run()
+    stage.now += 31 * DAY
+    stage.mail(order(2))
+    stage.mail(order(3, "GLOBEX1", sender="14:0700000000001"), sender="edi@globex.example")
+    stage.run()
+    (month,) = forget(stage, before=(2026, 12))
+    assert_whole(stage)
+    name = next(str(row["sha256"]) for row in reversed(stage.rows("exchange")) if row["partner"] == whose)
+    if (whose, written_by) != ("acme", "an earlier one"):
+        destroyed(stage, name, month.key)
 
 
 def test_only_the_months_before_are_forgotten(stage):
@@ -492,4 +529,8 @@ def test_in_an_archive_bytes_stay_encrypted_and_are_erased_with_the_ledgers_key(
     with opened(path, archive_vault(stage.engine)) as archive, pytest.raises(ContentErased):
         raw_bytes(archive, name)
     assert list(verify(stage.engine, path)) == []
+    assert_whole(stage)
+    recall(stage.context(), path, Query(type="810"), actor="ann", reason="what was erased in the archive comes back so")
+    with pytest.raises(ContentErased):
+        raw_bytes(stage.engine, name)
     assert_whole(stage)
