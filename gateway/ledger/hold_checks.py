@@ -63,9 +63,10 @@ def _recorded(connection: Connection, number: int, which: ColumnElement[bool], *
     e = event.c
     asked = select(e.body, e.rows).where(e.kind == "recorded", e.body.contains(f'"{hold.name}":'), which)
     asked = asked.order_by(e.seq).limit(1) if first else asked.order_by(e.seq.desc())
-    for body, rows in connection.execute(asked.execution_options(yield_per=_STREAM)):
-        for name, start, digests in prints.mentions(json.loads(body), bytes(rows)):
-            at = (number - start) * prints.LENGTH
-            if name == hold.name and 0 <= at < len(digests):
-                return digests[at : at + prints.LENGTH]
+    with connection.execute(asked.execution_options(yield_per=_STREAM)) as found:
+        for body, rows in found:
+            for name, start, digests in prints.mentions(json.loads(body), bytes(rows)):
+                at = (number - start) * prints.LENGTH
+                if name == hold.name and 0 <= at < len(digests):
+                    return digests[at : at + prints.LENGTH]
     return None
