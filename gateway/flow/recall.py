@@ -22,6 +22,7 @@ from gateway.ledger.moved_file import opened, sha256_of
 from gateway.ledger.query import Query
 from gateway.ledger.recording import Recorder
 from gateway.ledger.retention_policy import Policies, Spans
+from gateway.ledger.retention_purge import ranges
 from gateway.ledger.retention_units import Judge, Key, Unit
 from gateway.ledger.tables import exchange, message, moved_archive
 
@@ -80,7 +81,7 @@ def recall(
                     _tell(recorder, back, path.name, reason)
             exchanges += len(back.exchanges)
             messages += len(back.messages)
-            events += back.events
+            events += len(back.events)
             context.reporter.advance(len(units))
     return Recalled(exchanges, messages, events, number)
 
@@ -110,6 +111,9 @@ def _tell(recorder: Recorder, back: moved_recall.Recalled, file: str, reason: st
         recorder.event("recalled", exchange=exchange_, file=file, reason=reason)
     for mail in back.messages:
         recorder.event("recalled", message=mail, file=file, reason=reason)
+    # What came back is put away no more (see ``retention_checks``); this event stays whatever becomes of those.
+    events = list(ranges(back.events))
+    recorder.event("recalled", file=file, reason=reason, events=events, contents=list(back.contents))
 
 
 def _meeting(archive: Engine, query: Query) -> list[Key]:

@@ -19,6 +19,7 @@ from gateway.ledger.tables import (
     acknowledgment,
     alert,
     arrival,
+    content,
     event,
     exchange,
     message,
@@ -30,11 +31,12 @@ from gateway.ledger.tables import (
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What came back."""
+    """What came back: ``events`` are their numbers, ``contents`` the names of the bytes that are there again."""
 
     exchanges: tuple[int, ...]
     messages: tuple[int, ...]
-    events: int
+    events: tuple[int, ...]
+    contents: tuple[str, ...]
 
 
 def with_what_they_point_to(archive: Connection, judge: Judge, keys: Iterable[Key]) -> dict[Key, Unit]:
@@ -70,7 +72,8 @@ def recall(recorder: Recorder, archive: Connection, units: Sequence[Unit], path:
     rows = dict(rows_of(archive, x, m))
     _refuse_dangling(home, rows[exchange], set(x))
     rows |= {table: _anchored(home, table, rows[table], set(x), set(m)) for table in _LINKING}
-    copy_contents(archive, home, list(dict.fromkeys(name for unit in units for name in unit.names)))
+    names = list(dict.fromkeys(name for unit in units for name in unit.names))
+    copy_contents(archive, home, names)
     for table, some in rows.items():
         if table.name in AUDITED or table is sighting:
             for row in _new(home, table, some):
@@ -80,17 +83,18 @@ def recall(recorder: Recorder, archive: Connection, units: Sequence[Unit], path:
         fresh = _new(home, table, rows[table])
         if fresh:
             home.execute(insert(table), fresh)
-    return Recalled(tuple(x), tuple(m), _recall_events(home, rows[event], path))
+    there = sorted(row.sha256 for row in ask(home, select(content.c.sha256), content.c.sha256, names))
+    return Recalled(tuple(x), tuple(m), _recall_events(home, rows[event], path), tuple(there))
 
 
-def _recall_events(home: Connection, rows: Sequence[Row], path: object) -> int:
+def _recall_events(home: Connection, rows: Sequence[Row], path: object) -> tuple[int, ...]:
     with tree.permit(home, "brought back from an archive"):
         refused = tree.recall_events(home, rows)
     there = {row.seq for row in ask(home, select(event.c.seq), event.c.seq, refused)}
     strange = sorted(set(refused) - there)
     if strange:
         raise MovedArchiveAltered(path=path, reason=f"event {strange[0]} is not the one that was put away")
-    return len(rows) - len(refused)
+    return tuple(sorted({row["seq"] for row in rows} - set(refused)))
 
 
 # Rows that speak of two units: they come back with the second of them.

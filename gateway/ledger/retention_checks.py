@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, select, text
+from sqlalchemy import Column, Connection, Row, Select, and_, exists, func, select, text
 
 from gateway.ledger import hold_checks
+from gateway.ledger.erasures import FORGOTTEN
 from gateway.ledger.holds import Hold, holds
 from gateway.ledger.payload_keys import PARTNER
 from gateway.ledger.retention_units import ask
-from gateway.ledger.tables import CONFIGURATION, event, event_leaf, exchange, message, payload_key, put_away
+from gateway.ledger.tables import CONFIGURATION, content, event, event_leaf, exchange, message, payload_key, put_away
 
+_PURGED, _BACK = "purged", "recalled"
 _PAGE = 10_000
 _SAY_AT_MOST = 20
 
@@ -27,23 +30,42 @@ def unexplained(connection: Connection) -> Iterator[str]:
     told = _Told(connection)
     yield from _few(_events(connection, told), "more events are gone, and no event tells of it")
     yield from _few(_put_away(connection, told), "more bytes are said to be put away, and no event tells of it")
+    yield from _few(_returned(connection, told), "more bytes came again and are missing")
     yield from _few(_keys(connection, told), "more keys are gone, and no event tells of it")
     yield from _few(_held(connection), "more was put away although it is held")
 
 
+@dataclass(frozen=True, slots=True)
+class _Purged:
+    """One event that tells what was put away."""
+
+    seq: int
+    at: int
+    policy: str
+
+
 class _Told:
-    """What the events say of what was put away."""
+    """What the events say of what was put away, and of what came back since: in their order, the later word counts."""
 
     def __init__(self, connection: Connection) -> None:
         spans: list[tuple[int, int]] = []
-        self.names: set[bytes] = set()
+        self.names: dict[bytes, tuple[_Purged, ...]] = {}
         self.keys: set[int] = set()
-        wanted = select(event.c.kind, event.c.body).where(event.c.kind.in_(["purged", "payload-key-forgotten"]))
-        for kind, body in connection.execute(wanted.order_by(event.c.seq)):
+        e = event.c
+        wanted = select(e.seq, e.at, e.kind, e.body).where(text(CONFIGURATION), e.kind.in_([_PURGED, _BACK, FORGOTTEN]))
+        for seq, at, kind, body in connection.execute(wanted.order_by(e.seq)):
             said = _body(body)
-            if kind == "purged":
-                spans += [(int(first), int(last)) for first, last in said.get("events", ())]
-                self.names.update(bytes.fromhex(name) for name in said.get("contents", ()))
+            events = [(int(first), int(last)) for first, last in said.get("events", ())]
+            contents = [bytes.fromhex(name) for name in said.get("contents", ())] if kind != FORGOTTEN else []
+            if kind == _PURGED:
+                spans += events
+                each = _Purged(seq, at, str(said.get("policy", "")))
+                for name in contents:
+                    self.names[name] = (*self.names.get(name, ()), each)
+            elif kind == _BACK:
+                spans = list(_without(_merged(spans), events))
+                for name in contents:
+                    self.names.pop(name, None)
             else:
                 self.keys.add(int(said.get("key", 0)))
         self.spans = _merged(spans)
@@ -64,10 +86,27 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
+def _without(spans: Iterable[tuple[int, int]], gone: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Runs in ascending order, without other runs."""
+    holes, at = _merged(gone), 0
+    for start, last in spans:
+        first = start
+        while at < len(holes) and holes[at][1] < first:
+            at += 1
+        for hole in holes[at:]:
+            if hole[0] > last:
+                break
+            if hole[0] > first:
+                yield first, hole[0] - 1
+            first = hole[1] + 1
+        if first <= last:
+            yield first, last
+
+
 def _events(connection: Connection, told: _Told) -> Iterator[str]:
     spans = iter(told.spans)
     span = next(spans, None)
-    for seq in _ordered(connection, event_leaf, "seq", -1):
+    for (seq,) in _in_order(connection, select(event_leaf.c.seq), event_leaf.c.seq, -1):
         while span is not None and span[1] < seq:
             span = next(spans, None)
         if span is None or seq < span[0]:
@@ -75,9 +114,30 @@ def _events(connection: Connection, told: _Told) -> Iterator[str]:
 
 
 def _put_away(connection: Connection, told: _Told) -> Iterator[str]:
-    for name in _ordered(connection, put_away, "sha256", ""):
-        if bytes.fromhex(name) not in told.names:
-            yield f"The bytes {name} are said to be put away, and no event tells of it."
+    for row in _in_order(connection, select(put_away), put_away.c.sha256, ""):
+        events = told.names.get(bytes.fromhex(row.sha256), ())
+        if not events:
+            yield f"The bytes {row.sha256} are said to be put away, and no event tells of it."
+        elif all((row.at, row.policy) != (each.at, each.policy) for each in events):
+            seq = events[-1].seq
+            yield f"The note of when and why the bytes {row.sha256} were put away is not what event {seq} tells."
+
+
+def _returned(connection: Connection, told: _Told) -> Iterator[str]:
+    """Bytes that are missing although they came again after they were put away."""
+    there = exists().where(content.c.sha256 == put_away.c.sha256)
+    for word, table, changed, column in (
+        ("Exchange ", exchange, exchange.c.updated_at, event.c.exchange),
+        ("Mail m", message, message.c.at, event.c.message),
+    ):
+        c = table.c
+        # Few were changed after their bytes went: of these the first event tells when they came.
+        wanted = select(c.id, c.sha256).join_from(table, put_away, put_away.c.sha256 == c.sha256)
+        for row in connection.execute(wanted.where(changed >= put_away.c.at, ~there).order_by(c.id)).all():
+            events = told.names.get(bytes.fromhex(row.sha256), ())
+            first = connection.execute(select(func.min(event.c.seq)).where(column == row.id)).scalar()
+            if events and first is not None and first > events[-1].seq:
+                yield f"{word}{row.id} came with the bytes {row.sha256} after they were put away, and they are missing."
 
 
 def _keys(connection: Connection, told: _Told) -> Iterator[str]:
@@ -95,9 +155,7 @@ def _held(connection: Connection) -> Iterator[str]:
         return
     held = {each.id: each for each in holds(connection, released=True)}
     names = {number: _names(connection, each) for number, each in held.items()}
-    wanted = (
-        select(event.c.seq, event.c.body).where(text(CONFIGURATION), event.c.kind == "purged").order_by(event.c.seq)
-    )
+    wanted = select(event.c.seq, event.c.body).where(text(CONFIGURATION), event.c.kind == _PURGED).order_by(event.c.seq)
     for seq, body in connection.execute(wanted.where(event.c.seq > min(each.made for each in told.values()))):
         said = _body(body)
         contents = set(said.get("contents", ()))
@@ -125,12 +183,11 @@ def _among(numbers: Iterable[int], gone: Iterable[Sequence[int]]) -> list[int]:
     return [each for each in sorted(numbers) if any(first <= each <= last for first, last in runs)]
 
 
-def _ordered(connection: Connection, table: Table, column: str, after: Any) -> Iterator[Any]:
-    """The values of a key, in their order, a page at a time."""
-    c = table.c[column]
-    while values := list(connection.execute(select(c).where(c > after).order_by(c).limit(_PAGE)).scalars()):
-        yield from values
-        after = values[-1]
+def _in_order(connection: Connection, wanted: Select[Any], key: Column[Any], after: Any) -> Iterator[Row[Any]]:
+    """Rows in the order of a key, a page at a time."""
+    while rows := connection.execute(wanted.where(key > after).order_by(key).limit(_PAGE)).all():
+        yield from rows
+        after = getattr(rows[-1], key.name)
 
 
 def _few(sentences: Iterator[str], more: str) -> Iterator[str]:

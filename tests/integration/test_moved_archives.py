@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from builders.stage import HOUR, Stage, acknowledgment, invoice, orders
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select, text
 
 from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArchiveUnwritable
 from gateway.flow import recall, retain
 from gateway.flow.seal import seal
 from gateway.flow.submit import submit
-from gateway.ledger import daily, database, holds, moved, moved_write, tables
+from gateway.ledger import daily, database, holds, moved, moved_write, retention_purge, tables, tree
 from gateway.ledger.damage import damage
 from gateway.ledger.moved_file import opened
 from gateway.ledger.moved_rows import rows_of
@@ -278,3 +278,30 @@ def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch
         assert len(connection.execute(select(tables.exchange.c.id)).all()) == 4
     assert called
     assert moved_file.sha256_of(path) == written.sha256
+
+
+def test_what_came_back_from_an_archive_does_not_pass_as_put_away_again(stage):
+    """Until it is put away again in order."""
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    recall.recall(stage.context(), path, None, actor="the auditor", reason="an audit")
+    assert_whole(stage)
+    with stage.ledger.transaction("the auditor") as recorder:
+        holds.release(recorder, 1, reason="over")
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert_whole(stage)
+    recall.recall(stage.context(), path, Query(type="850"), actor="the auditor", reason="once more")
+    assert_whole(stage)
+    with stage.ledger.reading() as connection:
+        mine = select(tables.event).where(tables.event.c.exchange.is_not(None)).order_by(tables.event.c.seq)
+        row = connection.execute(mine.limit(1)).mappings().one()
+    on_sqlite = stage.engine.dialect.name == "sqlite"
+    with retention_purge.purging(stage.engine) as engine, database.writing(engine) as connection:
+        for trigger in ("event_no_update", "event_no_delete") if on_sqlite else ("event_append_only",):
+            connection.execute(text(f"DROP TRIGGER {trigger}" + ("" if on_sqlite else " ON event")))
+        connection.execute(delete(tables.event).where(tables.event.c.seq == row["seq"]))
+        connection.execute(insert(tables.event_leaf).values(seq=row["seq"], leaf=tree.leaf(row)))
+    assert list(damage(stage.engine)) == [
+        f"Event {row['seq']} is gone, and no event tells that it was put away.",
+    ]

@@ -142,7 +142,7 @@ def test_what_belongs_to_something_held_stays_with_its_bytes(stage, ended):
     ]
     stage.mail(orders(3))
     stage.run()
-    beside = stage.rows("exchange")[len(belongs) :]
+    beside = [row for row in stage.rows("exchange") if row["id"] not in {each["id"] for each in belongs}]
     with stage.ledger.transaction("the lawyer") as recorder:
         held = [int(str(row["id"])) for row in belongs if row["state"] in {"acknowledged", "delivered"}]
         holds.add(recorder, [], None, exchanges=held, reason="a dispute")
@@ -291,6 +291,32 @@ def test_a_row_that_goes_without_being_recorded_is_named(stage, table):
     assert any("is missing: it was recorded, and never removed in order" in each for each in sentences(stage))
 
 
+def test_bytes_that_came_again_after_they_were_put_away_and_are_taken_away_by_hand_are_named(stage):
+    life(stage)
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    stage.mail(orders(1), subject="once more")
+    stage.run()
+    again = next(row for row in stage.rows("exchange") if row["state"] == "duplicate")
+    assert_whole(stage)
+    meddle(stage, "DELETE FROM content WHERE sha256 = :name", name=again["sha256"])
+    assert sentences(stage) == [
+        f"Exchange {again['id']} came with the bytes {again['sha256']} after they were put away, and they are missing."
+    ]
+
+
+@pytest.mark.parametrize("change", ["policy = 'by order of the auditor'", "at = 5"])
+def test_a_note_of_what_was_put_away_that_differs_from_its_event_is_named(stage, change):
+    life(stage)
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    assert_whole(stage)
+    meddle(stage, f"UPDATE put_away SET {change}")
+    said = sentences(stage)
+    assert len(said) == count(stage, "put_away")
+    assert all("The note of when and why" in each for each in said)
+
+
 def test_a_hold_that_is_released_by_hand_is_named(stage):
     with stage.ledger.transaction("the lawyer") as recorder:
         number = holds.add(recorder, ["partner=acme"], Query(partner="acme"), reason="a dispute")
@@ -300,9 +326,14 @@ def test_a_hold_that_is_released_by_hand_is_named(stage):
 
 CHANGES = {
     "released": ("UPDATE hold SET released_at = 1", "UPDATE hold SET released_at = NULL"),
-    "on less": ("UPDATE hold SET exchanges = '[]', messages = '[]'", "UPDATE hold SET exchanges = '[2]'"),
+    "on less": ("UPDATE hold SET exchanges = '[]'", "UPDATE hold SET exchanges = '[' || :number || ']'"),
     "gone": ("DELETE FROM hold", None),
 }
+
+
+def order_of(stage):
+    """The number of the first order that came."""
+    return next(int(str(row["id"])) for row in stage.rows("exchange") if row["types"] == "850")
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -311,7 +342,7 @@ def test_where_a_hold_was_changed_by_hand_nothing_is_put_away(stage, ended, chan
     """Or it could be released for a moment, and made again as it was, and no verification would find anything."""
     life(stage)
     with stage.ledger.transaction("the lawyer") as recorder:
-        holds.add(recorder, [], None, exchanges=[2], reason="a dispute")
+        holds.add(recorder, [], None, exchanges=[number := order_of(stage)], reason="a dispute")
     stage.now += {"payload": 3, "ledger": 401}[ended] * DAY
     stage.mail(orders(5))
     stage.run()
@@ -322,23 +353,26 @@ def test_where_a_hold_was_changed_by_hand_nothing_is_put_away(stage, ended, chan
         retain.apply(stage.context())
     assert [stage.rows(name) for name in ("exchange", "content")] == before
     if again:
-        meddle(stage, again)
+        meddle(stage, again, **({"number": str(number)} if ":number" in again else {}))
         assert retain.apply(stage.context()) != retain.Gone()
         assert_whole(stage)
 
 
 def test_a_hold_that_was_extended_and_released_in_order_stops_nothing(stage):
     life(stage)
-    for number in (1, 2):
+    one, two, three, *_ = (int(str(row["id"])) for row in stage.rows("exchange"))
+    for number in (one, two):
         with stage.ledger.transaction("the lawyer") as recorder:
             holds.add(recorder, [], None, exchanges=[number], reason="a dispute")
     with stage.ledger.transaction("the lawyer") as recorder:
-        holds.extend(recorder, 1, [3], [], "more of it")
+        holds.extend(recorder, 1, [three], [], "more of it")
     with stage.ledger.transaction("the lawyer") as recorder:
         holds.release(recorder, 2, reason="settled")
     stage.now += 3 * DAY
     retain.apply(stage.context())
-    meddle(stage, "UPDATE hold SET exchanges = '[1]' WHERE id = 1")  # as it was made, but not what it is
+    meddle(
+        stage, "UPDATE hold SET exchanges = '[' || :one || ']' WHERE id = 1", one=str(one)
+    )  # as it was made, but not what it is
     stage.now += 400 * DAY
     stage.mail(orders(5))
     stage.run()
@@ -349,9 +383,10 @@ def test_a_hold_that_was_extended_and_released_in_order_stops_nothing(stage):
 @pytest.mark.parametrize("ended", ["payload", "ledger"])
 def test_what_was_put_away_while_a_hold_named_it_is_named(stage, ended, monkeypatch):
     life(stage)
-    mail = next(int(str(row["message"])) for row in stage.rows("exchange") if row["id"] == 2)
+    number = order_of(stage)
+    mail = next(int(str(row["message"])) for row in stage.rows("exchange") if row["id"] == number)
     with stage.ledger.transaction("the lawyer") as recorder:
-        holds.add(recorder, [], None, exchanges=[2], messages=[mail], reason="a dispute")
+        holds.add(recorder, [], None, exchanges=[number], messages=[mail], reason="a dispute")
     stage.now += {"payload": 3, "ledger": 401}[ended] * DAY
     stage.mail(orders(5))
     stage.run()
@@ -362,7 +397,7 @@ def test_what_was_put_away_while_a_hold_named_it_is_named(stage, ended, monkeypa
     said = " ".join(sentences(stage))
     assert "while hold 1 kept it" in said
     if ended == "ledger":
-        assert "Exchange 2 was put away" in said
+        assert f"Exchange {number} was put away" in said
         assert f"Mail m{mail} was put away" in said
     with stage.ledger.transaction("the lawyer") as recorder:
         holds.release(recorder, 1, reason="settled")
