@@ -273,11 +273,11 @@ class _Work:
 
     def records(self) -> None:
         """What only told of rows that are gone."""
-        before, total = self.now - self.rules.shortest().ledger, 0
+        spent, total = retention_records.Spent(self.now - self.rules.shortest().ledger), 0
         following: int | None = 0
         while following is not None and not self.context.stopping():
             with self.context.ledger.reading() as connection:
-                found, following = retention_records.spent(connection, following, before)
+                found, following = spent.page(connection, following)
             if found:
                 with self.context.ledger.transaction() as recorder:
                     total += retention_records.forget(recorder, found)
