@@ -1,4 +1,7 @@
-"""The latest digest of every audited row, as noted and as found: outside of memory, whatever their number."""
+"""The latest digest of every audited row, as noted and as found: outside of memory, whatever their number.
+
+Of tables whose rows change also the digest of each row's core, as it was noted first.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ from typing import IO, Self
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger.archive import guarded_file
-from gateway.ledger.prints import AUDITED, GONE, LENGTH, Digest
+from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Digest
+from gateway.ledger.retold import Retelling
 
 _BEYOND = 10_000  # owners past the last row that are remembered one by one
 
 
 class Latest:
-    """Two nameless files a table, mapped: the digest of owner n stands at n times its length.
+    """Two nameless files a table, mapped: the digest of owner n stands at n times its length; two more for cores.
 
     Args:
         connection: to see how many rows there are.
@@ -30,6 +34,8 @@ class Latest:
         self._stack = ExitStack()
         self._maps: dict[str, mmap.mmap] = {}
         self._now: dict[str, mmap.mmap] = {}
+        self._cores: dict[str, mmap.mmap] = {}
+        self._cores_now: dict[str, mmap.mmap] = {}
         self._tops: dict[str, int] = {}
         self._past: dict[str, dict[int, bytes]] = {name: {} for name in AUDITED}
         for name, audited in AUDITED.items():
@@ -38,14 +44,17 @@ class Latest:
 
     def __enter__(self) -> Self:
         for name, top in self._tops.items():
-            self._maps[name] = self._mapped(top)
-            self._now[name] = self._mapped(top)
+            self._maps[name] = self._mapped(top, LENGTH)
+            self._now[name] = self._mapped(top, LENGTH)
+            if AUDITED[name].core is not None:
+                self._cores[name] = self._mapped(top, CORE)
+                self._cores_now[name] = self._mapped(top, CORE)
         return self
 
-    def _mapped(self, top: int) -> mmap.mmap:
+    def _mapped(self, top: int, length: int) -> mmap.mmap:
         file: IO[bytes] = self._stack.enter_context(guarded_file(None))
-        file.truncate((top + 1) * LENGTH)  # a file with holes: it takes what is written
-        made = mmap.mmap(file.fileno(), (top + 1) * LENGTH)
+        file.truncate((top + 1) * length)  # a file with holes: it takes what is written
+        made = mmap.mmap(file.fileno(), (top + 1) * length)
         self._stack.callback(made.close)
         return made
 
@@ -54,21 +63,63 @@ class Latest:
     ) -> None:
         self._stack.close()
 
-    def note(self, name: str, first: int, digests: bytes) -> None:
-        """The digests of a run of owners, later than what was noted before."""
+    def note(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> Retelling:
+        """The digests of a run of owners and of their cores, later than what was noted before."""
+        found = Retelling()
         top = self._tops.get(name)
         if top is None or first < 0:
-            return
+            return found
         inside = max(0, min(top + 1 - first, len(digests) // LENGTH))
-        self._maps[name][first * LENGTH : (first + inside) * LENGTH] = digests[: inside * LENGTH]
+        start, stop = first * LENGTH, (first + inside) * LENGTH
+        fresh = digests[: inside * LENGTH]
+        before = self._maps[name][start:stop]
+        self._maps[name][start:stop] = fresh
+        if GONE in fresh:
+            self._note_gone(name, first, before, fresh, found)
+        if name in self._cores:
+            if cores:
+                self._note_cores(name, first, cores[: inside * CORE], found)
+        elif before not in (fresh, bytes(len(fresh))):
+            found.altered = [
+                first + place
+                for place, (old, new) in enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True))
+                if old != new and GONE not in {old, new}
+            ]
         for at in range(inside * LENGTH, len(digests), LENGTH):
             past = self._past[name]
             if len(past) < _BEYOND or first + at // LENGTH in past:
                 past[first + at // LENGTH] = digests[at : at + LENGTH]
+        return found
 
-    def found(self, name: str, first: int, digests: bytes) -> None:
-        """The digests of a run of owners as their rows are now."""
+    def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:
+        """Whoever gets the number of a row that is gone has a core of its own."""
+        for owner, (old, new) in enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True), first):
+            if new == GONE != old:
+                found.gone.append(owner)
+                if name in self._cores:
+                    self._cores[name][owner * CORE : (owner + 1) * CORE] = UNTOLD
+
+    def _note_cores(self, name: str, first: int, cores: bytes, found: Retelling) -> None:
+        """What is told first stays."""
+        kept = self._cores[name]
+        at = first * CORE
+        before = kept[at : at + len(cores)]
+        if before == cores:
+            return
+        if before == bytes(len(cores)):
+            kept[at : at + len(cores)] = cores
+            return
+        for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):
+            if old == UNTOLD:
+                kept[owner * CORE : (owner + 1) * CORE] = new
+            elif UNTOLD != new != old:
+                found.altered.append(owner)
+
+    def found(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> None:
+        """The digests of a run of owners, and of their cores, as their rows are now."""
         self._now[name][first * LENGTH : first * LENGTH + len(digests)] = digests
+        if cores:
+            self._cores_now[name][first * CORE : first * CORE + len(cores)] = cores
 
     @property
     def tops(self) -> dict[str, int]:
@@ -86,6 +137,18 @@ class Latest:
             if noted[at : at + LENGTH] != found[at : at + LENGTH]:
                 yield owner, noted[at : at + LENGTH], found[at : at + LENGTH]
 
+    def altered(self, name: str, first: int, last: int) -> Iterator[tuple[int, Digest]]:
+        """Owners whose rows have another core than what was noted first, and that."""
+        if name not in self._cores:
+            return
+        start, stop = first * CORE, (last + 1) * CORE
+        noted, found = self._cores[name][start:stop], self._cores_now[name][start:stop]
+        if noted == found:
+            return
+        for owner, (old, now) in enumerate(zip(_each(noted, CORE), _each(found, CORE), strict=True), first):
+            if UNTOLD not in {old, now} and old != now:
+                yield owner, old
+
     def count(self, name: str, first: int, last: int) -> int:
         """How many of these owners have rows now."""
         found = self._now[name][first * LENGTH : (last + 1) * LENGTH]
@@ -96,3 +159,7 @@ class Latest:
     def beyond(self, name: str) -> Iterator[int]:
         """Owners past the last row that should be there."""
         return (owner for owner, digest in sorted(self._past[name].items()) if digest != GONE)
+
+
+def _each(data: bytes, length: int) -> Iterator[bytes]:
+    return (data[at : at + length] for at in range(0, len(data), length))

@@ -15,7 +15,10 @@ PAGE = 8_192  # events that are read at once
 
 
 class Leaf(NamedTuple):  # a third of what a frozen dataclass costs, of which there are millions
-    """An event as a leaf: ``rows`` is None where it speaks of none, or was put away."""
+    """An event as a leaf: ``rows`` is None where it speaks of none, or was put away.
+
+    ``body`` is that of an event which speaks of rows, or tells what was put away (``purged``); of others it is empty.
+    """
 
     seq: int
     hash: bytes
@@ -87,9 +90,14 @@ class Pages:
         mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
         columns = ", ".join(map(self._connection.dialect.identifier_preparer.quote, (*tree.LEAF, "rows")))
         sql = f"SELECT {columns} FROM event WHERE seq > {mark} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - names of ours
-        leaf_of, body = tree.leaf_of, tree.LEAF.index("body")
+        leaf_of, body, kind = tree.leaf_of, tree.LEAF.index("body"), tree.LEAF.index("kind")
         return [
-            Leaf(row[0], leaf_of(row[:-1], rows := _bytes(row[-1])), "" if rows is None else str(row[body]), rows)
+            Leaf(
+                row[0],
+                leaf_of(row[:-1], rows := _bytes(row[-1])),
+                "" if rows is None and row[kind] != "purged" else str(row[body]),
+                rows,
+            )
             for row in bulk.legible(self._connection, sql, [self._after])
         ]
 
@@ -98,12 +106,12 @@ class Pages:
         quote = self._connection.dialect.identifier_preparer.quote
         sql = (
             f"SELECT seq, CAST(json_array({', '.join(map(quote, tree.LEAF))}) AS BLOB),"  # noqa: S608 - names of ours
-            f" CASE WHEN {quote('rows')} IS NULL THEN '' ELSE body END, {quote('rows')}"
+            f" CASE WHEN {quote('rows')} IS NULL AND kind <> 'purged' THEN '' ELSE body END, {quote('rows')}"
             f" FROM event WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
         )
         sha256 = hashlib.sha256
         return [
-            Leaf(seq, sha256(b"\0" + data).digest(), "", None) if rows is None else _of_rows(seq, data, body, rows)
+            Leaf(seq, sha256(b"\0" + data).digest(), body, None) if rows is None else _of_rows(seq, data, body, rows)
             for seq, data, body, rows in bulk.tuples(self._connection, sql, [self._after])
         ]
 

@@ -2,7 +2,9 @@
 
 Each transaction ends with an event of kind ``recorded`` that holds a digest of every audited row which it inserted or
 changed, as the row was when the transaction ended; a row that was removed in order has the digest of zeros. The
-current row must agree with its latest digest, and events cannot be changed (see ``tree``).
+current row must agree with its latest digest, and events cannot be changed (see ``tree``). Beside it stands a digest of
+the row's core, which must stay what it was when it was told first (see ``audited``): so nobody makes another row of it
+by recording it again, and a row that was altered is not taken for the row that it was because we changed its state.
 
 A digest is made of the values in the order of the table's columns, without the defaults at the end: a column that a
 later version adds at the end leaves it as it is, and no column ever changes its place. Rows without a number of their
@@ -14,136 +16,29 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from gateway.ledger import bulk, tables
-from gateway.ledger.plain_json import compact, compact_any
+from gateway.ledger import bulk
+from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Audited, Digest
+from gateway.ledger.plain_json import compact
 from gateway.ledger.storable import make_storable
 
-Row = Mapping[str, Any]
-Digest = bytes
+__all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest"]  # defined elsewhere
 
-LENGTH = 16  # bytes of a digest
-GONE = bytes(LENGTH)
+Row = Mapping[str, Any]
 
 _sha256 = hashlib.sha256
 _owner = itemgetter(0)  # of a row that was read
 _NUL = "\\u0000"  # in JSON
 _AT_ONCE = 2_000  # rows that are read again with one statement
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """A table whose rows are digested: ``owner`` is the column by which rows belong together, ``id`` one by one."""
-
-    table: Table
-    owner: str
-    columns: tuple[str, ...]  # in the order of the table
-    blank: tuple[Any, ...]  # their defaults
-    tails: tuple[bytes, ...]  # how a row that is encoded whole ends where all from a column on have theirs
-    usual: list[int]  # which of these the last row had, for the next one most likely has it too
-    whole: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # all values of a row, in the order of the table
-    part: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None  # of them those of ``columns``; None: that is all
-    start: bytes  # of what is hashed
-    asking: str  # SQLite for its owners and encoded rows, but for which
-    in_order: str
-
-    def encoded(self, values: Sequence[Any]) -> str:
-        """A row as text, from its values in the order of ``columns``."""
-        end = len(values)
-        blank = self.blank
-        while values[end - 1] == blank[end - 1]:  # the key is never blank
-            end -= 1
-        try:
-            return compact(values[:end])
-        except (TypeError, ValueError):
-            return compact_any(values[:end])
-
-    def cut(self, data: bytes) -> bytes:
-        """The same in UTF-8, from what SQLite made of all columns."""
-        tails = self.tails
-        usual = self.usual[0]
-        if data.endswith(tails[usual]) and not (usual and data.endswith(tails[usual - 1])):
-            return data[: -len(tails[usual])] + b"]"
-        low, high = 0, len(tails) - 1  # the last tail is the bracket alone
-        while low < high:
-            middle = (low + high) // 2
-            if data.endswith(tails[middle]):
-                high = middle
-            else:
-                low = middle + 1
-        self.usual[0] = low
-        return data[: -len(tails[low])] + b"]"
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether each row has a digest of its own."""
-        return self.owner == "id"
-
-    def digest(self, rows: Sequence[str]) -> Digest:
-        """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
-        return self.digest_of([each.encode() for each in rows])
-
-    def digest_of(self, rows: Sequence[bytes]) -> Digest:
-        """The same of rows in UTF-8, which are in the order of their characters in that of their bytes."""
-        if not rows:
-            return GONE
-        data = rows[0] if len(rows) == 1 else b"\n".join(sorted(rows))
-        return _sha256(self.start + data).digest()[:LENGTH]
-
-
-def _audited(table: Table, owner: str = "id", *, without: Iterable[str] = ()) -> Audited:
-    columns = [each.name for each in table.columns if each.name not in without]
-    blank = tuple(_default(table, each) for each in columns)
-    every = [each.name for each in table.columns]
-    part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
-    ends = ["," + compact([each])[1:-1] for each in blank]
-    tails = tuple(("".join(ends[place:]) + "]").encode() for place in range(len(ends) + 1))
-    start = f"{table.name}\0".encode()
-    quote = sqlite.dialect().identifier_preparer.quote
-    of = quote(owner)
-    encoded = f"CAST(json_array({', '.join(map(quote, columns))}) AS BLOB)"
-    asking = f"SELECT {of}, {encoded} FROM {quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
-    order = f" ORDER BY {of}"
-    return Audited(table, owner, tuple(columns), blank, tails, [0], itemgetter(*every), part, start, asking, order)
-
-
-def _default(table: Table, column: str) -> Any:
-    default = table.c[column].default
-    return default.arg if isinstance(default, ScalarElementColumnDefault) else None
-
-
-# How often a message was tried is work, not history.
-AUDITED: Mapping[str, Audited] = {
-    each.table.name: each
-    for each in (
-        _audited(tables.message, without=("attempts",)),
-        _audited(tables.payload),
-        _audited(tables.exchange),
-        _audited(tables.interchange_key, "exchange"),
-        _audited(tables.functional_group),
-        _audited(tables.transaction_set),
-        _audited(tables.business_key, "exchange"),
-        _audited(tables.finding, "exchange"),
-        _audited(tables.acknowledgment),
-        _audited(tables.receipt),
-        _audited(tables.received_number, "exchange"),
-        _audited(tables.hold),
-        _audited(tables.payload_key),
-        _audited(tables.moved_archive),
-    )
-}
 
 
 class Prints:
@@ -168,27 +63,32 @@ class Prints:
         known, whole, encoded = self._known[name], audited.whole, audited.encoded
         found = [whole(row) for row in rows]
         if audited.one_by_one:
-            part, start = audited.part, audited.start
+            part, start, core = audited.part, audited.start, audited.core
             for place, values in enumerate(found):
-                text = encoded(part(values) if part else values)
+                own = part(values) if part else values
+                text = encoded(own)
                 if not text.isascii() or _NUL in text:
                     make_storable(rows[place])
                     values = found[place] = whole(rows[place])  # noqa: PLW2901 - the same, put right
-                    text = encoded(part(values) if part else values)
-                known[values[0]] = _sha256(start + text.encode()).digest()[:LENGTH]
+                    own = part(values) if part else values
+                    text = encoded(own)
+                digest = _sha256(start + text.encode()).digest()[:LENGTH]
+                if core is not None:
+                    data = core.start + core.encoded(core.of(own)).encode()
+                    digest += _sha256(data).digest()[:CORE]
+                known[values[0]] = digest
             return found
-        together: dict[int, list[str]] = defaultdict(list)
+        together: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         for place, row in enumerate(rows):
             text = encoded(found[place])
             if not text.isascii() or _NUL in text:
                 make_storable(row)
                 found[place] = whole(row)
-                text = encoded(found[place])
-            together[row[audited.owner]].append(text)
+            together[row[audited.owner]].append(found[place])
         new = self._known["exchange"]
-        for owner, texts in together.items():
+        for owner, values in together.items():
             if owner in new and owner not in known:
-                known[owner] = audited.digest(texts)
+                known[owner] = audited.both(values)
             else:  # it may have rows from before
                 self._again[name].add(owner)
         return found
@@ -207,14 +107,30 @@ class Prints:
         digests: list[bytes] = []
         for name, known in self._known.items():
             if known:
-                order = sorted(known)
-                told[name] = list(_ranges(order))
-                digests += [known[owner] for owner in order]
+                told[name] = []
+                for first, count in _ranges(sorted(known)):
+                    run, data = as_run(AUDITED[name], first, [known[owner] for owner in range(first, first + count)])
+                    told[name].append(run)
+                    digests.append(data)
         return (compact({"rows": told}), b"".join(digests)) if told else None
 
 
-def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:
-    """What an event ``recorded`` says: table, the first owner of a run, and the digests of the run.
+def as_run(audited: Audited, first: int, digests: Sequence[Digest]) -> tuple[list[int], bytes]:
+    """The digests of owners from ``first`` on as an event ``recorded`` holds them: what its body says, and the bytes.
+
+    That is the first owner and how many there are, and of a table with a core the bytes of its digest; then all digests
+    of whole rows, and after them those of the cores.
+    """
+    if audited.core is None:
+        return [first, len(digests)], b"".join(digests)
+    wholes, cores = [each[:LENGTH] for each in digests], [each[LENGTH:] for each in digests]
+    return [first, len(digests), CORE], b"".join(wholes + cores)
+
+
+def runs(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """What an event ``recorded`` says: table, the first owner of a run, the digests of the run, and those of the cores.
+
+    The last are none where the table has no core, and in what an earlier version wrote.
 
     Raises:
         ValueError: it says nothing that can be read.
@@ -222,17 +138,29 @@ def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int
     at = 0
     try:
         for name, ranges in body["rows"].items():
-            for first, count in ranges:
-                yield name, first, digests[at : at + count * LENGTH]
-                at += count * LENGTH
-    except (KeyError, TypeError, AttributeError):
+            for first, count, *core in ranges:
+                owners = range(first, first + count)  # of whole numbers, or it is no entry
+                end = at + len(owners) * LENGTH
+                more = end + len(owners) * core[0] if core else end
+                yield name, first, digests[at:end], digests[end:more] if core == [CORE] else b""
+                at = more
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError("it does not say which rows it speaks of") from None
     if at != len(digests):
-        raise ValueError(f"it speaks of {at // LENGTH} rows and has {len(digests) // LENGTH} digests")
+        raise ValueError(f"it speaks of rows with {at} bytes of digests, and has {len(digests)}")
+
+
+def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """The same without the cores.
+
+    Raises:
+        ValueError: it says nothing that can be read.
+    """
+    return ((name, first, some) for name, first, some, _ in runs(body, digests))
 
 
 def read(connection: Connection, audited: Audited, owners: Sequence[int], *, quick: bool = False) -> dict[int, Digest]:
-    """The digests of what the rows of these owners are now; ``GONE`` where there are none.
+    """The digests of what the rows of these owners are now, each with that of its core where the table has one.
 
     Args:
         connection: within a transaction.
@@ -240,8 +168,11 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
         owners: in ascending order.
         quick: let SQLite encode the rows, where this version of it writes every character as we do; not for whoever
             has found that a row differs from what was recorded.
+
+    Returns:
+        By owner; zeros where there are no rows.
     """
-    found = dict.fromkeys(owners, GONE)
+    found = dict.fromkeys(owners, audited.gone)
     on_sqlite = connection.dialect.name == "sqlite"
     which = "IN (SELECT value FROM json_each(?))" if on_sqlite else "= ANY(%s)"
     digests = _encoded_by_sqlite if quick and on_sqlite and agrees() else _digests
@@ -275,7 +206,7 @@ def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[s
 
 
 def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
-    """The digests of what is there now for owners from ``first`` to ``last``, in their order.
+    """The digests of what is there now for owners from ``first`` to ``last``, in their order, as ``read`` gives them.
 
     SQLite encodes the rows itself, in half the time. Should a version of it write some value in another way than we do,
     that digest differs, and whoever compares has to ``read`` that row. What it cannot encode, we do.
@@ -294,14 +225,21 @@ def scan(connection: Connection, audited: Audited, first: int, last: int) -> Ite
 def _encoded_by_sqlite(
     connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
 ) -> Iterator[tuple[int, Digest]]:
-    cut, start = audited.cut, audited.start
+    cut, start, core = audited.cut, audited.start, audited.core
     rows = bulk.tuples(connection, audited.asking + which + audited.in_order, parameters)
-    if audited.one_by_one:
+    if audited.one_by_one and core is None:
         for number, data in rows:
             yield number, _sha256(start + cut(data)).digest()[:LENGTH]
-        return
-    for number, together in groupby(rows, _owner):
-        yield number, audited.digest_of([cut(data) for _, data in together])
+    elif audited.one_by_one and core is not None:
+        cut_core, start_core = core.cut, core.start
+        for number, data, some in rows:
+            whole = _sha256(start + cut(data)).digest()[:LENGTH]
+            yield number, whole + _sha256(start_core + cut_core(some)).digest()[:CORE]
+    else:
+        for number, together in groupby(rows, _owner):
+            each = list(together)
+            digest = audited.digest_of([cut(row[1]) for row in each])
+            yield number, digest if core is None else digest + core.digest_of([core.cut(row[2]) for row in each])
 
 
 def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -318,13 +256,12 @@ def _digests(
 ) -> Iterator[tuple[int, Digest]]:
     """In the order of the owners."""
     rows = _rows(connection, audited, which, parameters)
-    encoded, digest = audited.encoded, audited.digest
     if audited.one_by_one:
         for row in rows:
-            yield row[0], digest((encoded(row[1:]),))
+            yield row[0], audited.both((row[1:],))
         return
     for number, together in groupby(rows, _owner):
-        yield number, digest([encoded(row[1:]) for row in together])
+        yield number, audited.both([row[1:] for row in together])
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -23,13 +23,13 @@ WORTH_IT = 25  # pieces of work from which on other processes are started
 _AHEAD = 3  # pieces of work that wait for each process
 
 Piece = tuple[str, int, int]  # a table, the first owner and the last
-Take = Callable[[str, int, bytes], None]
+Take = Callable[[str, int, bytes, bytes], None]
 
 _engines: dict[str, Engine] = {}  # of a process of the pool
 
 
 class Scanning:
-    """Computes the digests of pieces, and gives each to ``take`` as (table, first owner, digests).
+    """Computes the digests of pieces, and gives each to ``take`` as (table, first owner, digests, of cores).
 
     ``go_on`` may be called at any time: it takes what is done and asks for more; ``finish`` does the rest.
 
@@ -46,7 +46,7 @@ class Scanning:
         self._take = take
         self._processes = processes if len(pieces) >= WORTH_IT else 1
         self._pool: ProcessPoolExecutor | None = None
-        self._running: deque[tuple[Piece, Future[bytes]]] = deque()
+        self._running: deque[tuple[Piece, Future[tuple[bytes, bytes]]]] = deque()
 
     def __enter__(self) -> Self:
         if self._processes > 1:
@@ -76,7 +76,7 @@ class Scanning:
             yield self._collect()
         while self._left:
             name, first, last = piece = self._left.popleft()
-            self._take(name, first, digests(self._connection, name, first, last))
+            self._take(name, first, *digests(self._connection, name, first, last))
             yield piece
 
     def _begin(self) -> None:
@@ -88,17 +88,24 @@ class Scanning:
 
     def _collect(self) -> Piece:
         piece, done = self._running.popleft()
-        self._take(piece[0], piece[1], done.result())
+        self._take(piece[0], piece[1], *done.result())
         return piece
 
 
-def digests(connection: Connection, name: str, first: int, last: int) -> bytes:
-    """The digests of what is there for owners ``first`` to ``last``, one after the other; zeros where nothing is."""
-    found = dict(prints.scan(connection, prints.AUDITED[name], first, last))
-    return b"".join([found.get(owner, prints.GONE) for owner in range(first, last + 1)])
+def digests(connection: Connection, name: str, first: int, last: int) -> tuple[bytes, bytes]:
+    """The digests of what is there for owners ``first`` to ``last``, one after the other; zeros where nothing is.
+
+    And those of their cores, where the table has any.
+    """
+    audited = prints.AUDITED[name]
+    found = dict(prints.scan(connection, audited, first, last))
+    each = [found.get(owner, audited.gone) for owner in range(first, last + 1)]
+    if audited.core is None:
+        return b"".join(each), b""
+    return b"".join([both[: prints.LENGTH] for both in each]), b"".join([both[prints.LENGTH :] for both in each])
 
 
-def _computed(url: str, name: str, first: int, last: int) -> bytes:
+def _computed(url: str, name: str, first: int, last: int) -> tuple[bytes, bytes]:
     """In a process of the pool."""
     if url not in _engines:
         _engines[url] = open_engine(url)

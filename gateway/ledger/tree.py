@@ -389,10 +389,10 @@ def _adopted(connection: Connection, now: int) -> Iterator[dict[str, Any]]:
         for first in range(1, highest + 1, _ADOPTED_AT_ONCE):
             last = min(highest, first + _ADOPTED_AT_ONCE - 1)
             found = dict(prints.scan(connection, audited, first, last))
-            told = [found.get(each, prints.GONE) for each in range(first, last + 1)]
             if found:
-                body = compact({"rows": {name: [[first, len(told)]]}})
-                yield recorded(now, body, b"".join(told))
+                told = [found.get(each, audited.gone) for each in range(first, last + 1)]
+                run, digests = prints.as_run(audited, first, told)
+                yield recorded(now, compact({"rows": {name: [run]}}), digests)
 
 
 def recorded(now: int, body: str, digests: bytes) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Is the ledger what was recorded? Reads events, tree and rows, and names what is not.
 
 In full, every event is made a leaf again and must fit the tree, and every audited row must agree with the latest
-digest that an event holds of it (see ``prints``). Since a seal, only later events and the rows that they speak of are
-read. Whoever can write to the database can make a tree of his own: a seal that is kept elsewhere tells (see ``seals``).
+digest that an event holds of it (see ``prints``) and be the row still that was recorded first (see ``retold``). Since a
+seal, only later events and the rows that they speak of are read. Whoever can write to the database can make a tree of
+his own: a seal that is kept elsewhere tells (see ``seals``).
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,13 +19,12 @@ from gateway.ledger import prints, tables, tree
 from gateway.ledger.latest import Latest
 from gateway.ledger.leaves import Leaf, Pages
 from gateway.ledger.merkle import Frontier, subtrees
+from gateway.ledger.retold import SAY_AT_MOST, Few, Odd, Retold, words
 from gateway.ledger.scanning import Scanning, pieces
 from gateway.ledger.seals import Seal
 
 _TILES = 64
-_SAY_AT_MOST = 20  # differences of one table or tile that are said one by one
 
-Digests = dict[str, dict[int, bytes]]  # of rows, by table and owner
 Progress = Callable[[str, int, int], None]
 """Told what is being read, how far it has come, and of how many."""
 
@@ -76,6 +75,7 @@ class Verification:
         self._events = self._rows = 0
         self._tiles = Frontier()  # over the roots of complete tiles
         self._rest = Frontier()  # over the leaves after them
+        self._retold = Retold()
 
     @property
     def extent(self) -> Extent:
@@ -160,17 +160,25 @@ class Verification:
         if self._tiles.packed() + self._rest.packed() != bytes(self._head.frontier) or size != self._head.size:
             yield Difference("tree", "head", f"The tree of {self._head.size} leaves is not the one over these events.")
 
-    def _take(self, events: Sequence[Leaf], latest: Latest) -> Iterator[Difference]:
+    def _take(self, events: Sequence[Leaf], latest: Latest | Few) -> Iterator[Difference]:
         """What the events say of rows is noted down."""
         self._events += len(events)
         for event in events:
-            if event.rows is None:
-                continue
-            try:
-                for name, first, digests in prints.mentions(json.loads(event.body), event.rows):
-                    latest.note(name, first, digests)
-            except ValueError as problem:
-                yield _unreadable(event, problem)
+            if event.rows is not None:
+                yield from self._noted(event, event.rows, latest)
+            elif event.body:
+                self._retold.purged(event.body)
+
+    def _noted(self, event: Leaf, rows: bytes, latest: Latest | Few) -> Iterator[Difference]:
+        """What an event says of rows, and what it must not say of them."""
+        try:
+            for name, first, digests, cores in prints.runs(json.loads(event.body), rows):
+                told = latest.note(name, first, digests, cores)
+                if told.altered or told.gone:
+                    yield from map(_odd, self._retold.judge(event.seq, name, told))
+        except ValueError as problem:
+            yield _unreadable(event, problem)
+        self._retold.recorded()
 
     # ------------------------------------------------------------ rows
 
@@ -183,20 +191,31 @@ class Verification:
                 self._rows += latest.count(name, first, last)
                 for each in self._differing(latest, name, first, last):
                     said += 1
-                    if said <= _SAY_AT_MOST:
+                    if said <= SAY_AT_MOST:
                         yield each
-            if said > _SAY_AT_MOST:
-                yield Difference("row", name, f"{said - _SAY_AT_MOST} more rows of {name} are not what was recorded.")
+            if said > SAY_AT_MOST:
+                yield Difference("row", name, f"{said - SAY_AT_MOST} more rows of {name} are not what was recorded.")
             for owner in latest.beyond(name):
                 yield _row_difference(name, owner, found=False, recorded=True)
+        yield from self._more()
+
+    def _more(self) -> Iterator[Difference]:
+        for name, said in self._retold.rest():
+            yield Difference("row", name, said)
 
     def _differing(self, latest: Latest, name: str, first: int, last: int) -> Iterator[Difference]:
         """The rows that are not what was recorded; read again, for another process may have seen a later moment."""
         differing = {owner: noted for owner, noted, _ in latest.differing(name, first, last)}
-        now = prints.read(self._connection, prints.AUDITED[name], sorted(differing)) if differing else {}
-        for owner, noted in differing.items():
-            if now[owner] != noted:
-                yield _row_difference(name, owner, found=now[owner] != prints.GONE, recorded=noted != prints.GONE)
+        altered = dict(latest.altered(name, first, last))
+        again = sorted(differing.keys() | altered.keys())
+        now = prints.read(self._connection, prints.AUDITED[name], again) if again else {}
+        for owner in again:
+            whole, core = now[owner][: prints.LENGTH], now[owner][prints.LENGTH :]
+            noted = differing.get(owner, whole)
+            if whole != noted:
+                yield _row_difference(name, owner, found=whole != prints.GONE, recorded=noted != prints.GONE)
+            elif altered.get(owner, core) != core:
+                yield from map(_odd, self._retold.now(name, owner))
 
     # ------------------------------------------------------------ since a seal
 
@@ -217,7 +236,7 @@ class Verification:
             return
         if self._rest.root() != seal.root:
             yield sealed_otherwise(seal)
-        latest: Digests = defaultdict(dict)
+        latest = Few()
         for page in Pages(self._connection, seal.seq, quick=True).all():
             yield from self._later(page, latest)
         differences = list(self._whole())
@@ -232,32 +251,34 @@ class Verification:
         nodes = tree.Nodes(self._connection, self._head.size, quick=quick)
         return Frontier(seal.size, b"".join(nodes.subtree(level, place) for level, place in subtrees(0, seal.size)))
 
-    def _later(self, page: Sequence[Leaf], latest: Digests) -> Iterator[Difference]:
+    def _later(self, page: Sequence[Leaf], latest: Few) -> Iterator[Difference]:
         self._rest.append_all([each.hash for each in page], tree.LEVEL)
-        self._events += len(page)
-        for event in page:
-            if event.rows is None:
-                continue
-            try:
-                for name, first, digests in prints.mentions(json.loads(event.body), event.rows):
-                    each = (digests[at : at + prints.LENGTH] for at in range(0, len(digests), prints.LENGTH))
-                    latest[name].update(enumerate(each, first))
-            except ValueError as problem:
-                yield _unreadable(event, problem)
+        yield from self._take(page, latest)
         self._progress("events", self._events, self._head.size)
 
-    def _touched(self, latest: Digests) -> Iterator[Difference]:
-        for name, noted in latest.items():
+    def _touched(self, latest: Few) -> Iterator[Difference]:
+        for name, noted in latest.latest.items():
             if name not in prints.AUDITED:
                 continue
-            now = prints.read(self._connection, prints.AUDITED[name], sorted(noted), quick=True)
+            audited, cores = prints.AUDITED[name], latest.cores[name]
+
+            def differs(
+                owner: int, now: bytes, noted: dict[int, bytes] = noted, cores: dict[int, bytes] = cores
+            ) -> bool:
+                core = now[prints.LENGTH :]
+                return now[: prints.LENGTH] != noted[owner] or core != cores.get(owner, core)
+
+            now = prints.read(self._connection, audited, sorted(noted), quick=True)
             self._rows += len(now)
-            if again := sorted(owner for owner, digest in now.items() if digest != noted[owner]):
-                now = prints.read(self._connection, prints.AUDITED[name], again)
+            if again := sorted(owner for owner, digest in now.items() if differs(owner, digest)):
+                now = prints.read(self._connection, audited, again)
             for owner in again:
-                digest, told = now[owner], noted[owner]
-                if digest != told:
-                    yield _row_difference(name, owner, found=digest != prints.GONE, recorded=told != prints.GONE)
+                whole, told = now[owner][: prints.LENGTH], noted[owner]
+                if whole != told:
+                    yield _row_difference(name, owner, found=whole != prints.GONE, recorded=told != prints.GONE)
+                elif differs(owner, now[owner]):
+                    yield from map(_odd, self._retold.now(name, owner))
+        yield from self._more()
 
 
 def _named(events: Sequence[Leaf], checks: bytes, position: int) -> Iterator[Difference]:
@@ -281,10 +302,13 @@ def _named(events: Sequence[Leaf], checks: bytes, position: int) -> Iterator[Dif
         yield Difference("event", str(events[place].seq), f"Event {events[place].seq} is not what was recorded.")
 
 
+def _odd(odd: Odd) -> Difference:
+    name, owner, sentence = odd
+    return Difference("row", words(name, owner), sentence)
+
+
 def _row_difference(name: str, owner: int, *, found: bool, recorded: bool) -> Difference:
-    audited = prints.AUDITED[name]
-    words = name.replace("_", " ")
-    what = f"{words} {owner}" if audited.one_by_one else f"{words} of {audited.owner} {owner}"
+    what = words(name, owner)
     if found and recorded:
         said = "is not what was recorded"
     elif found:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from builders.by_hand import by_hand
 from builders.recorded import fill, ledger_of
 from sqlalchemy import Engine, Text, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -36,26 +37,6 @@ def differences(engine: Engine) -> list[Difference]:
 
 def sentences(engine: Engine) -> list[str]:
     return [each.sentence for each in differences(engine)]
-
-
-def by_hand(engine: Engine, *statements: Any) -> None:
-    """Somebody with all rights at the database's own prompt: no guard, no foreign key."""
-    if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA foreign_keys = OFF")
-            with connection.begin():
-                triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
-                for name in list(triggers):
-                    connection.execute(text(f"DROP TRIGGER {name}"))
-                for statement in statements:
-                    connection.execute(statement)
-            driver.execute("PRAGMA foreign_keys = ON")
-        return
-    with engine.begin() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        for statement in statements:
-            connection.execute(statement)
 
 
 def seal_of(engine: Engine) -> Any:
@@ -277,6 +258,7 @@ def test_events_and_rows_that_were_put_away_in_order_are_not_missed_and_come_bac
     with ledger_of(filled).transaction() as recorder:
         recorder.remove(tables.finding, [3])
         recorder.remove(tables.received_number, [3])
+        recorder.event("purged", what="1 exchange", policy="policy", exchanges=[[3, 3]])
         with tree.permit(recorder.connection, "policy"):
             assert tree.forget_events(recorder.connection, seqs) == len(seqs) == 3
     assert sentences(filled) == []
@@ -296,6 +278,7 @@ def test_a_row_that_was_removed_in_order_and_is_there_again_is_named(filled):
         row = dict(connection.execute(select(found).where(found.c.exchange == 3)).mappings().one())
     with ledger_of(filled).transaction() as recorder:
         recorder.remove(found, [3])
+        recorder.event("purged", what="1 exchange", policy="policy", exchanges=[[3, 3]])
     by_hand(filled, insert(found).values(row))
     assert sentences(filled) == ["Finding of exchange 3 was never recorded, or was removed and has come back."]
 

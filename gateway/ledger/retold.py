@@ -1,0 +1,127 @@
+"""What an event may say of a row that an earlier one spoke of: not that it is another row, nor quietly that it is gone.
+
+The core of a row stays what was told of it first (see ``audited``); rows that never change are told once. Gone is what
+a removal in order names in the same transaction, by an event ``purged``. The number of a row that is gone may be given
+to another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH
+
+SAY_AT_MOST = 20  # rows of one table that are said one by one
+_ROWS_OF = {"exchange": "exchanges", "message": "messages"}  # what an event "purged" names, by table
+
+Odd = tuple[str, int, str]  # table, owner, and what is wrong, a sentence
+
+
+@dataclass(slots=True)
+class Retelling:
+    """The owners of a run of which something else was told before.
+
+    ``altered``: another core, or of a row that never changes anything else; ``gone``: they are gone now.
+    """
+
+    altered: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+
+
+class Few:
+    """The latest digest of some rows, in memory: those that a few events speak of."""
+
+    def __init__(self) -> None:
+        self.latest: dict[str, dict[int, bytes]] = defaultdict(dict)
+        self.cores: dict[str, dict[int, bytes]] = defaultdict(dict)
+
+    def note(self, name: str, first: int, digests: bytes, cores: bytes) -> Retelling:
+        """The digests of a run of owners, later than what was noted before."""
+        found = Retelling()
+        latest, kept = self.latest[name], self.cores[name]
+        changes = name in AUDITED and AUDITED[name].core is not None
+        for place in range(len(digests) // LENGTH):
+            owner, digest = first + place, digests[place * LENGTH : (place + 1) * LENGTH]
+            before = latest.get(owner)
+            latest[owner] = digest
+            if digest == GONE:
+                kept.pop(owner, None)
+                if before != GONE:
+                    found.gone.append(owner)
+            elif not changes:
+                if before not in {None, GONE, digest}:
+                    found.altered.append(owner)
+            elif cores:
+                core = cores[place * CORE : (place + 1) * CORE]
+                if kept.setdefault(owner, core) != core:
+                    found.altered.append(owner)
+        return found
+
+
+class Retold:
+    """Judges one event after the other, in their order."""
+
+    def __init__(self) -> None:
+        self._purged: dict[str, list[tuple[int, int]]] = {}  # by this transaction: of each table, from … to
+        self._said: Counter[str] = Counter()
+        self._named: set[tuple[str, int]] = set()
+
+    def purged(self, body: str) -> None:
+        """An event ``purged`` of a transaction whose event ``recorded`` follows."""
+        try:
+            said = json.loads(body)
+            if "exchanges" in said or "messages" in said:
+                found = {name: [(first, last) for first, last in said.get(word, ())] for name, word in _ROWS_OF.items()}
+                self._purged = found
+        except (ValueError, TypeError, AttributeError):
+            return  # whatever it is, it names nothing
+
+    def judge(self, seq: int, name: str, told: Retelling) -> Iterator[Odd]:
+        """What is wrong with a run of an event ``recorded``."""
+        for owner in told.altered:
+            yield from self._odd(name, owner, f"Event {seq} records {words(name, owner)} anew as another one.")
+        for owner in told.gone:
+            if not self._in_order(name, owner):
+                said = f"Event {seq} records {words(name, owner)} as removed, and no removal in order is told with it."
+                yield from self._odd(name, owner, said)
+
+    def recorded(self) -> None:
+        """An event ``recorded`` ends its transaction."""
+        self._purged.clear()
+
+    def now(self, name: str, owner: int) -> Iterator[Odd]:
+        """The row as it is now has another core than what was told first, although it is as it was recorded last."""
+        said = f"{words(name, owner, capital=True)} is another one than what was recorded first, and was recorded anew."
+        if (name, owner) not in self._named:
+            yield from self._odd(name, owner, said)
+
+    def rest(self) -> Iterator[tuple[str, str]]:
+        """How many more there were of each table: its name and a sentence."""
+        for name, count in self._said.items():
+            if count > SAY_AT_MOST:
+                yield name, f"{count - SAY_AT_MOST} more rows of {name} were recorded as what they were not before."
+
+    def _odd(self, name: str, owner: int, said: str) -> Iterator[Odd]:
+        self._said[name] += 1
+        if self._said[name] <= SAY_AT_MOST:
+            yield name, owner, said
+        self._named.add((name, owner))
+
+    def _in_order(self, name: str, owner: int) -> bool:
+        if name == "interchange_key":  # goes to the exchange that takes the number of one whose number is free
+            return True
+        named = "exchange" if name in AUDITED and not AUDITED[name].one_by_one else name
+        if named not in _ROWS_OF:  # a part of something; which one, nobody can say any more
+            return bool(self._purged)
+        return any(first <= owner <= last for first, last in self._purged.get(named, ()))
+
+
+def words(name: str, owner: int, *, capital: bool = False) -> str:
+    """A row for people: exchange 34, finding of exchange 34."""
+    audited = AUDITED.get(name)
+    plain = name.replace("_", " ")
+    said = f"{plain} {owner}" if audited is None or audited.one_by_one else f"{plain} of {audited.owner} {owner}"
+    return f"{said[0].upper()}{said[1:]}" if capital else said

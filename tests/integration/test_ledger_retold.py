@@ -1,0 +1,281 @@
+"""A row that was altered stays named, whoever records it again: a forged event, or an ordinary act of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from builders.by_hand import by_hand
+from builders.recorded import fill, ledger_of
+from sqlalchemy import Engine, Text, delete, insert, select, text, update
+
+from gateway.ledger import database, prints, retold, tables, tree
+from gateway.ledger.audited import AUDITED, Audited
+from gateway.ledger.seals import make_seal
+from gateway.ledger.verify import Verification
+
+pytestmark = pytest.mark.integration
+COUNT = 40  # exchanges of each direction: more than any table has columns
+ACTS: dict[str, dict[str, Any]] = {  # what ordinary acts change
+    "message": {"state": "discarded"},
+    "exchange": {"settled_at": 7},
+    "functional_group": {"acknowledged": "accepted"},
+    "transaction_set": {"delivery": "withheld"},
+    "hold": {"released_at": 7},
+    "moved_archive": {"moved_at": 7},
+}
+
+
+@pytest.fixture
+def filled(ledger_engine, monkeypatch):
+    """Some of everything that is audited, with mails and exchanges of both directions."""
+    monkeypatch.setattr(retold, "SAY_AT_MOST", 1_000)
+    fill(ledger_engine, COUNT)
+    with ledger_of(ledger_engine).transaction("anna") as recorder:
+        for number in range(COUNT):
+            mail = recorder.add(
+                tables.message, at=1, direction="out", state="ready", kind="letter", sha256="ab", subject=str(number)
+            )
+            recorder.add(
+                tables.exchange,
+                at=1,
+                updated_at=1,
+                direction="out",
+                kind="document",
+                state="ready",
+                sha256="ab",
+                message=mail,
+            )
+            recorder.add(tables.hold, at=1, actor="anna", reason="a dispute")
+            recorder.add(tables.moved_archive, at=1, file="x", sha256="ab", first_at=1, last_at=2)
+        recorder.event("held", hold=1)
+    assert named(ledger_engine) == {}
+    return ledger_engine
+
+
+def keyed(engine: Engine) -> None:
+    """Keys of payloads, which are none: nothing more can be kept encrypted in this ledger."""
+    rows = [
+        {"id": each, "scope": "partner", "partner": "acme", "period": "2026-11", "created_at": 1}
+        for each in range(1, COUNT + 1)
+    ]
+    with ledger_of(engine).transaction("anna") as recorder:
+        recorder.connection.execute(insert(tables.payload_key), rows)
+        recorder.touch(tables.payload_key, range(1, COUNT + 1))
+
+
+def named(engine: Engine, seal: Any = None) -> dict[str, str]:
+    """What a verification names, by reference."""
+    with database.reading(engine) as connection:
+        look = Verification(connection)
+        return {each.reference: each.sentence for each in (look.since(seal) if seal else look.full())}
+
+
+def forged(engine: Engine, name: str, owners: Sequence[int]) -> None:
+    """An event ``recorded`` that holds the digests of rows as they are: what anybody can append who can write."""
+    with ledger_of(engine).transaction() as recorder:
+        recorder.touch(tables.metadata.tables[name], owners)
+
+
+def acted(engine: Engine, name: str, owners: Sequence[int]) -> None:
+    """An ordinary act, which changes another column of the same rows."""
+    with ledger_of(engine).transaction("anna") as recorder:
+        for owner in owners:
+            recorder.change(tables.metadata.tables[name], owner, **ACTS[name])
+        recorder.event("settled", exchange=1)
+
+
+def protected(audited: Audited, direction: str) -> list[str]:
+    """The columns that no row of a table may ever have otherwise than at first, but its key."""
+    columns = audited.columns
+    if audited.core is not None:
+        values = tuple(direction if each == "direction" else each for each in audited.columns)
+        columns = tuple(each for each in audited.core.of(values) if each is not None)
+        columns = tuple("direction" if each == direction else each for each in columns)
+    return [each for each in columns if each not in {"id", audited.owner}]
+
+
+def alter(engine: Engine, audited: Audited, first: int, columns: Sequence[str]) -> range:
+    """Each of some columns is altered in the row of an owner of its own, from ``first`` on."""
+    table = audited.table
+    owner = table.c[audited.owner]
+    values = [
+        (place, column, f"altered {place}" if isinstance(table.c[column].type, Text) else 900_000 + place)
+        for place, column in enumerate(columns, first)
+    ]
+    by_hand(engine, *(update(table).where(owner == place).values({column: value}) for place, column, value in values))
+    return range(first, first + len(columns))
+
+
+def reference(name: str, owner: int) -> str:
+    return retold.words(name, owner)
+
+
+CASES = [(name, "in") for name in AUDITED] + [("message", "out"), ("exchange", "out")]
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "act"),
+    [(*case, forged) for case in CASES] + [(*case, acted) for case in CASES if case[0] in ACTS],
+)
+def test_what_never_changes_cannot_be_altered_by_recording_the_row_again(filled, name, direction, act):
+    audited = AUDITED[name]
+    if name == "payload_key":
+        keyed(filled)
+    columns = protected(audited, direction)
+    seal = seal_of(filled)
+    owners = alter(filled, audited, 1 if direction == "in" else COUNT + 1, columns)
+    with database.reading(filled) as connection:
+        plain = {each.reference for each in Verification(connection).full()}
+    assert len(owners) > 0
+    assert len(plain) == min(len(owners), 21)  # twenty are said one by one
+    act(filled, name, owners)
+    found = named(filled)
+    assert sorted(found) == sorted(reference(name, each) for each in owners)
+    assert all("anew as another one" in each for each in found.values())
+    assert named(filled, seal) == {}  # what was told before the seal is not read: see the page
+
+
+def test_what_is_told_of_every_audited_row_protects_something_that_counts():
+    assert {
+        "sha256",
+        "from_address",
+        "subject",
+        "message_id",
+        "control_number",
+        "verdict",
+        "message",
+        "payload",
+    } <= set(protected(AUDITED["exchange"], "in"))
+    assert "verdict" not in protected(AUDITED["exchange"], "out")
+    assert {"sha256", "mailbox", "size"} <= set(protected(AUDITED["message"], "in"))
+    assert {"subject", "to_addresses", "message_id"} <= set(protected(AUDITED["message"], "out"))
+    assert "subject" not in protected(AUDITED["message"], "in")
+
+
+def test_what_does_change_is_taken_as_it_was_recorded_last(filled):
+    for name in ACTS:
+        acted(filled, name, [3, 4])
+    with ledger_of(filled).transaction() as recorder:
+        recorder.change_where(tables.exchange, tables.exchange.c.id == 3, state="delivered", acknowledged_at=4)
+        recorder.event("delivered", exchange=3)
+    assert named(filled) == {}
+
+
+def test_a_row_that_gets_its_old_digest_of_what_never_changes_by_a_forged_event_is_named(filled):
+    """Whoever forges the digest of the core too, has a row that does not fit it."""
+    x = tables.exchange
+    by_hand(filled, update(x).where(x.c.id == 5).values(subject="altered"))
+    with database.reading(filled) as connection:
+        now = prints.read(connection, AUDITED["exchange"], [5])[5]
+        bodies = select(tables.event.c.body, tables.event.c.rows).where(tables.event.c.kind == "recorded")
+        told = next(
+            (whole, cores[(5 - first) * prints.CORE :][: prints.CORE])
+            for body, data in connection.execute(bodies.order_by(tables.event.c.seq))
+            for name, first, whole, cores in prints.runs(_json(body), bytes(data))
+            if name == "exchange" and first <= 5 < first + len(whole) // prints.LENGTH
+        )
+    body = '{"rows":{"exchange":[[5,1,8]]}}'
+    with database.writing(filled) as connection:
+        tree.append(connection, [tree.recorded(1, body, now[: prints.LENGTH] + told[1])])
+    assert named(filled) == {
+        "exchange 5": "Exchange 5 is another one than what was recorded first, and was recorded anew."
+    }
+    with database.writing(filled) as connection:  # or leaves it out, as an earlier version did
+        tree.append(connection, [tree.recorded(1, '{"rows":{"exchange":[[5,1]]}}', now[: prints.LENGTH])])
+    assert set(named(filled)) == {"exchange 5"}
+
+
+def _json(body: str) -> Any:
+    import json
+
+    return json.loads(body)
+
+
+def test_an_alteration_after_two_recordings_since_a_seal_is_named_since_that_seal(filled):
+    seal = seal_of(filled)
+    fill(filled, 3, first=COUNT + 1)
+    assert named(filled, seal) == {}
+    with database.reading(filled) as connection:
+        newest = (
+            connection.execute(select(tables.exchange.c.id).order_by(tables.exchange.c.id.desc())).scalars().first()
+        )
+    by_hand(filled, update(tables.exchange).where(tables.exchange.c.id == newest).values(subject="altered"))
+    acted(filled, "exchange", [newest])
+    assert set(named(filled, seal)) == {f"exchange {newest}"}
+
+
+# ---------------------------------------------------------------- removal
+
+
+@pytest.mark.parametrize("name", [each for each in AUDITED if each != "interchange_key"])
+def test_a_row_that_is_recorded_as_removed_without_a_removal_in_order_is_named(filled, name):
+    """The key of an interchange alone goes by itself: to the exchange that takes the number of one that was refused."""
+    if name == "payload_key":
+        keyed(filled)
+    seal = seal_of(filled)
+    audited = AUDITED[name]
+    by_hand(filled, delete(audited.table).where(audited.table.c[audited.owner] == 3))
+    forged(filled, name, [3])
+    for found in (named(filled), named(filled, seal)):
+        assert list(found) == [reference(name, 3)]
+        assert "as removed, and no removal in order is told with it" in found[reference(name, 3)]
+
+
+def test_a_removal_in_order_names_the_exchanges_and_mails_that_went(filled):
+    with ledger_of(filled).transaction() as recorder:
+        recorder.remove(tables.finding, [3, 4])
+        recorder.event("purged", what="1 exchange", policy="p", exchanges=[[3, 3]], messages=[])
+    assert set(named(filled)) == {"finding of exchange 4"}
+
+
+def test_a_number_that_was_given_up_in_order_may_be_anothers(filled):
+    with ledger_of(filled).transaction() as recorder:
+        recorder.remove(tables.acknowledgment, [COUNT])
+        recorder.remove(tables.hold, [COUNT])
+        recorder.event("purged", what="1 exchange", policy="p", exchanges=[[COUNT, COUNT]], messages=[])
+    with ledger_of(filled).transaction() as recorder:
+        for each in (tables.acknowledgment, tables.hold):
+            values = {"carrier": 2, "kind": "TA1", "status": "R", "relation": "matched"} if "carrier" in each.c else {}
+            row = {"id": COUNT, "at": 77} | values
+            recorder.put(each, **row)
+    assert named(filled) == {}
+
+
+# ---------------------------------------------------------------- what an earlier version recorded
+
+
+def test_what_was_recorded_without_cores_stays_valid_and_the_first_that_has_one_counts(filled, monkeypatch):
+    def old(audited: Audited, first: int, digests: Sequence[bytes]) -> tuple[list[int], bytes]:
+        return [first, len(digests)], b"".join(each[: prints.LENGTH] for each in digests)
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(prints, "as_run", old)
+        fill(filled, 8, first=COUNT + 1)
+        acted(filled, "exchange", [2 * COUNT + 1])
+    assert named(filled) == {}
+    acted(filled, "exchange", [2 * COUNT + 1, 2 * COUNT + 2])
+    assert named(filled) == {}
+    x = tables.exchange
+    by_hand(filled, update(x).where(x.c.id > 2 * COUNT).values(subject="altered"))
+    acted(filled, "exchange", [2 * COUNT + 1, 2 * COUNT + 3])
+    found = named(filled)
+    assert "anew as another one" in found[f"exchange {2 * COUNT + 1}"]
+    assert "is not what was recorded" in found[f"exchange {2 * COUNT + 2}"]
+    assert f"exchange {2 * COUNT + 3}" not in found  # nothing was told of its core before
+
+
+def seal_of(engine: Engine) -> Any:
+    with database.reading(engine) as connection:
+        head = tree.head_of(connection)
+    return make_seal("us.example/ledger", head.size, head.root, head.seq, 1_795_312_800_000)
+
+
+def test_an_entry_whose_numbers_are_none_is_named_and_stops_nothing(filled):
+    with database.writing(filled) as connection:
+        for body in ('{"rows":{"exchange":[["a",1]]}}', '{"rows":{"exchange":[[1.5,1,8]]}}', '{"rows":[]}', "7"):
+            tree.append(connection, [tree.recorded(1, body, bytes(16))])
+        connection.execute(text("SELECT 1"))
+    assert all("cannot be read" in each for each in named(filled).values())
+    assert len(named(filled)) == 4
