@@ -85,10 +85,12 @@ class Latest:
                 for place, (old, new) in enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True))
                 if old != new and GONE not in {old, new}
             ]
-        for at in range(inside * LENGTH, len(digests), LENGTH):
-            past = self._past[name]
-            if len(past) < _BEYOND or first + at // LENGTH in past:
-                past[first + at // LENGTH] = digests[at : at + LENGTH]
+        past = self._past[name]
+        for owner, digest in enumerate(_each(digests[inside * LENGTH :], LENGTH), first + inside):
+            if digest == GONE and (past[owner] != GONE if owner in past else len(past) >= _BEYOND):
+                found.gone.append(owner)
+            if len(past) < _BEYOND or owner in past:
+                past[owner] = digest
         return found
 
     def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:

@@ -86,9 +86,9 @@ class Prints:
                 found[place] = whole(row)
             together[row[audited.owner]].append(found[place])
         new = self._known["exchange"]
-        for owner, values in together.items():
+        for owner, some in together.items():
             if owner in new and owner not in known:
-                known[owner] = audited.both(values)
+                known[owner] = audited.both(some)
             else:  # it may have rows from before
                 self._again[name].add(owner)
         return found
