@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.ledger.archive import guarded_file
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Digest
-from gateway.ledger.retold import Retelling
+from gateway.ledger.retold import TOLD_OF, Retelling
 
 _BEYOND = 10_000  # owners past the last row that are remembered one by one
 
@@ -76,15 +76,13 @@ class Latest:
         self._maps[name][start:stop] = fresh
         if GONE in fresh:
             self._note_gone(name, first, before, fresh, found)
+        if name == TOLD_OF and before != bytes(len(before)):
+            found.again = _others(first, before, fresh)
         if name in self._cores:
             if cores:
                 self._note_cores(name, first, cores[: inside * CORE], found)
         elif before not in (fresh, bytes(len(fresh))):
-            found.altered = [
-                first + place
-                for place, (old, new) in enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True))
-                if old != new and GONE not in {old, new}
-            ]
+            found.altered = _others(first, before, fresh)
         past = self._past[name]
         for owner, digest in enumerate(_each(digests[inside * LENGTH :], LENGTH), first + inside):
             if digest == GONE and (past[owner] != GONE if owner in past else len(past) >= _BEYOND):
@@ -161,6 +159,12 @@ class Latest:
     def beyond(self, name: str) -> Iterator[int]:
         """Owners past the last row that should be there."""
         return (owner for owner, digest in sorted(self._past[name].items()) if digest != GONE)
+
+
+def _others(first: int, before: bytes, fresh: bytes) -> list[int]:
+    """The owners of a run of which there are other digests now than before, neither of them gone."""
+    both = zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True)
+    return [owner for owner, (old, new) in enumerate(both, first) if old != new and GONE not in {old, new}]
 
 
 def _each(data: bytes, length: int) -> Iterator[bytes]:

@@ -18,12 +18,16 @@ class Leaf(NamedTuple):  # a third of what a frozen dataclass costs, of which th
     """An event as a leaf: ``rows`` is None where it speaks of none, or was put away.
 
     ``body`` is that of an event which speaks of rows, or tells what was put away (``purged``); of others it is empty.
+    ``exchange`` and ``message`` are those that it tells of; ``away``: it was put away, and nobody knows any more.
     """
 
     seq: int
     hash: bytes
     body: str
     rows: bytes | None
+    exchange: int | None = None
+    message: int | None = None
+    away: bool = False
 
 
 class Pages:
@@ -71,7 +75,7 @@ class Pages:
         away = select(kept.seq, kept.leaf).where(kept.seq > self._after).order_by(kept.seq).limit(PAGE)
         if last is not None:
             away = away.where(kept.seq <= last)
-        found = [Leaf(row.seq, bytes(row.leaf), "", None) for row in self._connection.execute(away)]
+        found = [Leaf(row.seq, bytes(row.leaf), "", None, away=True) for row in self._connection.execute(away)]
         if found:
             if len(found) == PAGE:  # more may follow before the last event of the page
                 page = [each for each in page if each.seq <= found[-1].seq]
@@ -90,13 +94,16 @@ class Pages:
         mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
         columns = ", ".join(map(self._connection.dialect.identifier_preparer.quote, (*tree.LEAF, "rows")))
         sql = f"SELECT {columns} FROM event WHERE seq > {mark} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - names of ours
-        leaf_of, body, kind = tree.leaf_of, tree.LEAF.index("body"), tree.LEAF.index("kind")
+        leaf_of = tree.leaf_of
+        body, kind, exchange, message = map(tree.LEAF.index, ("body", "kind", "exchange", "message"))
         return [
             Leaf(
                 row[0],
                 leaf_of(row[:-1], rows := _bytes(row[-1])),
                 "" if rows is None and row[kind] != "purged" else str(row[body]),
                 rows,
+                row[exchange],
+                row[message],
             )
             for row in bulk.legible(self._connection, sql, [self._after])
         ]
@@ -106,13 +113,16 @@ class Pages:
         quote = self._connection.dialect.identifier_preparer.quote
         sql = (
             f"SELECT seq, CAST(json_array({', '.join(map(quote, tree.LEAF))}) AS BLOB),"  # noqa: S608 - names of ours
-            f" CASE WHEN {quote('rows')} IS NULL AND kind <> 'purged' THEN '' ELSE body END, {quote('rows')}"
+            f" CASE WHEN {quote('rows')} IS NULL AND kind <> 'purged' THEN '' ELSE body END, {quote('rows')},"
+            " exchange, message"
             f" FROM event WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
         )
         sha256 = hashlib.sha256
         return [
-            Leaf(seq, sha256(b"\0" + data).digest(), body, None) if rows is None else _of_rows(seq, data, body, rows)
-            for seq, data, body, rows in bulk.tuples(self._connection, sql, [self._after])
+            Leaf(seq, sha256(b"\0" + data).digest(), body, None, exchange, message)
+            if rows is None
+            else _of_rows(seq, data, body, rows)
+            for seq, data, body, rows, exchange, message in bulk.tuples(self._connection, sql, [self._after])
         ]
 
 

@@ -1,20 +1,22 @@
 """What an event may say of a row that an earlier one spoke of: not that it is another row, nor quietly that it is gone.
 
-The core of a row stays what was told of it first (see ``audited``); rows that never change are told once. Gone is what
-a removal in order names in the same transaction, by an event ``purged``. The number of a row that is gone may be given
-to another one.
+The core of a row stays what was told of it first (see ``audited``); rows that never change are told once. What becomes
+of an exchange is told by an event of the same transaction that speaks of it, or of its mail. Gone is what a removal in
+order names in the same transaction, by an event ``purged``. The number of a row that is gone may be given to another.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH
+from gateway.ledger.leaves import Leaf
 
 SAY_AT_MOST = 20  # rows of one table that are said one by one
+TOLD_OF = "exchange"  # of which nothing changes without an event that says why
 _ROWS_OF = {"exchange": "exchanges", "message": "messages"}  # what an event "purged" names, by table
 
 Odd = tuple[str, int, str]  # table, owner, and what is wrong, a sentence
@@ -24,10 +26,12 @@ Odd = tuple[str, int, str]  # table, owner, and what is wrong, a sentence
 class Retelling:
     """The owners of a run of which something else was told before.
 
-    ``altered``: another core, or of a row that never changes anything else; ``gone``: they are gone now.
+    ``altered``: another core, or of a row that never changes anything else; ``gone``: they are gone now; ``again``:
+    exchanges of which there is something to tell.
     """
 
     altered: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
 
 
@@ -51,7 +55,10 @@ class Few:
                 kept.pop(owner, None)
                 if before != GONE:
                     found.gone.append(owner)
-            elif not changes:
+                continue
+            if name == TOLD_OF and before != digest:  # also where nobody knows what was before
+                found.again.append(owner)
+            if not changes:
                 if before not in {None, GONE, digest}:
                     found.altered.append(owner)
             elif cores:
@@ -62,20 +69,39 @@ class Few:
 
 
 class Retold:
-    """Judges one event after the other, in their order."""
+    """Judges one event after the other, in their order.
 
-    def __init__(self) -> None:
+    Args:
+        mail_of: gives the mail of an exchange.
+    """
+
+    def __init__(self, mail_of: Callable[[int], int | None]) -> None:
+        self._mail_of = mail_of
         self._purged: dict[str, list[tuple[int, int]]] = {}  # by this transaction: of each table, from … to
+        self._exchanges: set[int] = set()  # that its events speak of
+        self._mails: set[int] = set()
+        self._away = False  # it had events that were put away
         self._said: Counter[str] = Counter()
         self._named: set[tuple[str, int]] = set()
 
-    def purged(self, body: str) -> None:
-        """An event ``purged`` of a transaction whose event ``recorded`` follows."""
+    def heard(self, event: Leaf) -> None:
+        """An event of a transaction whose event ``recorded`` follows."""
+        if event.exchange is not None:
+            self._exchanges.add(event.exchange)
+        if event.message is not None:
+            self._mails.add(event.message)
+        if event.away:
+            self._away = True
+        if event.body:
+            self._put_away(event.body)
+
+    def _put_away(self, body: str) -> None:
         try:
             said = json.loads(body)
-            if "exchanges" in said or "messages" in said:
-                found = {name: [(first, last) for first, last in said.get(word, ())] for name, word in _ROWS_OF.items()}
-                self._purged = found
+            for name, word in _ROWS_OF.items():
+                if word in said:
+                    named = [(int(first), int(last)) for first, last in said[word]]
+                    self._purged.setdefault(name, []).extend(named)
         except (ValueError, TypeError, AttributeError):
             return  # whatever it is, it names nothing
 
@@ -83,6 +109,10 @@ class Retold:
         """What is wrong with a run of an event ``recorded``."""
         for owner in told.altered:
             yield from self._odd(name, owner, f"Event {seq} records {words(name, owner)} anew as another one.")
+        for owner in told.again:
+            if (name, owner) not in self._named and not self._is_told(owner):
+                said = f"Event {seq} records {words(name, owner)} anew, and no event tells what became of it."
+                yield from self._odd(name, owner, said)
         for owner in told.gone:
             if not self._in_order(name, owner):
                 said = f"Event {seq} records {words(name, owner)} as removed, and no removal in order is told with it."
@@ -91,6 +121,9 @@ class Retold:
     def recorded(self) -> None:
         """An event ``recorded`` ends its transaction."""
         self._purged.clear()
+        self._exchanges.clear()
+        self._mails.clear()
+        self._away = False
 
     def now(self, name: str, owner: int) -> Iterator[Odd]:
         """The row as it is now has another core than what was told first, although it is as it was recorded last."""
@@ -109,6 +142,9 @@ class Retold:
         if self._said[name] <= SAY_AT_MOST:
             yield name, owner, said
         self._named.add((name, owner))
+
+    def _is_told(self, exchange: int) -> bool:
+        return exchange in self._exchanges or self._away or self._mail_of(exchange) in self._mails
 
     def _in_order(self, name: str, owner: int) -> bool:
         if name == "interchange_key":  # goes to the exchange that takes the number of one whose number is free

@@ -75,7 +75,7 @@ class Verification:
         self._events = self._rows = 0
         self._tiles = Frontier()  # over the roots of complete tiles
         self._rest = Frontier()  # over the leaves after them
-        self._retold = Retold()
+        self._retold = Retold(self._mail_of)
 
     @property
     def extent(self) -> Extent:
@@ -163,22 +163,28 @@ class Verification:
     def _take(self, events: Sequence[Leaf], latest: Latest | Few) -> Iterator[Difference]:
         """What the events say of rows is noted down."""
         self._events += len(events)
+        heard = self._retold.heard
         for event in events:
             if event.rows is not None:
                 yield from self._noted(event, event.rows, latest)
-            elif event.body:
-                self._retold.purged(event.body)
+            else:
+                heard(event)
 
     def _noted(self, event: Leaf, rows: bytes, latest: Latest | Few) -> Iterator[Difference]:
         """What an event says of rows, and what it must not say of them."""
         try:
             for name, first, digests, cores in prints.runs(json.loads(event.body), rows):
                 told = latest.note(name, first, digests, cores)
-                if told.altered or told.gone:
+                if told.altered or told.again or told.gone:
                     yield from map(_odd, self._retold.judge(event.seq, name, told))
         except ValueError as problem:
             yield _unreadable(event, problem)
         self._retold.recorded()
+
+    def _mail_of(self, exchange: int) -> int | None:
+        x = tables.exchange.c
+        found: int | None = self._connection.execute(select(x.message).where(x.id == exchange)).scalar()
+        return found
 
     # ------------------------------------------------------------ rows
 

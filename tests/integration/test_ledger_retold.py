@@ -83,7 +83,7 @@ def acted(engine: Engine, name: str, owners: Sequence[int]) -> None:
     with ledger_of(engine).transaction("anna") as recorder:
         for owner in owners:
             recorder.change(tables.metadata.tables[name], owner, **ACTS[name])
-        recorder.event("settled", exchange=1)
+            recorder.event("settled", exchange=owner)
 
 
 def protected(audited: Audited, direction: str) -> list[str]:
@@ -134,7 +134,8 @@ def test_what_never_changes_cannot_be_altered_by_recording_the_row_again(filled,
     found = named(filled)
     assert sorted(found) == sorted(reference(name, each) for each in owners)
     assert all("anew as another one" in each for each in found.values())
-    assert named(filled, seal) == {}  # what was told before the seal is not read: see the page
+    since = named(filled, seal)  # what was told before the seal is not read
+    assert list(since) == ([] if name != "exchange" or act is acted else list(found))
 
 
 def test_what_is_told_of_every_audited_row_protects_something_that_counts():
@@ -176,14 +177,16 @@ def test_a_row_that_gets_its_old_digest_of_what_never_changes_by_a_forged_event_
             for name, first, whole, cores in prints.runs(_json(body), bytes(data))
             if name == "exchange" and first <= 5 < first + len(whole) // prints.LENGTH
         )
+    event = tree.recorded(1, "{}", b"") | {"kind": "settled", "exchange": 5, "rows": None}
     body = '{"rows":{"exchange":[[5,1,8]]}}'
     with database.writing(filled) as connection:
-        tree.append(connection, [tree.recorded(1, body, now[: prints.LENGTH] + told[1])])
+        tree.append(connection, [dict(event), tree.recorded(1, body, now[: prints.LENGTH] + told[1])])
     assert named(filled) == {
         "exchange 5": "Exchange 5 is another one than what was recorded first, and was recorded anew."
     }
     with database.writing(filled) as connection:  # or leaves it out, as an earlier version did
-        tree.append(connection, [tree.recorded(1, '{"rows":{"exchange":[[5,1]]}}', now[: prints.LENGTH])])
+        old = tree.recorded(1, '{"rows":{"exchange":[[5,1]]}}', now[: prints.LENGTH])
+        tree.append(connection, [dict(event), old])
     assert set(named(filled)) == {"exchange 5"}
 
 
@@ -204,6 +207,26 @@ def test_an_alteration_after_two_recordings_since_a_seal_is_named_since_that_sea
     by_hand(filled, update(tables.exchange).where(tables.exchange.c.id == newest).values(subject="altered"))
     acted(filled, "exchange", [newest])
     assert set(named(filled, seal)) == {f"exchange {newest}"}
+
+
+def test_an_exchange_that_is_recorded_anew_without_an_event_that_says_why_is_named(filled):
+    """A state, a verdict on ours and a moment do change; then an event of the same transaction tells it."""
+    seal = seal_of(filled)
+    x = tables.exchange
+    by_hand(filled, update(x).where(x.c.id == 5).values(state="rejected", acknowledged_at=3))
+    with ledger_of(filled).transaction() as recorder:
+        recorder.event("settled", exchange=6)
+        recorder.touch(x, [5])
+    said = {"exchange 5": f"Event {seal.seq + 2} records exchange 5 anew, and no event tells what became of it."}
+    assert named(filled) == said
+    assert named(filled, seal) == said
+
+
+def test_what_becomes_of_an_exchange_may_be_told_of_its_mail(filled):
+    with ledger_of(filled).transaction("anna") as recorder:
+        recorder.change(tables.exchange, 5, state="discarded")
+        recorder.event("discarded", message=5, reason="x")
+    assert named(filled) == {}
 
 
 # ---------------------------------------------------------------- removal

@@ -237,6 +237,7 @@ def test_processes_side_by_side_see_the_same_and_what_is_recorded_meanwhile_is_n
         fill(filled, 5, first=COUNT + 1)
         with ledger_of(filled).transaction() as recorder:
             recorder.change(tables.exchange, 5, state="rejected")
+            recorder.event("rejected", exchange=5)
         look = Verification(connection, processes=2)
         assert list(look.full()) == []
     assert look.extent.rows == COUNT * len(FILLED)
