@@ -15,14 +15,14 @@ from typing import Protocol
 
 from sqlalchemy import Engine, make_url
 
-from gateway.errors import BackupUnfit, CheckpointUnreadable, GatewayError, LedgerNewer
+from gateway.errors import BackupDamaged, BackupUnfit, CheckpointUnreadable, GatewayError, LedgerNewer
 from gateway.flow import checkpoint, restored_numbers
 from gateway.flow.checkpoint import Checkpoint
 from gateway.flow.context import Context
 from gateway.flow.restore_evidence import Outcome, Present, judge, look, why_newer
 from gateway.flow.restore_report import Restored, left_on_server, submitted_since
 from gateway.flow.restore_settle import Since, settle
-from gateway.ledger.backup import require_whole
+from gateway.ledger.backup import not_as_recorded, require_whole
 from gateway.ledger.backup_files import Watcher
 from gateway.ledger.backup_manifest import SQLITE, Manifest
 from gateway.ledger.database import newest, open_engine, reading, revisions, upgrade
@@ -68,7 +68,8 @@ class Wish:
     """What a person wants: which backup, who and why.
 
     ``replace``: also in the place of a ledger that is newer, or not known to be older. ``ahead``: how many numbers to
-    skip where nobody knows how far they came; None: a thousand, and one a second since. ``full``: look at all of it.
+    skip where nobody knows how far they came; None: a thousand, and one a second since. ``full``: look at all of it
+    first, and verify its events and rows.
     """
 
     backup: Path
@@ -108,6 +109,8 @@ def restore(settings: Settings, url: str, wish: Wish, opened: Opened, watcher: W
         with _staged(place, manifest, watcher) as staged_url:
             with _engine(staged_url) as engine:
                 upgrade(engine)
+                if wish.full:
+                    _refuse_altered(engine, wish.backup, watcher)
             with opened(staged_url) as context:
                 kept = place.aside(_stamp(context.clock()))
                 done = _settle(context, wish, manifest, present, known, kept)
@@ -132,6 +135,13 @@ def _refuse_unfit(backup: Path, manifest: Manifest, url: str) -> None:
     if manifest.revision not in revisions():
         said = f"its tables are of revision {manifest.revision}, which this gateway does not know: a newer one wrote it"
         raise BackupUnfit(path=backup, reason=said)
+
+
+def _refuse_altered(engine: Engine, backup: Path, watcher: Watcher) -> None:
+    with reading(engine) as connection:
+        found = not_as_recorded(connection, watcher)
+    if found:
+        raise BackupDamaged(path=backup, reason=" ".join(found[:3]).removesuffix("."))
 
 
 def _known(home: Path) -> Checkpoint | None:

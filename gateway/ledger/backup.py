@@ -30,14 +30,17 @@ from gateway.ledger import (
 from gateway.ledger.backup_contents import odd_contents
 from gateway.ledger.backup_files import Meter, Watcher
 from gateway.ledger.backup_manifest import HOME, LEDGER, SQLITE, KeptFile, Manifest
-from gateway.ledger.database import reading, shown
+from gateway.ledger.database import newest, reading, shown
 from gateway.ledger.postgres_programs import ProgramFailedError
 from gateway.ledger.reached import Reached, reached
+from gateway.ledger.verify import Verification
 
 QUICK, FULL = "quick", "full"
 NOT_TRIED = "The dump was read to its end, but not restored for trial: "
 NOT_ALLOWED = "this user may not make a database (CREATEDB) on the server."
 NO_SERVER = "no server was named for that."
+EARLIER = "Its rows were not verified: it is of an earlier version. A restore with --full verifies them."
+_NAMED = 20  # rows and events that a verification names
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def check(backup: Path, watcher: Watcher, *, full: bool, engine: Engine | None =
     Args:
         backup: its directory.
         watcher: is told what is looked at.
-        full: look at everything, not at a sample.
+        full: look at everything, not at a sample, and verify every event and row.
         engine: of a server on which a dump may be restored for trial.
 
     Raises:
@@ -112,17 +115,30 @@ def check(backup: Path, watcher: Watcher, *, full: bool, engine: Engine | None =
     problems = tuple(_odd_files(backup, manifest, watcher))
     if problems:
         return Checked(manifest, problems)  # a database that was changed is not worth opening
-    return _inside(backup, manifest, watcher, full=full, engine=engine)
+    found = _inside(backup, manifest, watcher, full=full, engine=engine, rows=full)
+    if full and manifest.revision != newest() and not found.unproven:
+        return replace(found, unproven=EARLIER)
+    return found
+
+
+def not_as_recorded(connection: Connection, watcher: Watcher) -> list[str]:
+    """What a verification in full names in a copy, whose tables are of the newest revision; a sentence each."""
+    watcher.step("verify events and rows")
+    found = [each.sentence for each in Verification(connection).full()]
+    more = [f"{len(found) - _NAMED} more differences"] if len(found) > _NAMED else []
+    return [*found[:_NAMED], *more]
 
 
 def require_whole(backup: Path, watcher: Watcher, *, full: bool = False) -> Manifest:
-    """The manifest of a backup that is what was written.
+    """The manifest of a backup that is what was written; whether its rows are as recorded is not looked at.
 
     Raises:
         BackupDamaged: it is not.
         ProgramMissing, ProgramTooOld
     """
-    found = check(backup, watcher, full=full)
+    manifest = backup_manifest.read(backup)
+    problems = tuple(_odd_files(backup, manifest, watcher))
+    found = Checked(manifest, problems) if problems else _inside(backup, manifest, watcher, full=full)
     if found.problems:
         raise BackupDamaged(path=backup, reason="; ".join(found.problems[:3]))
     return found.manifest
@@ -202,16 +218,19 @@ def _refuse_problems(found: Checked, target: Path) -> None:
         raise BackupFailed(path=target, reason=f"what was written is not whole: {found.problems[0]}")
 
 
-def _inside(backup: Path, manifest: Manifest, watcher: Watcher, *, full: bool, engine: Engine | None) -> Checked:
-    """What is wrong with the database in it."""
+def _inside(
+    backup: Path, manifest: Manifest, watcher: Watcher, *, full: bool, engine: Engine | None = None, rows: bool = False
+) -> Checked:
+    """What is wrong with the database in it; with ``rows`` what a verification names too."""
     ledger = backup / manifest.ledger.name
+    rows = rows and manifest.revision == newest()
     try:
         if manifest.kind == SQLITE:
-            return Checked(manifest, tuple(_odd_database(ledger, manifest, watcher, full=full)))
+            return Checked(manifest, tuple(_odd_database(ledger, manifest, watcher, full=full, rows=rows)))
         problems = tuple(backup_postgres.problems(ledger, watcher))
         if problems or not full:
             return Checked(manifest, problems)
-        return _tried(ledger, manifest, watcher, engine)
+        return _tried(ledger, manifest, watcher, engine, rows=rows)
     except (DBAPIError, sqlite3.Error) as problem:
         return Checked(manifest, (f"the database cannot be read: {backup_sqlite.reason(problem)}",))
 
@@ -230,10 +249,12 @@ def _odd_files(backup: Path, manifest: Manifest, watcher: Watcher) -> Iterator[s
             yield f"{each.name} was changed: its SHA-256 is not the one that was written down"
 
 
-def _odd_database(ledger: Path, manifest: Manifest, watcher: Watcher, *, full: bool) -> Iterator[str]:
+def _odd_database(ledger: Path, manifest: Manifest, watcher: Watcher, *, full: bool, rows: bool) -> Iterator[str]:
     with backup_sqlite.opened(ledger) as engine, engine.connect() as connection:
         yield from backup_sqlite.problems(connection, watcher, full=full)
         yield from _odd_history(connection, manifest)
+        if rows:
+            yield from not_as_recorded(connection, watcher)
 
 
 def _odd_history(connection: Connection, manifest: Manifest) -> Iterator[str]:
@@ -250,7 +271,7 @@ def _odd_history(connection: Connection, manifest: Manifest) -> Iterator[str]:
         yield "the root of its tree is not the one that the ledger had"
 
 
-def _tried(ledger: Path, manifest: Manifest, watcher: Watcher, engine: Engine | None) -> Checked:
+def _tried(ledger: Path, manifest: Manifest, watcher: Watcher, engine: Engine | None, *, rows: bool) -> Checked:
     """A dump is proven by restoring it, where that is allowed."""
     if engine is None or engine.dialect.name == SQLITE:
         return Checked(manifest, (), NOT_TRIED + NO_SERVER)
@@ -260,6 +281,7 @@ def _tried(ledger: Path, manifest: Manifest, watcher: Watcher, engine: Engine | 
                 return Checked(manifest, (), NOT_TRIED + NOT_ALLOWED)
             with reading(made) as connection:
                 problems = [*_odd_history(connection, manifest), *odd_contents(connection, watcher, full=True)]
+                problems += not_as_recorded(connection, watcher) if rows else []
     except ProgramFailedError as problem:
         return Checked(manifest, (f"the dump cannot be restored: {problem}",))
     except GatewayError as fault:

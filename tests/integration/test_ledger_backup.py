@@ -8,9 +8,10 @@ import random
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from gateway.errors import BackupDamaged, BackupExists, BackupFailed, ProgramMis
 from gateway.flow.submit import submit
 from gateway.ledger import backup_manifest, backup_postgres, backup_sqlite, postgres_programs, postgres_scratch, tables
 from gateway.ledger.backup import NOT_ALLOWED, NOT_TRIED, Order, back_up, check, require_whole
-from gateway.ledger.backup_files import Nobody
-from gateway.ledger.backup_manifest import LEDGER, Manifest
+from gateway.ledger.backup_files import Nobody, hashed
+from gateway.ledger.backup_manifest import LEDGER, KeptFile, Manifest
 from gateway.ledger.database import open_engine
 from gateway.ledger.postgres_programs import Program
 
@@ -270,6 +271,36 @@ def test_a_database_that_is_another_than_the_manifest_says_is_found(kept, stage,
     backup_manifest.write(replace(before, files=mixed), kept)
     problems = check(kept, Nobody(), full=True, engine=stage.engine).problems
     assert any("it ends at event" in each for each in problems)
+
+
+def alter(backup: Path, sql: str) -> None:
+    """Changes the SQLite database of a backup, and makes the manifest fit it: anybody can, who can write there."""
+    before = backup_manifest.read(backup)
+    file = backup / before.ledger.name
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(sql)
+        connection.commit()
+    (backup / "manifest.json").unlink()
+    now = KeptFile(file.name, *hashed(file, lambda _: None))
+    files = tuple(now if each.name == file.name else each for each in before.files)
+    backup_manifest.write(replace(before, files=files), backup)
+
+
+def test_a_row_that_was_altered_in_a_backup_is_named_although_its_manifest_was_made_to_fit(kept, stage):
+    if stage.engine.dialect.name == "sqlite":
+        alter(kept, "UPDATE exchange SET subject = 'altered' WHERE id = 1")
+        found = check(kept, Nobody(), full=True)
+        assert found.problems == ("Exchange 1 is not what was recorded.",)
+        assert check(kept, Nobody(), full=False).problems == ()
+
+
+def test_a_dump_of_an_altered_ledger_is_restored_for_trial_and_the_row_is_named(stage, tmp_path):
+    """A copy of it is made all the same: what is wrong with the ledger itself shall not leave it without backups."""
+    with stage.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE exchange SET subject = 'altered' WHERE id = 1")
+    made(stage.engine, tmp_path / "backup", full=True)
+    found = check(tmp_path / "backup", Nobody(), full=True, engine=stage.engine)
+    assert found.problems == ("Exchange 1 is not what was recorded.",)
 
 
 def test_names_that_lead_out_of_the_backup_are_refused(kept):

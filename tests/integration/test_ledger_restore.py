@@ -143,6 +143,17 @@ def test_who_restored_what_and_why_is_in_the_ledger(place):
     assert any("Lost is what was recorded between 2 Nov 2026" in line for line in done.lines())
 
 
+def test_a_backup_whose_rows_are_not_as_recorded_is_restored_only_without_full(place):
+    with place.stage.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE exchange SET subject = 'altered' WHERE id = 1")
+    backup = place.back_up()
+    wanted = rows_of(place.stage.engine)
+    with pytest.raises(BackupDamaged, match="Exchange 1 is not what was recorded"):
+        place.restore(backup, full=True, replace=True)
+    assert rows_of(place.stage.engine) == wanted
+    place.restore(backup, replace=True)
+
+
 def test_the_home_works_on_with_the_restored_ledger(place):
     backup = place.back_up()
     place.send("INV-3")
