@@ -185,6 +185,8 @@ def _say(verdict: Verdict) -> None:
         looked += f" since the seal of {verdict.since.time}"
     elif verdict.contents:
         looked += f", {_many(verdict.contents, 'kept content')}"
+    for note in verdict.notes:
+        click.echo(note, err=True)
     found = len(verdict.differences)
     click.echo(f"{looked} were looked at: {'all as recorded' if not found else _many(found, 'difference')}.", err=True)
     if verdict.sealed is not None:

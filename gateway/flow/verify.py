@@ -14,6 +14,7 @@ from gateway.errors import SealInvalid
 from gateway.ledger import damage, seals, tables, tree
 from gateway.ledger.changes import told_revisions
 from gateway.ledger.database import reading
+from gateway.ledger.put_away import put_away_since
 from gateway.ledger.retention_checks import unexplained
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
@@ -24,7 +25,8 @@ from partners.tables import profile_revision
 class Verdict:
     """What a verification came to, filled while ``verify`` is iterated.
 
-    ``since`` is the seal that it began at (None: everything was looked at), ``sealed`` the newest one that fits.
+    ``since`` is the seal that it began at (None: everything was looked at), ``sealed`` the newest one that fits;
+    ``notes`` is what is no difference, and an auditor should know of.
     """
 
     since: Seal | None = None
@@ -33,6 +35,7 @@ class Verdict:
     contents: int = 0
     extent: Extent | None = None
     differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -49,6 +52,7 @@ class Verdict:
             "rows": extent.rows if extent else 0,
             "contents": self.contents,
             "differences": [each.as_dict() for each in self.differences],
+            "notes": list(self.notes),
         }
 
 
@@ -105,6 +109,8 @@ def _looked(
         verdict.since = None if full or not known else known[-1]
         yield from look.full() if verdict.since is None else look.since(verdict.since)
         yield from _sealed(connection, known, verdict)
+        if full and known:
+            verdict.notes += put_away_since(connection, known[0])
         yield from _profiles(connection)
         verdict.extent = look.extent
     if verdict.since is None and contents:

@@ -413,6 +413,7 @@ def test_an_acknowledgment_that_overtakes_our_own_record_of_the_sending_counts(s
     with stage.ledger.transaction() as recorder:
         recorder.connection.execute(update(tables.outgoing).values(state="sending"))
         recorder.change(tables.exchange, exchange, state="sending")
+        recorder.event("sending", exchange=exchange, partner="acme", attempt=1)
     stage.mail(acknowledgment(1, 1))
     stage.run()
     assert stage.states("out") == ["acknowledged"]

@@ -22,7 +22,7 @@ from gateway.flow import seal as sealing
 from gateway.flow.evidence import evidence
 from gateway.flow.submit import submit
 from gateway.flow.verify import Verdict, verify
-from gateway.ledger import database, prints, retention_purge, seals, tables
+from gateway.ledger import database, prints, retention_purge, seals, tables, tree
 from gateway.ledger.recording import Ledger
 from gateway.ledger.retention_units import Judge
 from gateway.settings import SealSettings
@@ -416,11 +416,28 @@ def test_rows_changed_by_a_transaction_without_an_event_of_the_exchange_are_prov
     stage.mail(order(1))
     stage.run()
     with stage.ledger.transaction() as recorder:
-        recorder.change(tables.exchange, 1, settled_at=recorder.now)
+        recorder.change(tables.message, 1, state="noted")
     sealing.seal(stage.context())
     rows = {(each["table"], each["owner"]): each for each in evidence_of(stage, 1)["rows"]}
     with stage.ledger.reading() as connection:
         newest = connection.execute(
             select(tables.event.c.seq).where(tables.event.c.kind == "recorded").order_by(tables.event.c.seq.desc())
         ).scalars()
-        assert rows["exchange", 1]["event"] in list(newest)
+        assert rows["message", 1]["event"] in list(newest)
+
+
+def test_an_auditor_is_told_what_was_put_away_of_that_which_the_oldest_seal_covers(stage):
+    """A removal in order and one that somebody made up look the same: whoever has the seal asks for the reason."""
+    stage.mail(order(1))
+    stage.run()
+    assert looked(stage, notes(stage), full=True)[1].notes == []
+    with stage.ledger.transaction("root") as recorder:
+        with tree.permit(recorder.connection, "mine"):
+            assert tree.forget_events(recorder.connection, [1, 2, 3]) == 3
+        recorder.event("purged", what="1 mail", policy="", messages=[[7, 7]], events=[[1, 3], [500, 900]])
+    sealing.seal(stage.context())
+    found, verdict = looked(stage, notes(stage), full=True)
+    assert found == []
+    said = "3 events that the seal of 2026-11-02T22:00:00Z covers were put away after it, once: root."
+    assert verdict.notes == verdict.as_dict()["notes"] == [said]
+    assert looked(stage, notes(stage))[1].notes == [], "who looks at what came since asks for no old events"
