@@ -27,7 +27,11 @@ KEY_WARNING = (
 @click.command("backup")
 @click.argument("target", required=False, type=_PATH)
 @click.option("--check", "only_check", is_flag=True, help="Look whether the backup TARGET is what was written.")
-@click.option("--full", is_flag=True, help="Look at everything: each index, reference and kept byte; restore a dump.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Look at everything: each index, reference and kept byte; restore a dump; with --check verify every row.",
+)
 @click.option("--with-home", is_flag=True, help="Put gateway.toml, profiles and guidelines in too.")
 @click.option("--with-key", is_flag=True, help="Put the key file in too: who has that backup can read all secrets.")
 @click.option("--overwrite", is_flag=True, help="An earlier backup of that name may go, once the new one is whole.")

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     " one for every second since anything was known).",
 )
 @click.option("--with-home", is_flag=True, help="Put back gateway.toml, profiles and what else of the home is in it.")
-@click.option("--full", is_flag=True, help="Look at everything in the backup first, not at a sample.")
+@click.option(
+    "--full", is_flag=True, help="Look at everything in the backup first, not at a sample, and verify every row."
+)
 @act_options
 @click.pass_context
 def restore(

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH
+from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD
 from gateway.ledger.leaves import Leaf
 
 SAY_AT_MOST = 20  # rows of one table that are said one by one
@@ -63,7 +63,7 @@ class Few:
                     found.altered.append(owner)
             elif cores:
                 core = cores[place * CORE : (place + 1) * CORE]
-                if kept.setdefault(owner, core) != core:
+                if core != UNTOLD and kept.setdefault(owner, core) != core:
                     found.altered.append(owner)
         return found
 
