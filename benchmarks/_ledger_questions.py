@@ -131,9 +131,12 @@ def _seals(connection: Connection, chance: random.Random, count: int, span: int)
     last = connection.execute(newest).one().at
     before = connection.execute(newest.where(e.at < last - span)).scalar() or 0
     nodes = tree.Nodes(connection, head.size)
-    sizes = [head.size - chance.randint(0, head.seq - before) for _ in range(count)]
-    for size in sizes:
-        yield make_seal("bench.example/ledger", size, nodes.root(size), nodes.seq_of(size - 1), last)
+    # A seal covers whole transactions.
+    ended = connection.execute(select(e.seq).where(e.kind == "recorded", e.seq > before)).scalars().all() or [head.seq]
+    for _ in range(count):
+        seq = chance.choice(ended)
+        size = nodes.index_of(seq) + 1
+        yield make_seal("bench.example/ledger", size, nodes.root(size), seq, last)
 
 
 # ---------------------------------------------------------------- questions

@@ -382,6 +382,7 @@ def test_the_receipt_resolves_a_doubt(pair):
         from gateway.ledger import tables
 
         recorder.change(tables.exchange, 1, state="in doubt")
+        recorder.event("in-doubt", exchange=1, reason="the connection was lost", policy="hold")
     buyer.mailbox.deliver(receipt)
     buyer.run()
     assert buyer.states(direction="out") == ["sent"]

@@ -156,6 +156,7 @@ def test_an_unknown_partner_gives_the_standards_names(stage):
     assert policy_for(stage.context().directory, row).agreed == ()
 
 
+@pytest.mark.unrecorded  # no exchange gets other bytes
 def test_what_is_not_there_or_no_interchange_is_said(stage):
     with pytest.raises(NotFound):
         segments(stage.engine, 404)
