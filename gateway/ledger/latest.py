@@ -1,6 +1,7 @@
 """The latest digest of every audited row, as noted and as found: outside of memory, whatever their number.
 
-Of tables whose rows change also the digest of each row's core, as it was noted first.
+Of tables whose rows change also the digest of each row's core, as it was noted first. A page of a file for every page
+of owners that has any: whatever number somebody wrote into a row, or into an event, it costs a page.
 """
 
 from __future__ import annotations
@@ -11,52 +12,35 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Self
 
-from sqlalchemy import Connection, func, select
-
 from gateway.ledger.archive import guarded_file
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Digest
 from gateway.ledger.retold import TOLD_OF, Retelling
 
-_BEYOND = 10_000  # owners past the last row that are remembered one by one
+PAGE = 8_192  # owners
 
 
 class Latest:
-    """Two nameless files a table, mapped: the digest of owner n stands at n times its length; two more for cores.
-
-    Args:
-        connection: to see how many rows there are.
+    """Two nameless files a table, mapped: of what was noted, and of what was found; two more for cores.
 
     Raises:
         DatabaseUnavailable: there is no room for the files.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self) -> None:
         self._stack = ExitStack()
-        self._maps: dict[str, mmap.mmap] = {}
-        self._now: dict[str, mmap.mmap] = {}
-        self._cores: dict[str, mmap.mmap] = {}
-        self._cores_now: dict[str, mmap.mmap] = {}
-        self._tops: dict[str, int] = {}
-        self._past: dict[str, dict[int, bytes]] = {name: {} for name in AUDITED}
-        for name, audited in AUDITED.items():
-            owner = audited.table.c[audited.owner]
-            self._tops[name] = int(connection.execute(select(func.max(owner))).scalar() or 0)
+        self._noted: dict[str, _Digests] = {}
+        self._found: dict[str, _Digests] = {}
+        self._cores: dict[str, _Digests] = {}
+        self._cores_found: dict[str, _Digests] = {}
 
     def __enter__(self) -> Self:
-        for name, top in self._tops.items():
-            self._maps[name] = self._mapped(top, LENGTH)
-            self._now[name] = self._mapped(top, LENGTH)
-            if AUDITED[name].core is not None:
-                self._cores[name] = self._mapped(top, CORE)
-                self._cores_now[name] = self._mapped(top, CORE)
+        for name, audited in AUDITED.items():
+            self._noted[name] = _Digests(self._stack, LENGTH)
+            self._found[name] = _Digests(self._stack, LENGTH)
+            if audited.core is not None:
+                self._cores[name] = _Digests(self._stack, CORE)
+                self._cores_found[name] = _Digests(self._stack, CORE)
         return self
-
-    def _mapped(self, top: int, length: int) -> mmap.mmap:
-        file: IO[bytes] = self._stack.enter_context(guarded_file(None))
-        file.truncate((top + 1) * length)  # a file with holes: it takes what is written
-        made = mmap.mmap(file.fileno(), (top + 1) * length)
-        self._stack.callback(made.close)
-        return made
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None
@@ -66,29 +50,19 @@ class Latest:
     def note(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> Retelling:
         """The digests of a run of owners and of their cores, later than what was noted before."""
         found = Retelling()
-        top = self._tops.get(name)
-        if top is None or first < 0:
+        if name not in self._noted:
             return found
-        inside = max(0, min(top + 1 - first, len(digests) // LENGTH))
-        start, stop = first * LENGTH, (first + inside) * LENGTH
-        fresh = digests[: inside * LENGTH]
-        before = self._maps[name][start:stop]
-        self._maps[name][start:stop] = fresh
-        if GONE in fresh:
-            self._note_gone(name, first, before, fresh, found)
-        if name == TOLD_OF and before != bytes(len(before)):
-            found.again = _others(first, before, fresh)
+        before = self._noted[name].swap(first, digests)
+        if GONE in digests:
+            self._note_gone(name, first, before, digests, found)
+        new = not any(before)
+        if name == TOLD_OF and not new:
+            found.again = _others(first, before, digests)
         if name in self._cores:
             if cores:
-                self._note_cores(name, first, cores[: inside * CORE], found)
-        elif before not in (fresh, bytes(len(fresh))):
-            found.altered = _others(first, before, fresh)
-        past = self._past[name]
-        for owner, digest in enumerate(_each(digests[inside * LENGTH :], LENGTH), first + inside):
-            if digest == GONE and (past[owner] != GONE if owner in past else len(past) >= _BEYOND):
-                found.gone.append(owner)
-            if len(past) < _BEYOND or owner in past:
-                past[owner] = digest
+                self._note_cores(name, first, cores, found)
+        elif not new and before != digests:
+            found.altered = _others(first, before, digests)
         return found
 
     def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:
@@ -97,68 +71,93 @@ class Latest:
             if new == GONE != old:
                 found.gone.append(owner)
                 if name in self._cores:
-                    self._cores[name][owner * CORE : (owner + 1) * CORE] = UNTOLD
+                    self._cores[name].swap(owner, UNTOLD)
 
     def _note_cores(self, name: str, first: int, cores: bytes, found: Retelling) -> None:
         """What is told first stays."""
         kept = self._cores[name]
-        at = first * CORE
-        before = kept[at : at + len(cores)]
-        if before == cores:
+        before = kept.swap(first, cores)
+        if before == cores or not any(before):
             return
-        if before == bytes(len(cores)):
-            kept[at : at + len(cores)] = cores
-            return
+        stays = bytearray()
         for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):
-            if old == UNTOLD:
-                kept[owner * CORE : (owner + 1) * CORE] = new
-            elif UNTOLD != new != old:
+            stays += new if old == UNTOLD else old
+            if UNTOLD not in {old, new} and old != new:
                 found.altered.append(owner)
+        kept.swap(first, bytes(stays))
 
     def found(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> None:
         """The digests of a run of owners, and of their cores, as their rows are now."""
-        self._now[name][first * LENGTH : first * LENGTH + len(digests)] = digests
+        self._found[name].swap(first, digests)
         if cores:
-            self._cores_now[name][first * CORE : first * CORE + len(cores)] = cores
+            self._cores_found[name].swap(first, cores)
 
-    @property
-    def tops(self) -> dict[str, int]:
-        """The highest owner of each table that there is a row of."""
-        return dict(self._tops)
+    def pages(self, name: str) -> list[int]:
+        """The pages of a table with anything in them, in their order: page n begins with owner n times ``PAGE``."""
+        return sorted(self._noted[name].places.keys() | self._found[name].places.keys())
 
-    def differing(self, name: str, first: int, last: int) -> Iterator[tuple[int, Digest, Digest]]:
-        """Owners whose rows are not what was noted: (owner, noted, found)."""
-        start, stop = first * LENGTH, (last + 1) * LENGTH
-        noted, found = self._maps[name][start:stop], self._now[name][start:stop]
+    def differing(self, name: str, page: int) -> Iterator[tuple[int, Digest]]:
+        """Owners whose rows are not what was noted, and what was."""
+        noted, found = self._noted[name].page(page), self._found[name].page(page)
         if noted == found:
             return
-        for owner in range(first, last + 1):
-            at = (owner - first) * LENGTH
-            if noted[at : at + LENGTH] != found[at : at + LENGTH]:
-                yield owner, noted[at : at + LENGTH], found[at : at + LENGTH]
+        for owner, (old, now) in enumerate(zip(_each(noted, LENGTH), _each(found, LENGTH), strict=True), page * PAGE):
+            if old != now:
+                yield owner, old
 
-    def altered(self, name: str, first: int, last: int) -> Iterator[tuple[int, Digest]]:
+    def altered(self, name: str, page: int) -> Iterator[tuple[int, Digest]]:
         """Owners whose rows have another core than what was noted first, and that."""
         if name not in self._cores:
             return
-        start, stop = first * CORE, (last + 1) * CORE
-        noted, found = self._cores[name][start:stop], self._cores_now[name][start:stop]
+        noted, found = self._cores[name].page(page), self._cores_found[name].page(page)
         if noted == found:
             return
-        for owner, (old, now) in enumerate(zip(_each(noted, CORE), _each(found, CORE), strict=True), first):
+        for owner, (old, now) in enumerate(zip(_each(noted, CORE), _each(found, CORE), strict=True), page * PAGE):
             if UNTOLD not in {old, now} and old != now:
                 yield owner, old
 
-    def count(self, name: str, first: int, last: int) -> int:
-        """How many of these owners have rows now."""
-        found = self._now[name][first * LENGTH : (last + 1) * LENGTH]
+    def count(self, name: str, page: int) -> int:
+        """How many owners of a page have rows now."""
+        found = self._found[name].page(page)
         if GONE not in found:
-            return len(found) // LENGTH
-        return sum(found[at : at + LENGTH] != GONE for at in range(0, len(found), LENGTH))
+            return PAGE
+        return sum(each != GONE for each in _each(found, LENGTH))
 
-    def beyond(self, name: str) -> Iterator[int]:
-        """Owners past the last row that should be there."""
-        return (owner for owner, digest in sorted(self._past[name].items()) if digest != GONE)
+
+class _Digests:
+    """Digests of one length by their owner's number; zeros where none was put."""
+
+    def __init__(self, stack: ExitStack, length: int) -> None:
+        self._length, self._size = length, PAGE * length
+        file: IO[bytes] = stack.enter_context(guarded_file(None))
+        file.truncate(self._size)
+        self._map = mmap.mmap(file.fileno(), self._size)
+        stack.callback(self._map.close)
+        self.places: dict[int, int] = {}  # where in the file a page is
+
+    def swap(self, first: int, digests: bytes) -> bytes:
+        """Puts the digests of a run of owners; what was there before."""
+        page, at = divmod(first, PAGE)
+        start = self.places.get(page, -1)
+        if start < 0:
+            start = self._new(page)
+        start += at * self._length
+        room = (PAGE - at) * self._length
+        here = digests if len(digests) <= room else digests[:room]
+        before = self._map[start : start + len(here)]
+        self._map[start : start + len(here)] = here
+        return before if here is digests else before + self.swap(first + PAGE - at, digests[room:])
+
+    def page(self, page: int) -> bytes:
+        start = self.places.get(page)
+        return bytes(self._size) if start is None else self._map[start : start + self._size]
+
+    def _new(self, page: int) -> int:
+        start = len(self.places) * self._size
+        if start == len(self._map):
+            self._map.resize(2 * start)  # a file with holes: it takes what is written
+        self.places[page] = start
+        return start
 
 
 def _others(first: int, before: bytes, fresh: bytes) -> list[int]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger import bulk, prints, tables, tree
+from gateway.ledger.strays import LAST
 
 PAGE = 8_192  # events that are read at once
 
@@ -72,10 +73,14 @@ class Pages:
         kept = tables.event_leaf.c
         page = self._events()
         last = page[-1].seq if len(page) == PAGE else None
-        away = select(kept.seq, kept.leaf).where(kept.seq > self._after).order_by(kept.seq).limit(PAGE)
-        if last is not None:
-            away = away.where(kept.seq <= last)
-        found = [Leaf(row.seq, bytes(row.leaf), "", None, away=True) for row in self._connection.execute(away)]
+        # In SQLite a text would come after all numbers (see ``strays``).
+        upto = last if last is not None else LAST
+        away = (
+            select(kept.seq, kept.leaf).where(kept.seq > self._after, kept.seq <= upto).order_by(kept.seq).limit(PAGE)
+        )
+        found = [
+            Leaf(row.seq, tree.kept_bytes(row.leaf), "", None, away=True) for row in self._connection.execute(away)
+        ]
         if found:
             if len(found) == PAGE:  # more may follow before the last event of the page
                 page = [each for each in page if each.seq <= found[-1].seq]
@@ -99,7 +104,7 @@ class Pages:
         return [
             Leaf(
                 row[0],
-                leaf_of(row[:-1], rows := _bytes(row[-1])),
+                leaf_of(row[:-1], rows := _digests(row[-1])),
                 "" if rows is None and row[kind] != "purged" else str(row[body]),
                 rows,
                 row[exchange],
@@ -127,10 +132,10 @@ class Pages:
 
 
 def _of_rows(seq: int, data: bytes, body: object, rows: object) -> Leaf:
-    digests = _bytes(rows)
+    digests = _digests(rows)
     return Leaf(seq, tree.leaf_of_encoded(data, digests), str(body), digests)
 
 
-def _bytes(rows: object) -> bytes | None:
-    """Digests as they are; what somebody wrote in their place is other bytes, so that the leaf is another one."""
-    return rows if rows is None or isinstance(rows, bytes) else repr(rows).encode()
+def _digests(rows: object) -> bytes | None:
+    """Digests as they are, or as what stands in their place."""
+    return None if rows is None else tree.kept_bytes(rows)

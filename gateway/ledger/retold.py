@@ -155,7 +155,7 @@ class Retold:
         return any(first <= owner <= last for first, last in self._purged.get(named, ()))
 
 
-def words(name: str, owner: int, *, capital: bool = False) -> str:
+def words(name: str, owner: object, *, capital: bool = False) -> str:
     """A row for people: exchange 34, finding of exchange 34."""
     audited = AUDITED.get(name)
     plain = name.replace("_", " ")

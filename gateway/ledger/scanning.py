@@ -15,10 +15,11 @@ from typing import Self
 
 from sqlalchemy import Connection, Engine
 
-from gateway.ledger import prints
+from gateway.ledger import bulk, prints
 from gateway.ledger.database import open_engine, reading
+from gateway.ledger.latest import PAGE
+from gateway.ledger.strays import LAST
 
-PAGE = 8_192  # owners of one piece of work
 WORTH_IT = 25  # pieces of work from which on other processes are started
 _AHEAD = 3  # pieces of work that wait for each process
 
@@ -113,8 +114,20 @@ def _computed(url: str, name: str, first: int, last: int) -> tuple[bytes, bytes]
         return digests(connection, name, first, last)
 
 
-def pieces(tops: dict[str, int]) -> list[Piece]:
-    """All owners of all tables, in pieces; ``tops`` is the highest owner of each."""
-    return [
-        (name, first, min(top, first + PAGE - 1)) for name, top in tops.items() for first in range(1, top + 1, PAGE)
-    ]
+def pieces(connection: Connection) -> list[Piece]:
+    """The owners of all tables from 1 on, in pieces that begin where a page does; none where there is no row."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    quote = connection.dialect.identifier_preparer.quote
+    found: list[Piece] = []
+    for name, audited in prints.AUDITED.items():
+        of = quote(audited.owner)
+        within = f"FROM {quote(name)} WHERE {of} BETWEEN {mark} AND {mark}"
+        ((top,),) = bulk.tuples(connection, f"SELECT max({of}) {within}", [1, LAST])
+        first = 1
+        while top is not None and first <= top:
+            ((there,),) = bulk.tuples(connection, f"SELECT min({of}) {within}", [first, LAST])
+            first = max(first, int(there) // PAGE * PAGE)
+            last = first - first % PAGE + PAGE - 1
+            found.append((name, first, min(last, int(top))))
+            first = last + 1
+    return found

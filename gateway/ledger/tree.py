@@ -27,6 +27,7 @@ from gateway.ledger.literals import whole
 from gateway.ledger.merkle import EMPTY, Frontier, root_of
 from gateway.ledger.plain_json import compact, compact_any
 from gateway.ledger.ready import Ready
+from gateway.ledger.strays import LAST
 
 TILE = 256  # leaves
 LEVEL = 8  # of a tile; 16, 24 … are kept too
@@ -52,9 +53,9 @@ _AWAY = Ready("leaves from one on", lambda _: _from(tables.event_leaf, "seq", "l
 
 
 def _from(table: Table, *names: str) -> Select[Any]:
-    """The first ``count`` rows from number ``first`` on."""
+    """The first ``count`` rows from number ``first`` on; in SQLite a text would come after all numbers."""
     seq, count = table.c.seq, bindparam("count", type_=BigInteger)
-    wanted = select(*(table.c[name] for name in names)).where(seq >= bindparam("first"))
+    wanted = select(*(table.c[name] for name in names)).where(seq >= bindparam("first"), seq <= whole(LAST))
     return wanted.order_by(seq).limit(count).offset(whole(0))
 
 
@@ -93,7 +94,14 @@ def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
 
 def leaf_of_encoded(data: bytes, rows: bytes | None) -> bytes:
     """The same, where the list is JSON already."""
-    return hashlib.sha256(b"\0" + data if rows is None else b"\0%b\n%b" % (data, rows)).digest()
+    return hashlib.sha256(b"\0" + data if rows is None else b"\0%b\n%b" % (data, kept_bytes(rows))).digest()
+
+
+def kept_bytes(value: object) -> bytes:
+    """Bytes as they are; what somebody wrote in their place is other bytes, so that a hash is another one."""
+    if isinstance(value, bytes | memoryview):
+        return bytes(value)
+    return repr(value).encode(errors="backslashreplace")
 
 
 def root_over(leaves: Sequence[bytes]) -> bytes:
@@ -293,8 +301,16 @@ def tile_leaves(connection: Connection, first: int, count: int, *, quick: bool =
             rows = bulk.tuples(connection, f"{encoded_by_sqlite()} WHERE seq >= ? ORDER BY seq LIMIT ?", [first, count])
             found = [(seq, leaf_of_encoded(data, digests)) for seq, data, digests in rows]
     if not found:
-        found = [(row["seq"], leaf(row)) for row in _EVENTS.rows(connection, first=first, count=count)]
-    found += [(row["seq"], bytes(row["leaf"])) for row in _AWAY.rows(connection, first=first, count=count)]
+        try:
+            found = [(row["seq"], leaf(row)) for row in _EVENTS.rows(connection, first=first, count=count)]
+        except DBAPIError:
+            if connection.dialect.name != "sqlite":
+                raise
+            columns = ", ".join(map(sqlite.dialect().identifier_preparer.quote, _COLUMNS))
+            sql = f"SELECT {columns} FROM event WHERE seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608 - names of ours
+            rows = bulk.legible(connection, sql, [first, count])
+            found = [(row[0], leaf_of(row[:-1], row[-1])) for row in rows]
+    found += [(row["seq"], kept_bytes(row["leaf"])) for row in _AWAY.rows(connection, first=first, count=count)]
     return sorted(found)[:count]
 
 

@@ -22,6 +22,7 @@ from gateway.ledger.merkle import Frontier, subtrees
 from gateway.ledger.retold import SAY_AT_MOST, Few, Odd, Retold, words
 from gateway.ledger.scanning import Scanning, pieces
 from gateway.ledger.seals import Seal
+from gateway.ledger.strays import stray_events, stray_owners
 
 _TILES = 64
 
@@ -93,15 +94,32 @@ class Verification:
         """
         if not self._head.adopted:
             yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
+        yield from self._strays(every=True)
+        work = pieces(self._connection)
         with (
-            Latest(self._connection) as latest,
-            Scanning(self._connection, pieces(latest.tops), latest.found, self._processes) as scanning,
+            Latest() as latest,
+            Scanning(self._connection, work, latest.found, self._processes) as scanning,
         ):
             for each in self._tree(latest):
                 scanning.go_on()
                 if each is not None:
                     yield each
-            yield from self._all_rows(latest, scanning)
+            tops = {name: last for name, _, last in work}
+            for name, _, last in scanning.finish():
+                self._progress(name, last, tops[name])
+            yield from self._all_rows(latest)
+
+    def _strays(self, *, every: bool) -> Iterator[Difference]:
+        """Whatever has a number that nothing in the ledger ever gets."""
+        for name, seq in stray_events(self._connection, every=every):
+            what = "More events" if seq is None else f"Event {seq}" if name == "event" else f"The leaf of event {seq}"
+            said = f"{what} {'were' if seq is None else 'was'} never recorded: no event has such a number."
+            yield Difference("event", str(seq), said)
+        for name, owner in stray_owners(self._connection, every=every):
+            if owner is None:
+                yield Difference("row", name, f"More rows of {name} were never recorded.")
+            else:
+                yield _row_difference(name, owner, found=True, recorded=False)
 
     def _tree(self, latest: Latest) -> Iterator[Difference | None]:
         """All events against the tiles, and the tiles against the tree; None from time to time."""
@@ -188,31 +206,27 @@ class Verification:
 
     # ------------------------------------------------------------ rows
 
-    def _all_rows(self, latest: Latest, scanning: Scanning) -> Iterator[Difference]:
-        for name, _, last in scanning.finish():
-            self._progress(name, last, latest.tops[name])
-        for name, top in latest.tops.items():
+    def _all_rows(self, latest: Latest) -> Iterator[Difference]:
+        for name in prints.AUDITED:
             said = 0
-            for _, first, last in pieces({name: top}):
-                self._rows += latest.count(name, first, last)
-                for each in self._differing(latest, name, first, last):
+            for page in latest.pages(name):
+                self._rows += latest.count(name, page)
+                for each in self._differing(latest, name, page):
                     said += 1
                     if said <= SAY_AT_MOST:
                         yield each
             if said > SAY_AT_MOST:
                 yield Difference("row", name, f"{said - SAY_AT_MOST} more rows of {name} are not what was recorded.")
-            for owner in latest.beyond(name):
-                yield _row_difference(name, owner, found=False, recorded=True)
         yield from self._more()
 
     def _more(self) -> Iterator[Difference]:
         for name, said in self._retold.rest():
             yield Difference("row", name, said)
 
-    def _differing(self, latest: Latest, name: str, first: int, last: int) -> Iterator[Difference]:
+    def _differing(self, latest: Latest, name: str, page: int) -> Iterator[Difference]:
         """The rows that are not what was recorded; read again, for another process may have seen a later moment."""
-        differing = {owner: noted for owner, noted, _ in latest.differing(name, first, last)}
-        altered = dict(latest.altered(name, first, last))
+        differing = dict(latest.differing(name, page))
+        altered = dict(latest.altered(name, page))
         again = sorted(differing.keys() | altered.keys())
         now = prints.read(self._connection, prints.AUDITED[name], again) if again else {}
         for owner in again:
@@ -242,6 +256,7 @@ class Verification:
             return
         if self._rest.root() != seal.root:
             yield sealed_otherwise(seal)
+        yield from self._strays(every=False)
         latest = Few()
         for page in Pages(self._connection, seal.seq, quick=True).all():
             yield from self._later(page, latest)
@@ -313,7 +328,7 @@ def _odd(odd: Odd) -> Difference:
     return Difference("row", words(name, owner), sentence)
 
 
-def _row_difference(name: str, owner: int, *, found: bool, recorded: bool) -> Difference:
+def _row_difference(name: str, owner: object, *, found: bool, recorded: bool) -> Difference:
     what = words(name, owner)
     if found and recorded:
         said = "is not what was recorded"

@@ -1,0 +1,112 @@
+"""Rows and values that no gateway ever writes are named by a verification, and stop none, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders.recorded import by_hand, fill
+from sqlalchemy import Engine, insert, select, text
+
+from gateway.ledger import database, tables, tree
+from gateway.ledger.seals import Seal, make_seal
+from gateway.ledger.verify import Verification
+
+pytestmark = pytest.mark.integration
+COUNT = 8
+
+
+@pytest.fixture
+def filled(ledger_engine):
+    fill(ledger_engine, COUNT)
+    return ledger_engine
+
+
+def sentences(engine: Engine, since: Seal | None = None) -> list[str]:
+    with database.reading(engine) as connection:
+        look = Verification(connection)
+        found = look.full() if since is None else look.since(since)
+        said = [each.sentence for each in found]
+        assert look.extent.size >= 0
+        return said
+
+
+def seal_of(engine: Engine) -> Seal:
+    with database.reading(engine) as connection:
+        head = tree.head_of(connection)
+    return make_seal("us.example/ledger", head.size, head.root, head.seq, 1_795_312_800_000)
+
+
+def copied(engine: Engine, table: Any, condition: Any, **changes: Any) -> Any:
+    """A statement that puts in a copy of a row with other values."""
+    with database.reading(engine) as connection:
+        row = dict(connection.execute(select(table).where(condition)).mappings().first() or {})
+    assert row
+    return insert(table).values(row | changes)
+
+
+# ---------------------------------------------------------------- numbers below 1
+
+
+def test_rows_and_events_whose_numbers_are_below_1_are_named_in_full_and_since_a_seal(filled):
+    """Everything goes through the ledger from number 1 on: a forged exchange -1 must not be looked past."""
+    seal = seal_of(filled)
+    t = tables
+    by_hand(
+        filled,
+        copied(filled, t.exchange, t.exchange.c.id == 1, id=-1, control_number="000004242"),
+        copied(filled, t.functional_group, t.functional_group.c.id == 1, id=-1, exchange=-1),
+        copied(filled, t.transaction_set, t.transaction_set.c.id == 1, id=-1, exchange=-1, functional_group=-1),
+        copied(filled, t.business_key, t.business_key.c.exchange == 1, exchange=-1, value="PO-FORGED"),
+        copied(filled, t.acknowledgment, t.acknowledgment.c.id == 1, id=0),
+        copied(filled, t.event, t.event.c.kind == "examined", seq=-1, exchange=-1),
+        copied(filled, t.event, t.event.c.kind == "examined", seq=0, actor="the auditor"),
+        insert(t.event_leaf).values(seq=-7, leaf=bytes(32)),
+    )
+    for found in (sentences(filled), sentences(filled, seal)):
+        assert found == [
+            "Event -1 was never recorded: no event has such a number.",
+            "Event 0 was never recorded: no event has such a number.",
+            "The leaf of event -7 was never recorded: no event has such a number.",
+            "Exchange -1 was never recorded, or was removed and has come back.",
+            "Functional group -1 was never recorded, or was removed and has come back.",
+            "Transaction set -1 was never recorded, or was removed and has come back.",
+            "Business key of exchange -1 was never recorded, or was removed and has come back.",
+            "Acknowledgment 0 was never recorded, or was removed and has come back.",
+        ]
+
+
+def test_of_many_numbers_below_1_twenty_are_named(filled):
+    forged = [copied(filled, tables.exchange, tables.exchange.c.id == 1, id=-number) for number in range(25)]
+    by_hand(filled, *(each.values(idempotency_key=None) for each in forged))
+    found = sentences(filled)
+    assert len(found) == 21
+    assert found[-1] == "More rows of exchange were never recorded."
+
+
+# ---------------------------------------------------------------- values that only SQLite keeps
+
+
+@pytest.fixture
+def loose(request, tmp_path):
+    """A ledger on SQLite, which keeps any value in any column."""
+    import shutil
+
+    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
+    engine = database.open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    fill(engine, COUNT)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("value", ["'x'", "x'ff'", "2.5", "1e300", "CAST(x'c328' AS TEXT)"])
+def test_numbers_that_are_none_are_named(loose, value):
+    by_hand(
+        loose,
+        text(f"UPDATE finding SET exchange = {value} WHERE exchange = 3"),
+        text(f"INSERT INTO event_leaf (seq, leaf) VALUES ({value}, 'no bytes')"),
+    )
+    found = sentences(loose)
+    assert [each for each in found if each.startswith("The leaf of event") and "never recorded" in each]
+    assert "Finding of exchange 3 is missing: it was recorded, and never removed in order." in found
+    assert [each for each in found if each.startswith("Finding of exchange") and "never recorded" in each]
