@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from gateway.errors import SealInvalid
-from gateway.ledger import damage, seals, tables, tree
+from gateway.ledger import damage, seals, tables
 from gateway.ledger.changes import told_revisions
 from gateway.ledger.database import reading
 from gateway.ledger.put_away import put_away_since
@@ -19,6 +21,8 @@ from gateway.ledger.retention_checks import unexplained
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
 from partners.tables import profile_revision
+
+_NO_TEXT = "Could not decode"  # SQLite, of bytes that are stored as a text
 
 
 @dataclass(slots=True)
@@ -107,24 +111,39 @@ def _looked(
         verdict.seals = len(known)
         look = Verification(connection, progress, processes=os.cpu_count() or 1)
         verdict.since = None if full or not known else known[-1]
-        yield from look.full() if verdict.since is None else look.since(verdict.since)
-        yield from _sealed(connection, known, verdict)
+        yield from _legible("The ledger", look.full() if verdict.since is None else look.since(verdict.since))
+        yield from _legible("The tree", _sealed(look, known, verdict))
         if full and known:
             verdict.notes += put_away_since(connection, known[0])
-        yield from _profiles(connection)
+        yield from _legible("Profiles", _profiles(connection))
         verdict.extent = look.extent
     if verdict.since is None and contents:
         yield from _contents(engine, verdict)
+
+
+def _legible(what: str, found: Iterator[Difference]) -> Iterator[Difference]:
+    """What is found, and where somebody wrote values that nobody can read, that: the rest is looked at all the same."""
+    try:
+        yield from found
+    except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError, InvalidRequestError) as problem:
+        yield Difference("row", "", f"{what} cannot be read to the end: {problem}.")
+    except DBAPIError as problem:
+        if not (isinstance(problem.orig, sqlite3.Error) and _NO_TEXT in str(problem.orig)):
+            raise
+        yield Difference("row", "", f"{what} cannot be read to the end: {problem.orig}.")
+
+
+def _as_content(sentences: Iterator[str]) -> Iterator[Difference]:
+    return (Difference("content", "", each) for each in sentences)
 
 
 def _kept_notes(connection: Connection) -> list[str]:
     return list(connection.execute(select(tables.seal.c.note).order_by(tables.seal.c.size)).scalars())
 
 
-def _sealed(connection: Connection, known: Sequence[Seal], verdict: Verdict) -> Iterator[Difference]:
+def _sealed(look: Verification, known: Sequence[Seal], verdict: Verdict) -> Iterator[Difference]:
     """Each seal must fit the tree as it is."""
-    size = tree.head_of(connection).size
-    nodes = tree.Nodes(connection, size)
+    size, nodes = look.extent.size, look.nodes
     for each in known:
         if each.size > size:
             said = f"The ledger has {size} events; on {each.time} it was sealed with {each.size}: it is an older one."
@@ -158,9 +177,6 @@ def _contents(engine: Engine, verdict: Verdict) -> Iterator[Difference]:
     """All kept bytes must have the hash that is their name, and all that rows name must be there."""
     with reading(engine) as connection:
         verdict.contents = damage.count(connection)
-        for sentence in damage.contents(connection):
-            yield Difference("content", "", sentence)
-        for sentence in damage.missing(connection):
-            yield Difference("content", "", sentence)
-        for sentence in unexplained(connection):
-            yield Difference("content", "", sentence)
+        yield from _legible("What is missing", _as_content(damage.missing(connection)))
+        yield from _legible("What is gone", _as_content(unexplained(connection)))
+        yield from _legible("What is kept", _as_content(damage.contents(connection)))

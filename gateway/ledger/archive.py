@@ -227,9 +227,9 @@ def _all(connection: Connection, row: Row[Any]) -> Iterator[bytes]:
     if row.pieces:
         yield from _pieces(connection, row.sha256, row.pieces, row.cipher)
     elif row.cipher:
-        yield _opened_piece(secret_of(connection, row.sha256), row.sha256, 0, bytes(row.bytes))
+        yield _opened_piece(secret_of(connection, row.sha256), row.sha256, 0, _stored(row.bytes))
     else:
-        yield bytes(row.bytes)
+        yield _stored(row.bytes)
 
 
 def _pieces(connection: Connection, name: str, count: int, cipher: str) -> Iterator[bytes]:
@@ -237,8 +237,14 @@ def _pieces(connection: Connection, name: str, count: int, cipher: str) -> Itera
     # One question a piece: a driver may fetch all rows of an answer at once.
     for ordinal in range(count):
         wanted = select(content_piece.c.bytes).where(content_piece.c.sha256 == name, content_piece.c.ordinal == ordinal)
-        piece = bytes(connection.execute(wanted).scalar_one())
+        piece = _stored(connection.execute(wanted).scalar_one())
         yield _opened_piece(secret, name, ordinal, piece) if secret else piece
+
+
+def _stored(value: object) -> bytes:
+    if not isinstance(value, bytes | memoryview):  # a number would be as many zeros
+        raise TypeError("what is kept is no bytes")
+    return bytes(value)
 
 
 def _refuse_put_away(connection: Connection, missing: Sequence[str]) -> None:

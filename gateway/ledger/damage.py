@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from sqlalchemy import Connection, Engine, exists, func, select, text
+from sqlalchemy.exc import NoResultFound
 
-from gateway.errors import ContentErased
+from gateway.errors import ConfigurationFault, ContentErased, GatewayError, PayloadKeyUnreadable
 from gateway.ledger import archive, tables
 from gateway.ledger.database import reading
 from gateway.ledger.erasures import Erasures
+from gateway.ledger.payload_keys import vault_of
 from gateway.ledger.retention_checks import unexplained
 
 _AT_ONCE = 50  # pieces of content in memory
@@ -55,19 +58,48 @@ def contents(connection: Connection, is_erased: Callable[[str], bool] | None = N
     Args:
         connection: within a transaction.
         is_erased: whether what cannot be read by its name was erased in order; None: as the events here tell.
+
+    Raises:
+        PayloadKeyUnreadable, ConfigurationFault: some lie encrypted, and the home's key is not at hand or is another
+            one; all others were looked at.
     """
     is_erased = is_erased or Erasures(connection).accept
     c = tables.content
-    after = ""
+    after: Any = ""
+    locked: GatewayError | None = None
     while True:
-        wanted = select(c.c.sha256, c.c.size).where(c.c.sha256 > after).order_by(c.c.sha256).limit(_AT_ONCE)
+        wanted = select(c.c.sha256, c.c.size, c.c.cipher).where(c.c.sha256 > after).order_by(c.c.sha256).limit(_AT_ONCE)
         rows = connection.execute(wanted).all()
-        if not rows:
-            return
         for row in rows:
-            if not _is_whole(connection, row.sha256, row.size, is_erased):
-                yield f"The kept bytes {row.sha256} are not what they were{_owners(connection, row.sha256)}."
+            said = "are not what they were"
+            try:
+                if _is_whole(connection, row.sha256, row.size, is_erased):
+                    continue
+            except (PayloadKeyUnreadable, ConfigurationFault) as fault:
+                if _has_key(connection, row.sha256) and not _opens_any(connection):
+                    locked = fault
+                    continue
+                said = "are said to be encrypted, and no key opens them"
+            yield f"The kept bytes {row.sha256} {said}{_owners(connection, row.sha256)}."
+        if len(rows) < _AT_ONCE:
+            break
         after = rows[-1].sha256
+    if locked is not None:
+        raise locked
+
+
+def _has_key(connection: Connection, name: str) -> bool:
+    k = tables.content_key.c
+    return connection.execute(select(k.key).where(k.sha256 == name).limit(1)).first() is not None
+
+
+def _opens_any(connection: Connection) -> bool:
+    """Whether the home's key is at hand, and is the one of this ledger."""
+    vault = vault_of(connection)
+    try:
+        return vault is not None and vault.opens_any(connection)
+    except ConfigurationFault:
+        return False
 
 
 def missing(connection: Connection) -> Iterator[str]:
@@ -85,7 +117,7 @@ def missing(connection: Connection) -> Iterator[str]:
             yield f"{word}{row.id} names the bytes {row.sha256}, which are missing."
 
 
-def _is_whole(connection: Connection, name: str, size: int, is_erased: Callable[[str], bool]) -> bool:
+def _is_whole(connection: Connection, name: Any, size: Any, is_erased: Callable[[str], bool]) -> bool:
     hashed, length = hashlib.sha256(), 0
     try:
         for piece in archive.pieces_of(connection, name):
@@ -93,7 +125,9 @@ def _is_whole(connection: Connection, name: str, size: int, is_erased: Callable[
             length += len(piece)
     except ContentErased:
         return is_erased(name)
-    return hashed.hexdigest() == name and length == size
+    except (NoResultFound, TypeError, ValueError):  # a piece is gone; a value is none that anybody writes
+        return False
+    return bool(hashed.hexdigest() == name and length == size)
 
 
 def _owners(connection: Connection, name: str) -> str:

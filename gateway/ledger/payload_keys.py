@@ -127,6 +127,17 @@ class Vault:
             self._opened[known] = PayloadKey(row.id, secret)
         return self._opened[known]
 
+    def opens_any(self, connection: Connection) -> bool:
+        """Whether the home's key opens any of the payload keys, so that it is the one of this ledger."""
+        wanted = select(payload_key.c.id).where(payload_key.c.token.is_not(None))
+        for row in self.rows(connection, connection.execute(wanted).scalars().all()):
+            try:
+                self.opened(row)
+            except (PayloadKeyUnreadable, AttributeError):  # of another home, or no text
+                continue
+            return True
+        return False
+
     def secret_of(self, connection: Connection, name: str) -> bytes:
         """The key of a content, by any of the payload keys that it lies under.
 

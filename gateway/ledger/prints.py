@@ -139,7 +139,7 @@ def runs(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, by
     try:
         for name, ranges in body["rows"].items():
             for first, count, *core in ranges:
-                owners = range(first, first + count)  # of whole numbers, or it is no entry
+                owners = _run(first, count)
                 end = at + len(owners) * LENGTH
                 more = end + len(owners) * core[0] if core else end
                 yield name, first, digests[at:end], digests[end:more] if core == [CORE] else b""
@@ -148,6 +148,12 @@ def runs(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, by
         raise ValueError("it does not say which rows it speaks of") from None
     if at != len(digests):
         raise ValueError(f"it speaks of rows with {at} bytes of digests, and has {len(digests)}")
+
+
+def _run(first: object, count: object) -> range:
+    if not (isinstance(first, int) and isinstance(count, int) and 0 < first < first + count <= 2**63):
+        raise ValueError("it speaks of rows that cannot be")
+    return range(first, first + count)
 
 
 def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:

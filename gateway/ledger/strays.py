@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ledger import bulk, tables
 from gateway.ledger.prints import AUDITED
@@ -53,6 +52,5 @@ def _strays(connection: Connection, name: str, column: ColumnElement[Any], *, ev
 
 def _asked(connection: Connection, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Any]:
     wanted = select(column).where(condition).order_by(column).limit(AT_MOST + 1)
-    dialect: Any = sqlite.dialect() if connection.dialect.name == "sqlite" else postgresql.dialect()
-    sql = str(wanted.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    sql = str(wanted.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     return [value for (value,) in bulk.legible(connection, sql)]

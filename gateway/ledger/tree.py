@@ -68,7 +68,7 @@ class Head:
     seq: int
 
 
-class _Head(NamedTuple):
+class HeadRow(NamedTuple):
     """The row of ``tree_head``."""
 
     size: int
@@ -79,7 +79,7 @@ class _Head(NamedTuple):
     adopted: int
 
 
-_HEAD = tuple(tables.tree_head.c[name] for name in _Head._fields)
+_HEAD = tuple(tables.tree_head.c[name] for name in HeadRow._fields)
 
 
 def leaf(event: Any) -> bytes:
@@ -138,12 +138,12 @@ def head_of(connection: Connection) -> Head:
     return Head(row.size, Frontier(row.size, bytes(row.frontier)).root(), row.next_seq - 1)
 
 
-def _locked(connection: Connection) -> _Head:
+def _locked(connection: Connection) -> HeadRow:
     (row,) = bulk.asked(connection, "tree_head locked", lambda: select(*_HEAD).with_for_update(), {})
-    return _Head(*row)
+    return HeadRow(*row)
 
 
-def _grow(connection: Connection, head: _Head, leaves: Sequence[bytes], seqs: Sequence[int]) -> None:
+def _grow(connection: Connection, head: HeadRow, leaves: Sequence[bytes], seqs: Sequence[int]) -> None:
     """Leaves are added to the tree; ``seqs`` are the numbers of their events."""
     frontier = Frontier(head.size, bytes(head.frontier))
     checks = bytes(head.checks) + b"".join(each[:CHECK] for each in leaves)
@@ -184,12 +184,14 @@ class Nodes:
         connection: within a transaction.
         size: leaves of the tree.
         quick: as in ``tile_leaves``.
+        tail: the first event of the tile that is not complete; None: the kept head says it.
     """
 
-    def __init__(self, connection: Connection, size: int, *, quick: bool = False) -> None:
+    def __init__(self, connection: Connection, size: int, *, quick: bool = False, tail: int | None = None) -> None:
         self._connection = connection
         self._size = size
         self._quick = quick
+        self._tail = tail
         self._kept: dict[tuple[int, int], bytes] = {}
         self._leaves: dict[int, list[bytes]] = {}
 
@@ -257,7 +259,7 @@ class Nodes:
     def _tile(self, number: int) -> list[bytes]:
         if number not in self._leaves:
             wanted = min(TILE, self._size - number * TILE)
-            first = _first_of(self._connection, number)
+            first = _first_of(self._connection, number, self._tail)
             leaves = tile_leaves(self._connection, first, wanted, quick=self._quick)
             self._leaves[number] = [found for _, found in leaves]
         return self._leaves[number]
@@ -271,7 +273,7 @@ class Nodes:
 
     def _load(self, level: int, first: int, count: int) -> None:
         for row in _NODES.rows(self._connection, level=level, first=first, last=first + count - 1):
-            self._kept[level, row["position"]] = bytes(row["hash"])
+            self._kept[level, row["position"]] = kept_bytes(row["hash"])
 
 
 def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
@@ -283,10 +285,19 @@ def _complete(leaves: Sequence[bytes]) -> Callable[[int, int], bytes]:
     return subtree
 
 
-def _first_of(connection: Connection, tile: int) -> int:
-    """The first event of a tile."""
-    found = _NODES.row(connection, level=LEVEL, first=tile, last=tile) or _HEAD_ROW.rows(connection)[0]
-    return int(found["first_seq"])
+def _first_of(connection: Connection, tile: int, tail: int | None = None) -> int:
+    """The first event of a tile; ``tail`` is that of the one that is not complete, where it is known.
+
+    Raises:
+        LookupError: nothing says it.
+    """
+    row = _NODES.row(connection, level=LEVEL, first=tile, last=tile)
+    if row is None and tail is not None:
+        return tail
+    found = (row or _HEAD_ROW.rows(connection)[0])["first_seq"]
+    if not isinstance(found, int):
+        raise LookupError(f"tile {tile} does not say where it begins")  # noqa: TRY004 - as where it is missing
+    return found
 
 
 def tile_leaves(connection: Connection, first: int, count: int, *, quick: bool = False) -> list[tuple[int, bytes]]:
@@ -308,8 +319,8 @@ def tile_leaves(connection: Connection, first: int, count: int, *, quick: bool =
                 raise
             columns = ", ".join(map(sqlite.dialect().identifier_preparer.quote, _COLUMNS))
             sql = f"SELECT {columns} FROM event WHERE seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608 - names of ours
-            rows = bulk.legible(connection, sql, [first, count])
-            found = [(row[0], leaf_of(row[:-1], row[-1])) for row in rows]
+            legible = bulk.legible(connection, sql, [first, count])
+            found = [(row[0], leaf_of(row[:-1], row[-1])) for row in legible]
     found += [(row["seq"], kept_bytes(row["leaf"])) for row in _AWAY.rows(connection, first=first, count=count)]
     return sorted(found)[:count]
 

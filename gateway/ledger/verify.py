@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from gateway.ledger import prints, tables, tree
+from gateway.ledger.heads import head_of
 from gateway.ledger.latest import Latest
 from gateway.ledger.leaves import Leaf, Pages
 from gateway.ledger.merkle import Frontier, subtrees
@@ -72,7 +73,7 @@ class Verification:
         self._connection = connection
         self._progress = progress
         self._processes = processes
-        self._head = connection.execute(select(tables.tree_head)).one()
+        self._head, self._wrong = head_of(connection)
         self._events = self._rows = 0
         self._tiles = Frontier()  # over the roots of complete tiles
         self._rest = Frontier()  # over the leaves after them
@@ -81,8 +82,27 @@ class Verification:
     @property
     def extent(self) -> Extent:
         """What was read so far, and the tree as it stands."""
-        roots = Frontier(self._head.size, bytes(self._head.frontier))
+        roots = Frontier(self._head.size, self._head.frontier)
         return Extent(self._events, self._rows, self._head.size, roots.root())
+
+    @property
+    def nodes(self) -> tree.Nodes:
+        """The subtrees of the tree as it stands."""
+        return tree.Nodes(self._connection, self._head.size, tail=self._head.first_seq)
+
+    def _beginning(self, *, every: bool) -> Iterator[Difference]:
+        """What is no part of a ledger: a head that is none, and whatever has a number that nothing ever gets."""
+        if self._wrong:
+            yield Difference("tree", "head", f"The head of the tree {self._wrong}.")
+        for name, seq in stray_events(self._connection, every=every):
+            what = "More events" if seq is None else f"Event {seq}" if name == "event" else f"The leaf of event {seq}"
+            said = f"{what} {'were' if seq is None else 'was'} never recorded: no event has such a number."
+            yield Difference("event", str(seq), said)
+        for name, owner in stray_owners(self._connection, every=every):
+            if owner is None:
+                yield Difference("row", name, f"More rows of {name} were never recorded.")
+            else:
+                yield _row_difference(name, owner, found=True, recorded=False)
 
     # ------------------------------------------------------------ in full
 
@@ -94,7 +114,7 @@ class Verification:
         """
         if not self._head.adopted:
             yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
-        yield from self._strays(every=True)
+        yield from self._beginning(every=True)
         work = pieces(self._connection)
         with (
             Latest() as latest,
@@ -109,18 +129,6 @@ class Verification:
                 self._progress(name, last, tops[name])
             yield from self._all_rows(latest)
 
-    def _strays(self, *, every: bool) -> Iterator[Difference]:
-        """Whatever has a number that nothing in the ledger ever gets."""
-        for name, seq in stray_events(self._connection, every=every):
-            what = "More events" if seq is None else f"Event {seq}" if name == "event" else f"The leaf of event {seq}"
-            said = f"{what} {'were' if seq is None else 'was'} never recorded: no event has such a number."
-            yield Difference("event", str(seq), said)
-        for name, owner in stray_owners(self._connection, every=every):
-            if owner is None:
-                yield Difference("row", name, f"More rows of {name} were never recorded.")
-            else:
-                yield _row_difference(name, owner, found=True, recorded=False)
-
     def _tree(self, latest: Latest) -> Iterator[Difference | None]:
         """All events against the tiles, and the tiles against the tree; None from time to time."""
         pages = Pages(self._connection, quick=True)
@@ -131,17 +139,17 @@ class Verification:
                 continue
             events = pages.until(end)
             yield from self._take(events, latest)
-            if tree.root_over([each.hash for each in events]) != bytes(tile.hash) or len(events) != tree.TILE:
-                yield from _named(self._again(events, end), bytes(tile.checks), position)
+            if tree.root_over([each.hash for each in events]) != tree.kept_bytes(tile.hash) or len(events) != tree.TILE:
+                yield from _named(self._again(events, end), tree.kept_bytes(tile.checks), position)
             # What follows is held against the tile as it is kept, so that one wrong event is one difference.
-            for level, place, root in self._tiles.append_all([bytes(tile.hash)], tree.LEVEL):
+            for level, place, root in self._tiles.append_all([tree.kept_bytes(tile.hash)], tree.LEVEL):
                 yield from self._upper(level + tree.LEVEL, place, root)
             yield None
         events = pages.until(self._head.next_seq)
         yield from self._take(events, latest)
-        if b"".join(each.hash[: tree.CHECK] for each in events) != bytes(self._head.checks):
+        if b"".join(each.hash[: tree.CHECK] for each in events) != self._head.checks:
             events = self._again(events, self._head.next_seq)
-            yield from _named(events, bytes(self._head.checks), self._tiles.size)
+            yield from _named(events, self._head.checks, self._tiles.size)
         self._rest.append_all([each.hash for each in events], tree.LEVEL)
         for event in pages.until(None):
             yield Difference("event", str(event.seq), f"Event {event.seq} was never recorded: it is not in the tree.")
@@ -159,7 +167,8 @@ class Verification:
             wanted = select(n.position, n.hash, n.first_seq, n.checks).where(
                 n.level == tree.LEVEL, n.position.between(start, start + _TILES)
             )
-            found = {row.position: row for row in self._connection.execute(wanted)}
+            rows = self._connection.execute(wanted)
+            found = {row.position: row for row in rows if isinstance(row.first_seq, int)}
             for position in range(start, min(start + _TILES, count)):
                 after = found.get(position + 1)
                 yield position, found.get(position), int(after.first_seq if after else self._head.first_seq)
@@ -169,13 +178,13 @@ class Verification:
         """The kept roots above the tiles must be those over the tiles."""
         n = tables.tree_node.c
         kept = self._connection.execute(select(n.hash).where(n.level == level, n.position == position)).scalar()
-        if kept is None or bytes(kept) != root:
+        if kept is None or tree.kept_bytes(kept) != root:
             yield Difference("tree", f"node {level}.{position}", f"Node {position} at level {level} does not add up.")
 
     def _whole(self) -> Iterator[Difference]:
         """The tree over what was read must be the one that the head tells of."""
         size = self._tiles.size * tree.TILE + self._rest.size
-        if self._tiles.packed() + self._rest.packed() != bytes(self._head.frontier) or size != self._head.size:
+        if self._tiles.packed() + self._rest.packed() != self._head.frontier or size != self._head.size:
             yield Difference("tree", "head", f"The tree of {self._head.size} leaves is not the one over these events.")
 
     def _take(self, events: Sequence[Leaf], latest: Latest | Few) -> Iterator[Difference]:
@@ -195,7 +204,7 @@ class Verification:
                 told = latest.note(name, first, digests, cores)
                 if told.altered or told.again or told.gone:
                     yield from map(_odd, self._retold.judge(event.seq, name, told))
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             yield _unreadable(event, problem)
         self._retold.recorded()
 
@@ -256,20 +265,20 @@ class Verification:
             return
         if self._rest.root() != seal.root:
             yield sealed_otherwise(seal)
-        yield from self._strays(every=False)
+        yield from self._beginning(every=False)
         latest = Few()
         for page in Pages(self._connection, seal.seq, quick=True).all():
             yield from self._later(page, latest)
         differences = list(self._whole())
         if differences:
             events = Pages(self._connection, self._head.first_seq - 1).until(self._head.next_seq)
-            yield from _named(events, bytes(self._head.checks), self._head.size // tree.TILE)
+            yield from _named(events, self._head.checks, self._head.size // tree.TILE)
         yield from differences
         yield from self._touched(latest)
 
     def _sealed(self, seal: Seal, *, quick: bool) -> Frontier:
         """The tree as it was then, as far as its events are there."""
-        nodes = tree.Nodes(self._connection, self._head.size, quick=quick)
+        nodes = tree.Nodes(self._connection, self._head.size, quick=quick, tail=self._head.first_seq)
         return Frontier(seal.size, b"".join(nodes.subtree(level, place) for level, place in subtrees(0, seal.size)))
 
     def _later(self, page: Sequence[Leaf], latest: Few) -> Iterator[Difference]:
@@ -339,7 +348,7 @@ def _row_difference(name: str, owner: object, *, found: bool, recorded: bool) ->
     return Difference("row", what, f"{what[0].upper()}{what[1:]} {said}.")
 
 
-def _unreadable(event: Leaf, problem: ValueError) -> Difference:
+def _unreadable(event: Leaf, problem: Exception) -> Difference:
     return Difference("event", str(event.seq), f"Event {event.seq} cannot be read: {problem}.")
 
 

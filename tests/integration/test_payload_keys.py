@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from builders.recorded import by_hand
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, acknowledgment, invoice, orders
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
@@ -20,7 +21,7 @@ from gateway.flow.submit import submit
 from gateway.ledger import archive, database, holds, key_life, retention_purge, tables
 from gateway.ledger.attention import attention
 from gateway.ledger.chain import follow
-from gateway.ledger.damage import damage
+from gateway.ledger.damage import contents, damage
 from gateway.ledger.mailboxes import head_of
 from gateway.ledger.moved_file import opened
 from gateway.ledger.moved_verify import verify
@@ -534,3 +535,34 @@ def test_in_an_archive_bytes_stay_encrypted_and_are_erased_with_the_ledgers_key(
     with pytest.raises(ContentErased):
         raw_bytes(stage.engine, name)
     assert_whole(stage)
+
+
+def test_without_the_homes_key_all_that_is_not_encrypted_is_looked_at_and_then_the_key_is_asked_for(stage):
+    life(stage)
+    clear = {"sha256": "f" * 64, "size": 1, "at": 1, "bytes": b"x", "pieces": 0, "cipher": ""}
+    by_hand(stage.engine, insert(tables.content).values(clear))
+    (stage.directory / "secret.key").unlink()
+    Vault(stage.directory / "secret.key").attach(stage.engine)
+    with database.reading(stage.engine) as connection:
+        told = contents(connection)
+        found = [next(told)]
+        with pytest.raises(PayloadKeyUnreadable, match="is gone"):
+            found.extend(told)
+    assert found == [f"The kept bytes {'f' * 64} are not what they were."]
+
+
+def test_a_key_that_was_changed_is_told_of_the_bytes_that_it_opened_and_the_rest_is_looked_at(stage):
+    life(stage)
+    stage.mail(order(9, sender="14:0700000000001"), sender="edi@globex.example")
+    stage.run()
+    month = next(row for row in stage.rows("payload_key") if row["partner"] == "acme")
+    mine = {name for name, found in scopes(stage).items() if found == {"acme"}}
+    others = {name for name, found in scopes(stage).items() if "acme" not in found}
+    assert mine
+    assert others
+    by_hand(stage.engine, update(tables.payload_key).where(tables.payload_key.c.id == month["id"]).values(token="x"))
+    Vault(stage.directory / "secret.key").attach(stage.engine)
+    told = list(damage(stage.engine))
+    assert {name for name in mine if any(name in each for each in told)} == mine
+    assert not [each for each in told if any(name in each for name in others)]
+    assert all("no key opens them" in each for each in told)

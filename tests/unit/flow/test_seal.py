@@ -171,8 +171,6 @@ def test_a_rewritten_ledger_does_not_fit_the_seal_outside(stage):
     by_hand(stage, text("DELETE FROM tree_node"))
     by_hand(stage, text("DELETE FROM seal"))
     by_hand(stage, text("UPDATE tree_head SET size=0, next_seq=1, frontier=x'', checks=x'', first_seq=1, adopted=0"))
-    from gateway.ledger import tree
-
     with database.writing(stage.engine) as connection:
         tree.adopt(connection, 0)
     assert looked(stage, full=True)[0] == [], "without the seal nobody can tell"
@@ -193,6 +191,19 @@ def test_missing_and_changed_bytes_are_named(stage):
     by_hand(stage, text("DELETE FROM content WHERE sha256 = (SELECT sha256 FROM exchange WHERE id = 1)"))
     found, _ = looked(stage, full=True)
     assert found == [f"Exchange 1 names the bytes {stage.rows('exchange')[0]['sha256']}, which are missing."]
+
+
+def test_values_that_nobody_can_read_are_told_and_the_rest_is_looked_at(stage):
+    stage.mail(order(1))
+    stage.run()
+    by_hand(stage, text("INSERT INTO put_away (sha256, at, policy) VALUES ('no name', 1, 'p')"))
+    by_hand(
+        stage,
+        text("UPDATE content SET sha256 = CAST(x'ff' AS TEXT) WHERE sha256 = (SELECT sha256 FROM message LIMIT 1)"),
+    )
+    found, _ = looked(stage, full=True)
+    assert len([each for each in found if "cannot be read to the end" in each]) == 2
+    assert len([each for each in found if each.startswith("Mail m1 names the bytes")]) == 1
 
 
 def test_notes_that_are_no_seals_are_told_and_the_rest_is_looked_at(stage):

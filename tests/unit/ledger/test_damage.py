@@ -59,6 +59,27 @@ def test_a_missing_piece_of_something_big_is_named(stage):
     assert list(damage(stage.engine)) == [f"The kept bytes {name} are not what they were."]
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ("pieces = 9", "are not what they were"),
+        ("pieces = 'x'", "are not what they were"),
+        ("bytes = 70000000000", "are not what they were"),
+        ("bytes = 'text'", "are not what they were"),
+        ("cipher = 'aes-256-gcm'", "are said to be encrypted, and no key opens them"),
+        ("cipher = 'nonsense'", "are said to be encrypted, and no key opens them"),
+    ],
+)
+def test_kept_bytes_whose_row_says_what_cannot_be_are_named_and_all_others_are_looked_at(stage, spoilt, said):
+    mail, other = stage.rows("message")[0]["sha256"], stage.rows("exchange")[0]["sha256"]
+    spoil(stage, "UPDATE content SET bytes = x'00' WHERE sha256 = :name", name=other)
+    spoil(stage, f"UPDATE content SET {spoilt} WHERE sha256 = :name", name=mail)
+    assert set(damage(stage.engine)) == {
+        f"The kept bytes {mail} {said} (mail m1).",
+        f"The kept bytes {other} are not what they were (exchange 1).",
+    }
+
+
 def test_a_row_that_points_nowhere_is_named(stage):
     with sqlite3.connect(stage.directory / "ledger.db") as connection:
         connection.execute("UPDATE exchange SET payload = 999 WHERE id = 1")
