@@ -117,6 +117,9 @@ def _looked(
             verdict.notes += put_away_since(connection, known[0])
         yield from _legible("Profiles", _profiles(connection))
         verdict.extent = look.extent
+        yield from _legible(
+            "What is gone", _as_content(unexplained(connection, verdict.since.seq if verdict.since else -1))
+        )
     if verdict.since is None and contents:
         yield from _contents(engine, verdict)
 
@@ -178,5 +181,4 @@ def _contents(engine: Engine, verdict: Verdict) -> Iterator[Difference]:
     with reading(engine) as connection:
         verdict.contents = damage.count(connection)
         yield from _legible("What is missing", _as_content(damage.missing(connection)))
-        yield from _legible("What is gone", _as_content(unexplained(connection)))
         yield from _legible("What is kept", _as_content(damage.contents(connection)))

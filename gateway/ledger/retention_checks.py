@@ -25,10 +25,17 @@ _PAGE = 10_000
 _SAY_AT_MOST = 20
 
 
-def unexplained(connection: Connection) -> Iterator[str]:
-    """What is gone and nobody told of it, a sentence each; nothing where all is in order. Reads every row."""
-    told = _Told(connection)
-    yield from _few(_events(connection, told), "more events are gone, and no event tells of it")
+def unexplained(connection: Connection, after: int = -1) -> Iterator[str]:
+    """What is gone and nobody told of it, a sentence each; nothing where all is in order. Reads every row.
+
+    Args:
+        connection: within a transaction.
+        after: look at the events after this one alone; what was put away of them, a later one tells.
+    """
+    told = _Told(connection, after)
+    yield from _few(_events(connection, told, after), "more events are gone, and no event tells of it")
+    if after >= 0:
+        return
     yield from _few(_put_away(connection, told), "more bytes are said to be put away, and no event tells of it")
     yield from _few(_returned(connection, told), "more bytes came again and are missing")
     yield from _few(_keys(connection, told), "more keys are gone, and no event tells of it")
@@ -47,12 +54,13 @@ class _Purged:
 class _Told:
     """What the events say of what was put away, and of what came back since: in their order, the later word counts."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, after: int) -> None:
         spans: list[tuple[int, int]] = []
         self.names: dict[bytes, tuple[_Purged, ...]] = {}
         self.keys: set[int] = set()
         e = event.c
-        wanted = select(e.seq, e.at, e.kind, e.body).where(text(CONFIGURATION), e.kind.in_([_PURGED, _BACK, FORGOTTEN]))
+        of_these = (text(CONFIGURATION), e.kind.in_([_PURGED, _BACK, FORGOTTEN]), e.seq > after)
+        wanted = select(e.seq, e.at, e.kind, e.body).where(*of_these)
         for seq, at, kind, body in connection.execute(wanted.order_by(e.seq)):
             said = _body(body)
             events = [(int(first), int(last)) for first, last in said.get("events", ())]
@@ -103,10 +111,10 @@ def _without(spans: Iterable[tuple[int, int]], gone: Iterable[tuple[int, int]]) 
             yield first, last
 
 
-def _events(connection: Connection, told: _Told) -> Iterator[str]:
+def _events(connection: Connection, told: _Told, after: int) -> Iterator[str]:
     spans = iter(told.spans)
     span = next(spans, None)
-    for (seq,) in _in_order(connection, select(event_leaf.c.seq), event_leaf.c.seq, -1):
+    for (seq,) in _in_order(connection, select(event_leaf.c.seq), event_leaf.c.seq, after):
         while span is not None and span[1] < seq:
             span = next(spans, None)
         if span is None or seq < span[0]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from builders.stage import HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from gateway.demo import documents
 from gateway.errors import NotAllowedNow, NotAsRecorded, SealInvalid, SealUnwritable, SmtpUnavailable
@@ -191,6 +191,21 @@ def test_missing_and_changed_bytes_are_named(stage):
     by_hand(stage, text("DELETE FROM content WHERE sha256 = (SELECT sha256 FROM exchange WHERE id = 1)"))
     found, _ = looked(stage, full=True)
     assert found == [f"Exchange 1 names the bytes {stage.rows('exchange')[0]['sha256']}, which are missing."]
+
+
+@pytest.mark.parametrize("how", [{"full": True}, {"full": True, "contents": False}, {}])
+def test_a_leaf_in_the_place_of_an_event_is_told_whatever_is_looked_at(stage, how):
+    """The tree still adds up: only the events tell that nobody put that one away in order."""
+    stage.mail(order(1))
+    stage.run()
+    stage.mail(order(2))
+    stage.run()
+    newest = next(row for row in reversed(stage.rows("event")) if row["kind"] == "examined")
+    leaf = {"seq": newest["seq"], "leaf": tree.leaf(newest)}
+    by_hand(stage, insert(tables.event_leaf).values(leaf))
+    by_hand(stage, delete(tables.event).where(tables.event.c.seq == newest["seq"]))
+    found, _ = looked(stage, notes(stage), **how)
+    assert found == [f"Event {newest['seq']} is gone, and no event tells that it was put away."]
 
 
 def test_values_that_nobody_can_read_are_told_and_the_rest_is_looked_at(stage):
