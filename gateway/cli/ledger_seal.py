@@ -177,6 +177,8 @@ def _text(place: Path) -> str:
 
 
 def _say(verdict: Verdict) -> None:
+    from gateway.flow.verify_seals import KEY
+
     extent = verdict.extent
     if extent is None:
         return
@@ -196,6 +198,8 @@ def _say(verdict: Verdict) -> None:
             f" over {_many(verdict.sealed.size, 'event')} ({rest} came later).",
             err=True,
         )
+    elif any(each.reference == KEY for each in verdict.differences):
+        click.echo("No seal was checked: nothing proves when this was recorded.", err=True)
     else:
         click.echo("No seal fits: nothing proves when this was recorded. `gateway ledger seal` makes one.", err=True)
 

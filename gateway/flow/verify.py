@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from gateway.errors import SealInvalid
-from gateway.ledger import damage, seals, tables
+from gateway.flow.verify_seals import opened
+from gateway.ledger import damage
 from gateway.ledger.changes import told_revisions
 from gateway.ledger.database import reading
 from gateway.ledger.put_away import put_away_since
@@ -75,7 +75,7 @@ def verify(
     Args:
         engine: the ledger.
         verdict: an empty one.
-        key: of our seals; None where none was ever made.
+        key: of our seals; None where it is not at hand: seals that were made are a difference then.
         outside: signed notes that were kept outside of the database.
         full: everything; else from the newest seal on, where there is one.
         contents: in full, hash all kept bytes too.
@@ -101,12 +101,7 @@ def _looked(
 ) -> Iterator[Difference]:
     with reading(engine) as connection:
         known: list[Seal] = []
-        for note in (*outside, *_kept_notes(connection)):
-            try:
-                if key is not None and (found := seals.opened(note, key)) not in known:
-                    known.append(found)
-            except SealInvalid as fault:
-                yield Difference("seal", "seal", str(fault))
+        yield from _legible("Seals", opened(connection, key, outside, known))
         known.sort(key=lambda each: each.size)
         verdict.seals = len(known)
         look = Verification(connection, progress, processes=os.cpu_count() or 1)
@@ -138,10 +133,6 @@ def _legible(what: str, found: Iterator[Difference]) -> Iterator[Difference]:
 
 def _as_content(sentences: Iterator[str]) -> Iterator[Difference]:
     return (Difference("content", "", each) for each in sentences)
-
-
-def _kept_notes(connection: Connection) -> list[str]:
-    return list(connection.execute(select(tables.seal.c.note).order_by(tables.seal.c.size)).scalars())
 
 
 def _sealed(look: Verification, known: Sequence[Seal], verdict: Verdict) -> Iterator[Difference]:

@@ -88,6 +88,17 @@ def test_what_was_changed_in_the_database_is_named_with_exit_code_65(run, home):
     assert "differences" in done.stderr
 
 
+def test_a_key_that_was_taken_away_is_told_with_exit_code_65_and_the_auditors_own_still_checks(run, home):
+    key = run("seal", "--key").stdout.strip()
+    tampered(home, "DELETE FROM secret WHERE name = 'seal'")
+    for words in (["verify"], ["verify", "--full"]):
+        done = run(*words)
+        assert done.exit_code == 65
+        assert "cannot be checked: the key that signed them is not here" in done.stdout
+        assert "No seal was checked" in done.stderr
+    assert run("verify", "--full", "--key", key).exit_code == 0
+
+
 def test_an_auditor_checks_with_his_own_seals_and_key(run, home, tmp_path):
     key = run("seal", "--key").stdout.strip()
     seals = tmp_path / "auditor.txt"

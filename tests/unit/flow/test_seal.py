@@ -49,9 +49,9 @@ def notes(stage):
     return list(seals.notes(stage.settings.seal.file.read_text()))
 
 
-def looked(stage, outside=(), **how):
+def looked(stage, outside=(), *, with_key=True, **how):
     verdict = Verdict()
-    key = seals.public_key("us.example/ledger", KEY)
+    key = seals.public_key("us.example/ledger", KEY) if with_key else None
     return [each.sentence for each in verify(stage.engine, verdict, key, outside, **how)], verdict
 
 
@@ -170,6 +170,7 @@ def test_a_rewritten_ledger_does_not_fit_the_seal_outside(stage):
     by_hand(stage, update(tables.event).where(tables.event.c.seq == 2).values(at=1))
     by_hand(stage, text("DELETE FROM tree_node"))
     by_hand(stage, text("DELETE FROM seal"))
+    by_hand(stage, text("UPDATE event SET kind = 'noted' WHERE kind = 'sealed'"))
     by_hand(stage, text("UPDATE tree_head SET size=0, next_seq=1, frontier=x'', checks=x'', first_seq=1, adopted=0"))
     with database.writing(stage.engine) as connection:
         tree.adopt(connection, 0)
@@ -191,6 +192,39 @@ def test_missing_and_changed_bytes_are_named(stage):
     by_hand(stage, text("DELETE FROM content WHERE sha256 = (SELECT sha256 FROM exchange WHERE id = 1)"))
     found, _ = looked(stage, full=True)
     assert found == [f"Exchange 1 names the bytes {stage.rows('exchange')[0]['sha256']}, which are missing."]
+
+
+@pytest.mark.parametrize("how", [{"full": True}, {}])
+def test_a_seal_that_is_gone_from_the_database_is_told_by_the_event_that_made_it(stage, how):
+    stage.mail(order(1))
+    stage.run()
+    size = stage.rows("seal")[0]["size"]
+    seq = stage.rows("event")[-1]["seq"]
+    by_hand(stage, text("UPDATE seal SET at = at + 1"))
+    assert looked(stage, **how)[0] == [f"The seal over {size} events is not the one of which event {seq} tells."]
+    by_hand(stage, text("DELETE FROM seal"))
+    assert looked(stage, **how)[0] == [f"The seal over {size} events, of which event {seq} tells, is gone."]
+    assert looked(stage, notes(stage), **how)[0] == looked(stage, **how)[0]
+
+
+def test_seals_that_cannot_be_checked_for_want_of_a_key_are_a_difference(stage):
+    """Whoever takes the key away must not make a verification quieter."""
+    stage.mail(order(1))
+    stage.run()
+    (said,), verdict = looked(stage, notes(stage), with_key=False)
+    assert said.startswith("A seal cannot be checked: the key that signed them is not here.")
+    assert verdict.sealed is None
+    by_hand(stage, text("DELETE FROM seal"))
+    first, second = looked(stage, with_key=False)[0]
+    assert first.startswith("The seals that were made cannot be checked")
+    assert second.endswith("is gone.")
+
+
+def test_a_ledger_that_was_never_sealed_needs_no_key(stage):
+    stage.seal_key = None
+    stage.mail(order(1))
+    stage.run()
+    assert looked(stage, with_key=False, full=True)[0] == []
 
 
 @pytest.mark.parametrize("how", [{"full": True}, {"full": True, "contents": False}, {}])
