@@ -11,7 +11,14 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Row, Select, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, RevisionDiffers, UnknownPartner
+from gateway.errors import (
+    DatabaseUnavailable,
+    NotFound,
+    ProfileInvalid,
+    ProfileOverlap,
+    RevisionDiffers,
+    UnknownPartner,
+)
 from partners.certificate_store import certificates_by_partner
 from partners.directory import overlaps
 from partners.model import Partner, Status
@@ -129,6 +136,7 @@ class PartnerStore:
 
         Raises:
             UnknownPartner
+            ProfileInvalid: somebody wrote a status into the table that is none.
         """
         with self._reading() as connection:
             rows = connection.execute(select(*_ABOUT).where(table.c.partner == key).order_by(table.c.revision)).all()
@@ -137,7 +145,11 @@ class PartnerStore:
         return [_revision(row) for row in rows]
 
     def heads(self) -> list[Revision]:
-        """The current revision of every partner, by key."""
+        """The current revision of every partner, by key.
+
+        Raises:
+            ProfileInvalid: somebody wrote a status into the table that is none.
+        """
         with self._reading() as connection:
             return [_revision(row) for row in connection.execute(_heads(*_ABOUT[1:]))]
 
@@ -269,7 +281,12 @@ def _refuse_overlaps(current: dict[str, Partner], settled: Sequence[Profile]) ->
 
 
 def _revision(row: Row[Any]) -> Revision:
-    return Revision(row.partner, row.revision, row.at, row.by, row.file, row.sha256, Status(row.status))
+    try:
+        status = Status(row.status)
+    except ValueError:  # nothing of ours wrote it
+        file = f"revision {row.revision} of the stored profile of {row.partner}"
+        raise ProfileInvalid(file=file, line=1, key="status", reason=f"{row.status!r} is no status") from None
+    return Revision(row.partner, row.revision, row.at, row.by, row.file, row.sha256, status)
 
 
 @contextmanager
