@@ -1,26 +1,25 @@
-"""Verify: the ledger against its tree, the tree against the seals, the profiles against what was told of them."""
+"""Verify: the ledger against its tree, the tree against the seals, what rules the gateway against what was told."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from gateway.flow.verify_numbers import numbers
 from gateway.flow.verify_seals import opened
+from gateway.flow.verify_told import people, profiles
 from gateway.ledger import damage
-from gateway.ledger.changes import told_revisions
 from gateway.ledger.database import reading
 from gateway.ledger.put_away import put_away_since
 from gateway.ledger.retention_checks import unexplained
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
-from partners.tables import profile_revision
 
 _NO_TEXT = "Could not decode"  # SQLite, of bytes that are stored as a text
 
@@ -110,7 +109,9 @@ def _looked(
         yield from _legible("The tree", _sealed(look, known, verdict))
         if full and known:
             verdict.notes += put_away_since(connection, known[0])
-        yield from _legible("Profiles", _profiles(connection))
+        yield from _legible("Profiles", profiles(connection))
+        yield from _legible("Who may do what", people(connection))
+        yield from _legible("Control numbers", numbers(connection, full=verdict.since is None))
         verdict.extent = look.extent
         yield from _legible(
             "What is gone", _as_content(unexplained(connection, verdict.since.seq if verdict.since else -1))
@@ -123,7 +124,15 @@ def _legible(what: str, found: Iterator[Difference]) -> Iterator[Difference]:
     """What is found, and where somebody wrote values that nobody can read, that: the rest is looked at all the same."""
     try:
         yield from found
-    except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError, InvalidRequestError) as problem:
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        InvalidRequestError,
+    ) as problem:
         yield Difference("row", "", f"{what} cannot be read to the end: {problem}.")
     except DBAPIError as problem:
         if not (isinstance(problem.orig, sqlite3.Error) and _NO_TEXT in str(problem.orig)):
@@ -151,20 +160,6 @@ def _sealed(look: Verification, known: Sequence[Seal], verdict: Verdict) -> Iter
             verdict.sealed = each
         elif each != verdict.since:  # of that one it was said already
             yield sealed_otherwise(each)
-
-
-def _profiles(connection: Connection) -> Iterator[Difference]:
-    """Every revision of a profile must be the text whose hash the ledger told when it was applied."""
-    p = profile_revision.c
-    told = {place: sha256 for place, sha256 in told_revisions(connection).items() if sha256}
-    for row in connection.execute(select(p.partner, p.revision, p.profile)):
-        expected = told.pop((row.partner, row.revision), None)
-        if expected is not None and hashlib.sha256(row.profile.encode()).hexdigest() != expected:
-            said = f"Revision {row.revision} of the profile of {row.partner} is not what was applied."
-            yield Difference("profile", f"{row.partner} {row.revision}", said)
-    for partner, revision in told:
-        said = f"Revision {revision} of the profile of {partner} was applied, and is missing."
-        yield Difference("profile", f"{partner} {revision}", said)
 
 
 def _contents(engine: Engine, verdict: Verdict) -> Iterator[Difference]:

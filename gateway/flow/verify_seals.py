@@ -33,9 +33,9 @@ def opened(
     made = _made(connection)
     if key is None and (outside or kept or made):
         yield Difference("seal", KEY, _unchecked(len({each.strip() for each in (*outside, *kept)})))
-    for note in (*outside, *kept) if key is not None else ():
+    for note in (*outside, *kept):
         try:
-            if (found := seals.opened(note, key)) not in known:
+            if key is not None and (found := seals.opened(note, key)) not in known:
                 known.append(found)
         except SealInvalid as fault:
             yield Difference("seal", "seal", str(fault))

@@ -63,15 +63,22 @@ def last_of(connection: Connection, kinds: Sequence[str], limit: int) -> list[Ma
     return [json.loads(body) for body in rows]
 
 
-def told_revisions(connection: Connection) -> dict[tuple[str, int], str]:
-    """The revisions of profiles that were told of, with the SHA-256 of each ("" where an older event has none)."""
-    wanted = select(event.c.partner, event.c.body).where(text(CONFIGURATION), event.c.kind.in_(_PROFILES))
-    found: dict[tuple[str, int], str] = {}
-    for row in connection.execute(wanted):
+def told_revisions(connection: Connection) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """The revisions of profiles that were told of, and what of their rows, by column; older events tell less."""
+    e = event.c
+    wanted = select(e.kind, e.at, e.actor, e.partner, e.body).where(text(CONFIGURATION), e.kind.in_(_PROFILES))
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for row in connection.execute(wanted.order_by(e.seq)):
         body = json.loads(row.body)
-        if "revision" in body:
-            place = (row.partner or body.get("partner", ""), body["revision"])
-            found[place] = body.get("sha256", "") or found.get(place, "")
+        if "revision" not in body:
+            continue
+        facts = {name: body[name] for name in ("sha256", "status", "file", "by") if body.get(name) is not None}
+        if row.kind == "profile-noticed":
+            facts["at"] = body.get("applied_at")
+        else:
+            facts = {"file": ""} | facts | {"at": row.at, "by": row.actor}
+        place = (row.partner or body.get("partner", ""), body["revision"])
+        found[place] = {**found.get(place, {}), **facts}
     return found
 
 

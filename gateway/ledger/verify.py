@@ -35,8 +35,8 @@ Progress = Callable[[str, int, int], None]
 class Difference:
     """One thing that is not what was recorded.
 
-    ``kind``: event, tree, row, content, profile or seal; ``reference``: the event's number, or the row as
-    ``exchange 34``.
+    ``kind``: event, tree, row, content, profile, configuration or seal; ``reference``: the event's number, or the row
+    as ``exchange 34``.
     """
 
     kind: str
