@@ -71,8 +71,9 @@ def verify(
     """Look whether the ledger is what was recorded, and name what is not.
 
     Every event must be in the tree, every row as the latest event says that it was left, every kept byte of the hash
-    that is its name, every profile the one that was applied, and the tree the one that was sealed. Without --full only
-    what came after the newest seal is read, and the tree up to there. Exit code 65: something is not as recorded.
+    that is its name, profiles, users, API tokens and certificates as the events of their changes tell, and the tree the
+    one that was sealed. Without --full only what came after the newest seal is read, and the tree up to there. Exit
+    code 65: something is not as recorded, or seals were made and the key to check them is not here.
 
     \b
     gateway ledger verify

@@ -123,6 +123,7 @@ def _set(home: Path, host: MailHost, addresses: dict[str, str]) -> _Stage:
         (home / name).mkdir(parents=True, exist_ok=True)
     (home / "gateway.toml").write_text(_SETTINGS.format(pop3_port=host.pop3_port, smtp_port=host.smtp_port), "utf-8")
     make_key(home / KEY_FILE)
+    (home / "ledger.db").touch(mode=0o600)  # SQLite would make one that everybody may read
     engine = open_engine(f"sqlite:///{home / 'ledger.db'}")
     upgrade(engine)
     engine.dispose()

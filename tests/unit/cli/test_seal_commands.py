@@ -68,6 +68,10 @@ def test_the_ledger_of_the_demo_is_as_recorded(run):
     assert told["contents"] > 10
 
 
+def test_nobody_but_its_owner_reads_the_ledger_of_the_demo(made):
+    assert [each.name for each in made.glob("ledger.db*") if each.stat().st_mode & 0o077] == []
+
+
 def test_a_seal_goes_to_the_file_of_the_setting_or_to_another_and_json_says_which(run, home, tmp_path):
     before = (home / "seals.txt").read_text()
     done = run("seal")
