@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from gateway.ledger import tables
 from gateway.ledger.recording import Ledger, Recorder
@@ -114,23 +114,3 @@ def fill(engine: Engine, count: int, first: int = 1, together: int = 7) -> None:
                     tables.transaction_set, tables.transaction_set.c.exchange == exchange, delivery="delivered"
                 )
                 recorder.event("delivered", exchange=exchange, partner="acme", set="850", target="inbox")
-
-
-def by_hand(engine: Engine, *statements: Any) -> None:
-    """Somebody with all rights at the database's own prompt: no guard, no foreign key."""
-    if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA foreign_keys = OFF")
-            with connection.begin():
-                triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars()
-                for name in list(triggers):
-                    connection.execute(text(f"DROP TRIGGER {name}"))
-                for statement in statements:
-                    connection.execute(statement)
-            driver.execute("PRAGMA foreign_keys = ON")
-        return
-    with engine.begin() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        for statement in statements:
-            connection.execute(statement)

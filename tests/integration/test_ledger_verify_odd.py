@@ -6,7 +6,8 @@ import shutil
 from typing import Any
 
 import pytest
-from builders.recorded import by_hand, fill
+from builders.by_hand import by_hand
+from builders.recorded import fill
 from sqlalchemy import Engine, delete, insert, select, text, update
 
 from gateway.ledger import database, tables, tree

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from builders.recorded import by_hand
+from builders.by_hand import by_hand
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, acknowledgment, invoice, orders
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql

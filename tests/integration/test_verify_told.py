@@ -6,7 +6,7 @@ import hashlib
 from types import SimpleNamespace
 
 import pytest
-from builders.recorded import by_hand
+from builders.by_hand import by_hand
 from builders.stage import ACME, GLOBEX, HOUR, Stage, invoice, orders
 from sqlalchemy import delete, insert, select, update
 
