@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -28,8 +29,10 @@ COLUMNS = (
     "answers", "idempotency_key", "handed_over_at", "settled_at", "smtp_reply", "in_reply_to", "dated", "sha256",
     "proof", "proof_detail", "security", "mic", "layers", "due_at", "acknowledged_at", "repeats",
 )  # fmt: skip
-# What makes a spreadsheet take a cell for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), also as East Asian keyboards write it.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
+# Where semicolons stand between cells, a spreadsheet cuts at those of a text, and at its line ends, quoted or not.
+_INNER = re.compile(r'(?<=[;\t\r\n])([ "]*)(?=[=+\-@＝＋－＠])')
 
 
 def every(engine: Engine, query: Query, now: int | None = None) -> Iterator[Row]:
@@ -73,13 +76,17 @@ def csv_line(cells: Sequence[object]) -> str:
 def safe_cell(value: object) -> str:
     """The value as text that no spreadsheet takes for a formula: an apostrophe stands before what begins like one.
 
+    So it does within a text where a spreadsheet may cut it: after a semicolon, a tab or a line end.
+
     Numbers of our own stay as they are; only texts can have been written by a stranger.
     """
     if value is None:
         return ""
     text = str(value)
+    if not isinstance(value, str):
+        return text
     # A space or line end before the sign does not stop every spreadsheet.
-    return "'" + text if isinstance(value, str) and text.lstrip(" \n").startswith(_FORMULA) else text
+    return ("'" if text.lstrip(" \n").startswith(_FORMULA) else "") + _INNER.sub(r"\1'", text)
 
 
 def _flat(row: Row) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -19,7 +20,21 @@ from gateway.ledger.database import writing
 from gateway.ledger.query import Query
 
 START = make.START
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n@x", "=cmd|' /C calc'!A0"]
+HOSTILE = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t1",
+    "\r1",
+    " =1",
+    "=cmd|' /C calc'!A0",
+    "＝1+1",
+    " ＋1",
+    "－1",
+    "＠SUM(A1)",
+]
+SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -27,16 +42,42 @@ def test_a_cell_that_a_spreadsheet_would_compute_gets_an_apostrophe(text):
     assert export.safe_cell(text) == "'" + text
 
 
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("Orders;=1+1", "Orders;'=1+1"),
+        ('a; "@x;b', "a; \"'@x;b"),
+        ("one\r\n-1\n\n＝2", "one\r\n'-1\n\n'＝2"),
+        ("\t=1", "'\t'=1"),
+        ("\n@x", "'\n'@x"),
+        ("po=1; so=2", "po=1; so=2"),
+    ],
+)
+def test_a_text_is_safe_also_where_a_spreadsheet_cuts_it(text, safe):
+    assert export.safe_cell(text) == safe
+
+
 @pytest.mark.parametrize("value", ["a=b", "", "'x", "4711", -5, 0, None, "é"])
 def test_other_cells_stay_as_they_are(value):
     assert export.safe_cell(value) == ("" if value is None else str(value))
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("=+-@＝;\t\n\r\"' "), max_size=20),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_no_text_becomes_a_formula_and_none_is_lost(cells):
     (read,) = csv.reader(io.StringIO(export.csv_line(cells), newline=""))
-    assert [cell.removeprefix("'") if safe != cell else cell for cell, safe in zip(read, cells, strict=True)] == cells
-    assert not any(cell.lstrip(" \n").startswith(("=", "+", "-", "@", "\t", "\r")) for cell in read)
+    assert [cell.replace("'", "") for cell in read] == [cell.replace("'", "") for cell in cells]
+    assert all(
+        len(cell) == len(safe) for cell, safe in zip(cells, read, strict=True) if not set(cell) & {*SIGNS, *"\t\r"}
+    )
+    assert not any(cell.lstrip(" \n").startswith((*SIGNS, "\t", "\r")) for cell in read)
+    pieces = [piece for cell in read for piece in re.split(r"[;\t\r\n]", cell)[1:]]
+    assert not any(piece.lstrip(' "').startswith(SIGNS) for piece in pieces)
 
 
 @pytest.mark.integration
