@@ -16,13 +16,14 @@ from sqlalchemy import BigInteger, BindParameter, Connection, Engine, Select, bi
 from sqlalchemy import text as sql
 
 from gateway.ledger import bulk
-from gateway.ledger.conditions import key_parts
 from gateway.ledger.folding import folded
+from gateway.ledger.key_value import WHOLE
 from gateway.ledger.marks import OF_KEYS, VERSION, as_characters, coded, mark, pieces_of, runs_of
-from gateway.ledger.query import Criterion, Query, identity_parts
+from gateway.ledger.query import Criterion, Query, identity_parts, key_parts, stored_partner
 
 MOST_TRIGRAMS = 3  # of one piece of text, and no more than hold all of it: more narrow little, and cost much
 MOST_OF_EACH = 2  # of one of several: they narrow each other
+_BEGINNING = 300  # characters of a long key that stand in what is kept of it, also behind a name
 Order = Literal["", "lowest", "highest"]
 _ASKED = (
     "SELECT rowid FROM search_text WHERE search_text MATCH ? AND rowid > 0",
@@ -74,6 +75,8 @@ def _clauses(query: Query, makers: Mapping[str, Callable[[str], Wanted | None]])
             continue
         for part in _parts(criterion):
             found = [makers[part.field](value) for value in part.values]
+            if part.field == "text" and _is_long(part.values[0]):
+                found.append(_key(part.values[0]))
             if all(found):
                 yield Clause(part.field, tuple(each for each in found if each))
 
@@ -83,6 +86,11 @@ def _parts(criterion: Criterion) -> Iterable[Criterion]:
     if criterion.field != "text":
         return [criterion]
     return [Criterion("text", (term,)) for term in criterion.values[0].split() if term.strip("*")]
+
+
+def _is_long(value: str) -> bool:
+    """Whether it may be a business key that is not kept whole."""
+    return len(value) > WHOLE and "*" not in value
 
 
 def _marks(kind: str, *, fold: bool = False) -> Callable[[str], Wanted | None]:
@@ -103,13 +111,17 @@ def _sender(value: str) -> Wanted | None:
     return Wanted(marks=(mark("domain", domain),)) if sign and domain and "*" not in domain else None
 
 
+def _partner(value: str) -> Wanted | None:
+    return None if "*" in value else Wanted(marks=(mark("partner", stored_partner(value)),))
+
+
 def _type(value: str) -> Wanted | None:
-    return None if re.search(r"\s", value) else Wanted(marks=(mark("type", value),))
+    return None if re.search(r"[\s*]", value) else Wanted(marks=(mark("type", value),))
 
 
 def _version(value: str) -> Wanted | None:
-    begins = value.rstrip("*")
-    if len(begins) < VERSION or re.search(r"[\s*]", begins):
+    begins = value.partition("*")[0]
+    if len(begins) < VERSION or re.search(r"\s", begins):
         return None
     return Wanted(marks=(mark("version", begins[:VERSION]),))
 
@@ -132,12 +144,14 @@ def _pieces(value: str) -> Wanted | None:
 
 def _key(value: str) -> Wanted | None:
     named = key_parts(value)
-    pieces = folded(named[1] if named else value).split("*")
-    return Wanted(pieces=tuple(filter(None, pieces)), in_keys=True)
+    part = named[1] if named else value
+    if _is_long(value):  # whichever it is, with the name or without it, and kept whole or not: so it begins
+        part = part[:_BEGINNING]
+    return Wanted(pieces=tuple(filter(None, folded(part).split("*"))), in_keys=True)
 
 
 _OF_BOTH: Mapping[str, Callable[[str], Wanted | None]] = {
-    "partner": _marks("partner"),
+    "partner": _partner,
     "from_address": _sender,
     "user": _marks("user", fold=True),
     "host": _marks("host", fold=True),

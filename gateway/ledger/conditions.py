@@ -30,7 +30,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.operators import custom_op
 
 from gateway.ledger.folding import folded
-from gateway.ledger.query import FLAGS, Criterion, Query, identity_parts, number_forms
+from gateway.ledger.key_value import WHOLE
+from gateway.ledger.query import (
+    FLAGS,
+    Criterion,
+    Query,
+    identity_parts,
+    kept_key,
+    key_parts,
+    number_forms,
+    stored_partner,
+)
 from gateway.ledger.spans import parse_span_of_numbers
 from gateway.ledger.states import EXCHANGE_ATTENTION, MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
@@ -47,19 +57,12 @@ Condition = ColumnElement[bool]
 Words = ColumnElement[str]
 Maker = Callable[[str], Condition]
 
-_NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
 _PLUS: custom_op[Any] = custom_op("+")
 _ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
 _MAIL_ATTENTION = sorted(state.value for state in MESSAGE_ATTENTION)
 _CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
 # Flags that only an exchange can meet; a mail without one never does, as with criteria that _of_mail does not know.
 _OF_EXCHANGES = ("unacknowledged", "overdue", "duplicate", "settled", "late")
-
-
-def key_parts(written: str) -> tuple[str, str] | None:
-    """Name and value of a business key written ``po=4711``; None where it is a value alone."""
-    named = _NAMED_KEY.fullmatch(written)
-    return (named[1], named[2]) if named else None
 
 
 class Conditions:
@@ -90,8 +93,8 @@ class Conditions:
         x = self._x
         return self._common(x) | {
             "verdict": lambda value: x.verdict == value,
-            "type": lambda value: self._glob(literal(" ") + x.types + " ", ["", f" {value} ", ""]),
-            "version": lambda value: self._glob(literal(" ") + x.versions, ["", f" {value.rstrip('*')}", ""]),
+            "type": self._type,
+            "version": self._version,
             "usage": lambda value: x.usage == value,
             "control_number": lambda value: self._number(x.control_number, value),
             "group_control_number": self._group_number,
@@ -102,11 +105,22 @@ class Conditions:
             "mailbox": self._mailbox,
             "file_name": lambda value: self._text(x.file_name, value, fold=True),
             "to_address": self._recipient,
-            "agreement": lambda value: self._text(x.agreement, value),
+            "agreement": lambda value: self._text(x.agreement, value, fold=True),
             "segments": lambda value: _within(x.segments, value),
             "findings": lambda value: _within(x.findings, value),
             "text": lambda value: and_(*(self._term(term) for term in value.split())),
         }
+
+    def _type(self, value: str) -> Condition:
+        if "*" in value:
+            return self._one_word(self._x.types, value)
+        return self._glob(literal(" ") + self._x.types + " ", ["", f" {value} ", ""])
+
+    def _version(self, value: str) -> Condition:
+        begins = value.rstrip("*")
+        if "*" in begins or not begins:
+            return self._one_word(self._x.versions, f"{begins}*")
+        return self._glob(literal(" ") + self._x.versions, ["", f" {begins}", ""])
 
     def _flags(self, query: Query) -> Iterator[Condition]:
         for name in FLAGS:
@@ -148,11 +162,12 @@ class Conditions:
 
     def key(self, value: str) -> Condition:
         """What a row of business_key must meet: the value, or the name and the value."""
-        matching = self._text(business_key.c.value, value)
+        matching = self._text(business_key.c.value, kept_key(value))
         named = key_parts(value)
         if named is None:
             return matching
-        return or_(matching, and_(business_key.c.name == named[0], self._text(business_key.c.value, named[1])))
+        of_name = self._text(business_key.c.value, kept_key(named[1]))
+        return or_(matching, and_(business_key.c.name == named[0], of_name))
 
     def _identity(self, qualifier: Words, id_: Words, value: str) -> Condition:
         wanted, text = identity_parts(value)
@@ -170,6 +185,9 @@ class Conditions:
         """A word stands in the subject, the file's name or a business key. Written out: it is asked most of all."""
         pattern = self._pattern(folded(f"*{term}*").split("*"))
         told = (sql(each).bindparams(bindparam("term", pattern, Text(), unique=True)) for each in self._words)
+        if len(term) > WHOLE and "*" not in term:  # a key that is not kept whole
+            whole = business_key.c.value == kept_key(term)
+            return or_(*told, exists().where(business_key.c.exchange == exchange.c.id, whole))
         return or_(*told)
 
     # ------------------------------------------------------------ mails
@@ -222,7 +240,7 @@ class Conditions:
     def _common(self, c: Any) -> dict[str, Maker]:
         """What exchanges and mails have alike."""
         return {
-            "partner": lambda value: self._text(c.partner, value),
+            "partner": lambda value: self._text(c.partner, stored_partner(value)),
             "direction": lambda value: c.direction == value,
             "kind": lambda value: c.kind == value,
             "state": lambda value: c.state == value,
@@ -276,8 +294,21 @@ class Conditions:
             elements = func.json_each(column).table_valued("value", name="listed")
         else:
             elements = func.jsonb_array_elements_text(column.cast(JSONB)).table_valued("value", name="listed")
-        matching = self._text(elements.c.value, value, fold=True)
-        return exists().select_from(elements).where(matching).correlate_except(elements)
+        return _any_of(elements, self._text(elements.c.value, value, fold=True))
+
+    def _one_word(self, column: Words, value: str) -> Condition:
+        """A word of the column, in which a blank stands between words, is ``value``."""
+        if self._sqlite:
+            listed = literal("[") + func.replace(func.json_quote(column), " ", '","') + "]"
+            elements: Any = func.json_each(listed).table_valued("value", name="listed")
+        else:
+            elements = func.unnest(func.string_to_array(column, " ")).table_valued("value").render_derived("listed")
+        return _any_of(elements, elements.c.value != "", self._text(elements.c.value, value))
+
+
+def _any_of(elements: Any, *conditions: Condition) -> Condition:
+    """An element meets the conditions."""
+    return exists().select_from(elements).where(*conditions).correlate_except(elements)
 
 
 @cache

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import QueryInvalid
+from gateway.ledger.folding import folded
+from gateway.ledger.key_value import key_value
 from gateway.ledger.spans import normal_span
 
-LONGEST = 1_000  # characters of one criterion
+LONGEST = 1_000  # characters of one criterion; a whole business key may be longer
 MOST_STARS = 4  # wildcards in one criterion: more would let a pattern run for ever
 MOST_TERMS = 20  # words of free text
 MOST_VALUES = 50  # alternatives in one criterion
 MOST_CRITERIA = 30  # in ``also``
 _INT64 = 2**63 - 1
 _BRACKETS = re.compile(r"^[<>\s]+|[<>\s]+$")
+_NAMED_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
 
 CHOICES = ("direction", "kind", "state", "verdict", "usage")
 SPANS = ("size", "segments", "findings")
@@ -34,6 +37,8 @@ CRITERIA = (
 )
 FLAGS = ("needs_attention", "unacknowledged", "overdue", "duplicate", "settled", "late")
 PROSE = frozenset({"subject", "text"})  # one value, in which a comma is a comma
+NOBODY = "-"  # the partner of what is no partner's; no partner has that key
+_SMALL = frozenset({"partner", "mailbox", "fault"})  # names that are always written in small letters
 # How a page is ordered, and whether by text or by a number. A mail has only some of these.
 SORTS: Mapping[str, type] = {
     "at": int, "updated": int, "size": int, "partner": str, "state": str, "type": str, "control": str, "file": str,
@@ -85,7 +90,8 @@ class Query:
     ``name=value``; ``sender`` and ``receiver`` are ``qualifier:id`` or an id; control numbers match with and without
     leading zeros; ``version`` matches the start of a GS08; ``subject`` matches anywhere; each blank-separated word of
     ``text`` must stand somewhere in the subject, the file name or a business key; ``to_address`` looks at To and Cc;
-    ``size`` (bytes), ``segments`` and ``findings`` are ``10k..2M``, ``10k..``, ``..2M`` or ``0``.
+    ``size`` (bytes), ``segments`` and ``findings`` are ``10k..2M``, ``10k..``, ``..2M`` or ``0``; the ``partner``
+    ``NOBODY`` is that of strangers.
 
     ``also`` holds what a named field cannot say: several values, values that must not be, a field asked twice.
     ``sort`` is a name of ``SORTS``, after a minus from the highest down; None is newest first. ``before`` is the
@@ -210,9 +216,12 @@ def _criteria(given: Sequence[Any] | None) -> tuple[Criterion, ...]:
 
 
 def _normal(name: str, value: str) -> str:
-    """The value without what does not count: blanks at its ends, the angle brackets of a Message-ID."""
+    """The value without what does not count: blanks at its ends, the angle brackets of a Message-ID, case of names."""
+    _check_characters(name, value)
+    value = _shortened(name, " ".join(value.split()) if name == "text" else value.strip())
     _check_text(name, value)
-    value = " ".join(value.split()) if name == "text" else value.strip()
+    if name in _SMALL:
+        value = folded(value)
     if name == "message_id":  # angle brackets belong to the header, not to the id (RFC 5322 section 3.6.4)
         value = _BRACKETS.sub("", value)
     if not value:
@@ -227,12 +236,37 @@ def _check_text(name: str, value: str) -> None:
         raise QueryInvalid(where=f"{name}={value}", reason=f"it has more than {MOST_STARS} stars")
     if name == "text" and len(value.split()) > MOST_TERMS:
         raise QueryInvalid(where="text", reason=f"it has more than {MOST_TERMS} words")
-    _check_characters(name, value)
 
 
 def _check_characters(name: str, value: str) -> None:
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise QueryInvalid(where=name, reason="it contains a character that is never stored (NUL or broken UTF-8)")
+
+
+def _shortened(name: str, value: str) -> str:
+    """Whole business keys that are too long for a criterion as the ledger keeps them, which finds them just as well."""
+    if len(value) <= LONGEST or name not in {"business_key", "text"}:
+        return value
+    if name == "text":
+        return " ".join(kept_key(term) if len(term) > LONGEST else term for term in value.split())
+    named = key_parts(value)
+    return kept_key(value) if named is None else f"{named[0]}={kept_key(named[1])}"
+
+
+def key_parts(written: str) -> tuple[str, str] | None:
+    """Name and value of a business key written ``po=4711``; None where it is a value alone."""
+    named = _NAMED_KEY.fullmatch(written)
+    return (named[1], named[2]) if named else None
+
+
+def kept_key(value: str) -> str:
+    """The value of a business key as the ledger keeps it; one with stars as it is, for it says a part."""
+    return value if "*" in value else key_value(value)
+
+
+def stored_partner(asked: str) -> str:
+    """What stands in the ledger for a partner that is asked for: nothing, where it is nobody."""
+    return "" if asked == NOBODY else asked
 
 
 def number_forms(written: str) -> tuple[str, ...]:

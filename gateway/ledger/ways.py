@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, Table, and_, select, text, union_a
 
 from gateway.ledger import search_tables as few
 from gateway.ledger.clauses import Clause, clauses_of_exchanges, clauses_of_mails
-from gateway.ledger.conditions import Condition, Conditions, key_parts
-from gateway.ledger.query import Criterion, Query, number_forms
+from gateway.ledger.conditions import Condition, Conditions
+from gateway.ledger.query import Criterion, Query, kept_key, key_parts, number_forms, stored_partner
 from gateway.ledger.states import MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import business_key, exchange, expectation, functional_group, message, transaction_set
 from gateway.ledger.text import AT_WORK
@@ -146,7 +146,7 @@ def _one_of(
 
 
 _BY_FIELD: Mapping[str, Callable[[Sequence[str]], Way | None]] = {
-    "partner": lambda values: _one_of("partner", _x.partner, values),
+    "partner": lambda values: _one_of("partner", _x.partner, [*map(stored_partner, values)]),
     "control_number": lambda values: _one_of("control_number", _x.control_number, _forms(values)),
     "state": lambda values: _one_of("state", _x.state, values, words=few.UNUSUAL_STATE, usual=few.USUAL_STATES),
     "verdict": lambda values: _one_of(
@@ -172,7 +172,8 @@ def _sets_of_exchanges(query: Query, dialect: str, now: int) -> Iterable[Select[
         if maker is not None and not criterion.negated:
             yield from maker(criterion, dialect == "sqlite")
     # An awaited acknowledgment is its exchange's partner's.
-    theirs = [expectation.c.partner == query.partner] if query.partner and "*" not in query.partner else []
+    whose = query.partner
+    theirs = [expectation.c.partner == stored_partner(whose)] if whose and "*" not in whose else []
     if query.overdue:
         late = select(expectation.c.exchange).where(expectation.c.due_at <= now, *theirs)
         raised = select(_x.id).where(_word_for_word(few.UNUSUAL_STATE), _x.state == ExchangeState.OVERDUE.value)
@@ -195,8 +196,8 @@ def _keys(criterion: Criterion, sqlite: bool) -> Iterable[Select[Any]]:
 
 
 def _beginning(value: str) -> tuple[str, bool]:
-    """What a text begins with that meets ``value``, and whether that is all of it."""
-    return value.partition("*")[0], "*" not in value
+    """What a key begins with that meets ``value``, and whether that is all of it."""
+    return kept_key(value).partition("*")[0], "*" not in value
 
 
 def _begins(column: ColumnElement[str], begin: str, whole: bool) -> Condition:

@@ -90,12 +90,13 @@ file=po_4711%.edi | file=PO_4711* & partner=acme | file=*%* | subject=50% | subj
 subject=📦 | subject=OFF*größe | key=4500012345 | key=4500* | key=*2345 | key=po=4500012345 | key=po=45* | key=A*B=C
 sender=01:123456789 & partner=acme | sender=1:123456789 & partner=acme | sender=123456789 & partner=acme
 receiver=ZZ:EXAMPLE* & partner=acme | fault=sending.deferred | overdue | unacknowledged | attention
+partner=ACME | type=837* | type=*37 | type=8*7 | version=*5010X | version=005010*A1 | fault=SENDING.*
 duplicate=no & partner=acme | text=4711 OFF_ | 450001 | since=2026-11-22T01:00Z | on=2026-11-22 | since=36h
 """
 # Each line must find nothing.
 MISSES = """
-key=A[*]B=C* | partner=ACME
-partner=acm | partner=zeta | partner=beta & state=overdue | state=bounced | type=85 | type=50 | type=837*
+key=A[*]B=C* | type=85*37 | type=*5 | version=0040*5010 | version=*4010X | partner=-
+partner=acm | partner=zeta | partner=beta & state=overdue | state=bounced | type=85 | type=50
 version=5010 | usage=I | control=1 | control=170 | group=4 | group=7 | st02=42 | message-id=1.Orders@acme.example
 message-id=1.orders | from=acme.example | to=example.com | host=mail | user=order | mailbox=order | file=PO_4711
 file=POX4711%.EDI | file=PO_4711?.EDI | file=?O_4711* | subject=off%er | subject=50_ | subject=offXer | subject=[5]0

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.ledger import search_limits, tables
+from gateway.ledger.key_value import key_value
 from gateway.ledger.query import Criterion, Query, identity_parts, number_forms
 from gateway.ledger.search import MAIL_SORTS, cursor_of, exchanges_on, messages_on
 from gateway.ledger.search import _exchange_finder as exchange_finder
@@ -23,6 +24,7 @@ from gateway.ledger.search import _mail_finder as mail_finder
 from gateway.ledger.search import _uncut as uncut
 from gateway.ledger.spans import parse_span_of_numbers
 from gateway.ledger.states import EXCHANGE_ATTENTION
+from gateway.ledger.words import parse_query
 
 pytestmark = pytest.mark.integration
 
@@ -75,10 +77,10 @@ ROWS = st.fixed_dictionaries(
         "host": st.sampled_from(["h", "H2"]),
         "control_number": st.integers(0, 30).map(lambda number: str(number).zfill(9)),
         "types": st.lists(st.sampled_from(["850", "85", "810"]), max_size=2).map(" ".join),
-        "versions": st.lists(st.sampled_from(["004010", "005010X222A1"]), max_size=2).map(" ".join),
+        "versions": st.lists(st.sampled_from(["004010", "005010X222A1", '0"[%?']), max_size=2).map(" ".join),
         "sender_qualifier": st.sampled_from(["01", "ZZ"]),
         "sender_id": SHORT,
-        "agreement": st.sampled_from(["orders", "x,y", ""]),
+        "agreement": st.sampled_from(["orders", "x,y", "", "In Orders"]),
         "fault_code": st.sampled_from(["", "sending.deferred", "a"]),
         "size": st.integers(0, 3_000),
         "segments": st.integers(0, 5),
@@ -137,13 +139,13 @@ PATTERN = (
 )
 SPAN = st.sampled_from(["0", "1", "1..", "..1", "1k..2k", "..1500"])
 VALUES: dict[str, st.SearchStrategy[str]] = {
-    "partner": st.sampled_from(["a", "b", "a*", "*", "c"]),
+    "partner": st.sampled_from(["a", "B", "A*", "*", "c", "-"]),
     "direction": st.sampled_from(["in", "out"]),
     "kind": st.sampled_from(["document", "letter", "bounce"]),
     "state": st.sampled_from([*STATES, "noted", "quarantined"]),
     "verdict": st.sampled_from(["accepted", "rejected"]),
-    "type": st.sampled_from(["850", "85", "810", "850 810"]),
-    "version": st.sampled_from(["004010", "005010", "0", "00*"]),
+    "type": st.sampled_from(["850", "85", "810", "850 810", "85*", "*0", "8*0", "*", "*50*"]),
+    "version": st.sampled_from(["004010", "005010", "0", "00*", "*4010", "0*1", "005010*2", "*", "*222A1"]),
     "usage": st.sampled_from(["P", "T"]),
     "control_number": st.integers(0, 30).map(str) | st.just("*1"),
     "group_control_number": st.sampled_from(["7", "42", "*4*"]),
@@ -155,11 +157,11 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "to_address": SHORT | st.just("*a*"),
     "host": st.sampled_from(["h", "H*", "h2"]),
     "user": st.sampled_from(["u", "U2", "*"]),
-    "mailbox": st.sampled_from(["orders", "o*"]),
+    "mailbox": st.sampled_from(["orders", "O*"]),
     "file_name": PATTERN,
     "subject": PATTERN,
-    "fault": st.sampled_from(["a", "sending*", "sending.deferred"]),
-    "agreement": st.sampled_from(["orders", "x*"]),
+    "fault": st.sampled_from(["a", "Sending*", "sending.deferred"]),
+    "agreement": st.sampled_from(["ORDERS", "x*", "in*"]),
     "size": SPAN,
     "segments": SPAN,
     "findings": SPAN,
@@ -234,12 +236,14 @@ def meets(field: str, value: str, row: dict[str, Any]) -> bool:  # noqa: C901, P
         return row.get(field) == value
     if field in {"size", "segments", "findings"}:
         return field in row and within(value, row[field])
+    if field == "partner" and value == "-":
+        return row["partner"] == ""
     if field in {"partner", "agreement", "mailbox"}:
-        return like(value, row.get(field) or "") and row.get(field) is not None
+        return like(value, row.get(field) or "", fold=True) and row.get(field) is not None
     if field in {"from_address", "host", "user"}:
         return like(value, row[field], fold=True)
     if field == "fault":
-        return like(value, row["fault_code"])
+        return like(value, row["fault_code"], fold=True)
     if field == "subject":
         return like(f"*{value}*", row["subject"], fold=True)
     if field == "file_name":
@@ -254,9 +258,10 @@ def meets(field: str, value: str, row: dict[str, Any]) -> bool:  # noqa: C901, P
     if "keys" not in row:  # a mail has nothing else
         return False
     if field == "type":
-        return f" {value} " in f" {row['types']} "
+        of_one = any(like(value, each) for each in row["types"].split())
+        return of_one or ("*" not in value and f" {value} " in f" {row['types']} ")
     if field == "version":
-        return f" {value.rstrip('*')}" in f" {row['versions']}"
+        return any(like(f"{value}*", each) for each in row["versions"].split())
     if field == "sender":
         wanted, text = identity_parts(value)
         return wanted in {None, row["sender_qualifier"]} and like(text, row["sender_id"])
@@ -333,12 +338,12 @@ def paged(find: Any, query: Query) -> list[int]:
 # ---------------------------------------------------------------- a world that is always the same
 
 FIXED = {
-    "partner": ["a", "b", "a*", "c"],
+    "partner": ["A", "b", "a*", "c", "-"],
     "direction": ["in", "out"],
     "state": STATES,
     "verdict": ["accepted", "rejected"],
-    "type": ["850", "85", "810"],
-    "version": ["004010", "005010", "005010X2*"],
+    "type": ["850", "85", "810", "85*", "8*0", "*1*"],
+    "version": ["004010", "005010", "005010X2*", "*4010", "005010*A1"],
     "usage": ["P", "T"],
     "control_number": ["7", "*1", "12"],
     "group_control_number": ["7", "42"],
@@ -379,7 +384,7 @@ def fixed_row(chance: random.Random) -> dict[str, Any]:
     return {
         "at": START - chance.randrange(900) * DAY // 10 - pick([0, 0, 0, 900]) * DAY,
         "updated_at": START + chance.randrange(5),
-        "partner": pick("aaab"),
+        "partner": pick([*"aaab", ""]),
         "direction": pick(["in", "out"]),
         "state": pick([*STATES, *["delivered"] * 5]),
         "verdict": pick(["", "accepted", "accepted", "rejected"]),
@@ -451,6 +456,49 @@ def test_exchanges_of_a_fixed_world_are_those_of_a_naive_filter(ledger_engine, l
             found_some += bool(expected)
         transaction.rollback()
     assert found_some > 75
+
+
+# ---------------------------------------------------------------- keys that are not kept whole
+
+LONG = {"A": ("po", "7" * 609), "B": ("po", "aB3-" * 400), "C": ("ref", "po=" + "x" * 600), "D": ("po", "x" * 600)}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["po=" + "7" * 609], "A"),
+        (["key=po=" + "7" * 609], "A"),
+        (["key=" + "7" * 609], "A"),
+        (["7" * 609], "A"),
+        (["po=" + "7" * 608], ""),
+        (["po=77*"], "A"),
+        (["invoice=" + "7" * 609], ""),
+        (["po=" + "aB3-" * 400], "B"),
+        (["aB3-" * 400, "rare"], "B"),
+        (["key=" + "aB3-" * 400 + ",4711"], "B"),
+        (["key=po=" + "x" * 600], "CD"),
+        (["key=" + "x" * 600], "D"),
+        (["x" * 600], "D"),
+        (["po=" + "7" * 609 + "," + "aB3-" * 400], "AB"),
+        (["-po=" + "x" * 600], "ABEF"),
+        (["-" + "7" * 609], "BCDEF"),
+        (["y" * 600], "F"),
+    ],
+)
+def test_a_key_that_is_not_kept_whole_is_found_by_all_of_it(ledger_engine, limits, words, found):
+    with ledger_engine.connect() as connection, connection.begin() as transaction:
+        names = {}
+        for name in "ABCDEF":
+            subject = f"{'y' * 600} z" if name == "F" else "rare"
+            names[make.exchange(connection, subject=subject)] = name
+        for number, name in names.items():
+            if name in LONG:
+                make.business_key(connection, number, LONG[name][0], key_value(LONG[name][1]))
+        query = parse_query(words)
+        rows = paged(lambda page: exchanges_on(connection, page, now=START), query)
+        assert "".join(sorted(names[row] for row in rows)) == found
+        assert exchange_finder(connection, uncut(query), START).count() == len(found)
+        transaction.rollback()
 
 
 # ---------------------------------------------------------------- any world

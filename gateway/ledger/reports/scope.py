@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.moments import at_zone, iso, milliseconds, parse_span
+from gateway.ledger.query import stored_partner
 from gateway.ledger.words import parse_query
 
 CRITERIA = ("partner", "direction", "kind", "type", "usage", "since", "until")
@@ -23,7 +24,7 @@ class Scope:
 
     ``zone`` is that of days, months and hours; None is the local zone. ``partner``, ``direction`` (in, out), ``kind``
     (document, acknowledgment, receipt), ``type`` (one of the transaction sets in it) and ``usage`` (ISA15) narrow it;
-    None asks nothing.
+    None asks nothing, the partner "" is that of strangers.
 
     Raises:
         QueryInvalid: the window ends before it begins.
@@ -86,7 +87,8 @@ def parse_scope(words: Sequence[str], now: datetime, zone: tzinfo | None = None)
         since or 0,
         milliseconds(now) + 1 if until is None else until,
         zone,
-        *(getattr(query, name) for name in CRITERIA[:-2]),
+        None if query.partner is None else stored_partner(query.partner),
+        *(getattr(query, name) for name in CRITERIA[1:-2]),
     )
 
 
