@@ -10,17 +10,19 @@ Span = tuple[datetime, datetime]  # start (included), end (excluded); equal for 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_WEEK = re.compile(r"(\d{4})-?w(\d{2})(?:-?(\d))?")  # ISO 8601; with the number of a day it is that day
 _DAY = timedelta(days=1)
 _MINUTE = 60_000  # ms
 
-EXAMPLES = "2026-11-22, 2026-11, 2026-11-22T02:00, today, yesterday, 7d, 12h"
+EXAMPLES = "2026-11-22, 2026-11, 2026-W47, 2026-11-22T02:00, today, yesterday, 7d, 12h"
 
 
 def parse_span(written: str, now: datetime, zone: tzinfo | None = None) -> Span:
     """The span of time that ``written`` names; ``now`` is aware, ``zone`` None means the local zone.
 
-    ``2026-11-22``, ``2026-11``, ``2026``, ``today`` and ``yesterday`` are spans; ``7d``, ``12h``, ``now`` and ISO 8601
-    timestamps are moments.
+    ``2026-11-22``, ``20261122``, ``2026-11``, ``2026``, ``2026-W47``, ``2026-W47-7``, ``today`` and ``yesterday`` are
+    spans; ``7d``, ``12h``, ``now`` and ISO 8601 timestamps are moments.
 
     Raises:
         ValueError: it names no time.
@@ -37,10 +39,9 @@ def parse_span(written: str, now: datetime, zone: tzinfo | None = None) -> Span:
             day = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
             day -= _DAY if word == "yesterday" else timedelta()
             return _aware(day, zone), _aware(day + _DAY, zone)
-        date = _DATE.fullmatch(word)
-        if date:
-            start, end = _calendar(*(int(part) if part else None for part in date.groups()))
-            return _aware(start, zone), _aware(end, zone)
+        span = _without_time(word)
+        if span is not None:
+            return _aware(span[0], zone), _aware(span[1], zone)
         moment = _aware(datetime.fromisoformat(written.strip()), zone)
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"it is no time; write for example {EXAMPLES}") from None
@@ -84,6 +85,18 @@ def roughly(milliseconds_long: int) -> str:
     """A length of time like ``duration``, without the seconds of what is longer than a minute."""
     length = abs(milliseconds_long)
     return duration(length if length < _MINUTE else length - length % _MINUTE)
+
+
+def _without_time(word: str) -> Span | None:
+    """The days, without a zone, that a date stands for; None where it is none."""
+    date = _DATE.fullmatch(word) or _COMPACT.fullmatch(word)
+    if date:
+        return _calendar(*(int(part) if part else None for part in date.groups()))
+    week = _WEEK.fullmatch(word)
+    if week is None:
+        return None
+    start = datetime.fromisocalendar(int(week[1]), int(week[2]), int(week[3] or 1))
+    return start, start + (_DAY if week[3] else 7 * _DAY)
 
 
 def _calendar(year: int | None, month: int | None, day: int | None) -> tuple[datetime, datetime]:

@@ -21,6 +21,7 @@ from gateway.ledger.query import (
     CRITERIA,
     FLAGS,
     NEWEST,
+    NOBODY,
     PROSE,
     SORTS,
     SPANS,
@@ -68,6 +69,8 @@ _SEVERAL = frozenset(
 )
 
 _WORD = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(!=|[=:]|[<>]=?)(.*)", re.DOTALL)
+_SAVED = re.compile(r"-*@([a-z0-9][a-z0-9_-]{0,39})", re.ASCII)
+_STRANGERS = "(strangers)"  # as reports call the partner of what is no partner's
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 STATES = {state.value.replace(" ", "-"): state.value for state in (*ExchangeState, *MessageState)}
 _VERDICTS = ("accepted", "accepted_with_errors", "partially_accepted", "rejected")
@@ -95,7 +98,8 @@ def parse_query(
     Each word is ``field=value`` or ``field:value``, with a comma between alternatives; a flag (``overdue``); or free
     text. A minus before a word, ``NOT`` as the word before it, or ``field!=value`` asks for the opposite. A name of
     ``key_names`` stands for the business key of that name. Times are in ``zone``, in the zone that a word
-    ``zone=Europe/Berlin`` names, or else local.
+    ``zone=Europe/Berlin`` names, or else local. Saved queries (``@NAME``) are not known here: ``saved.expanded`` puts
+    their words in their place.
 
     Raises:
         QueryInvalid: names the word, and what could stand there.
@@ -127,6 +131,10 @@ class _Reading:
 
     def word(self, word: str, *, negated: bool) -> None:
         """One more word."""
+        if named(word) is not None:
+            raise QueryInvalid(
+                where=word, reason=f"no saved query can be asked here; text={word.lstrip('-')} looks for such words"
+            )
         bare = word
         while bare.startswith("-") and len(bare) > 1:
             bare, negated = bare[1:], not negated
@@ -203,7 +211,8 @@ class _Reading:
         if field in FIELDS:
             return field, sign, value
         if name in self._key_names:
-            return "business_key", sign, ",".join(f"{name}={each}" for each in _alternatives(value, escaped=True))
+            alternatives = _present(_alternatives(value, escaped=True), word)
+            return "business_key", sign, ",".join(f"{name}={each}" for each in alternatives)
         raise QueryInvalid(where=word, reason=_no_such_field(name))
 
     def _compared(self, field: str, sign: str, value: str, word: str) -> tuple[str, str, str]:
@@ -216,6 +225,21 @@ def canonical(name: str) -> str:
     """The name of a field or flag, whatever short name was written."""
     name = name.lower().replace("-", "_")
     return ALIASES.get(name, name)
+
+
+def field_of(word: str) -> str:
+    """The field or flag that a word asks for; "" where it is free text."""
+    flag = canonical(word.removeprefix("-"))
+    if flag in FLAGS:
+        return flag
+    matched = _WORD.fullmatch(word.removeprefix("-"))
+    return canonical(matched[1]) if matched else ""
+
+
+def named(word: str) -> str | None:
+    """The name in ``@NAME``, also after a minus; None where it is something else, as ``@acme.example`` is free text."""
+    matched = _SAVED.fullmatch(word)
+    return matched[1] if matched else None
 
 
 def _shown(field: str) -> str:
@@ -235,12 +259,18 @@ def _values(field: str, value: str, word: str) -> tuple[str, ...]:
     """The alternatives that a word names, each as the ledger has it."""
     if field in PROSE:
         return (value,)
-    found = _alternatives(value)
-    if not all(found):
-        raise QueryInvalid(where=word, reason="a value is missing beside a comma; a comma of the value is written \\,")
+    found = _present(_alternatives(value), word)
     if field in _CHOICES:
         return tuple(_choice(_CHOICES[field], each, word) for each in found)
+    if field == "partner":
+        return tuple(NOBODY if each.lower() == _STRANGERS else each for each in found)
     return tuple(found)
+
+
+def _present(alternatives: list[str], word: str) -> list[str]:
+    if all(alternatives):
+        return alternatives
+    raise QueryInvalid(where=word, reason="a value is missing beside a comma; a comma of the value is written \\,")
 
 
 def _alternatives(value: str, *, escaped: bool = False) -> list[str]:
@@ -266,7 +296,9 @@ def _times(field: str, value: str, word: str, now: datetime, zone: tzinfo | None
     if field != "on":
         return {field: span[0] if field == "since" else span[1]}
     if span[0] == span[1]:
-        raise QueryInvalid(where=word, reason="a day, month or year is wanted here; use since= and until= for moments")
+        raise QueryInvalid(
+            where=word, reason="a day, week, month or year is wanted here; use since= and until= for moments"
+        )
     return {"since": span[0], "until": span[1]}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import QueryInvalid
+from gateway.ledger.key_value import key_value
 from gateway.ledger.moments import duration, iso, milliseconds, spoken
-from gateway.ledger.query import Query, either, identity_parts, number_forms, without
+from gateway.ledger.query import NOBODY, Query, either, identity_parts, number_forms, without
 from gateway.ledger.words import ALIASES, FIELDS, parse_query
+from gateway.ledger.written import written
 
 BERLIN = ZoneInfo("Europe/Berlin")
+DAY = 86_400_000  # ms
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=BERLIN)
 
 
@@ -82,6 +85,14 @@ def test_words_flags_and_free_text_together():
         ("-", {"text": "-"}),
         ("<CAF=abc@mail.example>", {"text": "<CAF=abc@mail.example>"}),
         ("=x", {"text": "=x"}),
+        ("@acme.example", {"text": "@acme.example"}),
+        ("text=@late", {"text": "@late"}),
+        ("partner=ACME", {"partner": "acme"}),
+        ("mailbox=Orders,Other", {"also": (either("mailbox", "orders", "other"),)}),
+        ("fault=Sending.*", {"fault": "sending.*"}),
+        ("partner=-", {"partner": NOBODY}),
+        ("partner=(Strangers)", {"partner": NOBODY}),
+        ("-partner=-", {"also": (without("partner", NOBODY),)}),
     ],
 )
 def test_each_word(word, criterion):
@@ -114,6 +125,14 @@ def test_pages_of_any_order_begin_after_a_row():
         (["since=2026-11-22T02:00:00Z"], at(2026, 11, 22, 2, zone=UTC), None),
         (["since=2026-11-22T02:00"], at(2026, 11, 22, 2), None),
         (["until=2026-11-22 02:00"], None, at(2026, 11, 22, 2)),
+        (["until=20261121"], None, at(2026, 11, 22)),
+        (["on=20261121"], at(2026, 11, 21), at(2026, 11, 22)),
+        (["on=2026-W47"], at(2026, 11, 16), at(2026, 11, 23)),
+        (["until=2026w47"], None, at(2026, 11, 23)),
+        (["on=2026-W53"], at(2026, 12, 28), at(2027, 1, 4)),
+        (["on=2026-W47-7"], at(2026, 11, 22), at(2026, 11, 23)),
+        (["since=2026W477"], at(2026, 11, 22), None),
+        (["until=20261122T02"], None, at(2026, 11, 22, 2)),
         (["on=2026-10-25"], at(2026, 10, 25), at(2026, 10, 26)),  # a day of 25 hours in Berlin
         (["on=2026-11-22", "zone=America/New_York"], at(2026, 11, 22, 6), at(2026, 11, 23, 6)),
     ],
@@ -140,7 +159,10 @@ def test_a_day_of_changing_clocks_has_25_hours():
         (["until=9999"], "it is no time"),
         (["since=999999w"], "it is no time"),
         (["since=2026-13"], "it is no time"),
-        (["on=7d"], "a day, month or year is wanted"),
+        (["since=2026-W54"], "it is no time"),
+        (["since=20261322"], "it is no time"),
+        (["until=9999-W52"], "it is no time"),
+        (["on=7d"], "a day, week, month or year is wanted"),
         (["since=today", "until=yesterday"], "ends before it begins"),
         (["zone=Mars/Olympus"], "no such time zone"),
         (["zone=../../etc/passwd"], "no such time zone"),
@@ -149,6 +171,13 @@ def test_a_day_of_changing_clocks_has_25_hours():
         (["before=x"], "not the cursor"),
         (["overdue=perhaps"], "yes or no"),
         (["partner=a,,b"], "a value is missing beside a comma"),
+        (["po=,,"], "at po=,,: a value is missing beside a comma"),
+        (["-po=4711,"], "a value is missing beside a comma"),
+        (["@late"], "at @late: no saved query can be asked here; text=@late looks for such words"),
+        (["-@late"], "at -@late: no saved query can be asked here; text=@late"),
+        (["NOT", "@late"], "no saved query can be asked here"),
+        (["po=" + "x" * 1000 + "*"], "1004 characters; 1000 are allowed"),
+        (["po=" + "x" * 1000 + "\udcff"], "never stored"),
         (["partner=a", "partner=b"], "for either write partner=…,…"),
         (["on=2026-11-22", "since=7d"], "since is said twice"),
         (["-since=7d"], "since has no opposite"),
@@ -176,6 +205,32 @@ def test_a_word_that_cannot_be_understood_is_named_with_what_could_stand_there(w
         parsed(*words)
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@given(st.dates(date(1980, 1, 1), date(9998, 1, 1)))
+def test_a_day_and_a_week_are_meant_whole_however_they_are_written(day):
+    year, week, number = day.isocalendar()
+    start = at(day.year, day.month, day.day, zone=UTC)
+    whole = Query(since=start, until=start + DAY)
+    for value in (f"{day}", f"{day:%Y%m%d}", f"{year}-W{week:02}-{number}", f"{year}w{week:02}{number}"):
+        assert parse_query([f"on={value}"], NOW, UTC) == whole
+        assert parse_query([f"since={value}", f"until={value}"], NOW, UTC) == whole
+    monday = start - (number - 1) * DAY
+    assert parse_query([f"on={year}-W{week:02}"], NOW, UTC) == Query(since=monday, until=monday + 7 * DAY)
+
+
+@given(st.text("0123456789-W", min_size=4, max_size=10))
+def test_no_date_is_taken_for_a_moment(value):
+    with suppress(QueryInvalid):
+        assert parse_query([f"until={value}"], NOW, UTC) != parse_query([f"since={value}"], NOW, UTC)
+
+
+def test_a_business_key_of_any_length_is_asked_as_the_ledger_keeps_it():
+    long = "x" * 1_210
+    assert parsed(f"po={long}") == Query(business_key=f"po={key_value(long)}")
+    assert parsed(f"key={long}") == Query(business_key=key_value(long))
+    assert parsed(long, "4711") == Query(text=f"{key_value(long)} 4711")
+    assert parse_query(written(parsed(f"po={long}")), NOW) == parsed(f"po={long}")
 
 
 @given(st.lists(st.text(max_size=30), max_size=4))
