@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.acting import act_options
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.query_words import with_saved
 
 _COLUMNS = ("archive", "file", "from", "to", "exchanges", "mails", "events", "bytes", "state")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -110,8 +111,8 @@ def restore(
     from gateway.flow.recall import recall
     from gateway.ledger.words import parse_query
 
-    query = parse_query(words) if words else None
     with open_app(ctx.obj["home"], lock=True, actor=by) as app:
+        query = parse_query(with_saved(app, words)) if words else None
         back = recall(app.context(), file, query, actor=app.actor, reason=reason, dry_run=dry_run)
     if as_json:
         print_document(back.as_dict() | {"dry_run": dry_run})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.query_words import with_saved
 
 if TYPE_CHECKING:
     from gateway.ledger.holds import Hold
@@ -42,7 +43,7 @@ def add(
     """Hold what meets a query, or exchanges and mails by their numbers.
 
     WORDS are those of `gateway ledger search`. What changes by itself (states, overdue) cannot be held; times are fixed
-    when the hold is made.
+    when the hold is made, and so are the words of a saved query (@NAME).
 
     \b
     gateway ledger hold add partner=acme since=2024-01 until=2024-06 --why "Acme v. us, 24-1177"
@@ -53,9 +54,10 @@ def add(
     from gateway.flow import hold as flow
     from gateway.ledger.words import parse_query
 
-    query = parse_query(words) if words else None
     with open_app(ctx.obj["home"], actor=by) as app:
-        act = flow.add(app.context(), words, query, numbers, actor=app.actor, reason=reason, dry_run=dry_run)
+        asked = with_saved(app, words)
+        query = parse_query(asked) if asked else None
+        act = flow.add(app.context(), asked, query, numbers, actor=app.actor, reason=reason, dry_run=dry_run)
     _say(act.as_dict(), act.sentence, dry_run=dry_run, as_json=as_json)
     return 0
 

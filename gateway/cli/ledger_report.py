@@ -11,8 +11,10 @@ import click
 from gateway.cli.ledger_statement import statement
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document, print_rows
+from gateway.cli.query_words import with_saved
 
 if TYPE_CHECKING:
+    from gateway.app import App
     from gateway.ledger.reports.scope import Scope
 
 _OPTIONS = (
@@ -44,11 +46,11 @@ def _scoped(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def _scope(words: Sequence[str], given: Mapping[str, Any], now: int) -> Scope:
+def _scope(app: App, words: Sequence[str], given: Mapping[str, Any], now: int) -> Scope:
     from gateway.ledger.reports.scope import parse_scope
 
     said = [f"{name}={value}" for name, _ in _OPTIONS if (value := given.get(f"with_{name}"))]
-    return parse_scope([*words, *said], datetime.fromtimestamp(now / 1000, UTC))
+    return parse_scope(with_saved(app, [*words, *said]), datetime.fromtimestamp(now / 1000, UTC))
 
 
 def _by(written: str) -> list[str]:
@@ -76,7 +78,7 @@ def volumes(ctx: click.Context, /, words: tuple[str, ...], by: str, as_csv: bool
     from gateway.ledger.reports.volumes import volumes as find
 
     with looking(ctx) as app, app.ledger.reading() as connection:
-        found = find(connection, _scope(words, given, app.now()), _by(by))
+        found = find(connection, _scope(app, words, given, app.now()), _by(by))
     if as_json:
         print_document(found.as_dict())
         return 0
@@ -122,7 +124,7 @@ def quality(
     from gateway.ledger.reports.quality import quality as find
 
     with looking(ctx) as app, app.ledger.reading() as connection:
-        scope = _scope(words, given, app.now())
+        scope = _scope(app, words, given, app.now())
         verdicts = [] if only_errors else [each.as_dict() for each in find(connection, scope, _by(by))]
         errors = [each.as_dict() for each in mistakes(connection, scope, most)]
     if as_json:
@@ -181,7 +183,7 @@ def acknowledgments(
     from gateway.ledger.reports.answers import answers
 
     with looking(ctx) as app, app.ledger.reading() as connection:
-        scope = _scope(words, given, app.now())
+        scope = _scope(app, words, given, app.now())
         found = [each.as_dict() for each in answers(connection, scope, app.now(), _by(by))]
     if as_json:
         print_document(scope.as_dict() | {"acknowledgments": found})
@@ -218,7 +220,7 @@ def charges(ctx: click.Context, /, words: tuple[str, ...], as_csv: bool, as_json
     from gateway.ledger.reports.charges import charges as find
 
     with looking(ctx) as app, app.ledger.reading() as connection:
-        scope = _scope(words, given, app.now())
+        scope = _scope(app, words, given, app.now())
         found = find(connection, scope, app.settings.tariff)
         if scope.partner is not None and not any(month.partners for month in found.months):
             app.partners.get(scope.partner)  # who has no traffic is a partner nevertheless, or there is none

@@ -24,7 +24,7 @@ _MAILS = ("reference", "at", "kind", "state", "from", "subject", "fault")
 @click.command("search", context_settings=SETTINGS)
 @criteria()
 @click.option("--sort", metavar="FIELD", help="newest, oldest, size, -size (biggest first), partner, state, …")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most this many rows.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many rows (default: 50).")
 @click.option("--mails", is_flag=True, help="Only mails that led to no exchange: quarantined, bounces, receipts.")
 @click.option(
     "--count", "only_count", is_flag=True, help="Say only how many there are; of millions that takes a while."
@@ -39,7 +39,7 @@ def search(
     /,
     words: tuple[str, ...],
     sort: str | None,
-    limit: int,
+    limit: int | None,
     mails: bool,
     only_count: bool,
     up_to: int | None,
@@ -70,9 +70,9 @@ def search(
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
     from gateway.ledger import search as find
 
-    asked = [*said(ctx, words, options), *([f"sort={sort}"] if sort else [])]
+    asked = [*said(ctx, words, options), *([f"sort={sort}"] if sort else []), *([f"limit={limit}"] if limit else [])]
     with looking(ctx) as app:
-        query = query_of(app, asked, limit=limit)
+        query = query_of(app, asked)
         if only_count:
             _print_counts(_counted(app, query, up_to, mails=mails), as_json=as_json)
             return 0

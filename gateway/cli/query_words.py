@@ -79,7 +79,7 @@ def said(ctx: click.Context, words: Sequence[str], criteria: dict[str, Any]) -> 
 
 
 def query_of(app: App, words: Sequence[str], **defaults: Any) -> Query:
-    """The query that words say, saved queries among them; ``defaults`` hold where the words say nothing of it.
+    """The query that words say, saved queries among them; ``defaults`` hold where the words say no ``limit=``.
 
     Raises:
         QueryInvalid: a word is not understood.
@@ -87,16 +87,28 @@ def query_of(app: App, words: Sequence[str], **defaults: Any) -> Query:
     """
     from dataclasses import replace
 
-    from gateway.ledger.database import reading
-    from gateway.ledger.saved import expanded, named
-    from gateway.ledger.words import parse_query
+    from gateway.ledger.words import field_of, parse_query
 
-    if any(named(word) for word in words):
-        with reading(app.home_engine) as connection:
-            words = expanded(connection, words)
+    words = with_saved(app, words)
     query = parse_query(words)
-    limited = any(word.lower().startswith(("limit=", "limit:")) for word in words)
-    return query if limited else replace(query, **defaults)
+    return query if any(field_of(word) == "limit" for word in words) else replace(query, **defaults)
+
+
+def with_saved(app: App, words: Sequence[str]) -> Sequence[str]:
+    """The words, with those of saved queries in the place of each ``@NAME``.
+
+    Raises:
+        QueryInvalid: one is to be turned round that asks for more than one thing.
+        NotFound: a saved query is not there.
+    """
+    from gateway.ledger.database import reading
+    from gateway.ledger.saved import expanded
+    from gateway.ledger.words import named
+
+    if not any(named(word) for word in words):
+        return words
+    with reading(app.home_engine) as connection:
+        return expanded(connection, words)
 
 
 def _near(word: str, known: Sequence[str]) -> list[str]:

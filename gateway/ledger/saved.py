@@ -7,8 +7,7 @@ told by events.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -20,10 +19,9 @@ from gateway.ledger import archive
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
 from gateway.ledger.tables import saved_query
-from gateway.ledger.words import canonical, parse_query
+from gateway.ledger.words import field_of, named, parse_query
 
 WHAT = "saved query"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 # Said again, these take the place of what the saved words say.
 _REPLACED = frozenset({"sort", "limit", "before", "zone"})
 
@@ -55,7 +53,7 @@ def save(recorder: Recorder, name: str, words: Sequence[str], *, replace: bool =
         QueryInvalid: the name or a word is not understood, or there are none.
         NotAllowedNow: there is a query of that name.
     """
-    if not _NAME.fullmatch(name):
+    if named(f"@{name}") is None:
         raise QueryInvalid(where=name, reason="a name has small letters, digits, - and _, at most 40")
     if not words:
         raise QueryInvalid(where=name, reason="words are wanted after the name: what it is to find")
@@ -109,34 +107,39 @@ def wanted(connection: Connection, name: str) -> SavedQuery:
     return found
 
 
-def named(word: str) -> str | None:
-    """The name in ``@NAME``; None where a word is something else, as ``@acme.example`` is free text."""
-    name = word.removeprefix("@")
-    return name if word.startswith("@") and _NAME.fullmatch(name) else None
-
-
 def expanded(connection: Connection, words: Sequence[str]) -> list[str]:
-    """The words with those of saved queries in the place of each ``@NAME``.
+    """The words with those of saved queries in the place of each ``@NAME``; ``-@NAME`` and ``NOT @NAME`` turn it round.
 
     Raises:
         NotFound: a query that is named is not there.
+        QueryInvalid: one is to be turned round that asks for more than one thing.
     """
-    replaced = {canonical(name) for name in map(_field, words) if name} & _REPLACED
+    replaced = set(map(field_of, words)) & _REPLACED
     found: list[str] = []
+    before: list[str] = []  # each NOT that stands before the word
     for word in words:
         name = named(word)
-        found += [word] if name is None else _rest(wanted(connection, name).words, replaced)
-    return found
+        if word == "NOT":
+            before.append(word)
+            continue
+        if name is None:
+            found += [*before, word]
+        else:
+            kept = [each for each in wanted(connection, name).words if field_of(each) not in replaced]
+            turned = (len(before) + len(word) - len(word.lstrip("-"))) % 2 == 1
+            found += _turned(kept, " ".join([*before, word])) if turned else kept
+        before = []
+    return found + before
 
 
-def _rest(words: Sequence[str], replaced: set[str]) -> Iterator[str]:
-    return (word for word in words if canonical(_field(word)) not in replaced)
-
-
-def _field(word: str) -> str:
-    """The field of ``field=value``; empty where there is none."""
-    matched = re.match(r"([A-Za-z][A-Za-z0-9_-]*)[=:]", word)
-    return matched[1] if matched else ""
+def _turned(words: Sequence[str], asked: str) -> list[str]:
+    """What does not meet the words, as words: where one of them asks and the others say only how it is shown."""
+    asking = [word for word in words if field_of(word) not in _REPLACED]
+    shown = [word for word in words if field_of(word) in _REPLACED]
+    if len(asking) - asking.count("NOT") == 1:
+        return [*shown, "NOT", *asking]
+    reason = "no words can say the opposite of several words together; put NOT before those of them that are meant"
+    raise QueryInvalid(where=f"{asked} ({' '.join(words)})", reason=reason)
 
 
 def _saved(row: Any) -> SavedQuery:

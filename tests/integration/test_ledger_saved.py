@@ -28,6 +28,13 @@ def kept(ledger_engine):
     return ledger
 
 
+@pytest.fixture
+def first(kept):
+    """And @first, which asks for one thing alone."""
+    with kept.transaction() as recorder:
+        saved.save(recorder, "first", ["sort=oldest", "NOT", "type=850,855", "limit=2"])
+
+
 def told(ledger):
     with ledger.reading() as connection:
         rows = connection.execute(tables.event.select().order_by(tables.event.c.seq)).mappings()
@@ -66,11 +73,23 @@ def test_a_name_is_taken_until_its_query_may_be_replaced_or_is_deleted(kept):
         (["@late", "sort=-size", "limit=5"], ["overdue", "since=7d", "sort=-size", "limit=5"]),
         (["@acme.example"], ["@acme.example"]),
         (["a@late"], ["a@late"]),
+        (["--@late"], ["overdue", "since=7d", "sort=oldest"]),
+        (["NOT", "-@late", "NOT", "850"], ["overdue", "since=7d", "sort=oldest", "NOT", "850"]),
+        (["-@acme.example", "NOT"], ["-@acme.example", "NOT"]),
+        (["NOT", "@first"], ["sort=oldest", "limit=2", "NOT", "NOT", "type=850,855"]),
+        (["-@first", "sort=size", "LIMIT=5"], ["NOT", "NOT", "type=850,855", "sort=size", "LIMIT=5"]),
     ],
 )
-def test_a_saved_query_stands_for_its_words(kept, words, becomes):
+@pytest.mark.usefixtures("first")
+def test_a_saved_query_stands_for_its_words_and_a_minus_or_not_for_their_opposite(kept, words, becomes):
     with kept.reading() as connection:
         assert saved.expanded(connection, words) == becomes
+
+
+@pytest.mark.parametrize("words", [["NOT", "@late"], ["-@late"], ["NOT", "--@late"], ["---@late"]])
+def test_several_words_together_have_no_opposite(kept, words):
+    with kept.reading() as connection, pytest.raises(QueryInvalid, match="no words can say the opposite of several"):
+        saved.expanded(connection, [*words, "partner=acme"])
 
 
 def test_a_query_that_is_not_there_is_named_with_one_that_is(kept):
@@ -87,6 +106,7 @@ def test_a_query_that_is_not_there_is_named_with_one_that_is(kept):
         ("x", [], "words are wanted"),
         ("x", ["partnr=acme"], "there is no field partnr"),
         ("x", ["@late"], "not of other saved queries"),
+        ("x", ["-@late"], "not of other saved queries"),
     ],
 )
 def test_what_cannot_be_understood_is_not_saved(kept, name, words, said):
@@ -134,6 +154,29 @@ def test_an_export_takes_saved_queries_too(home):
     home("query", "save", "orders", "type=850")
     lines = home("export", "--format", "jsonl", "@orders").output.splitlines()
     assert [json.loads(line)["id"] for line in lines] == [1]
+
+
+def test_limit_takes_the_place_of_that_of_a_saved_query(home):
+    home("query", "save", "all", "limit=all")
+    assert "There may be more" in home("search", "@all", "--limit", "1").output
+    assert "There may be more" not in home("search", "@all").output
+    assert "limit is asked twice" in str(home("search", "limit=2", "--limit", "1").exception)
+
+
+def test_a_hold_takes_saved_queries_and_keeps_their_words(home):
+    home("query", "save", "orders", "type=850")
+    assert "keeps 1 exchanges" in home("hold", "add", "--why", "test", "@orders", "partner=acme").output
+    home("query", "delete", "orders")
+    (hold,) = map(json.loads, home("hold", "list", "--json").output.splitlines())
+    assert hold["words"] == ["type=850", "partner=acme"]
+    assert isinstance(home("hold", "add", "--why", "test", "@orders").exception, NotFound)
+
+
+def test_a_report_takes_saved_queries_too(home):
+    home("query", "save", "orders", "type=850", "since=2026-11-22T01:00Z", "until=2026-11-22T03:00Z")
+    assert json.loads(home("report", "volumes", "@orders", "--json").output)["total"]["interchanges"] == 1
+    assert "acme" in home("report", "volumes", "@orders").output
+    assert isinstance(home("report", "volumes", "@order").exception, NotFound)
 
 
 def test_the_index_is_made_anew(home):

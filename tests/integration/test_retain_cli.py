@@ -87,7 +87,8 @@ def test_from_a_plan_to_an_archive_and_back(home):
     volumes = gateway(home, "ledger", "report", "volumes", "on=2019-03", "--archive", path, "--json")[0]
     assert json.loads(volumes)["total"]["interchanges"] == 4
     assert "PO-1" in gateway(home, "ledger", "follow", "PO-1", "--archive", path)[0]
-    back = gateway(home, "ledger", "archive", "restore", path, "type=850", "--why", "an audit", "--dry-run", "--json")
+    gateway(home, "ledger", "query", "save", "orders", "type=850", "since=2019")
+    back = gateway(home, "ledger", "archive", "restore", path, "@orders", "--why", "an audit", "--dry-run", "--json")
     assert json.loads(back[0])["exchanges"] == 1
     assert len(home.rows("exchange")) == 4
     back = gateway(home, "ledger", "archive", "restore", path, "type=850", "--why", "an audit", "--json")

@@ -36,7 +36,7 @@ from gateway.ledger.rows import ExchangeRow, MessageRow
 from gateway.ledger.saved import expanded
 from gateway.ledger.search import cursor_of, exchange_on
 from gateway.ledger.story import message_story, story
-from gateway.ledger.words import parse_query
+from gateway.ledger.words import field_of, parse_query
 from gateway.ledger.written import cursor_word, split_line
 
 _STORY = 1_000  # groups, sets, findings and events of one exchange
@@ -76,13 +76,13 @@ def _count(call: Call) -> Response:
 def _query(call: Call) -> Query:
     """What is asked for, of the token's own partner where it has one."""
     written = split_line(call.values["q"])
+    for name in ("limit", "before"):
+        if any(field_of(word) == name for word in written):
+            raise RequestInvalid(where="q", reason=f"{name} is a parameter of its own here")
+    if call.values.get("before"):  # in the place of what a saved query says
+        written = [*written, f"before={call.values['before']}"]
     with call.app.ledger.reading() as connection:
         asked = expanded(connection, written)
-    for name in ("limit", "before"):
-        if any(word.startswith((f"{name}=", f"{name}:")) for word in asked):
-            raise RequestInvalid(where="q", reason=f"{name} is a parameter of its own here")
-    if call.values.get("before"):
-        asked = [*asked, f"before={call.values['before']}"]
     now = datetime.fromtimestamp(call.app.now() / 1000, UTC)
     query = replace(parse_query(asked, now), limit=call.values.get("limit"))
     if call.token.partner:

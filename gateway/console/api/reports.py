@@ -17,6 +17,7 @@ from gateway.ledger.moments import at_zone
 from gateway.ledger.reports import statement as statements
 from gateway.ledger.reports.scope import Scope, month_of, parse_scope
 from gateway.ledger.reports.volumes import volumes
+from gateway.ledger.saved import expanded
 from gateway.ledger.standing import counts, last_batch
 from gateway.ledger.written import split_line
 
@@ -94,6 +95,8 @@ def _month(call: Call) -> Scope:
 
 
 def _scope(call: Call, asked: list[str]) -> Scope:
+    with call.app.ledger.reading() as connection:
+        asked = expanded(connection, asked)
     scope = parse_scope(asked, _now(call))
     only = call.token.partner
     if not only:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.console.pages.exchange_query import Asked, field_of
+from gateway.console.pages.exchange_query import Asked
 from gateway.ledger.states import ExchangeState, MessageState
+from gateway.ledger.words import field_of
 
 MOST_PARTNERS = 40  # in the menu; others are written into the line
 _TIMES = (

@@ -11,14 +11,13 @@ from zoneinfo import ZoneInfo
 
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound, QueryInvalid
-from gateway.ledger.query import FLAGS, Query
-from gateway.ledger.saved import expanded, named
-from gateway.ledger.words import canonical, parse_query
+from gateway.ledger.query import Query
+from gateway.ledger.saved import expanded
+from gateway.ledger.words import field_of, named, parse_query
 from gateway.ledger.written import as_line, split_line
 
 LONGEST = 4_000  # characters of a line
 PATH = "/exchanges"
-_FIELD = re.compile(r"-?([A-Za-z][A-Za-z0-9_-]*)(?:!=|[=:]|[<>]=?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +84,6 @@ def check_length(line: str) -> None:
     """
     if len(line) > LONGEST:
         raise QueryInvalid(where="the line", reason=f"it has {len(line)} characters; {LONGEST} are allowed")
-
-
-def field_of(word: str) -> str:
-    """The field or flag that a word asks for; "" where it is free text."""
-    flag = canonical(word.removeprefix("-"))
-    if flag in FLAGS:
-        return flag
-    matched = _FIELD.match(word)
-    return canonical(matched[1]) if matched else ""
 
 
 def zone_in(words: Sequence[str]) -> str:

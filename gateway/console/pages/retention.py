@@ -17,6 +17,7 @@ from gateway.flow import hold as flow
 from gateway.flow.retain import Plan, plan
 from gateway.ledger.holds import holds
 from gateway.ledger.moments import at_zone
+from gateway.ledger.saved import expanded
 from gateway.ledger.words import parse_query
 
 _PLAN = "what would be put away"
@@ -60,6 +61,8 @@ def add(visit: Visit) -> Response:
     numbers = [each for each in words if each.removeprefix("m").isdecimal()]
     asked = [each for each in words if each not in numbers]
     try:
+        with visit.app.ledger.reading() as connection:
+            asked = expanded(connection, asked)
         query = parse_query(asked, at_zone(visit.app.now(), None)) if asked else None
         with visit.site.acting(visit.user.name, alone=False) as app:
             done = flow.add(app.context(), tuple(asked), query, numbers, actor=app.actor, reason=why)

@@ -21,7 +21,7 @@ from gateway.console.door import Entrance
 from gateway.console.people import Role, Somebody, User
 from gateway.console.site import Site
 from gateway.jobs.lock import HomeLock
-from gateway.ledger import api_tokens
+from gateway.ledger import api_tokens, saved
 from gateway.ledger.api_tokens import SCOPES
 from gateway.ledger.tables import api_token, event, exchange
 from gateway.settings import ConsoleSettings
@@ -272,6 +272,8 @@ def test_exchanges_are_found_by_the_query_language_page_by_page(site, erp):
         ({"q": "since=someday"}, "query.invalid"),
         ({"q": "@nothing"}, ""),
         ({"q": "limit=3"}, "api.request-invalid"),
+        ({"q": "LIMIT:3"}, "api.request-invalid"),
+        ({"q": "Before=1-1"}, "api.request-invalid"),
         ({"before": "rubbish"}, "query.invalid"),
         ({"limit": "0"}, "api.request-invalid"),
         ({"limit": "many"}, "api.request-invalid"),
@@ -286,6 +288,28 @@ def test_what_cannot_be_understood_is_said_with_its_place(erp, params, code):
     answer = erp._client.get(f"{ROOT}/exchanges", params=params)
     assert answer.status_code in {400, 404}
     assert answer.json()["code"] == code or not code
+
+
+def test_a_saved_query_is_asked_with_the_limit_of_the_request(site, erp):
+    """What it says of how many are wanted is for people, who ask without parameters."""
+    with site.app.ledger.transaction("bob") as recorder:
+        saved.save(recorder, "first", ["partner=acme", "limit=2", "sort=oldest"])
+    every = erp("GET", "/exchanges", 200, params={"q": "partner=acme sort=oldest", "limit": 500})
+    theirs = [each["id"] for each in every["exchanges"]]
+    page = erp("GET", "/exchanges", 200, params={"q": "@first", "limit": 3})
+    assert [each["id"] for each in page["exchanges"]] == theirs[:3]
+    rest = erp("GET", "/exchanges", 200, params={"q": "@first", "limit": 500, "before": page["next"]})
+    assert [each["id"] for each in rest["exchanges"]] == theirs[3:]
+    assert erp("GET", "/exchanges/count", 200, params={"q": "@first"})["count"] == len(theirs)
+
+
+def test_a_report_takes_saved_queries_too(site, erp):
+    with site.app.ledger.transaction("bob") as recorder:
+        saved.save(recorder, "theirs", ["partner=acme", "since=2020"])
+    asked = {"q": "partner=acme since=2020"}, {"q": "@theirs"}
+    said, meant = (erp("GET", "/reports/volumes", 200, params=each)["total"] for each in asked)
+    assert said == meant
+    assert said["interchanges"] == len(numbers(site, partner="acme"))
 
 
 def test_a_parameter_twice_is_refused(erp):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gateway.app import open_app
 from gateway.console.people import Role
-from gateway.ledger import tables
+from gateway.ledger import saved, tables
 from gateway.ledger.holds import holds
 from gateway.ledger.moments import at_zone
 from gateway.ledger.seals import SealKey, notes, opened
@@ -204,6 +204,17 @@ def test_what_cannot_be_held_is_said_and_the_words_are_kept(browser, home, words
         assert words.replace('"', "&#34;") in client.get(answer.headers["location"]).text
     with open_app(home) as app, app.ledger.reading() as connection:
         assert holds(connection) == []
+
+
+def test_a_hold_takes_saved_queries_and_keeps_their_words(browser, home):
+    """So that it holds on when the query is deleted or replaced."""
+    client = browser(Role.ADMINISTRATOR)
+    with open_app(home) as app, app.ledger.transaction() as recorder:
+        saved.save(recorder, "theirs", ["partner=acme", "since=2020"])
+    assert "keeps 0 exchanges" not in said(client, post(client, "/ledger/holds", words="@theirs type=850", why="x"))
+    assert "no saved query other" in said(client, post(client, "/ledger/holds", words="@other", why="x"))
+    with open_app(home) as app, app.ledger.reading() as connection:
+        assert [each.words for each in holds(connection)] == [("partner=acme", "since=2020", "type=850")]
 
 
 def test_holds_are_for_administrators(browser):
