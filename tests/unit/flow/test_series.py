@@ -246,6 +246,7 @@ def test_what_came_before_a_new_beginning_does_not_explain_what_is_missing_after
 def test_an_acknowledgment_of_old_does_not_explain_what_is_missing_after_a_new_beginning(tmp_path):
     stage = Stage(tmp_path)
     submit(stage.context(), "acme", invoice())
+    stage.run()
     stage.mail(acknowledgment(3, 1))
     night(stage, 1, 2, 4, 5)
     assert "reconciled" in stage.states("in")
