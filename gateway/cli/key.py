@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.typed import first_line
 from gateway.errors import CertificateUnreadable, NotAllowedNow
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _password(name: str) -> str:
     """The password of a file, from a person without echo, or from the first line of standard input."""
     if sys.stdin.isatty():
         return str(click.prompt(f"Password of {name}", hide_input=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    return first_line("password", required=False)
 
 
 def _say(key: OwnKey, *, as_json: bool) -> None:

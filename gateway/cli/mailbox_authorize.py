@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.output import json_option
+from gateway.cli.typed import first_line
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -129,7 +130,4 @@ def _plain(text: str) -> str:
 def _pasted() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Refresh token", hide_input=True, err=True)).strip()
-    value = sys.stdin.readline().strip()
-    if not value:
-        raise click.UsageError("Give the refresh token on standard input, in its first line.")
-    return value
+    return first_line("refresh token").strip()

@@ -8,6 +8,7 @@ from typing import TextIO
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.typed import first_line
 
 
 @click.group()
@@ -94,7 +95,4 @@ def _value(name: str) -> str:
     """The secret, from a person without echo, or from the first line of standard input."""
     if sys.stdin.isatty():
         return str(click.prompt(f"Value of {name}", hide_input=True, err=True))
-    value = sys.stdin.readline().rstrip("\r\n")
-    if not value:
-        raise click.UsageError("Give the value on standard input, in its first line.")
-    return value
+    return first_line("value")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.typed import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,10 +177,7 @@ def _password(name: str) -> str:
     """A new password, twice from a person without echo, or from the first line of standard input."""
     if sys.stdin.isatty():
         return str(click.prompt(f"New password of {name}", hide_input=True, confirmation_prompt=True, err=True))
-    value = sys.stdin.readline().rstrip("\r\n")
-    if not value:
-        raise click.UsageError("Give the password on standard input, in its first line.")
-    return value
+    return first_line("password")
 
 
 def _say(document: dict[str, object], sentence: str, *, as_json: bool) -> None:

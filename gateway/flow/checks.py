@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine, func, select
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, unexpected
 from gateway.flow.check_accounts import check_accounts, check_hooks, check_own_domain
 from gateway.flow.check_alerts import check_alerts
 from gateway.flow.check_backup import check_backup
@@ -235,17 +235,17 @@ def _check_partners(app: Opened, now: int, *, online: bool) -> Iterator[Check]:
         yield failed("partners", fault)
         return
     settings = app.settings
-    yield from check_partners(partners)
-    yield from check_overlaps(partners, settings.identities)
-    yield from check_proof(partners, settings.proof)
-    yield from check_terms(partners, settings)
-    yield from check_outbox(partners, settings.outbox)
-    yield from check_alerts(settings, partners)
+    yield from _guarded("partners", lambda: check_partners(partners))
+    yield from _guarded("partners", lambda: check_overlaps(partners, settings.identities))
+    yield from _guarded("proof", lambda: check_proof(partners, settings.proof))
+    yield from _guarded("partners", lambda: check_terms(partners, settings))
+    yield from _guarded("outbox", lambda: check_outbox(partners, settings.outbox))
+    yield from _guarded("alerts", lambda: check_alerts(settings, partners))
     yield from _guarded("deliveries", lambda: check_deliveries(partners, settings.home, app.secrets))
     yield from _guarded("certificates", lambda: _check_security(app.keys, partners))
     yield from _guarded("running", lambda: _check_running(app, partners, now))
     if online:
-        yield from check_hooks(partners, settings)
+        yield from _guarded("hooks", lambda: check_hooks(partners, settings))
 
 
 def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterator[Check]:
@@ -275,13 +275,17 @@ def _check_hosts(app: Opened) -> Iterator[Check]:
         advice = "Add a [mailbox.NAME] to gateway.toml."
         yield Check("mailboxes", None, "There is no mailbox to collect from.", advice, code="mailbox.none")
     for box, mailbox in zip(app.settings.mailboxes, app.mailboxes, strict=True):
-        check = partial(check_mailbox, box, mailbox, app.settings.limits, _left_there(app, box))
+        check = partial(_check_mailbox, app, box, mailbox)
         yield from _reached(f"mailbox {box.name}", box if box.host else None, check)
     smtp = app.settings.smtp
     yield from _reached("smtp", smtp, lambda: check_smtp(smtp, app.transport))
     records = DomainRecords(app.settings.proof.timeout.total_seconds())
     yield from _guarded("dns", lambda: check_own_domain(smtp, records))
     yield from _guarded("dns", lambda: check_dns(app.partners.current(), app.txt))
+
+
+def _check_mailbox(app: Opened, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
+    yield from check_mailbox(box, mailbox, app.settings.limits, _left_there(app, box))
 
 
 def _left_there(app: Opened, box: MailboxSettings) -> Collection[str]:
@@ -316,3 +320,5 @@ def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]
             "Look at the file or host.",
             code="not-checked",
         )
+    except Exception as problem:  # noqa: BLE001 - the other checks are still made
+        yield failed(name, unexpected(f"the check of {name}", problem))

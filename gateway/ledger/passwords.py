@@ -37,9 +37,11 @@ def encoded(password: str, name: str = "") -> str:
         name: of the user whose it is.
 
     Raises:
-        PasswordRefused: it is too short, too long, or easily guessed.
+        PasswordRefused: it is too short, too long, or easily guessed, or it is no text.
     """
     normal = _normal(password)
+    if not normal.isprintable() and any("\ud800" <= each <= "\udfff" for each in normal):
+        raise PasswordRefused(reason="it is not UTF-8")
     if len(normal) < SHORTEST:
         raise PasswordRefused(reason=f"at least {SHORTEST} characters are wanted")
     if len(normal) > LONGEST:

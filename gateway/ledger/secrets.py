@@ -128,7 +128,7 @@ class Secrets:
             DatabaseUnavailable: with the reason.
         """
         check_name(name)
-        if not value or len(value.encode(errors="surrogateescape")) > LARGEST or "\0" in value:
+        if not value or len(_utf8(value, f"the secret {name}")) > LARGEST or "\0" in value:
             raise ConfigurationFault(reason=f"the secret {name} must have 1 to {LARGEST} bytes and no NUL.")
         token = self._cipher(name).encrypt(_sealed(name, value))
         with self._writing(within) as connection:
@@ -181,7 +181,9 @@ class Secrets:
     def _outside(self, name: str) -> str | None:
         check_name(name)
         if variable(name) in self._environment:
-            return self._environment[variable(name)]
+            found = self._environment[variable(name)]
+            _utf8(found, f"the environment variable {variable(name)}")
+            return found
         if self._credentials is None:
             return None
         try:
@@ -197,7 +199,10 @@ class Secrets:
             plain = self._cipher(name).decrypt(token)
         except InvalidToken:
             raise SecretUnreadable(name=name, path=self._key_file) from None
-        sealed_name, _, value = plain.decode(errors="surrogateescape").partition("\0")
+        try:
+            sealed_name, _, value = plain.decode().partition("\0")
+        except UnicodeDecodeError:  # stored before this was looked at
+            raise ConfigurationFault(reason=f"the secret {name} is not UTF-8: set it again.") from None
         if sealed_name != name:
             raise SecretUnreadable(name=name, path=self._key_file) from None
         return value
@@ -281,7 +286,15 @@ def derived_key(path: Path, purpose: str) -> bytes:
 
 
 def _sealed(name: str, value: str) -> bytes:
-    return f"{name}\0{value}".encode(errors="surrogateescape")
+    return f"{name}\0{value}".encode()
+
+
+def _utf8(value: str, what: str) -> bytes:
+    """The value's bytes; Python reads what is not UTF-8 as surrogates, which no host could ever be sent."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationFault(reason=f"{what} is not UTF-8.") from None
 
 
 def _sync_directory(path: Path) -> None:

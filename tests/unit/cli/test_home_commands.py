@@ -45,10 +45,10 @@ def home(tmp_path, run):
     return tmp_path / "home"
 
 
-def typed(monkeypatch, tmp_path, text):
-    (tmp_path / "typed").write_text(text, encoding="utf-8")
+def typed(monkeypatch, tmp_path, text, errors="surrogateescape"):
+    (tmp_path / "typed").write_bytes(text if isinstance(text, bytes) else text.encode())
     sys.stdin.close()
-    monkeypatch.setattr(sys, "stdin", (tmp_path / "typed").open(encoding="utf-8"))
+    monkeypatch.setattr(sys, "stdin", (tmp_path / "typed").open(encoding="utf-8", errors=errors))
 
 
 # ---------------------------------------------------------------- init
@@ -167,6 +167,15 @@ def test_a_name_that_cannot_be_is_refused_before_the_value_is_asked_for(home, ru
 def test_the_databases_own_password_is_not_stored_in_the_database(home, run):
     _, err = run("secret", "set", "database", wanted=2)
     assert "GATEWAY_SECRET_DATABASE" in err
+
+
+@pytest.mark.parametrize("errors", ["surrogateescape", "strict"])
+def test_a_secret_that_is_not_utf_8_is_refused_at_once(home, run, monkeypatch, tmp_path, errors):
+    """Stored, it would end every batch; how Python reads such bytes depends on the locale."""
+    typed(monkeypatch, tmp_path, b"p\xe4ss\n", errors)
+    _, err = run("secret", "set", "smtp", wanted=2)
+    assert "is not UTF-8" in err
+    assert run("secret", "list", "--json")[0] == ""
 
 
 def test_a_secret_in_the_environment_goes_first_and_that_is_said(home, run, monkeypatch, tmp_path):

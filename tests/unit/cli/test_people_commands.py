@@ -8,6 +8,7 @@ import pytest
 
 from gateway.app import open_app
 from gateway.cli.main import main
+from gateway.errors import PasswordRefused
 from gateway.ledger import api_tokens, passwords, sessions, users
 from gateway.ledger.sessions import Limits
 
@@ -21,8 +22,8 @@ def run(tmp_path, capsys, monkeypatch):
     """Runs a command with ``typed`` on its standard input, which is no terminal."""
 
     def call(*words, wanted=0, typed=""):
-        (tmp_path / "typed").write_text(typed, encoding="utf-8")
-        with (tmp_path / "typed").open(encoding="utf-8") as file:
+        (tmp_path / "typed").write_bytes(typed if isinstance(typed, bytes) else typed.encode())
+        with (tmp_path / "typed").open(encoding="utf-8", errors="surrogateescape") as file:
             monkeypatch.setattr(sys, "stdin", file)
             with pytest.raises(SystemExit) as caught:
                 main(["--home", str(tmp_path / "home"), *words])
@@ -49,6 +50,15 @@ def known(home, name):
 def changes(run):
     """What the ledger tells of the configuration, newest first."""
     return [json.loads(line)["sentence"] for line in run("ledger", "changes", "--json")[0].splitlines()]
+
+
+def test_a_password_that_is_not_utf_8_is_refused_with_a_sentence(run, home):
+    """Python reads such bytes as surrogates, which nothing can encode."""
+    _, err = run("user", "add", "olga", "--role", "viewer", wanted=2, typed=b"p\xe4sswort lang genug\n")
+    assert "is not UTF-8" in err
+    assert known(home, "olga") is None
+    with pytest.raises(PasswordRefused, match="not UTF-8"):
+        passwords.encoded("p\udce4sswort lang genug")
 
 
 def test_a_user_is_added_with_the_password_of_the_first_line(run, home):

@@ -163,7 +163,13 @@ def test_what_could_not_be_looked_at():
         yield
 
     assert codes(checks._guarded("key", refused)) == ["not-checked"]
+
+    def broken():
+        raise UnicodeEncodeError("utf-8", "p\udce4ss", 1, 2, "surrogates not allowed")
+        yield
+
     assert codes(checks._guarded("key", faulty)) == ["configuration"]
+    assert codes(checks._guarded("key", broken)) == ["unexpected"]  # and the other checks are still made
 
 
 def test_without_a_database_the_rest_is_left_out(tmp_path):

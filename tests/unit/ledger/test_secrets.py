@@ -4,6 +4,7 @@ import os
 import traceback
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from gateway.errors import ConfigurationFault, GatewayError, SecretMissing, SecretUnreadable
@@ -157,7 +158,7 @@ def test_a_name_that_could_leave_the_directory_is_refused(engine, key, tmp_path,
             use()
 
 
-@pytest.mark.parametrize("value", ["", CANARY + "\0", CANARY * 10_000])
+@pytest.mark.parametrize("value", ["", CANARY + "\0", CANARY * 10_000, CANARY + "\udce4"])
 def test_an_impossible_value_is_refused_and_not_repeated(secrets, value):
     with pytest.raises(ConfigurationFault) as caught:
         secrets.set("smtp", value, "ann", 5)
@@ -168,6 +169,17 @@ def test_a_credential_that_is_not_text_is_refused(engine, key, tmp_path):
     (tmp_path / "smtp").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationFault, match="not UTF-8"):
         Secrets(engine, key, {}, tmp_path).get("smtp")
+
+
+def test_what_is_not_utf_8_is_refused_wherever_it_lies(secrets, engine, key):
+    """No host could be sent it: an environment variable, and what an earlier gateway stored."""
+    with pytest.raises(ConfigurationFault, match="GATEWAY_SECRET_SMTP is not UTF-8"):
+        Secrets(engine, key, {"GATEWAY_SECRET_SMTP": "p\udce4ss"}).get("smtp")
+    secrets.set("smtp", "p", "ann", 5)
+    with writing(engine) as connection:
+        connection.execute(table.update().values(token=Fernet(key.read_bytes().strip()).encrypt(b"smtp\0p\xe4ss")))
+    with pytest.raises(ConfigurationFault, match="set it again"):
+        secrets.get("smtp")
 
 
 def test_no_value_is_in_a_repr_or_a_traceback(secrets, engine, key):
