@@ -32,6 +32,7 @@ def command(ctx: click.Context, offline: bool, whole: bool, as_json: bool) -> in
 
     Example: gateway --home /srv/edi doctor --json
     """  # noqa: D301 - click wants a real \b
+    from gateway.cli.reporting import say_tracebacks
     from gateway.flow.checks import exit_code
 
     made: list[Check] = []
@@ -39,6 +40,7 @@ def command(ctx: click.Context, offline: bool, whole: bool, as_json: bool) -> in
         made.append(check)
         if not as_json:
             _say(check)
+        say_tracebacks([check.behind])
     code = exit_code(made)
     if as_json:
         print_document({"home": str(ctx.obj["home"]), "ok": code == 0, "checks": [each.as_dict() for each in made]})

@@ -85,7 +85,7 @@ def root(ctx: click.Context, home: Path | None, debug: bool) -> None:
     """  # noqa: D301 - click wants a real \b
     ctx.ensure_object(dict)
     ctx.obj["home"] = (home or Path()).resolve()
-    ctx.obj["debug"] = debug
+    ctx.obj["debug"] = debug or bool(os.environ.get("GATEWAY_DEBUG"))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -27,7 +27,7 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
     Example (cron): 0 2 * * *  gateway --home /srv/edi night --quiet
     """
     from gateway.app import open_app, telling_without_ledger
-    from gateway.cli.reporting import ConsoleReporter
+    from gateway.cli.reporting import ConsoleReporter, say_tracebacks
     from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
     from gateway.flow.night import night
@@ -46,7 +46,9 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
         with ConsoleReporter(quiet=quiet or as_json) as reporter:
             summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
         log.batch_ended(summary)
+        say_tracebacks(fault.behind for _, fault in summary.troubles)
         for fault in report(app.context(), summary):
+            say_tracebacks([fault.behind])
             log.trouble(fault, "report")
             if not log.on_stderr:
                 click.echo(f"! report: {fault} [{fault.code}]", err=True)

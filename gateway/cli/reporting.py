@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 
-from gateway.errors import GatewayError
+from gateway.errors import Behind, GatewayError
 
 if TYPE_CHECKING:  # rich costs start-up time that a cron job need not pay
     from rich.progress import Progress, TaskID
+
+
+def say_tracebacks(behind: Iterable[Behind | None]) -> None:
+    """With --debug: the exceptions behind faults that nobody foresaw, on stderr."""
+    context = click.get_current_context(silent=True)
+    if context is None or not (context.obj or {}).get("debug"):
+        return
+    for each in behind:
+        if each is not None:
+            click.echo(each.traceback, err=True)
 
 
 @contextmanager

@@ -127,7 +127,9 @@ def _say(home: Path, name: str, fault: GatewayError) -> None:
 def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "") -> None:
     """A line of the log, where ``where`` is given; and on the screen, where the log is elsewhere."""
     from gateway.cli.main import say_fault
+    from gateway.cli.reporting import say_tracebacks
 
+    say_tracebacks([fault.behind])
     with _log(home) as log:
         if where:
             log.trouble(fault, where)
@@ -140,7 +142,7 @@ def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "") ->
 def _batch(home: Path) -> int:
     """One batch, and its exit code; what fails is said, and the service goes on with the next."""
     from gateway.app import open_app, telling_without_ledger
-    from gateway.cli.reporting import ConsoleReporter
+    from gateway.cli.reporting import ConsoleReporter, say_tracebacks
     from gateway.errors import GatewayError, unexpected
     from gateway.flow.log import logged
     from gateway.flow.metrics import write_metrics
@@ -158,6 +160,7 @@ def _batch(home: Path) -> int:
             app.ledger.listener = log.heard
             summary = night(app.context, *((log,) if log.on_stderr else (reporter, log)))
             log.batch_ended(summary)
+            say_tracebacks(fault.behind for _, fault in summary.troubles)
             if app.settings.metrics_file is not None:
                 write_metrics(app.settings.metrics_file, app.context())
     except GatewayError as fault:

@@ -82,7 +82,7 @@ from gateway.errors.backup import (
     RestoredUnprocessed,
     RestoreFailed,
 )
-from gateway.errors.base import GatewayError, Side, Unexpected, unexpected
+from gateway.errors.base import Behind, GatewayError, Side, Unexpected, made_again, unexpected
 from gateway.errors.evidence import NotAsRecorded, SealInvalid, SealUnwritable
 from gateway.errors.hosts import (
     AlertNotTold,
@@ -254,6 +254,7 @@ __all__ = [
     "BackupExists",
     "BackupFailed",
     "BackupUnfit",
+    "Behind",
     "CannotDecrypt",
     "CertificateMissing",
     "CertificateUnreadable",
@@ -395,6 +396,7 @@ __all__ = [
     "UserVouchedFor",
     "WorkersNeedPostgres",
     "all_faults",
+    "made_again",
     "unexpected",
 ]
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from pathlib import PurePath
+from typing import ClassVar, NamedTuple
+
+_MOST = 12  # places in the code that a line of the log names
 
 
 class Side(StrEnum):
@@ -13,6 +18,13 @@ class Side(StrEnum):
     PARTNER = "partner"
     HOST = "mail host"
     UNKNOWN = "unknown"
+
+
+class Behind(NamedTuple):
+    """The exception behind a fault that nobody foresaw."""
+
+    traceback: str  # all of it, for whoever asks with --debug: its words may quote anything
+    places: str  # where it came from, the innermost first, without any words: for the log
 
 
 class GatewayError(Exception):
@@ -25,13 +37,15 @@ class GatewayError(Exception):
     permanent: ClassVar[bool] = True
     exit_code: ClassVar[int] = 1
 
+    behind: Behind | None = None
+
     def __init__(self, **details: object) -> None:
         self.details = details
         super().__init__(self.sentence.format_map(_Blanks(details)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """A fault goes from process to process as what it was made of."""
-        return _made, (type(self), self.details)
+        return made_again, (type(self), self.details, self.behind)
 
     @property
     def next_step(self) -> str:
@@ -50,8 +64,11 @@ class GatewayError(Exception):
         }
 
 
-def _made(fault: type[GatewayError], details: dict[str, object]) -> GatewayError:
-    return fault(**details)
+def made_again(fault: type[GatewayError], details: Mapping[str, object], behind: Behind | None) -> GatewayError:
+    """A fault from what it was made of."""
+    made = fault(**details)
+    made.behind = behind
+    return made
 
 
 class _Blanks(dict[str, object]):
@@ -70,4 +87,14 @@ class Unexpected(GatewayError):
 
 def unexpected(what: str, problem: BaseException) -> Unexpected:
     """An exception that is none of ours, as one that is."""
-    return Unexpected(what=what, reason=f"{type(problem).__name__}: {problem}")
+    fault = Unexpected(what=what, reason=f"{type(problem).__name__}: {problem}")
+    fault.behind = Behind("".join(traceback.format_exception(problem)), _places(problem))
+    return fault
+
+
+def _places(problem: BaseException) -> str:
+    """``gateway/flow/collect.py:83 collect < …``: of files only the end of their paths, for those tell of machines."""
+    passed = [(frame.f_code, line) for frame, line in traceback.walk_tb(problem.__traceback__)]
+    files = ("/".join(PurePath(code.co_filename).parts[-3:]) for code, _ in passed)
+    told = [f"{file}:{line} {code.co_name}" for file, (code, line) in zip(files, passed, strict=True)]
+    return " < ".join(told[: -_MOST - 1 : -1])

@@ -13,14 +13,14 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection
 
-from gateway.errors import ConfigurationFault, GatewayError, Unavailable, unexpected
+from gateway.errors import Behind, ConfigurationFault, GatewayError, Unavailable, made_again, unexpected
 from gateway.flow.context import Context
 from gateway.flow.deliver import deliver
 from gateway.flow.dispatch import dispatch
@@ -149,11 +149,12 @@ class _Report:
     count: int = 0
     fault: type[GatewayError] | None = None
     details: tuple[tuple[str, str], ...] = ()
+    behind: Behind | None = field(default=None, compare=False)
 
     def tell(self, context: Context) -> None:
         """Tells it to the parent's reporter."""
         if self.fault is not None:
-            context.reporter.trouble(self.fault(**dict(self.details)), self.what)
+            context.reporter.trouble(made_again(self.fault, dict(self.details), self.behind), self.what)
         else:
             context.reporter.happened(self.what, self.count)
 
@@ -177,6 +178,6 @@ class _Notes:
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Writes it down, once: a host that is away is away in every round."""
         details = tuple((key, str(value)) for key, value in fault.details.items())
-        found = _Report(where, fault=type(fault), details=details)
+        found = _Report(where, fault=type(fault), details=details, behind=fault.behind)
         if found not in self.reports:
             self.reports.append(found)

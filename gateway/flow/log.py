@@ -2,7 +2,8 @@
 
 ``Log`` is a reporter (steps, counts, trouble) and listens to the ledger, whose events carry the ids: so a line cannot
 forget whom it is about. Of an event only kind, ids and a few fields go into a line, each of them of our own making; of
-a fault its code, place and side, and its sentence only where that quotes settings and hosts, never a document.
+a fault its code, place and side, and its sentence only where that quotes settings and hosts, never a document; of an
+exception that nobody foresaw its name and where in the code it came from.
 """
 
 from __future__ import annotations
@@ -155,6 +156,7 @@ def _of_fault(fault: GatewayError) -> dict[str, object]:
         said["said"] = str(fault)
     elif isinstance(fault, Unexpected):
         said["kind"] = str(fault.details.get("reason", "")).partition(":")[0]  # the exception's name, not its words
+        said["places"] = fault.behind.places if fault.behind is not None else ""
     return said
 
 

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.cli import serve
+from gateway.cli.main import main
 from gateway.cli.worker import _Worker
 from gateway.errors import MailboxUnavailable
+from gateway.flow import night
 from gateway.flow.log import Log, logging_to
 from gateway.settings import LogSettings
 
@@ -53,6 +55,26 @@ def test_a_log_in_a_file_leaves_the_screen_as_it_was(home):
     lines = (home / "gateway.log").read_text().splitlines()
     assert any("batch ended" in line for line in lines)
     assert oct((home / "gateway.log").stat().st_mode)[-1] in "04"
+
+
+@pytest.mark.parametrize("table", ["", '[log]\nfile = "gateway.log"\n', '[log]\nformat = "json"\n'])
+@pytest.mark.parametrize("words", [("night",), ("serve", "--once")], ids=" ".join)
+def test_debug_shows_the_traceback_of_a_step_that_met_a_defect(home, words, table, monkeypatch, capsys):
+    """The step is reported and the others run; whoever is sent here must see where it broke, wherever the log goes."""
+
+    def broken(context):
+        raise RuntimeError("a defect")
+
+    write(home, table)
+    monkeypatch.setattr(night, "STEPS", (("submit", broken),))
+    for debug in ((), ("--debug",)):
+        with pytest.raises(SystemExit) as ended:
+            main([*debug, "--home", str(home), *words])
+        said = capsys.readouterr().err
+        assert ended.value.code == 1
+        assert ("in broken\n" in said) == bool(debug)
+    if "file" in table:
+        assert " broken < gateway/flow/night.py:" in (home / "gateway.log").read_text()
 
 
 def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import pickle
 import re
 import sys
 from dataclasses import replace
@@ -139,6 +140,22 @@ def test_trouble_has_a_code_and_a_side_and_words_where_they_are_harmless(fault, 
     assert found["level"] == level
     assert ("said" in found) == said
     assert CANARY not in out.getvalue()
+
+
+def test_a_defect_is_logged_with_the_places_that_it_came_through_and_none_of_its_words():
+    """Also after it went from one process to another."""
+    out = io.StringIO()
+    try:
+        {}[CANARY]
+    except KeyError as problem:
+        fault = pickle.loads(pickle.dumps(unexpected("the step", problem)))
+    with logging_to(LogSettings("json"), out) as log:
+        log.trouble(fault, "submit")
+    found = json.loads(out.getvalue())
+    assert found["kind"] == "KeyError"
+    assert re.fullmatch(r"unit/flow/test_log\.py:\d+ test_a_defect\w+", found["places"])
+    assert CANARY not in out.getvalue()
+    assert "Traceback (most recent call last)" in fault.behind.traceback
 
 
 def test_long_values_are_shortened():
