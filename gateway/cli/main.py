@@ -17,7 +17,8 @@ import click
 
 from gateway import __version__
 from gateway.cli import examples
-from gateway.errors import GatewayError
+from gateway.cli.streams import streams
+from gateway.errors import GatewayError, OutputUnwritable
 
 COMMANDS: dict[str, str] = {
     "init": "Make a gateway home: settings, key, ledger.",
@@ -93,6 +94,20 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words or bool(os.environ.get("GATEWAY_DEBUG"))
     as_json = "--json" in words
+    with streams() as out:
+        try:
+            _run(words, debug=debug, as_json=as_json)
+        except BrokenPipeError:  # whoever read has enough
+            sys.exit(0)
+        except OSError as problem:
+            if problem is not out.problem:
+                raise
+            fault = OutputUnwritable(reason=problem.strerror)
+            say_fault(fault, as_json=as_json)
+            sys.exit(fault.exit_code)
+
+
+def _run(words: list[str], *, debug: bool, as_json: bool) -> None:
     try:
         code = root.main(words, standalone_mode=False, prog_name="gateway")
         sys.exit(code if isinstance(code, int) else 0)
@@ -103,9 +118,6 @@ def main(arguments: list[str] | None = None) -> None:
         problem.show()
         _suggest(problem)
         sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except GatewayError as fault:
         if debug:
             raise

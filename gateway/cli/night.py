@@ -52,12 +52,14 @@ def command(ctx: click.Context, as_json: bool, quiet: bool) -> int:
             log.trouble(fault, "report")
             if not log.on_stderr:
                 click.echo(f"! report: {fault} [{fault.code}]", err=True)
-        if as_json:
-            print_document(summary.as_dict())
-        elif not quiet:
-            print_summary(summary)
-        if app.settings.metrics_file is not None:
-            write_metrics(app.settings.metrics_file, app.context())
+        try:
+            if as_json:
+                print_document(summary.as_dict())
+            elif not quiet:
+                print_summary(summary)
+        finally:
+            if app.settings.metrics_file is not None:
+                write_metrics(app.settings.metrics_file, app.context())
     return summary.exit_code
 
 

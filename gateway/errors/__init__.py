@@ -24,7 +24,7 @@ that ends with it::
     │   ├── BackupFailed, BackupDamaged, RestoreFailed
     │   ├── TokenRefused, TokenUnavailable, TokenNotTaken
     │   ├── ConsoleUnavailable, ConsoleOutOfOrder, ProviderUnavailable
-    │   └── DeliveryFailed, AlertNotTold
+    │   └── DeliveryFailed, AlertNotTold, OutputUnwritable
     ├── TryAgainLater                 75
     │   └── HomeInUse, LeaseLost
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
@@ -101,6 +101,7 @@ from gateway.errors.hosts import (
     MailboxUnavailable,
     MessageNotGiven,
     OutcomeUnknown,
+    OutputUnwritable,
     Refused,
     SendingFault,
     SmtpCrowded,
@@ -325,6 +326,7 @@ __all__ = [
     "NotInstalled",
     "NotX12",
     "OutcomeUnknown",
+    "OutputUnwritable",
     "OwnKeyMissing",
     "OwnKeyUnusable",
     "PartnerNotActive",

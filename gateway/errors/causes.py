@@ -30,6 +30,7 @@ CAUSES: Mapping[str, str] = {
     "database.disk-failed": "The disk reports an error, is not mounted any more, or is full at the wrong moment.",
     "database.conflict": "Two processes decided about the same rows at once; PostgreSQL undid one of them.",
     "checkpoint.unwritable": "The home is on a full or read-only disk, or belongs to another user.",
+    "output.unwritable": "The file or device that the output goes to is full, or went away.",
     "delivery.failed": "The directory is full or not ours, or the program or web service that takes documents failed.",
     "alert.not-told": "The mail host, the webhook or the program of the rule did not work.",
     "oauth.refused": "The client secret has ended, the permission was taken back, or the account does not exist any more.",

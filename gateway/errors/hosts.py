@@ -92,6 +92,13 @@ class CheckpointUnwritable(Unavailable):
     side = Side.OURS
 
 
+class OutputUnwritable(Unavailable):
+    code = "output.unwritable"
+    sentence = "Standard output cannot be written: {reason}"
+    advice = "Make room, or write to another place. What the command did so far is done; what it tells is lost."
+    side = Side.OURS
+
+
 class DatabaseConflict(DatabaseUnavailable):
     code = "database.conflict"
     sentence = "Another transaction was in the way: {reason}"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +19,11 @@ from gateway.settings import LogSettings
 SETTINGS = '[gateway]\nname = "x"\ndomain = "x.example"\nidentities = ["ZZ:X"]\n'
 
 
+COMMAND = (sys.executable, "-c", "from gateway.cli import main; main()")
+
+
 def gateway(home, *words):
-    call = [sys.executable, "-c", "from gateway.cli import main; main()", "--home", str(home), *words]
+    call = [*COMMAND, "--home", str(home), *words]
     return subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -83,6 +87,44 @@ def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):
     done = gateway(home, "night")
     assert done.returncode == 78
     assert "log.file" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("table", ["", '[log]\nformat = "json"\n'])
+def test_a_full_disk_under_standard_error_takes_lines_and_nothing_else(home, table):
+    """The batch does its work, says so on standard output, and ends as it would have."""
+    write(home, table + '[mailbox.gone]\nprotocol = "maildir"\npath = "/nonexistent/maildir"\n')
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--home", str(home), "night"],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 69
+    assert done.stdout.startswith("Batch 1, ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    "words", [("night",), ("night", "--json"), ("status",), ("ledger", "changes"), ("ledger", "changes", "--json")]
+)
+def test_a_full_disk_under_standard_output_is_told_in_a_sentence(home, words):
+    """Whoever reads the output knows by the code that some of it is missing; a batch has done its work."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--home", str(home), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 69
+    assert "Standard output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_service_goes_on_when_its_log_cannot_be_written_any_more(tmp_path, capsys):
