@@ -15,6 +15,7 @@ from string import Formatter
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway.settings.identities import against
 from partners.model import Identity
 
 # What a mail template may name; the flow fills every one of them.
@@ -125,8 +126,8 @@ def read_identity(value: object) -> Identity:
         found = Identity.parse(text)
     except ValueError:
         raise ValueError(f"{show(text)} is not an EDI identity; {advice}") from None
-    if not re.fullmatch(r"[0-9A-Z]{2}", found.qualifier) or not re.fullmatch(r"[ -~]+", found.id):
-        raise ValueError(f"{show(text)} has characters that an ISA segment cannot carry; {advice}")
+    if wrong := against(found.qualifier, found.id):
+        raise ValueError(f"{show(text)} {wrong}")
     return found
 
 

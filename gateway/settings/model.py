@@ -281,7 +281,7 @@ class ConsoleSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id) as written, ours."""
+    """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id), ours."""
 
     home: Path
     name: str  # our company, for people

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
+from gateway.settings.identities import against
+
 Reader = Callable[[object], object]
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_SHOWN = 60  # characters of an identity
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -183,10 +186,12 @@ def identities(value: object) -> tuple[tuple[str, str], ...]:
 def _identity(value: object) -> tuple[str, str]:
     written = text(value)
     qualifier, colon, id_ = (each.strip() for each in written.partition(":"))
+    shown = repr(written if len(written) <= _SHOWN else f"{written[: _SHOWN - 1]}…")  # no place for a password
     if not colon or not qualifier or not id_ or len(qualifier) > 2 or len(id_) > 15:
-        raise ValueError(
-            f"{quoted(written)} is not QUALIFIER:ID, such as ZZ:OURCO (qualifier of 2, id of at most 15 characters)"
-        )
+        raise ValueError(f"{shown} is not QUALIFIER:ID, such as ZZ:OURCO (qualifier of 2, id of at most 15 characters)")
+    qualifier = qualifier.upper().rjust(2, "0")
+    if wrong := against(qualifier, id_):
+        raise ValueError(f"{shown} {wrong}")
     return qualifier, id_
 
 

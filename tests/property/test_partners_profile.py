@@ -9,6 +9,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.settings.identities import QUALIFIERS
 from gateway.settings.lines import key_lines
 from gateway.settings.model import Kept
 from partners.calendar import DAY_NAMES, Calendar, Holiday
@@ -40,7 +41,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 printable = st.characters(exclude_categories=["Cs", "Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"]).filter(str.isprintable)
 lines = st.text(printable | st.just(" "), max_size=20).map(lambda text: f"a{text}")
 upper = string.ascii_uppercase + string.digits
-identities = st.builds(Identity, st.text(upper, min_size=2, max_size=2), st.text(upper + "-", min_size=1, max_size=15))
+identities = st.builds(Identity, st.sampled_from(sorted(QUALIFIERS)), st.text(upper + "-", min_size=1, max_size=15))
 addresses = st.builds(lambda local, domain: f"{local}@{domain}.example", words, words)
 durations = st.integers(1, 3650 * 86400).map(lambda seconds: timedelta(seconds=seconds))
 set_ids = st.text(upper, min_size=3, max_size=3)

@@ -27,7 +27,7 @@ def refused(text):
 
 def test_a_short_file_gets_the_defaults_and_paths_in_the_home():
     found = parsed(HEAD)
-    assert found.identities == (("ZZ", "OURCO"), ("1", "123456789"))
+    assert found.identities == (("ZZ", "OURCO"), ("01", "123456789"))
     assert found.database_url == "sqlite:////srv/edi/ledger.db"
     assert (found.inbox, found.outbox) == (Path("/srv/edi/inbox"), Path("/srv/edi/outbox"))
     assert found.partners_directory == Path("/srv/edi/partners")
@@ -101,6 +101,16 @@ def test_secrets_get_their_usual_names():
         (HEAD + "batch_size = true\n", 5, "gateway.batch_size", "not true or false"),
         (HEAD.replace('"1:123456789"', '"OURCO"'), 4, "gateway.identities", "QUALIFIER:ID"),
         (HEAD.replace('"1:123456789"', '"ZZ:OURCO"'), 4, "gateway.identities", "twice"),
+        (HEAD.replace('"1:123456789"', '"zz:OURCO"'), 4, "gateway.identities", "twice"),
+        (HEAD.replace('"1:123456789"', '"XY:OURCO"'), 4, "gateway.identities", "not in the list of X12"),
+        (HEAD.replace('"1:123456789"', '"ZZ:exa*mple"'), 4, "gateway.identities", "an ISA segment cannot carry"),
+        (HEAD.replace('"1:123456789"', '"ZZ:ÜRCO"'), 4, "gateway.identities", "an ISA segment cannot carry"),
+        (
+            HEAD.replace('"1:123456789"', '"ZZ:AN-IDENTITY-OF-OUR-OWN-TOO-LONG"'),
+            4,
+            "gateway.identities",
+            "'ZZ:AN-IDENTITY-OF",
+        ),
         (HEAD.replace("edi.example.com", "edi example"), 3, "gateway.domain", "domain name"),
         (HEAD + MAILBOX + 'security = "ssl"\n', 8, "mailbox.orders.security", "tls or starttls or none"),
         (HEAD + MAILBOX + 'security = "none"\n', 8, "mailbox.orders.security", "unencrypted"),
