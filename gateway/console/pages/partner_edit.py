@@ -13,7 +13,7 @@ from gateway.console.differences import Line, differences
 from gateway.console.pages.partner import path_of
 from gateway.console.people import Role
 from gateway.console.routing import act, view
-from gateway.console.saying import reason
+from gateway.console.saying import SAY_WHY, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, GuidelineInvalid, NotFound, ProfileInvalid, RevisionDiffers
 from gateway.flow.configuration import apply_profiles
@@ -49,6 +49,7 @@ class Draft:
     hint: str = ""  # what was written into the text already, or is to be
     source: str = ""  # the mail that it was learned from
     others: int = 0  # partners in that mail beside this one
+    unsaid: str = ""  # what is wanted where it was to be applied and nobody said why
 
     @property
     def is_overtaken(self) -> bool:
@@ -136,8 +137,10 @@ def _looked(visit: Visit, draft: Draft, known: Partner | None) -> Response:
     except GatewayError as fault:
         return _page(visit, _with(draft, fault=fault), known, 422)
     seen = _with(draft, lines=differences(before, draft.text), changes=change)
-    if visit.form.get("do") != "apply" or draft.is_overtaken or not draft.why:
+    if visit.form.get("do") != "apply" or draft.is_overtaken:
         return _page(visit, seen, known)
+    if not draft.why and change != UNCHANGED:
+        return _page(visit, _with(seen, unsaid=SAY_WHY), known, 422)
     return _applied(visit, draft, found, known, change)
 
 

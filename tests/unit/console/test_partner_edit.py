@@ -12,6 +12,7 @@ from builders.console import HOSTILE, SHOWN, post, said, told
 from gateway.app import open_app
 from gateway.console.differences import differences
 from gateway.console.people import Role
+from gateway.console.saying import SAY_WHY
 from gateway.console.site import Site
 
 NEW = """# ours since the fair
@@ -62,11 +63,14 @@ def test_a_change_is_compared_and_then_applied_with_its_comments(browser, home):
     assert '<tr class="removed">' in page
 
 
-def test_applying_without_a_reason_only_compares(browser, home):
-    """Why is asked for, as everywhere."""
+def test_applying_without_a_reason_only_compares_and_says_so(browser, home):
+    """Why is asked for, as everywhere; what is different stays on the page."""
     client = browser(Role.ADMINISTRATOR)
-    changed = text_on(client.get("/partners/acme/edit").text) + "# more\nnotes = 'x'\n"
-    post(client, "/partners/acme/edit", profile=changed, base="1", do="apply", why=" ")
+    changed = text_on(client.get("/partners/acme/edit").text).replace("ACME Retail", "ACME Sons")
+    answer = post(client, "/partners/acme/edit", profile=changed, base="1", do="apply", why=" ")
+    assert answer.status_code == 422
+    assert f"<strong>Nothing was changed.</strong> {SAY_WHY}" in answer.text
+    assert '<tr class="added">' in answer.text
     with open_app(home) as app:
         assert len(app.partners.revisions("acme")) == 1
 
