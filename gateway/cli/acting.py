@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,14 +18,29 @@ if TYPE_CHECKING:
     from gateway.app import App
     from gateway.flow.acts import Act
 
-_why = click.option("--why", "--reason", "reason", required=True, help="Why; kept in the ledger with your name.")
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+def _in_words(ctx: click.Context, option: click.Parameter, value: str | None) -> str:
+    words = (value or "").strip()
+    if option.required and not words:
+        raise click.BadParameter("a reason in words is wanted: it is kept in the ledger.", ctx, option)
+    return words
+
+
+def why_option(*, required: bool = True) -> Callable[[_Command], _Command]:
+    """--why (or --reason), as ``reason``: without blanks around it, and where it is required not blank."""
+    told = "Why; kept in the ledger with your name."
+    return click.option("--why", "--reason", "reason", required=required, callback=_in_words, help=told)
+
+
 _by = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
 _dry_run = click.option("--dry-run", is_flag=True, help="Check and tell what would become of it; change nothing.")
 
 
 def act_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """--why (or --reason), --by, --dry-run and --json, as ``reason``, ``by``, ``dry_run`` and ``as_json``."""
-    return reduce(lambda decorated, option: option(decorated), (json_option, _dry_run, _by, _why), function)
+    return reduce(lambda decorated, option: option(decorated), (json_option, _dry_run, _by, why_option()), function)
 
 
 def each_act(

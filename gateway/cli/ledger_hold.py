@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.acting import why_option
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.query_words import with_saved
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("hold", "since", "by", "subject", "reason", "released", "because")
 _by = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
-_reason = click.option("--why", "--reason", "reason", required=True, help="Why; kept in the ledger with your name.")
+_reason = why_option()
 _dry_run = click.option("--dry-run", is_flag=True, help="Check and tell what would become of it; change nothing.")
 
 

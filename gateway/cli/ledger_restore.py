@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.acting import why_option
 from gateway.cli.output import json_option, print_document
 
 
 @click.command("accept-restore")
-@click.option("--reason", required=True, help="Why; kept in the ledger with your name.")
+@why_option()
 @click.option(
     "--ahead",
     type=click.IntRange(1, 1_000_000),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.acting import why_option
 from gateway.cli.output import json_option, print_rows
 from gateway.errors import UsageFault
 
@@ -32,7 +33,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--last-used", is_flag=True, help="The numbers are the last ones that were used; ours begin after them.")
 @click.option("--leave", is_flag=True, help="Knowingly leave our numbers as they are. Needs --why.")
 @click.option("--force", is_flag=True, help="Also backwards, to numbers that may have been used. Needs --why.")
-@click.option("--why", "--reason", "reason", default="", help="Why; kept in the ledger with your name.")
+@why_option(required=False)
 @click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
 @click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
 @json_option

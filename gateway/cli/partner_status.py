@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.acting import why_option
 from gateway.cli.output import json_option, print_document
 from gateway.cli.partner_start import numbers_of
 from gateway.errors import UsageFault
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from partners.store import Applied
 
 _by = click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
-_why = click.option("--why", "--reason", "reason", default="", help="Why; kept in the ledger with your name.")
+_why = why_option(required=False)
 _dry_run = click.option("--dry-run", is_flag=True, help="Check and tell, but change nothing.")
 
 
@@ -101,7 +102,7 @@ def suspend(ctx: click.Context, key: str, reason: str, dry_run: bool, by: str | 
 
 @click.command(name="end")
 @click.argument("key")
-@click.option("--why", "--reason", "reason", required=True, help="Why; kept in the ledger with your name.")
+@why_option()
 @_dry_run
 @_by
 @json_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.acting import why_option
 from gateway.cli.output import json_option, moment, print_document, print_rows
 
 _COLUMNS = ("name", "scopes", "partner", "state", "expires", "used", "created")
@@ -97,7 +98,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("revoke")
 @click.argument("name")
-@click.option("--why", "--reason", "reason", default="", help="Why; kept in the ledger with your name.")
+@why_option(required=False)
 @_by
 @json_option
 @click.pass_context
