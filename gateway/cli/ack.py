@@ -96,14 +96,15 @@ def _hint_at_odd(ctx: click.Context) -> None:
 
 @command.command("settle")
 @click.argument("numbers", nargs=-1, required=True, type=int)
-@click.option("--accepted", "verdict", flag_value="accepted", help="The partner says that it accepted the documents.")
-@click.option("--rejected", "verdict", flag_value="rejected", help="The partner says that it rejected them.")
+@click.option("--accepted", is_flag=True, help="The partner says that it accepted the documents.")
+@click.option("--rejected", is_flag=True, help="The partner says that it rejected them.")
 @act_options
 @click.pass_context
 def settle(
     ctx: click.Context,
     numbers: tuple[int, ...],
-    verdict: str | None,
+    accepted: bool,
+    rejected: bool,
     reason: str,
     by: str | None,
     dry_run: bool,
@@ -119,13 +120,14 @@ def settle(
     from gateway.flow import operate
     from gateway.x12.model import Status
 
-    if verdict is None:
-        raise UsageFault(reason="say --accepted or --rejected")
+    if accepted == rejected:
+        raise UsageFault(reason="say --accepted or --rejected, one of the two")
+    verdict = Status.ACCEPTED if accepted else Status.REJECTED
     return each_act(
         ctx.obj["home"],
         numbers,
         lambda app, each: operate.acknowledge_by_hand(
-            app.context(), each, Status(verdict), actor=app.actor, reason=reason, dry_run=dry_run
+            app.context(), each, verdict, actor=app.actor, reason=reason, dry_run=dry_run
         ),
         by=by,
         dry_run=dry_run,

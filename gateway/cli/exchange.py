@@ -107,15 +107,16 @@ def _write(files: dict[str, bytes], place: Path) -> None:
 @command.command("resolve")
 @click.argument("number", type=int)
 @click.argument("outcome", required=False, type=click.Choice(["sent", "resend"]))
-@click.option("--sent", "flag", flag_value="sent", help="The partner has it: do not send it again.")
-@click.option("--resend", "flag", flag_value="resend", help="The partner does not have it: send it again.")
+@click.option("--sent", is_flag=True, help="The partner has it: do not send it again.")
+@click.option("--resend", is_flag=True, help="The partner does not have it: send it again.")
 @act_options
 @click.pass_context
 def resolve(
     ctx: click.Context,
     number: int,
     outcome: str | None,
-    flag: str | None,
+    sent: bool,
+    resend: bool,
     reason: str,
     by: str | None,
     dry_run: bool,
@@ -125,10 +126,9 @@ def resolve(
     from gateway.errors import UsageFault
     from gateway.flow import operate
 
-    chosen = {each for each in (outcome, flag) if each}
-    if len(chosen) != 1:
+    sent, resend = sent or outcome == "sent", resend or outcome == "resend"
+    if sent == resend:
         raise UsageFault(reason="say sent (the partner has it) or resend (it does not)")
-    sent = chosen == {"sent"}
     return each_act(
         ctx.obj["home"],
         [number],

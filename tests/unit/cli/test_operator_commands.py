@@ -105,6 +105,7 @@ def test_every_verb_wants_to_know_why(run, home):
         ("ack", "settle", "1", "--accepted"),
     ):
         assert "--why" in run(*words, wanted=2)[1]
+        assert "a reason in words is wanted" in run(*words, "--why", " ", wanted=2)[1]
 
 
 def test_cancelling_twice_says_so_and_the_ledger_knows_who(run, home, tmp_path):
@@ -148,6 +149,7 @@ def test_a_doubt_is_resolved_by_a_word_or_an_option(run, home, tmp_path):
     put_state(home, 1, "in doubt")
     run("exchange", "resolve", "1", "--why", "called", wanted=2)
     run("exchange", "resolve", "1", "sent", "--resend", "--why", "called", wanted=2)
+    run("exchange", "resolve", "1", "--sent", "--resend", "--why", "called", wanted=2)
     assert "taken as sent" in run("exchange", "resolve", "1", "sent", "--why", "called")[0]
     assert "done before" in run("exchange", "resolve", "1", "--sent", "--why", "called")[0]
 
@@ -156,6 +158,8 @@ def test_an_acknowledgment_is_put_right_by_hand(run, home, tmp_path):
     run("send", "acme", str(tmp_path / "inv.edi"))
     put_state(home, 1, "sent")
     run("ack", "settle", "1", "--why", "called", wanted=2)
+    _, err = run("ack", "settle", "1", "--accepted", "--rejected", "--why", "called", wanted=2)
+    assert "--accepted or --rejected" in err
     assert "taken as accepted" in run("ack", "settle", "1", "--accepted", "--why", "Ms Berg said so")[0]
     assert "Ms Berg said so" in run("exchange", "show", "1")[0]
     assert run("ack", "list", "--json")[0] == ""
