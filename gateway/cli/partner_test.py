@@ -112,7 +112,7 @@ def _followed(home: Path, exchange: int, seconds: float, sleep: Callable[[float]
 
     until = time.monotonic() + seconds
     while True:
-        with suppress(TryAgainLater), logging_to(settings_of(home)) as log, open_app(home, lock=True) as app:
+        with suppress(TryAgainLater), logging_to(settings_of(home), home=home) as log, open_app(home, lock=True) as app:
             app.ledger.listener = log.heard
             log.batch_ended(night(app.context, log))
         with open_app(home) as app:

@@ -20,7 +20,7 @@ from typing import IO, Any, Protocol
 
 from gateway.errors import ConfigurationFault, GatewayError, SettingsInvalid, TryAgainLater, Unavailable, Unexpected
 from gateway.flow.log_lines import FIELDS, JournalLines, JsonLines, TextLines
-from gateway.settings import LogSettings, read_settings
+from gateway.settings import LogSettings, invalid, read_settings
 
 # Fields of events' bodies that never hold what a partner wrote, and what they are called in a line.
 _TOLD = {
@@ -164,18 +164,19 @@ def _of_fault(fault: GatewayError) -> dict[str, object]:
 
 
 @contextmanager
-def logging_to(settings: LogSettings | None, stream: IO[str] | None = None) -> Iterator[Log]:
+def logging_to(settings: LogSettings | None, stream: IO[str] | None = None, home: Path | None = None) -> Iterator[Log]:
     """The log as the settings want it, closed at the end; without settings one that writes nothing.
 
     Args:
         settings: of gateway.toml.
         stream: in place of standard error.
+        home: whose settings they are, to name the line on which they stand.
 
     Raises:
         SettingsInvalid: the file cannot be written to.
     """
     logger = logging.Logger("gateway")  # noqa: LOG001 - of this block alone: nobody else's loggers are touched
-    handler = _handler(settings, stream) if settings is not None else logging.NullHandler()
+    handler = _handler(settings, stream, home or Path()) if settings is not None else logging.NullHandler()
     logger.addHandler(handler)
     logger.setLevel(settings.level.upper() if settings is not None else logging.CRITICAL + 1)
     try:
@@ -200,7 +201,7 @@ def logged(home: Path) -> Iterator[Log]:
     Raises:
         SettingsInvalid: the file cannot be written to.
     """
-    with logging_to(settings_of(home)) as log:
+    with logging_to(settings_of(home), home=home) as log:
         try:
             yield log
         except GatewayError as fault:
@@ -215,7 +216,7 @@ class _File(WatchedFileHandler):
         """A full disk is told by everything else."""
 
 
-def _handler(settings: LogSettings, stream: IO[str] | None) -> logging.Handler:
+def _handler(settings: LogSettings, stream: IO[str] | None, home: Path) -> logging.Handler:
     form: logging.Formatter = JsonLines() if settings.format == "json" else TextLines()
     if settings.file is not None:
         try:
@@ -223,7 +224,7 @@ def _handler(settings: LogSettings, stream: IO[str] | None) -> logging.Handler:
             handler: logging.Handler = _File(settings.file, encoding="utf-8", errors="backslashreplace")
         except OSError as problem:
             reason = f"{settings.file} cannot be written: {problem.strerror or problem}"
-            raise SettingsInvalid(file="gateway.toml", line=1, key="log.file", reason=reason) from problem
+            raise invalid(home, ("log", "file"), reason) from problem
     else:
         handler = logging.StreamHandler(stream or sys.stderr)
         if stream is None and _is_journal(sys.stderr):

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway import __version__
-from gateway.errors import GatewayError, SettingsInvalid
+from gateway.errors import GatewayError
 from gateway.flow.backup import newest_backup
 from gateway.flow.context import Context
 from gateway.flow.expiry import lasting_of_ours, lasting_of_partner
@@ -25,6 +25,7 @@ from gateway.flow.metric_names import METRICS
 from gateway.ledger import batches, figures
 from gateway.ledger.batches import Batch
 from gateway.ledger.figures import most
+from gateway.settings import invalid
 from partners.model import Status
 
 __all__ = ["CONTENT_TYPE", "metrics", "write_metrics"]
@@ -75,7 +76,7 @@ def write_metrics(file: Path, context: Context) -> None:
         temporary.replace(file)
     except OSError as problem:
         reason = f"{file} cannot be written: {problem.strerror or problem}"
-        raise SettingsInvalid(file="gateway.toml", line=1, key="gateway.metrics_file", reason=reason) from problem
+        raise invalid(context.settings.home, ("gateway", "metrics_file"), reason) from problem
 
 
 # ---------------------------------------------------------------- batches and mailboxes

@@ -22,7 +22,7 @@ from gateway.settings.model import (
     TariffSettings,
     WorkerSettings,
 )
-from gateway.settings.reader import FILE_NAME, parse_settings, read_settings
+from gateway.settings.reader import FILE_NAME, invalid, parse_settings, read_settings
 from gateway.settings.template import template_settings
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "SmtpSettings",
     "TariffSettings",
     "WorkerSettings",
+    "invalid",
     "parse_settings",
     "read_settings",
     "template_settings",

@@ -79,6 +79,16 @@ def parse_settings(raw: bytes, *, home: Path) -> Settings:
     return _Reader(raw, Path(os.path.abspath(home))).settings()  # noqa: PTH100 - resolve() would follow links
 
 
+def invalid(home: Path, path: KeyPath, reason: str) -> SettingsInvalid:
+    """What turned out to be wrong at a key only when it was used, with the line on which it stands now."""
+    file = home / FILE_NAME
+    try:
+        line = line_of(key_lines(file.read_text("utf-8-sig")), path)
+    except (OSError, ValueError, RecursionError):  # it was read a moment ago
+        line = 1
+    return SettingsInvalid(file=file, line=line, key=".".join(map(str, path)), reason=reason)
+
+
 class _Reader:
     """One file being read. ``fail`` is the one way out for everything that is wrong."""
 

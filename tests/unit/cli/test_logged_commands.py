@@ -86,7 +86,9 @@ def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):
     write(home, '[log]\nfile = "gateway.toml/x.log"\n')
     done = gateway(home, "night")
     assert done.returncode == 78
-    assert "log.file" in done.stderr
+    lines = (home / "gateway.toml").read_text().splitlines()
+    line = 1 + next(at for at, each in enumerate(lines) if each.startswith("file = "))
+    assert f"{home / 'gateway.toml'}, line {line}, key log.file: " in done.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
@@ -109,7 +111,7 @@ def test_a_full_disk_under_standard_error_takes_lines_and_nothing_else(home, tab
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(
-    "words", [("night",), ("night", "--json"), ("status",), ("ledger", "changes"), ("ledger", "changes", "--json")]
+    "words", [("night",), ("night", "--json"), ("status",), ("x12", "sets"), ("doctor", "--offline", "--json")]
 )
 def test_a_full_disk_under_standard_output_is_told_in_a_sentence(home, words):
     """Whoever reads the output knows by the code that some of it is missing; a batch has done its work."""
