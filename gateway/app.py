@@ -330,7 +330,12 @@ class App:
         if account.oauth:
             source = self.access_tokens[account.oauth]
             return Credentials(account.user, token=source, renew=source.renew, mechanism=mechanism)
-        return Credentials(account.user, partial(self.secrets.get, secret), mechanism=mechanism)
+        return Credentials(
+            account.user,
+            partial(self.secrets.get, secret),
+            mechanism=mechanism,
+            advice=partial(self.secrets.advice, secret),
+        )
 
     def _file(self, name: str) -> str:
         return str(self.home / name) if name else ""

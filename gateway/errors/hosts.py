@@ -39,6 +39,11 @@ class LoginRefused(Unavailable):
     advice = "Check the user name and set the password again with `gateway secret set`."
     permanent = True
 
+    @property
+    def next_step(self) -> str:
+        """What whoever raised it knows better: where the password is kept, or that no password would help."""
+        return str(self.details.get("advice") or super().next_step)
+
 
 class InsecureConnection(Unavailable):
     code = "mail.insecure"

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from gateway.errors import ConfigurationFault, SecretMissing, SecretNotOutside, SecretUnreadable
+from gateway.errors import ConfigurationFault, GatewayError, SecretMissing, SecretNotOutside, SecretUnreadable
 from gateway.ledger.database import reading, writing
 from gateway.ledger.tables import secret as table
 
@@ -110,13 +110,24 @@ class Secrets:
     def where(self, name: str) -> str | None:
         """Where ``get`` would find the secret: environment, credentials directory or ledger; None for nowhere."""
         check_name(name)
-        if variable(name) in self._environment:
-            return ENVIRONMENT
-        if self._credentials is not None and (self._credentials / name).is_file():
-            return CREDENTIALS
+        if outside := self._where_outside(name):
+            return outside
         with reading(self._database()) as connection:
             found = connection.execute(select(table.c.name).where(table.c.name == name)).scalar()
         return LEDGER if found is not None else None
+
+    def advice(self, name: str) -> str:
+        """What to do where a host refuses this password: it is kept in one of three places."""
+        try:
+            where = self.where(name)
+        except GatewayError:
+            where = None
+        first = "it goes before what `gateway secret set` stores."
+        if where == ENVIRONMENT:
+            return f"Check the user name, and the password in the environment variable {variable(name)}: {first}"
+        if where == CREDENTIALS:
+            return f"Check the user name, and the password in the file {name} of the credentials directory: {first}"
+        return f"Check the user name and set the password again with `gateway secret set {name}`."
 
     def set(self, name: str, value: str, by: str, at: int, within: Connection | None = None) -> None:
         """Encrypts and stores a secret in place of an earlier one of that name. ``at``: ms since 1970 UTC.
@@ -161,16 +172,20 @@ class Secrets:
     # -------------------------------------------------------------- inside
 
     def _place(self, name: str, stored: Mapping[str, int | None]) -> SecretPlace:
-        if variable(name) in self._environment:
-            return SecretPlace(name, ENVIRONMENT, None)
-        if self._credentials is not None and (self._credentials / name).is_file():
-            return SecretPlace(name, CREDENTIALS, None)
+        if outside := self._where_outside(name):
+            return SecretPlace(name, outside, None)
         return SecretPlace(name, LEDGER, stored[name])
+
+    def _where_outside(self, name: str) -> str:
+        """What is empty there is not there: so is a variable that somebody meant to take back."""
+        if self._environment.get(variable(name)):
+            return ENVIRONMENT
+        return CREDENTIALS if self._credentials is not None and _holds(self._credentials / name) else ""
 
     def _credential_names(self) -> tuple[str, ...]:
         if self._credentials is None or not self._credentials.is_dir():
             return ()
-        return tuple(each.name for each in self._credentials.iterdir() if _NAME.fullmatch(each.name) and each.is_file())
+        return tuple(each.name for each in self._credentials.iterdir() if _NAME.fullmatch(each.name) and _holds(each))
 
     def _writing(self, within: Connection | None) -> AbstractContextManager[Connection]:
         return writing(self._database()) if within is None else nullcontext(within)
@@ -180,14 +195,13 @@ class Secrets:
 
     def _outside(self, name: str) -> str | None:
         check_name(name)
-        if variable(name) in self._environment:
-            found = self._environment[variable(name)]
+        if found := self._environment.get(variable(name)):
             _utf8(found, f"the environment variable {variable(name)}")
             return found
         if self._credentials is None:
             return None
         try:
-            return (self._credentials / name).read_bytes().decode().removesuffix("\n").removesuffix("\r")
+            return (self._credentials / name).read_bytes().decode().removesuffix("\n").removesuffix("\r") or None
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as problem:
@@ -287,6 +301,14 @@ def derived_key(path: Path, purpose: str) -> bytes:
 
 def _sealed(name: str, value: str) -> bytes:
     return f"{name}\0{value}".encode()
+
+
+def _holds(file: Path) -> bool:
+    """Whether a credential's file is there and not empty; of one that cannot be read ``get`` says why."""
+    try:
+        return file.is_file() and file.read_bytes().strip(b"\r\n") != b""
+    except OSError:
+        return True
 
 
 def _utf8(value: str, what: str) -> bytes:

@@ -33,7 +33,7 @@ def log_in(connection: ImapConnection, mailbox: str, credentials: Credentials, l
         fault = MailboxBusy if talk.last_code in _BUSY else MailboxUnavailable
         raise fault(mailbox=mailbox, host=line.host, reason=answer.text)
     if answer.kind != sasl.GOOD:
-        raise LoginRefused(host=line.host, user=credentials.user, reason=answer.text)
+        raise sasl.password_refused(credentials, line, answer.text)
 
 
 def _login_only(offered: list[str], connection: ImapConnection, credentials: Credentials, line: sasl.Line) -> bool:

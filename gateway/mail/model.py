@@ -208,7 +208,8 @@ class Credentials:
 
     ``token`` gives a fresh OAuth2 access token (RFC 6749); where it is given no password is ever used. ``renew``
     takes a token that the host has refused and gives another. ``mechanism`` allows one way to log in and no other:
-    a SASL mechanism, or USER, APOP (POP3) and LOGIN; empty for the best that is offered.
+    a SASL mechanism, or USER, APOP (POP3) and LOGIN; empty for the best that is offered. ``advice`` says what to do
+    where the password is refused, for only its keeper knows where it is kept.
     """
 
     user: str
@@ -216,6 +217,7 @@ class Credentials:
     token: Callable[[], str] | None = None
     renew: Callable[[str], str] | None = None
     mechanism: str = ""
+    advice: Callable[[], str] | None = None
 
 
 # ---------------------------------------------------------------- proof of sender

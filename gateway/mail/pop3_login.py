@@ -138,7 +138,7 @@ def _log_in_by_user(command: Callable[[str], bytes], offer: Pop3Offer, credentia
     reply = command(f"USER {credentials.user}")
     if reply.startswith(b"+OK"):
         reply = _guarded(command, f"PASS {password}", password)
-    _check_taken(offer, credentials.user, reply, password)
+    _check_taken(offer, credentials, reply, password)
 
 
 def _log_in_by_apop(command: Callable[[str], bytes], offer: Pop3Offer, credentials: Credentials) -> None:
@@ -149,7 +149,7 @@ def _log_in_by_apop(command: Callable[[str], bytes], offer: Pop3Offer, credentia
     password = sasl.password_of(credentials, line)
     digest = hashlib.md5(offer.timestamp + password.encode(), usedforsecurity=False).hexdigest()
     reply = _guarded(command, f"APOP {credentials.user} {digest}", digest)
-    _check_taken(offer, credentials.user, reply, password)
+    _check_taken(offer, credentials, reply, password)
 
 
 def _guarded(command: Callable[[str], bytes], text: str, secret: str) -> bytes:
@@ -160,13 +160,13 @@ def _guarded(command: Callable[[str], bytes], text: str, secret: str) -> bytes:
         raise ConnectionLostError(sasl.without_secrets(str(problem), [secret])) from None
 
 
-def _check_taken(offer: Pop3Offer, user: str, reply: bytes, secret: str) -> None:
+def _check_taken(offer: Pop3Offer, credentials: Credentials, reply: bytes, secret: str) -> None:
     if reply.startswith(b"+OK"):
         return
     text = sasl.without_secrets(readable(reply, secret=secret), [secret])
     if _LOCKED.search(text) or _LATER.search(text):
         raise refusal(offer.mailbox, offer.line.host, text)
-    raise LoginRefused(host=offer.line.host, user=user, reason=text)
+    raise sasl.password_refused(credentials, offer.line, text)
 
 
 def _answer(reply: bytes, *, beginning: bool = False) -> Answer:

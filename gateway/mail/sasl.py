@@ -57,6 +57,16 @@ class Answer:
     text: str = ""
 
 
+_NO_LOGIN = (
+    "Many hosts offer a login only with TLS, or on another port: correct security and port in gateway.toml. Where a "
+    "host that we send through wants no login, take user out of [smtp]."
+)
+_OTHER_WAY = (
+    "A new password would not help. Take auth out of gateway.toml where it stands there; a provider that offers only "
+    "XOAUTH2 or OAUTHBEARER wants OAuth2: docs/oauth.md."
+)
+
+
 class Talk(Protocol):
     """How a protocol carries SASL. Each method sends one line (or two) and gives the host's answer.
 
@@ -111,8 +121,10 @@ def authenticate(talk: Talk, offered: Sequence[str], credentials: Credentials, l
         if name in BEARER and answer.kind == REFUSED and credentials.renew is not None and not fresh:
             fresh = credentials.renew(secret)
             continue
-        fault = TokenNotTaken if name in BEARER else LoginRefused
-        raise fault(host=line.host, user=credentials.user, reason=answer.text or "no reason was given")
+        reason = answer.text or "no reason was given"
+        if name in BEARER:
+            raise TokenNotTaken(host=line.host, user=credentials.user, reason=reason)
+        raise password_refused(credentials, line, reason)
 
 
 def choose(
@@ -143,7 +155,14 @@ def choose_name(offered: Sequence[str], credentials: Credentials, line: Line) ->
         raise InsecureConnection(host=line.host, reason=f"the {what} would travel in clear text")
     listed = " ".join(offered)[:200] or "no mechanism"
     reason = f"it offers {ascii(listed)[1:-1]}, nothing for a login with a {what}"
-    raise LoginRefused(host=line.host, user=credentials.user, reason=reason)
+    advice = _OTHER_WAY if offered else _NO_LOGIN
+    raise LoginRefused(host=line.host, user=credentials.user, reason=reason, advice=advice)
+
+
+def password_refused(credentials: Credentials, line: Line, reason: str) -> LoginRefused:
+    """The host does not take the password, or it cannot be sent: the advice names the place where it is kept."""
+    advice = credentials.advice() if credentials.advice is not None else ""
+    return LoginRefused(host=line.host, user=credentials.user, reason=reason, advice=advice)
 
 
 def check_name(credentials: Credentials, line: Line) -> None:
@@ -169,8 +188,7 @@ def password_of(credentials: Credentials, line: Line) -> str:
     """
     password = credentials.password() if credentials.password is not None else ""
     if _FORBIDDEN.search(password):
-        reason = "a control character (a line end, perhaps) in the password"
-        raise LoginRefused(host=line.host, user=credentials.user, reason=reason)
+        raise password_refused(credentials, line, "a control character (a line end, perhaps) in the password")
     return password
 
 

@@ -65,6 +65,30 @@ def test_environment_goes_before_credentials_before_the_ledger(engine, key, tmp_
     assert secrets.list() == (("mailbox.a-b", "environment", None),)
 
 
+def test_what_is_empty_is_not_there(engine, key, tmp_path):
+    """A variable or file that was emptied holds no password: what is stored counts, and nothing is called readable."""
+    (tmp_path / "creds").mkdir()
+    (tmp_path / "creds/smtp").write_text("\n")
+    secrets = Secrets(engine, key, {"GATEWAY_SECRET_SMTP": ""}, tmp_path / "creds")
+    assert (secrets.where("smtp"), secrets.list()) == (None, ())
+    with pytest.raises(SecretMissing):
+        secrets.get("smtp")
+    with pytest.raises(SecretMissing):
+        secrets.outside("smtp")
+    secrets.set("smtp", "stored", "ann", 5)
+    assert (secrets.where("smtp"), secrets.get("smtp")) == ("ledger", "stored")
+
+
+def test_the_advice_names_the_place_that_a_refused_password_came_from(engine, key, tmp_path):
+    environment: dict[str, str] = {}
+    secrets = Secrets(engine, key, environment, tmp_path)
+    assert "`gateway secret set mailbox.orders`" in secrets.advice("mailbox.orders")
+    (tmp_path / "mailbox.orders").write_text("wrong")
+    assert "the file mailbox.orders of the credentials directory" in secrets.advice("mailbox.orders")
+    environment["GATEWAY_SECRET_MAILBOX_ORDERS"] = "wrong"
+    assert "GATEWAY_SECRET_MAILBOX_ORDERS: it goes before" in secrets.advice("mailbox.orders")
+
+
 def test_the_databases_own_password_is_only_looked_for_outside(key, tmp_path):
     def never():
         raise AssertionError("the database was asked")

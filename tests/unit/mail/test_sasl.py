@@ -196,6 +196,24 @@ def test_where_nothing_safe_fits_nothing_is_sent(offered, credentials, protected
         choose(offered, credentials, protected=protected, plaintext_allowed=False)
 
 
+@pytest.mark.parametrize(
+    ("offered", "advice"), [((), "take user out of [smtp]"), (("NTLM",), "A new password would not help.")]
+)
+def test_where_no_login_fits_nobody_is_told_to_set_the_password_again(offered, advice):
+    with pytest.raises(LoginRefused) as caught:
+        choose(offered, PASSWORD, protected=True, plaintext_allowed=False)
+    assert advice in caught.value.next_step
+    assert "secret set" not in caught.value.next_step
+
+
+def test_where_the_password_is_refused_its_keeper_says_what_to_do():
+    keeper = Credentials("edi", lambda: "x", advice=lambda: "Look into the variable.")
+    for credentials, advice in ((keeper, "Look into the variable."), (PASSWORD, LoginRefused.advice)):
+        with pytest.raises(LoginRefused) as caught:
+            authenticate(Host([REFUSED]), ["PLAIN"], credentials, SAFE)
+        assert caught.value.next_step == advice
+
+
 def test_an_unknown_mechanism_leads_to_the_next():
     host = Host([UNKNOWN, challenge(b"User"), challenge(b"Pass"), GOOD])
     assert authenticate(host, ["PLAIN", "LOGIN"], PASSWORD, SAFE).kind == sasl.GOOD
