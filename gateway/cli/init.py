@@ -46,7 +46,7 @@ def command(
 
 def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, as_json: bool) -> None:
     from gateway.app import KEY_FILE, App, login_name
-    from gateway.errors import HomeExists
+    from gateway.errors import HomeExists, SettingsInvalid
     from gateway.ledger.database import newest, upgrade
     from gateway.ledger.secrets import make_key
     from gateway.settings import FILE_NAME, parse_settings, template_settings
@@ -59,7 +59,12 @@ def _make(place: Path, name: str, domain: str, identities: tuple[str, ...], *, a
     domain = domain or _asked("Domain", _own_domain() or PLACEHOLDER_DOMAIN, asks=asks)
     identities = identities or (_asked("EDI identity (QUALIFIER:ID)", PLACEHOLDER_IDENTITY, asks=asks),)
     text = template_settings(name, domain, *identities).encode(errors="surrogateescape")
-    settings = parse_settings(text, home=place)  # refuses what cannot be, before anything is made
+    try:
+        settings = parse_settings(text, home=place)  # refuses what cannot be, before anything is made
+    except SettingsInvalid as fault:  # the file that it names is not there, and will not be
+        key = str(fault.details["key"]).partition(".")[2]
+        option = {"name": "--name", "domain": "--domain", "identities": "--identity"}.get(key, key)
+        raise click.BadParameter(f"{fault.details['reason']}. Nothing was made.", param_hint=option) from None
 
     _directories(place, settings.inbox, settings.outbox, settings.partners_directory)
     if not (place / KEY_FILE).exists():

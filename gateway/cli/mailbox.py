@@ -93,7 +93,7 @@ def _tested(mailbox: Mailbox) -> dict[str, Any]:
             "name": mailbox.name,
             "result": "failed",
             "code": fault.code,
-            "message": f"{fault} {fault.next_step}",
+            "message": fault.told,
             "exit_code": fault.exit_code,
         }
     size = sum(each.size for each in waiting)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.typed import first_line
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 
 @click.group()
@@ -45,6 +48,9 @@ def set_(ctx: click.Context, name: str, file: TextIO | None, as_json: bool) -> N
         value = _content(file) if file else _value(name)
         set_secret(app.ledger, app.secrets, name, value, actor=app.actor)
         where = app.secrets.where(name)
+        unused = _unused(name, app.settings)
+    if unused:
+        click.echo(f"Note: {unused}", err=True)
     if where != LEDGER:
         click.echo(f"Note: the {where} holds {name} too, and goes first.", err=True)
     if as_json:
@@ -82,6 +88,16 @@ def remove(ctx: click.Context, name: str, as_json: bool) -> None:
         print_document({"name": name, "removed": True})
     else:
         click.echo(f"Removed {name}.")
+
+
+def _unused(name: str, settings: Settings) -> str:
+    """That no mailbox has the password that was stored for one: its name may be misspelt."""
+    boxes = [box for box in settings.mailboxes if box.protocol != "maildir" and not box.oauth]
+    wanted = [box.secret or f"mailbox.{box.name}" for box in boxes]
+    if not name.startswith("mailbox.") or name in wanted:
+        return ""
+    others = f"those there want {', '.join(wanted)}" if wanted else "there is none that wants a password yet"
+    return f"no mailbox in gateway.toml wants the secret {name}; {others}."
 
 
 def _content(file: TextIO) -> str:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import click
 
 _COMMAND = re.compile(r"No such command ['\"]([^'\"]*)['\"]")
+_SYNONYMS = {"delete": "remove", "rm": "remove", "del": "remove", "ls": "list", "create": "add", "new": "add"}
 _NEAR = 0.7  # how alike words must be
 
 
@@ -43,6 +44,8 @@ def _command(word: str, context: click.Context, group: click.Group, said: list[s
     near = [
         f"{context.command_path} {each}" for each in get_close_matches(word, group.list_commands(context), cutoff=_NEAR)
     ]
+    if _SYNONYMS.get(word) in group.list_commands(context):
+        return f"Did you mean `{context.command_path} {_SYNONYMS[word]}`?"
     root = context.find_root()
     everywhere = dict(_all(root.command, root.info_name or "gateway"))
     paths = [path for path, name in everywhere.items() if name == word] or near  # right, but at another place

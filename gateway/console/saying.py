@@ -12,7 +12,7 @@ SAY_WHY = "Say why: it is kept in the ledger with your name."
 
 def fault_in_words(fault: GatewayError) -> str:
     """The fault's sentence and what to do; what a usage fault advises is about the command line, and is left out."""
-    return str(fault) if isinstance(fault, UsageFault) else f"{fault} {fault.next_step}"
+    return str(fault) if isinstance(fault, UsageFault) else fault.told
 
 
 def reason(form: Mapping[str, str], name: str = "why") -> str:

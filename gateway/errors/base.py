@@ -52,6 +52,12 @@ class GatewayError(Exception):
         """The advice, filled from the details as the sentence is."""
         return self.advice.format_map(_Blanks(self.details))
 
+    @property
+    def told(self) -> str:
+        """Sentence and advice, one after the other; many a reason ends without a full stop."""
+        said = str(self)
+        return f"{said}{'' if said.endswith(('.', '!', '?', '…')) else '.'} {self.next_step}"
+
     def as_dict(self) -> dict[str, object]:
         """What a machine wants to know of this failure: code, message, advice, side, permanent, details."""
         return {

@@ -136,8 +136,8 @@ class ReceiverNotUs(MessageFault):
 
 class PartnerNotActive(MessageFault):
     code = "partner.not-active"
-    sentence = "{partner} is {status}: nothing is accepted from it."
-    advice = "Activate the partner and release the message, or discard it."
+    sentence = "{partner} is {status}: nothing is exchanged with it."
+    advice = "Activate the partner, then release the message or send the document again; or discard it."
     side = Side.OURS
 
 

@@ -108,6 +108,9 @@ class NoAgreement(ConfigurationFault):
     sentence = "{partner} has no agreement to {direction} {set} {version}."
     advice = "Add the transaction set to an agreement in the partner's profile and apply it."
 
+    def __str__(self) -> str:
+        return super().__str__().replace(" .", ".")  # a set alone, without an envelope, tells no version
+
 
 class MigrationsBehind(ConfigurationFault):
     code = "database.migrations-behind"

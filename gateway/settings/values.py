@@ -118,6 +118,8 @@ def domain(value: object) -> str:
 def host(value: object) -> str:
     """A host name or an IP address, without a port."""
     written = text(value)
+    if "/" in written:
+        raise ValueError("the name or address of a host alone is wanted, such as mail.example.com: no URL")
     if written.startswith("[") or written.count(":") > 1:
         return written.strip("[]")  # IPv6; the resolver has the last word
     if ":" in written:

@@ -156,6 +156,7 @@ def test_an_option_with_a_letter_too_few_is_understood(path, capsys):
     [
         (["search", "acme"], "Did you mean `gateway ledger search`?"),
         (["resend", "3"], "Did you mean `gateway exchange resend`?"),
+        (["secret", "delete", "smtp"], "Did you mean `gateway secret remove`?"),
         (["ledger", "search", "--home", "x"], None),
         (["night", "--home", "x"], "--home stands before the command: gateway --home DIR night"),
         (["status", "--debug"], "--debug stands before the command: gateway --debug status"),

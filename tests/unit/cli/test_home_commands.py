@@ -91,8 +91,9 @@ def test_a_second_init_changes_nothing(home, run):
 
 
 def test_init_refuses_what_cannot_be_before_it_makes_anything(run, tmp_path):
-    _, err = run("init", "--identity", "OURCO", wanted=78)
-    assert "QUALIFIER:ID" in err
+    _, err = run("init", "--identity", "OURCO", wanted=2)
+    assert "--identity: 'OURCO' is not QUALIFIER:ID" in err
+    assert "gateway.toml" not in err  # there is none, and none was made
     assert not (tmp_path / "home").exists()
 
 
@@ -178,6 +179,15 @@ def test_a_secret_that_is_not_utf_8_is_refused_at_once(home, run, monkeypatch, t
     assert run("secret", "list", "--json")[0] == ""
 
 
+def test_a_secret_for_a_mailbox_that_is_not_there_is_stored_with_a_note(connected, run, monkeypatch, tmp_path):
+    """The mailbox may come later; a misspelt one never would."""
+    typed(monkeypatch, tmp_path, "x\n")
+    _, err = run("secret", "set", "mailbox.order")
+    assert "no mailbox in gateway.toml wants the secret mailbox.order; those there want mailbox.orders." in err
+    typed(monkeypatch, tmp_path, "x\n")
+    assert "no mailbox" not in run("secret", "set", "mailbox.orders")[1]
+
+
 def test_a_secret_in_the_environment_goes_first_and_that_is_said(home, run, monkeypatch, tmp_path):
     monkeypatch.setenv("GATEWAY_SECRET_SMTP", "canary-env")
     typed(monkeypatch, tmp_path, "canary-typed\n")
@@ -240,6 +250,10 @@ def test_a_mailbox_test_that_fails_ends_with_the_faults_code(connected, run, mon
     out, err = run("mailbox", "test", "--json", wanted=69)
     assert json.loads(out)["code"] == "mail.login-refused"
     assert "canary-wrong" not in out + err
+    message = json.loads(out)["message"]
+    assert (
+        ". Check the user name, and the password in the environment variable GATEWAY_SECRET_MAILBOX_ORDERS" in message
+    )
     run("mailbox", "test", "nobody", wanted=2)
 
 

@@ -124,9 +124,15 @@ def test_what_cannot_be_sent_is_refused_with_a_reason_and_queues_nothing(stage, 
     assert stage.rows("control_number") == []
 
 
+def test_a_set_without_an_envelope_is_named_without_a_version(stage):
+    with pytest.raises(NoAgreement) as caught:
+        submit(stage.context(), "acme", b"ST*850*0001~BEG*00*SA*1**20261102~SE*3*0001~")
+    assert str(caught.value) == "acme has no agreement to send it 850."
+
+
 def test_a_suspended_partner_gets_nothing(tmp_path):
     stage = Stage(tmp_path, [ACME.replace('"live"', '"suspended"')])
-    with pytest.raises(PartnerNotActive):
+    with pytest.raises(PartnerNotActive, match="nothing is exchanged with it"):
         send(stage)
 
 

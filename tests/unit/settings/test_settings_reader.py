@@ -133,6 +133,7 @@ def test_secrets_get_their_usual_names():
         ),
         (HEAD + '[mailbox."a b"]\nhost = "x"\n', 5, "mailbox.a b", "small letters"),
         (HEAD + '[mailbox]\nhost = "x"\n', 5, "mailbox", "[mailbox.orders]"),
+        (HEAD + MAILBOX.replace('"pop.example.com"', '"http://127.0.0.1"'), 6, "mailbox.orders.host", "no URL"),
         (HEAD + MAILBOX.replace("example.com", "example.com:995"), 6, "mailbox.orders.host", "key port"),
         (HEAD + '[smtp]\nhost = "x"\nuser = "edi"\n', 5, "smtp.sender", "missing"),
         (HEAD + '[smtp]\nhost = "x"\nsender = "Edi <edi@x>"\n', 7, "smtp.sender", "email address"),
