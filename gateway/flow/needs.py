@@ -199,7 +199,11 @@ def _command(kind: str, where: str) -> str:
         return "gateway --debug night"
     if where.startswith("mailbox "):
         return f"gateway mailbox test {where.removeprefix('mailbox ')}"
-    return f"ls {where}" if kind == "document refused" else "gateway doctor"
+    if kind == "document refused":
+        return f"ls '{where}'"
+    outbox, _, file = where.partition("/")
+    partner = file.partition("/")[0]
+    return f"gateway send {partner} '{where}' --dry-run" if outbox == "outbox" and partner else "gateway doctor"
 
 
 # ---------------------------------------------------------------- the machine

@@ -53,14 +53,17 @@ def refused_documents(outbox: Path) -> list[Path]:
 
 def _is_document(file: Path) -> bool:
     """A finished file: writers are asked to write under a name that begins with a dot or ends in .tmp, and rename."""
-    return file.is_file() and not file.name.startswith(".") and file.suffix not in {".tmp", ".part"}
+    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in {".tmp", ".part"}
 
 
 def _submit_place(context: Context, place: Path) -> None:
     """What lies in a partner's directory: first what an earlier batch left in work, then what is new."""
     for group in interrupted(place):
         _submit_group(context, group)
-    files = sorted(each for each in place.iterdir() if _is_document(each))
+    there = sorted(place.iterdir())
+    for each in there:
+        _tell_stray(context, each)
+    files = [each for each in there if _is_document(each)]
     if not files or context.stopping():
         return
     try:
@@ -77,6 +80,17 @@ def _submit_place(context: Context, place: Path) -> None:
         taken = _claim(context, place, files[start : start + _AT_ONCE], mark)
         if taken is not None:
             _submit_group(context, taken)
+
+
+def _tell_stray(context: Context, stray: Path) -> None:
+    """What lies in a partner's directory and is never looked at: somebody may think that it goes."""
+    if stray.is_file() or stray.name.startswith("."):
+        return
+    name, where = spelt(stray.name), _where(stray.parent, spelt(stray.name))
+    if not stray.is_dir():
+        _not_taken(context, where, name, OSError("it is no file"))
+    elif any(stray.iterdir()):
+        context.reporter.trouble(DocumentMisplaced(name=f"What is in the directory {name}"), where)
 
 
 def _claim(context: Context, place: Path, files: Sequence[Path], mark: int) -> Group | None:

@@ -21,6 +21,9 @@ FAILED_DIRECTORY = ".refused"
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP}  # what a file system says that syncs no directories (some shares)
 
 
+_LONGEST = 230  # bytes of a name, of the 255 that a file system has; the rest is for .12345 and .why.txt
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A file that is being submitted. ``place``: the partner's directory."""
@@ -44,13 +47,17 @@ class Claim:
         return file.read_bytes()
 
     def room(self, directory: str) -> Path:
-        """Where it can lie in a directory of the partner's; an equal name is numbered, never overwritten."""
+        """Where it can lie in a directory of the partner's; an equal name is numbered, never overwritten.
+
+        A long name is cut, so that a number and the name of what is written beside it have room too.
+        """
         _make(self.place / directory)
-        target = self.place / directory / self.file.name
+        stem, suffix = _cut(self.file.stem, _LONGEST - _bytes(self.file.suffix)), self.file.suffix
+        target = self.place / directory / f"{stem}{suffix}"
         number = 1
         while target.exists():
             number += 1
-            target = target.with_name(f"{self.file.stem}.{number}{self.file.suffix}")
+            target = target.with_name(f"{stem}.{number}{suffix}")
         return target
 
     def move(self, directory: str) -> None:
@@ -187,3 +194,14 @@ def _sync(*directories: Path) -> None:
                 raise
         finally:
             os.close(descriptor)
+
+
+def _bytes(text: str) -> int:
+    return len(os.fsencode(text))
+
+
+def _cut(stem: str, most: int) -> str:
+    """A stem of at most so many bytes."""
+    while _bytes(stem) > max(most, 1):
+        stem = stem[:-1]
+    return stem

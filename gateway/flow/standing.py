@@ -73,13 +73,13 @@ def standing(
     spoken_for = {topic_of(each) for each in found}
     newest = alerts.by_topic(connection, spoken_for)
     known = {topic: each for topic, each in newest.items() if each.state in alerts.STANDING}
+    refused = refused_documents(settings.outbox)
+    listed = {f"outbox/{each.parent.parent.name}/{each.name}" for each in refused}
     met = [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.topic not in spoken_for]
     return Standing(
         tuple((each, known.get(topic_of(each))) for each in found),
-        tuple(
-            _workable(each, settings) for each in met if each.kind != "document refused"
-        ),  # these are listed by themselves
-        tuple(str(each) for each in refused_documents(settings.outbox)),
+        tuple(_workable(each, settings) for each in met if each.reference not in listed),
+        tuple(map(str, refused)),
     )
 
 

@@ -20,6 +20,7 @@ from gateway.flow.night_report import night_report
 from gateway.flow.night_report_words import as_text
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.reporter import Tally
+from gateway.flow.standing import standing
 from gateway.flow.submit import submit
 
 TESTING = ACME.replace('status = "live"', 'status = "testing"')
@@ -484,3 +485,44 @@ def test_many_files_go_in_the_order_of_their_names(stage, box, monkeypatch):
     stage.run()
     assert numbers(stage) == [f"INV-{number}" for number in range(1, 6)]
     assert not list(box.glob(".submitting/*"))
+
+
+def test_what_is_never_looked_at_is_told(stage, box):
+    """A directory in a directory, what is no file; what is still being written is nobody's business."""
+    (box / "more").mkdir()
+    (box / "more" / "inv.edi").write_bytes(invoice("INV-9"))
+    (box / "empty").mkdir()
+    os.mkfifo(box / "pipe.edi")
+    (box / "inv.EDI.TMP").write_bytes(invoice("INV-8"))
+    put(box)
+    summary = stage.run()
+    told = {where: fault.code for where, fault in summary.troubles}
+    assert told == {"outbox/acme/more": "document.misplaced", "outbox/acme/pipe.edi": "document.not-taken"}
+    assert numbers(stage) == ["INV-1"]
+    with stage.ledger.reading() as connection:
+        found = standing(connection, stage.settings, [], [], {}, stage.now)
+    assert {each.reference: each.next_command for each in found.met} == {
+        where: f"ls '{where}'" for where in ("outbox/acme/more", "outbox/acme/pipe.edi")
+    }
+
+
+def test_a_document_that_waits_for_an_agreement_is_named_with_what_tries_it(stage, box):
+    stage.profiles[0] = NO_810
+    put(box)
+    stage.run()
+    with stage.ledger.reading() as connection:
+        found = standing(connection, stage.settings, [], [], {}, stage.now)
+    assert [each.next_command for each in found.met] == ["gateway send acme 'outbox/acme/inv.edi' --dry-run"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 251 + ".edi", "\N{LATIN SMALL LETTER A WITH DIAERESIS}" * 125 + ".edi", "y" * 255]
+)
+def test_a_refused_document_with_the_longest_of_names_has_its_reason_beside_it(stage, box, name):
+    for _ in range(2):
+        (box / name).write_bytes(b"no document")
+        stage.run()
+    refused = sorted((box / ".refused").iterdir())
+    assert len(refused) == 4
+    assert sum(each.name.endswith(".why.txt") for each in refused) == 2
+    assert stage.kinds().count("document-refused") == 2
