@@ -227,6 +227,7 @@ AUDITED: Mapping[str, Audited] = {
             changing=(
                 *("updated_at", "state", "fault_code", "fault", "handed_over_at", "smtp_reply", "settled_at"),
                 *("due_at", "acknowledged_at"),
+                "duplicate_of",  # known when a held one is released, and its number was used meanwhile
             ),
             only={"in": ("verdict",)},  # the verdict on a document of ours is the partner's, and comes later
         ),
@@ -238,7 +239,7 @@ AUDITED: Mapping[str, Audited] = {
         ),
         _audited(tables.business_key, "exchange"),
         _audited(tables.finding, "exchange", changing=("value", "message")),  # which may be encrypted later
-        _audited(tables.acknowledgment),
+        _audited(tables.acknowledgment, changing=("errors",)),  # which may be encrypted later
         _audited(tables.receipt),
         _audited(tables.received_number, "exchange"),
         _audited(tables.hold, changing=("exchanges", "messages", "released_at", "released_by", "release_reason")),

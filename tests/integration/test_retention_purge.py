@@ -452,13 +452,13 @@ def test_a_run_that_dies_at_any_commit_is_taken_up_by_the_next(stage, after, mon
 
 def test_that_rows_went_is_told_as_long_as_anything_speaks_of_them(stage):
     """What came with one commit as something held is gone; years later the ledger is whole still."""
-    for number in (1, 3):
+    for number in (1, 2):
         stage.mail(orders(number))
     stage.run()
     first = {row["seq"] for row in stage.rows("event") if row["kind"] == "recorded"}
     with stage.ledger.transaction("the lawyer") as recorder:
         holds.add(recorder, [], None, exchanges=[order_of(stage)], reason="a dispute")
-    for number in (5, 7, 9):
+    for number in (3, 4, 5):
         stage.now += 401 * DAY
         stage.mail(orders(number))
         stage.run()
@@ -467,8 +467,8 @@ def test_that_rows_went_is_told_as_long_as_anything_speaks_of_them(stage):
     with stage.ledger.transaction("the lawyer") as recorder:
         holds.release(recorder, 1, reason="over")
     stage.now += 401 * DAY
-    for _ in range(2):
-        stage.mail(orders(11))
+    for number in (6, 7):
+        stage.mail(orders(number))
         stage.run()
         retain.apply(stage.context())
         assert_whole(stage)
