@@ -119,11 +119,11 @@ class Audited(Encoding):
         """What stands in the place of the digest, and of the core's, where there are no rows."""
         return GONE if self.core is None else GONE + UNTOLD
 
-    def both(self, rows: Sequence[tuple[Any, ...]]) -> Digest:
-        """The digest of one row, or of all rows of an owner, and that of the core; from the values of ``columns``."""
+    def both(self, rows: Sequence[tuple[Any, ...]]) -> tuple[Digest, Digest]:
+        """The digests of one row, or of all rows of an owner, and of the core; from the values of ``columns``."""
         encoded, core = self.encoded, self.core
         whole = self.digest([encoded(row) for row in rows])
-        return whole if core is None else whole + core.digest([core.encoded(core.of(row)) for row in rows])
+        return whole, b"" if core is None else core.digest([core.encoded(core.of(row)) for row in rows])
 
 
 def _encoding(table: Table, columns: Iterable[str], mark: str = "") -> dict[str, Any]:

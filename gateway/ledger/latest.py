@@ -47,23 +47,26 @@ class Latest:
     ) -> None:
         self._stack.close()
 
-    def note(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> Retelling:
-        """The digests of a run of owners and of their cores, later than what was noted before."""
-        found = Retelling()
+    def note(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> Retelling | None:
+        """The digests of a run of owners and of their cores, later than what was noted before.
+
+        Returns:
+            What of it is to be judged; None where nothing is.
+        """
         if name not in self._noted:
-            return found
+            return None
         before = self._noted[name].swap(first, digests)
-        if GONE in digests:
-            self._note_gone(name, first, before, digests, found)
-        new = not any(before)
-        if name == TOLD_OF and not new:
-            found.again = _others(first, before, digests)
-        if name in self._cores:
-            if cores:
-                self._note_cores(name, first, cores, found)
-        elif not new and before != digests:
-            found.altered = _others(first, before, digests)
-        return found
+        found = Retelling()
+        if before != bytes(len(before)):
+            if GONE in digests:
+                self._note_gone(name, first, before, digests, found)
+            if name == TOLD_OF:
+                found.again = _others(first, before, digests)
+            if name not in self._cores:
+                found.altered = _others(first, before, digests)
+        if cores and name in self._cores:
+            self._note_cores(name, first, cores, found)
+        return found if found.altered or found.again or found.gone else None
 
     def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:
         """Whoever gets the number of a row that is gone has a core of its own."""
@@ -77,7 +80,7 @@ class Latest:
         """What is told first stays."""
         kept = self._cores[name]
         before = kept.swap(first, cores)
-        if before == cores or not any(before):
+        if before in (cores, bytes(len(before))):
             return
         stays = bytearray()
         for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):

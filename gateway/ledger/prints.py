@@ -88,7 +88,7 @@ class Prints:
         new = self._known["exchange"]
         for owner, some in together.items():
             if owner in new and owner not in known:
-                known[owner] = audited.both(some)
+                known[owner] = b"".join(audited.both(some))
             else:  # it may have rows from before
                 self._again[name].add(owner)
         return found
@@ -186,9 +186,10 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
         some = list(owners[start : start + _AT_ONCE])
         parameters = [compact(some) if on_sqlite else some]
         try:
-            found.update(digests(connection, audited, which, parameters))
+            each = list(digests(connection, audited, which, parameters))
         except DBAPIError:  # bytes that are no text
-            found.update(_digests(connection, audited, which, parameters))
+            each = list(_digests(connection, audited, which, parameters))
+        found.update((owner, whole + core) for owner, whole, core in each)
     return found
 
 
@@ -211,8 +212,8 @@ def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[s
     return sorted(audited.encoded(row[1:]) for row in _rows(connection, audited, f"= {mark}", [owner]))
 
 
-def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest]]:
-    """The digests of what is there now for owners from ``first`` to ``last``, in their order, as ``read`` gives them.
+def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest, Digest]]:
+    """The digests of what is there now for owners from ``first`` to ``last``, in their order, and those of the cores.
 
     SQLite encodes the rows itself, in half the time. Should a version of it write some value in another way than we do,
     that digest differs, and whoever compares has to ``read`` that row. What it cannot encode, we do.
@@ -230,22 +231,22 @@ def scan(connection: Connection, audited: Audited, first: int, last: int) -> Ite
 
 def _encoded_by_sqlite(
     connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
-) -> Iterator[tuple[int, Digest]]:
+) -> Iterator[tuple[int, Digest, Digest]]:
     cut, start, core = audited.cut, audited.start, audited.core
     rows = bulk.tuples(connection, audited.asking + which + audited.in_order, parameters)
     if audited.one_by_one and core is None:
         for number, data in rows:
-            yield number, _sha256(start + cut(data)).digest()[:LENGTH]
+            yield number, _sha256(start + cut(data)).digest()[:LENGTH], b""
     elif audited.one_by_one and core is not None:
         cut_core, start_core = core.cut, core.start
         for number, data, some in rows:
             whole = _sha256(start + cut(data)).digest()[:LENGTH]
-            yield number, whole + _sha256(start_core + cut_core(some)).digest()[:CORE]
+            yield number, whole, _sha256(start_core + cut_core(some)).digest()[:CORE]
     else:
         for number, together in groupby(rows, _owner):
             each = list(together)
-            digest = audited.digest_of([cut(row[1]) for row in each])
-            yield number, digest if core is None else digest + core.digest_of([core.cut(row[2]) for row in each])
+            whole = audited.digest_of([cut(row[1]) for row in each])
+            yield number, whole, b"" if core is None else core.digest_of([core.cut(row[2]) for row in each])
 
 
 def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -259,15 +260,15 @@ def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequ
 
 def _digests(
     connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
-) -> Iterator[tuple[int, Digest]]:
+) -> Iterator[tuple[int, Digest, Digest]]:
     """In the order of the owners."""
     rows = _rows(connection, audited, which, parameters)
     if audited.one_by_one:
         for row in rows:
-            yield row[0], audited.both((row[1:],))
+            yield row[0], *audited.both((row[1:],))
         return
     for number, together in groupby(rows, _owner):
-        yield number, audited.both([row[1:] for row in together])
+        yield number, *audited.both([row[1:] for row in together])
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD
@@ -42,8 +42,8 @@ class Few:
         self.latest: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.cores: dict[str, dict[int, bytes]] = defaultdict(dict)
 
-    def note(self, name: str, first: int, digests: bytes, cores: bytes) -> Retelling:
-        """The digests of a run of owners, later than what was noted before."""
+    def note(self, name: str, first: int, digests: bytes, cores: bytes) -> Retelling | None:
+        """The digests of a run of owners, later than what was noted before; None where nothing is to be judged."""
         found = Retelling()
         latest, kept = self.latest[name], self.cores[name]
         changes = name in AUDITED and AUDITED[name].core is not None
@@ -65,7 +65,7 @@ class Few:
                 core = cores[place * CORE : (place + 1) * CORE]
                 if core != UNTOLD and kept.setdefault(owner, core) != core:
                     found.altered.append(owner)
-        return found
+        return found if found.altered or found.again or found.gone else None
 
 
 class Retold:
@@ -84,16 +84,17 @@ class Retold:
         self._said: Counter[str] = Counter()
         self._named: set[tuple[str, int]] = set()
 
-    def heard(self, event: Leaf) -> None:
-        """An event of a transaction whose event ``recorded`` follows."""
-        if event.exchange is not None:
-            self._exchanges.add(event.exchange)
-        if event.message is not None:
-            self._mails.add(event.message)
-        if event.away:
-            self._away = True
-        if event.body:
-            self._put_away(event.body)
+    def heard(self, events: Sequence[Leaf]) -> None:
+        """Events of a transaction whose event ``recorded`` follows."""
+        for event in events:
+            if event.exchange is not None:
+                self._exchanges.add(event.exchange)
+            if event.message is not None:
+                self._mails.add(event.message)
+            if event.away:
+                self._away = True
+            if event.body:
+                self._put_away(event.body)
 
     def _put_away(self, body: str) -> None:
         try:

@@ -98,12 +98,17 @@ def digests(connection: Connection, name: str, first: int, last: int) -> tuple[b
 
     And those of their cores, where the table has any.
     """
+    wholes = [prints.GONE] * (last + 1 - first)
     audited = prints.AUDITED[name]
-    found = dict(prints.scan(connection, audited, first, last))
-    each = [found.get(owner, audited.gone) for owner in range(first, last + 1)]
     if audited.core is None:
-        return b"".join(each), b""
-    return b"".join([both[: prints.LENGTH] for both in each]), b"".join([both[prints.LENGTH :] for both in each])
+        for owner, whole, _ in prints.scan(connection, audited, first, last):
+            wholes[owner - first] = whole
+        return b"".join(wholes), b""
+    cores = [prints.UNTOLD] * len(wholes)
+    for owner, whole, core in prints.scan(connection, audited, first, last):
+        wholes[owner - first] = whole
+        cores[owner - first] = core
+    return b"".join(wholes), b"".join(cores)
 
 
 def _computed(url: str, name: str, first: int, last: int) -> tuple[bytes, bytes]:

@@ -415,7 +415,7 @@ def _adopted(connection: Connection, now: int) -> Iterator[dict[str, Any]]:
         highest = connection.execute(select(func.max(owner))).scalar() or 0
         for first in range(1, highest + 1, _ADOPTED_AT_ONCE):
             last = min(highest, first + _ADOPTED_AT_ONCE - 1)
-            found = dict(prints.scan(connection, audited, first, last))
+            found = {number: whole + core for number, whole, core in prints.scan(connection, audited, first, last)}
             if found:
                 told = [found.get(each, audited.gone) for each in range(first, last + 1)]
                 run, digests = prints.as_run(audited, first, told)

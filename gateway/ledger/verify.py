@@ -190,19 +190,21 @@ class Verification:
     def _take(self, events: Sequence[Leaf], latest: Latest | Few) -> Iterator[Difference]:
         """What the events say of rows is noted down."""
         self._events += len(events)
-        heard = self._retold.heard
-        for event in events:
+        start = 0
+        for place, event in enumerate(events):
             if event.rows is not None:
-                yield from self._noted(event, event.rows, latest)
-            else:
-                heard(event)
+                yield from self._noted(event, event.rows, events[start:place], latest)
+                start = place + 1
+        self._retold.heard(events[start:])
 
-    def _noted(self, event: Leaf, rows: bytes, latest: Latest | Few) -> Iterator[Difference]:
-        """What an event says of rows, and what it must not say of them."""
+    def _noted(self, event: Leaf, rows: bytes, before: Sequence[Leaf], latest: Latest | Few) -> Iterator[Difference]:
+        """What an event says of rows and must not say of them; ``before`` it came others of its transaction."""
         try:
             for name, first, digests, cores in prints.runs(json.loads(event.body), rows):
                 told = latest.note(name, first, digests, cores)
-                if told.altered or told.again or told.gone:
+                if told is not None:
+                    self._retold.heard(before)
+                    before = ()
                     yield from map(_odd, self._retold.judge(event.seq, name, told))
         except (ValueError, RecursionError) as problem:
             yield _unreadable(event, problem)
