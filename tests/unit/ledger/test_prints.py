@@ -50,7 +50,7 @@ CORES = {
     "exchange": "id at direction kind verdict partner agreement message payload file_name from_address host"
     " message_id subject to_addresses user sender_qualifier sender_id receiver_qualifier"
     " receiver_id interchange_date interchange_time interchange_version control_number usage types"
-    " versions sha256 size segments findings ta1 duplicate_of answers idempotency_key security mic"
+    " versions sha256 size segments findings ta1 answers idempotency_key security mic"
     " repeats",
     "functional_group": "id exchange ordinal functional_id application_sender application_receiver"
     " control_number version sets start status",
@@ -58,6 +58,7 @@ CORES = {
     " agreement status start end segments",
     "finding": "id exchange functional_group transaction_set level code x12 scope segment position loop"
     " element component repetition offset",
+    "acknowledgment": "id at carrier exchange functional_group transaction_set kind status codes names relation",
     "hold": "id at actor reason words query",
     "payload_key": "id scope partner period created_at",
     "moved_archive": "id at actor file sha256 size exchanges messages events first_at last_at",
