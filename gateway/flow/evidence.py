@@ -171,7 +171,7 @@ def _runs(body: str) -> list[tuple[str, list[tuple[int, int]]]]:
     """Which rows an event ``recorded`` speaks of: by table (first, how many). Nothing where it cannot be read."""
     try:
         told = json.loads(body)["rows"].items()
-        return [(name, [(int(first), int(count)) for first, count in runs]) for name, runs in told]
+        return [(name, [(int(first), int(count)) for first, count, *_ in runs]) for name, runs in told]
     except (AttributeError, KeyError, TypeError, ValueError):
         return []
 
@@ -182,7 +182,8 @@ def _refuse_what_differs(
     """Evidence of what was changed past the gateway would prove an older state as the last one."""
     for name, owners in places.items():
         now = prints.read(connection, prints.AUDITED[name], sorted(owners))
-        for owner, digest in now.items():
+        for owner, both in now.items():
+            digest = both[: prints.LENGTH]
             seq, recorded = newest.get((name, owner), (0, prints.GONE))
             if digest == recorded:
                 continue

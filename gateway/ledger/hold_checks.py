@@ -47,7 +47,8 @@ def refuse_what_differs(connection: Connection) -> None:
         NotAsRecorded: one is not, or is missing.
     """
     known = told(connection)
-    now = prints.read(connection, prints.AUDITED[hold.name], sorted(known))
+    both = prints.read(connection, prints.AUDITED[hold.name], sorted(known))
+    now = {number: digests[: prints.LENGTH] for number, digests in both.items()}
     for number, each in known.items():
         if now[number] == _recorded(connection, number, event.c.seq > each.last, first=True):
             continue
