@@ -80,6 +80,7 @@ def test_what_was_cancelled_is_submitted_anew_and_once(stage):
     assert went(stage) == [("cancelled", "P"), ("cancelled", "P"), ("ready", "P")]
 
 
+@pytest.mark.unrecorded
 def test_what_failed_or_was_refused_can_still_be_sent_again_and_is_told_with_its_state(stage):
     """A person has it on the list: a second exchange beside it might go as well."""
     send(stage)
@@ -210,6 +211,7 @@ def test_no_key_is_taken_for_a_part_of_another(tmp_path, keys):
         submit(stage.context(), "acme", other, key=keys[0])
 
 
+@pytest.mark.unrecorded
 def test_keys_as_older_versions_kept_them_are_known(tmp_path):
     """Without an ending where the key looks like a part of another, which another key may come beside."""
     stage = Stage(tmp_path, [TWO])
@@ -226,6 +228,7 @@ def test_keys_as_older_versions_kept_them_are_known(tmp_path):
     assert send(stage, "INV-9", key="other#1").exchanges == (5,)
 
 
+@pytest.mark.unrecorded
 def test_a_key_whose_names_are_taken_by_an_older_key_is_refused(tmp_path):
     stage = Stage(tmp_path, [TWO])
     send(stage, "INV-7", key="order#1")
