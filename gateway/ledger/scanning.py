@@ -102,12 +102,14 @@ def digests(connection: Connection, name: str, first: int, last: int) -> tuple[b
     audited = prints.AUDITED[name]
     if audited.core is None:
         for owner, whole, _ in prints.scan(connection, audited, first, last):
-            wholes[owner - first] = whole
+            if isinstance(owner, int):  # SQLite keeps a fraction too (see ``strays``)
+                wholes[owner - first] = whole
         return b"".join(wholes), b""
     cores = [prints.UNTOLD] * len(wholes)
     for owner, whole, core in prints.scan(connection, audited, first, last):
-        wholes[owner - first] = whole
-        cores[owner - first] = core
+        if isinstance(owner, int):
+            wholes[owner - first] = whole
+            cores[owner - first] = core
     return b"".join(wholes), b"".join(cores)
 
 
