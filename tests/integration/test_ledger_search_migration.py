@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import ledger_rows as make
+from builders.script import load
 from sqlalchemy import Connection, MetaData, func, select
 
 from gateway.ledger import marks, search_limits, tables, text
@@ -101,16 +102,10 @@ def test_business_keys_came_over_whole(filled):
 
 def test_the_migration_writes_as_the_gateway_does():
     """Where a later version writes the index otherwise, it needs a migration of its own."""
-    import importlib.util
-
     from gateway.ledger.database import migrations_directory
 
     (path,) = (migrations_directory() / "versions").glob("0006_*.py")
-    spec = importlib.util.spec_from_file_location("search_migration", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(path)
     indexed = marks.of_exchange(make.EXCHANGE | {"id": 7, "usage": "T", "types": "850 855"}, ["4500012345", "x"])
     row = type("Row", (), make.EXCHANGE | {"id": 7, "usage": "T", "types": "850 855"})
     frozen = module._exchange(row, ["4500012345", "x"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 from contextlib import suppress
-from pathlib import Path
 from unittest.mock import patch
 
+from builders.script import load
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,20 +16,10 @@ from gateway.ledger.latest import Latest
 from gateway.ledger.prints import AUDITED, CORE, GONE, LENGTH, UNTOLD, as_run, runs
 from gateway.ledger.retold import Few, Retelling
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "verify_evidence.py"
 NAMES = st.sampled_from(sorted(AUDITED))
 
 
-def _script():
-    spec = importlib.util.spec_from_file_location("verify_evidence_entries", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _script()
+script = load("docs/verify_evidence.py")
 
 
 @st.composite

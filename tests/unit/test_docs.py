@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from builders.script import load
 
 from gateway.cli.main import root
 from gateway.errors import all_faults
@@ -31,13 +31,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def reference():
-    spec = importlib.util.spec_from_file_location("generate_reference", TOP / "tools" / "generate_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("tools/generate_reference.py")
 
 
 # ---------------------------------------------------------------- links

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from servers import need
 
 from gateway.cli import serve
 from gateway.cli.main import main
@@ -19,6 +20,7 @@ from gateway.settings import LogSettings
 SETTINGS = '[gateway]\nname = "x"\ndomain = "x.example"\nidentities = ["ZZ:X"]\n'
 
 
+FULL = Path("/dev/full")
 COMMAND = (sys.executable, "-c", "from gateway.cli import main; main()")
 
 
@@ -61,6 +63,15 @@ def test_a_log_in_a_file_leaves_the_screen_as_it_was(home):
     assert oct((home / "gateway.log").stat().st_mode)[-1] in "04"
 
 
+@pytest.fixture
+def full():
+    """A disk that is always full."""
+    if not FULL.exists():
+        need.absent("there is no /dev/full")
+    with FULL.open("w") as stream:
+        yield stream
+
+
 @pytest.mark.parametrize("table", ["", '[log]\nfile = "gateway.log"\n', '[log]\nformat = "json"\n'])
 @pytest.mark.parametrize("words", [("night",), ("serve", "--once")], ids=" ".join)
 def test_debug_shows_the_traceback_of_a_step_that_met_a_defect(home, words, table, monkeypatch, capsys):
@@ -91,39 +102,35 @@ def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):
     assert f"{home / 'gateway.toml'}, line {line}, key log.file: " in done.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("table", ["", '[log]\nformat = "json"\n'])
-def test_a_full_disk_under_standard_error_takes_lines_and_nothing_else(home, table):
+def test_a_full_disk_under_standard_error_takes_lines_and_nothing_else(home, full, table):
     """The batch does its work, says so on standard output, and ends as it would have."""
     write(home, table + '[mailbox.gone]\nprotocol = "maildir"\npath = "/nonexistent/maildir"\n')
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*COMMAND, "--home", str(home), "night"],
-            stdout=subprocess.PIPE,
-            stderr=full,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    done = subprocess.run(
+        [*COMMAND, "--home", str(home), "night"],
+        stdout=subprocess.PIPE,
+        stderr=full,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 69
     assert done.stdout.startswith("Batch 1, ")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(
     "words", [("night",), ("night", "--json"), ("status",), ("x12", "sets"), ("doctor", "--offline", "--json")]
 )
-def test_a_full_disk_under_standard_output_is_told_in_a_sentence(home, words):
+def test_a_full_disk_under_standard_output_is_told_in_a_sentence(home, full, words):
     """Whoever reads the output knows by the code that some of it is missing; a batch has done its work."""
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*COMMAND, "--home", str(home), *words],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    done = subprocess.run(
+        [*COMMAND, "--home", str(home), *words],
+        stdout=full,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 69
     assert "Standard output cannot be written: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr

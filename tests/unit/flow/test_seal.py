@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import email
-import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from builders.script import load
 from builders.stage import HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders
 from sqlalchemy import delete, insert, select, text, update
 
@@ -269,12 +269,7 @@ def test_notes_that_are_no_seals_are_told_and_the_rest_is_looked_at(stage):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("verify_evidence", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("docs/verify_evidence.py")
 
 
 def evidence_of(stage, number):
