@@ -7,6 +7,8 @@ MARK   := $(subst /,_,$(VENV))
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 TESTS  ?= tests
 JOBS   ?= 2
+# Hundreds of tests start the gateway: where Python may not keep what it compiles, each start takes half as long again.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format bench fuzz faults reference docs lock clean
