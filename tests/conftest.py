@@ -14,6 +14,7 @@ pytest_plugins = (
     "servers.postfix",
     "servers.exim",
     "servers.postgres",
+    "servers.ledgers",
     "servers.tokens",
     "servers.logins",
     "servers.chromium",

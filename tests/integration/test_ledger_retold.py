@@ -27,12 +27,10 @@ ACTS: dict[str, dict[str, Any]] = {  # what ordinary acts change
 }
 
 
-@pytest.fixture
-def filled(ledger_engine, monkeypatch):
+def some(engine: Engine) -> None:
     """Some of everything that is audited, with mails and exchanges of both directions."""
-    monkeypatch.setattr(retold, "SAY_AT_MOST", 1_000)
-    fill(ledger_engine, COUNT)
-    with ledger_of(ledger_engine).transaction("anna") as recorder:
+    fill(engine, COUNT)
+    with ledger_of(engine).transaction("anna") as recorder:
         for number in range(COUNT):
             mail = recorder.add(
                 tables.message, at=1, direction="out", state="ready", kind="letter", sha256="ab", subject=str(number)
@@ -50,8 +48,13 @@ def filled(ledger_engine, monkeypatch):
             recorder.add(tables.hold, at=1, actor="anna", reason="a dispute")
             recorder.add(tables.moved_archive, at=1, file="x", sha256="ab", first_at=1, last_at=2)
         recorder.event("held", hold=1)
-    assert named(ledger_engine) == {}
-    return ledger_engine
+    assert named(engine) == {}
+
+
+@pytest.fixture
+def filled(ledger_with, monkeypatch):
+    monkeypatch.setattr(retold, "SAY_AT_MOST", 1_000)
+    return ledger_with(some)
 
 
 def keyed(engine: Engine) -> None:

@@ -24,10 +24,13 @@ FILLED = (
 )  # the audited tables that ``fill`` writes
 
 
+def some(engine: Engine) -> None:
+    fill(engine, COUNT)
+
+
 @pytest.fixture
-def filled(ledger_engine):
-    fill(ledger_engine, COUNT)
-    return ledger_engine
+def filled(ledger_with):
+    return ledger_with(some)
 
 
 def differences(engine: Engine) -> list[Difference]:

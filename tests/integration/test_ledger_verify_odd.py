@@ -18,10 +18,13 @@ pytestmark = pytest.mark.integration
 COUNT = 8
 
 
+def some(engine: Engine) -> None:
+    fill(engine, COUNT)
+
+
 @pytest.fixture
-def filled(ledger_engine):
-    fill(ledger_engine, COUNT)
-    return ledger_engine
+def filled(ledger_with):
+    return ledger_with(some)
 
 
 def sentences(engine: Engine, since: Seal | None = None) -> list[str]:
@@ -90,11 +93,10 @@ def test_of_many_numbers_below_1_twenty_are_named(filled):
 
 
 @pytest.fixture
-def loose(request, tmp_path):
+def loose(ledgers, tmp_path):
     """A ledger on SQLite, which keeps any value in any column."""
-    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
+    shutil.copy(ledgers.file(some), tmp_path / "ledger.db")
     engine = database.open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    fill(engine, COUNT)
     yield engine
     engine.dispose()
 

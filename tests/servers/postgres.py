@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from builders import scratch
-from sqlalchemy import Engine
 
 from servers import need
 
@@ -125,56 +124,3 @@ def _wait(started: Postgres, process: subprocess.Popen[bytes], log: Path) -> Non
         else:
             return
     raise AssertionError(f"PostgreSQL does not answer: {log.read_text()}")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The url of an empty database, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ledger.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = server.fresh_database()
-    yield url
-    server.drop(url)
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty ledger on SQLite, migrated once for the whole run; tests copy it."""
-    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_template(postgres: Postgres) -> str:
-    """The name of an empty ledger on PostgreSQL, migrated once for the whole run; tests copy it."""
-    url = postgres.fresh_database()
-    _migrate(url)
-    return url.rpartition("/")[2]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A migrated ledger, once on SQLite and once on PostgreSQL."""
-    from gateway.ledger import database
-
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "ledger.db")
-        url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    else:
-        url = request.getfixturevalue("postgres").fresh_database(request.getfixturevalue("migrated_template"))
-    engine = database.open_engine(url)
-    yield engine
-    engine.dispose()
-    if request.param == "postgres":
-        request.getfixturevalue("postgres").drop(url)
-
-
-def _migrate(url: str) -> None:
-    from gateway.ledger import database
-
-    engine = database.open_engine(url)
-    database.upgrade(engine)
-    engine.dispose()
