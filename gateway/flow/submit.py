@@ -262,12 +262,12 @@ def _groups(draft: _Draft, ours: Identity, theirs: Identity) -> Iterable[DraftGr
     sorted_: dict[tuple[str, str], list[DraftSet]] = {}
     for version, each in draft.sets:
         sorted_.setdefault((x12.functional_id_for(each.set_id), version), []).append(each)
-    for (functional_id, version), sets in sorted_.items():
+    for number, ((functional_id, version), sets) in enumerate(sorted_.items(), 1):
         yield DraftGroup(
             functional_id=functional_id,
             sender=settings.application_sender or ours.id,
             receiver=settings.application_receiver or theirs.id,
-            control_number=1,
+            control_number=number,
             version=version,
             sets=tuple(sets),
         )
