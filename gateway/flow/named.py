@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, or_, select
 
+from gateway.flow.anew import AWAITED_ANEW
 from gateway.flow.identify import identity
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
@@ -53,10 +54,14 @@ def group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, 
 
 
 def went_again(recorder: Recorder, exchange: int) -> bool:
-    """Whether the partner may have an exchange more than once: a person sent it again, or a doubt did."""
-    e = tables.event
-    again = select(e.c.seq).where(e.c.exchange == exchange, e.c.kind.in_(("resent", "in-doubt"))).limit(1)
-    return recorder.connection.execute(again).first() is not None
+    """Whether the partner may have an exchange more than once: a person sent it again, or a doubt did.
+
+    What it refused it does not have; only what went since counts.
+    """
+    e = tables.event.c
+    told = select(e.kind).where(e.exchange == exchange, e.kind.in_(("resent", "in-doubt", AWAITED_ANEW)))
+    last = recorder.connection.execute(told.order_by(e.seq.desc()).limit(1)).scalar()
+    return last is not None and last != AWAITED_ANEW
 
 
 def _ours(header: Header) -> Sequence[ColumnElement[bool]]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, delete, select
 
 from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow import contradictions, deadlines, named
+from gateway.flow import anew, contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
 from gateway.ledger import tables
@@ -121,7 +121,7 @@ def _received(
     fulfil(recorder, exchange.id, "TA1")
     if exchange.state in contradictions.ABANDONED:
         contradictions.after_all(context, recorder, exchange, status)
-    elif exchange.state not in _FINAL:
+    elif exchange.state not in _FINAL and not anew.waits_to_go_again(exchange):
         handed_over(context, recorder, exchange, reason)
         if not _awaits(recorder, exchange.id):
             _conclude(context, recorder, exchange, status)
@@ -331,8 +331,11 @@ def handed_over(
     exchange: Row[*tuple[Any, ...]],
     reason: str = "the partner acknowledged it",
 ) -> None:
-    """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
-    if exchange.state not in UNDER_WAY:
+    """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved.
+
+    Not one that was refused and waits to be sent again: that the partner had it was known.
+    """
+    if exchange.state not in UNDER_WAY or anew.waits_to_go_again(exchange):
         return
     recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     deadlines.begin(context, recorder, [exchange.id], anew=False)
@@ -353,6 +356,10 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
     if exchange.state in contradictions.ABANDONED:
         contradictions.after_all(context, recorder, exchange, verdict)
         return
+    if anew.waits_to_go_again(exchange):
+        if verdict is Status.REJECTED:
+            return
+        recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
     if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")
