@@ -41,7 +41,8 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentContradicting, AcknowledgmentTooLate
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest
+    │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -132,6 +133,7 @@ from gateway.errors.people import (
     UserVouchedFor,
 )
 from gateway.errors.received import (
+    AcknowledgmentAsTest,
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
     AcknowledgmentOfCancelled,
@@ -238,6 +240,7 @@ from gateway.errors.setup import (
 )
 
 __all__ = [
+    "AcknowledgmentAsTest",
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
     "AcknowledgmentOfCancelled",
