@@ -8,7 +8,7 @@ that ends with it::
     GatewayError
     ├── Unexpected                    1   a defect of ours; the rest of the batch went on
     ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
-    │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
+    │   ├── HomeMissing, HomeExists, SettingsInvalid, AuthoritiesUnusable, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretNotOutside, SecretUnreadable, UnknownPartner, NoAgreement
@@ -214,6 +214,7 @@ from gateway.errors.security import (
     SignerUnknown,
 )
 from gateway.errors.setup import (
+    AuthoritiesUnusable,
     CertificateMissing,
     CertificateUnreadable,
     CheckpointUnreadable,
@@ -254,6 +255,7 @@ __all__ = [
     "ApiTokenUnknown",
     "ArchiveLocked",
     "ArchiveRefused",
+    "AuthoritiesUnusable",
     "BackupDamaged",
     "BackupExists",
     "BackupFailed",

@@ -57,6 +57,7 @@ CAUSES: Mapping[str, str] = {
     "home.missing": "The command was run in another directory, or --home or GATEWAY_HOME names the wrong one.",
     "home.exists": "The home was made before.",
     "settings.invalid": "A key is misspelt, missing or has a value that is not allowed.",
+    "settings.ca-file": "The file was moved, renewed under another name, or may not be read by whoever runs the gateway.",
     "profile.invalid": "A key of the profile is misspelt, missing or has a value that is not allowed.",
     "guideline.invalid": "A key of the guideline is misspelt, missing or has a value that is not allowed.",
     "profile.overlap": "One address or identity was written into two profiles, often by copying one.",
