@@ -45,7 +45,9 @@ def token_client(settings: OAuthSettings, secrets: Secrets, clock: Callable[[], 
         subject=settings.subject,
         secret=partial(secrets.get, settings.secret) if settings.secret else None,
     )
-    return TokenClient(client, poster(settings.ca_file, settings.timeout.total_seconds()), clock)
+    return TokenClient(
+        client, poster(settings.ca_file, settings.timeout.total_seconds(), f"oauth.{settings.name}"), clock
+    )
 
 
 @dataclass(frozen=True, slots=True)

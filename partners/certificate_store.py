@@ -165,8 +165,16 @@ def _certificate(row: Row[Any]) -> Certificate:
     return Certificate(
         row.fingerprint,
         bytes(row.certificate),
-        CertificateState(row.state),
+        _state(row.state),
         row.not_before,
         row.not_after,
         row.source,
     )
+
+
+def _state(kept: str) -> CertificateState:
+    """One that somebody wrote past us must not stop whatever reads partners."""
+    try:
+        return CertificateState(kept)
+    except ValueError:
+        return CertificateState.UNKNOWN

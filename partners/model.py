@@ -86,11 +86,15 @@ class Numbering(StrEnum):
 
 
 class CertificateState(StrEnum):
-    """PENDING waits for a person to confirm the fingerprint; only TRUSTED proves and encrypts."""
+    """PENDING waits for a person to confirm the fingerprint; only TRUSTED proves and encrypts.
+
+    UNKNOWN is what the database has where it has none of these: it counts for nothing until a person decides again.
+    """
 
     PENDING = "pending"
     TRUSTED = "trusted"
     RETIRED = "retired"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,6 +11,7 @@ import click
 
 from gateway.cli.output import json_option
 from gateway.errors import GatewayError
+from gateway.flow.why import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 
 def _in_words(ctx: click.Context, option: click.Parameter, value: str | None) -> str:
-    words = (value or "").strip()
+    words = in_words(value or "")
     if option.required and not words:
         raise click.BadParameter("a reason in words is wanted: it is kept in the ledger.", ctx, option)
     return words

@@ -45,9 +45,9 @@ def resend(
 ) -> int:
     """Queue what we sent once more: the same bytes with the same control numbers and Message-ID.
 
-    A partner that has it already recognises its number. With --new-number the documents get a new envelope with new
-    numbers, and the old exchange is superseded: only for documents that the partner does not have and whose number
-    it will not take any more, for nothing tells it that they are the same.
+    A partner that has it already recognises its number; what a partner refused is awaited anew. With --new-number the
+    documents get a new envelope with new numbers, and the old exchange is superseded: only for documents that the
+    partner does not have and whose number it will not take any more, for nothing tells it that they are the same.
     """
     from gateway.errors import UsageFault
     from gateway.flow import operate

@@ -16,10 +16,20 @@ if TYPE_CHECKING:  # rich costs start-up time that a cron job need not pay
     from rich.progress import Progress, TaskID
 
 
-def say_tracebacks(behind: Iterable[Behind | None]) -> None:
-    """With --debug: the exceptions behind faults that nobody foresaw, on stderr."""
+def is_debugging() -> bool:
+    """Whether --debug was given. Only the thread that runs the command knows: others are told by it."""
     context = click.get_current_context(silent=True)
-    if context is None or not (context.obj or {}).get("debug"):
+    return context is not None and bool((context.obj or {}).get("debug"))
+
+
+def say_tracebacks(behind: Iterable[Behind | None], *, debug: bool | None = None) -> None:
+    """With --debug: the exceptions behind faults that nobody foresaw, on stderr.
+
+    Args:
+        behind: of each fault what is behind it.
+        debug: what ``is_debugging`` said, in threads that the command began.
+    """
+    if not (is_debugging() if debug is None else debug):
         return
     for each in behind:
         if each is not None:

@@ -43,6 +43,7 @@ def command(ctx: click.Context, once: bool) -> int:
 
 
 def _serve(home: Path, interval: timedelta, *, once: bool) -> int:
+    from gateway.cli.reporting import is_debugging
     from gateway.cli.serving import ConsoleBeside
     from gateway.jobs.bell import listening
     from gateway.jobs.schedule import Pacer
@@ -52,7 +53,7 @@ def _serve(home: Path, interval: timedelta, *, once: bool) -> int:
     with (
         closing(Pacer()) as pacer,
         pacer.signals(),
-        closing(Watches(partial(_say, home))) as watches,
+        closing(Watches(partial(_say, home, is_debugging()))) as watches,
         listening(home) as bell,
         closing(ConsoleBeside(home, partial(_tell, home))) as console,
     ):
@@ -120,16 +121,17 @@ def _tell(home: Path, said: str) -> None:
             click.echo(said, err=True)
 
 
-def _say(home: Path, name: str, fault: GatewayError) -> None:
-    _say_fault(home, fault, f"mailbox {name}", f"mailbox {name} is not watched for now:")
+def _say(home: Path, debug: bool, name: str, fault: GatewayError) -> None:
+    """In the thread that watches."""
+    _say_fault(home, fault, f"mailbox {name}", f"mailbox {name} is not watched for now:", debug=debug)
 
 
-def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "") -> None:
+def _say_fault(home: Path, fault: GatewayError, where: str, before: str = "", *, debug: bool | None = None) -> None:
     """A line of the log, where ``where`` is given; and on the screen, where the log is elsewhere."""
     from gateway.cli.main import say_fault
     from gateway.cli.reporting import say_tracebacks
 
-    say_tracebacks([fault.behind])
+    say_tracebacks([fault.behind], debug=debug)
     with _log(home) as log:
         if where:
             log.trouble(fault, where)

@@ -42,6 +42,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     Example: gateway --home /srv/edi worker --concurrency 8
     """
     from gateway.app import open_app
+    from gateway.cli.reporting import is_debugging
     from gateway.errors import WorkersNeedPostgres
     from gateway.flow.check_running import WORKER
     from gateway.flow.configuration import note
@@ -62,17 +63,19 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
         note(app.ledger, app.settings)
         app.stopping = lambda: pacer.stopped
         app.ledger.listener = log.heard
-        return _Worker(app, pacer, log, as_json=as_json).run(concurrency or app.settings.worker.concurrency, once=once)
+        worker = _Worker(app, pacer, log, as_json=as_json, debug=is_debugging())
+        return worker.run(concurrency or app.settings.worker.concurrency, once=once)
 
 
 class _Worker:
     """The plan of one worker, and what it says."""
 
-    def __init__(self, app: App, pacer: Pacer, log: Log, *, as_json: bool) -> None:
+    def __init__(self, app: App, pacer: Pacer, log: Log, *, as_json: bool, debug: bool = False) -> None:
         self._app = app
         self._log = log
         self._pacer = pacer
         self._as_json = as_json
+        self._debug = debug
         self._started = app.now()
         self._counts: Counter[str] = Counter()
         self._troubles: list[tuple[str, GatewayError]] = []
@@ -153,8 +156,11 @@ class _Worker:
         self._say("health", {"waiting": waiting, "counts": dict(self._counts)})
 
     def _trouble(self, where: str, fault: GatewayError) -> None:
+        from gateway.cli.reporting import say_tracebacks
+
         self._troubles = [*self._troubles[-99:], (where, fault)]
         self._log.trouble(fault, where)
+        say_tracebacks([fault.behind], debug=self._debug)
         if self._as_json:
             click.echo(json.dumps({"event": "trouble", "where": where, **fault.as_dict()}, ensure_ascii=False))
         elif not self._log.on_stderr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.errors import GatewayError, UsageFault
+from gateway.flow.why import in_words
 
 LONGEST = 500  # characters of a reason
 SAY_WHY = "Say why: it is kept in the ledger with your name."
@@ -17,4 +18,4 @@ def fault_in_words(fault: GatewayError) -> str:
 
 def reason(form: Mapping[str, str], name: str = "why") -> str:
     """The reason that was given, on one line and not too long; empty where there is none."""
-    return " ".join(form.get(name, "").split())[:LONGEST]
+    return in_words(form.get(name, ""))[:LONGEST]

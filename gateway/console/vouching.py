@@ -193,8 +193,8 @@ def _provider(request: Request) -> Provider:
                 settings,
                 f"{key[1]}{_BACK}",
                 lambda: keeper.site.app.secrets.get(settings.secret),
-                getter(ca_file, timeout),
-                poster(ca_file, timeout),
+                getter(ca_file, timeout, "console.oidc"),
+                poster(ca_file, timeout, "console.oidc"),
                 lambda: keeper.site.clock() / 1000,
             )
             request.app.state.provider = known = (key, made)

@@ -8,7 +8,7 @@ that ends with it::
     GatewayError
     ├── Unexpected                    1   a defect of ours; the rest of the batch went on
     ├── ConfigurationFault            78  ours: settings, profiles, secrets, home
-    │   ├── HomeMissing, HomeExists, SettingsInvalid, ProfileInvalid, ProfileOverlap
+    │   ├── HomeMissing, HomeExists, SettingsInvalid, AuthoritiesUnusable, ProfileInvalid, ProfileOverlap
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretNotOutside, SecretUnreadable, UnknownPartner, NoAgreement
@@ -41,7 +41,8 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentContradicting, AcknowledgmentTooLate
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest
+    │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -132,6 +133,7 @@ from gateway.errors.people import (
     UserVouchedFor,
 )
 from gateway.errors.received import (
+    AcknowledgmentAsTest,
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
     AcknowledgmentOfCancelled,
@@ -212,6 +214,7 @@ from gateway.errors.security import (
     SignerUnknown,
 )
 from gateway.errors.setup import (
+    AuthoritiesUnusable,
     CertificateMissing,
     CertificateUnreadable,
     CheckpointUnreadable,
@@ -238,6 +241,7 @@ from gateway.errors.setup import (
 )
 
 __all__ = [
+    "AcknowledgmentAsTest",
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
     "AcknowledgmentOfCancelled",
@@ -251,6 +255,7 @@ __all__ = [
     "ApiTokenUnknown",
     "ArchiveLocked",
     "ArchiveRefused",
+    "AuthoritiesUnusable",
     "BackupDamaged",
     "BackupExists",
     "BackupFailed",

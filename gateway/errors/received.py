@@ -195,6 +195,17 @@ class AcknowledgmentUnmatched(MessageFault):
     advice = "Ask the partner what it received; it may belong to another system or be forged."
 
 
+class AcknowledgmentAsTest(MessageFault):
+    code = "acknowledgment.as-test"
+    sentence = (
+        "{partner} acknowledges {what} as a test (ISA15 T), and exchange {exchange} went in earnest: it does not count."
+    )
+    advice = (
+        "Ask the partner whether its production took the documents, and to answer them with ISA15 P. If it did, "
+        "`gateway ack settle` the exchange and `gateway exchange settle` this one."
+    )
+
+
 class AcknowledgmentContradicting(MessageFault):
     code = "acknowledgment.contradicting"
     sentence = "{partner} said {before} of it, and now its {kind} says {now}."

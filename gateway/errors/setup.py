@@ -33,6 +33,14 @@ class SettingsInvalid(ConfigurationFault):
     advice = "Correct the value in gateway.toml; docs/reference/settings.md lists what is allowed."
 
 
+class AuthoritiesUnusable(ConfigurationFault):
+    code = "settings.ca-file"
+    sentence = "{setting} names {file}, and no certificate of an authority can be read from it: {reason}."
+    advice = (
+        "Correct {setting} in gateway.toml: a file with certificates in PEM; without it the system's authorities count."
+    )
+
+
 class ProfileInvalid(ConfigurationFault):
     code = "profile.invalid"
     sentence = "{file}, line {line}, key {key}: {reason}"

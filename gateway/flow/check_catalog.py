@@ -146,6 +146,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("key.unusable", "a key of ours cannot be used", "import it again, or generate another"),
         ("certificate.missing", "a partner has no certificate that is valid and trusted", "`gateway partner certificate add`"),
         ("certificate.unconfirmed", "a partner's certificate waits for somebody to compare its fingerprint", "`gateway partner certificate trust`"),
+        ("certificate.state-unknown", "somebody wrote a state of a certificate past the gateway", "`gateway ledger verify --full`, then trust or retire it"),
         ("certificate.ends-soon", "a certificate or key ends within 60 days", "ask for the next one; `gateway key generate`"),
         ("certificate.ended", "a certificate or key has ended", "ask for the next one; `gateway key generate`"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from gateway.errors import AuthoritiesUnusable
 from gateway.flow.check_result import UNAVAILABLE, Check
 from gateway.mail.probe import Seen, Shown, Target, look
 from gateway.mail.wire import tls_context
@@ -53,8 +54,8 @@ def check_host(name: str, target: Target) -> Iterator[Check]:
     if target.ca_file:
         try:
             tls_context(target.ca_file)
-        except OSError as problem:  # ssl.SSLError is one too
-            said = f"The ca_file {target.ca_file} cannot be used: {problem.strerror or problem}."
+        except AuthoritiesUnusable as fault:
+            said = f"The ca_file {target.ca_file} cannot be used: {fault.details['reason']}."
             yield Check(name, False, said, "Correct ca_file in gateway.toml: certificates in PEM.", code="tls.ca-file")
             return
     seen = look(target)

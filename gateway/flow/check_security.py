@@ -45,6 +45,7 @@ def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterato
         missing = dict.fromkeys(_missing(partner, ring, now))
         for code, name, sentence, advice in missing:
             yield Check(name, False, sentence, advice, code=code)
+        yield from _unknown(partner)
         waiting = sum(each.state is CertificateState.PENDING for each in partner.certificates)
         if waiting:
             advice = f"Confirm the fingerprint with the partner: `gateway partner certificate trust {partner.key}`."
@@ -55,6 +56,17 @@ def check_needs(partners: Sequence[Partner], ring: Keyring, now: int) -> Iterato
                 advice,
                 code="certificate.unconfirmed",
             )
+
+
+def _unknown(partner: Partner) -> Iterator[Check]:
+    """Certificates in a state that the gateway never wrote: they count for nothing."""
+    for each in partner.certificates:
+        if each.state is CertificateState.UNKNOWN:
+            named = each.fingerprint[:16]
+            said = f"Certificate {named}… is in a state that is none of ours, and counts for nothing."
+            tells = "`gateway ledger verify --full` tells what it was"
+            advice = f"{tells}; then `gateway partner certificate trust {partner.key}`, or `retire`."
+            yield Check(f"partner {partner.key}", False, said, advice, code="certificate.state-unknown")
 
 
 def _missing(partner: Partner, ring: Keyring, now: int) -> Iterator[tuple[str, str, str, str]]:

@@ -2,14 +2,15 @@
 
 Both words are kept, the newest one counts, and a person is told: only the partner knows which one holds. A TA1 that
 refuses the interchange contradicts a 997 that accepts its groups, and the other way round; so does any acknowledgment
-that says the opposite of what a person was told on the telephone.
+that says the opposite of what a person was told on the telephone. What was refused and sent again has a new first word.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, Select, select
 
 from gateway.errors import (
     AcknowledgmentContradicting,
@@ -18,6 +19,7 @@ from gateway.errors import (
     AcknowledgmentTooLate,
     GatewayError,
 )
+from gateway.flow import anew
 from gateway.flow.acts import told
 from gateway.flow.context import Context
 from gateway.ledger import tables
@@ -26,6 +28,7 @@ from gateway.ledger.states import ExchangeState
 from gateway.x12.model import GroupAck, Status
 
 ABANDONED = (ExchangeState.SUPERSEDED, ExchangeState.CANCELLED)  # by a person, before the partner spoke
+_BY_HAND = "acknowledged-by-hand"  # the event
 _REPEATED = "duplicate"  # says what was said before, or speaks of a repetition of ours
 
 
@@ -40,18 +43,17 @@ def relation(recorder: Recorder, exchange: int, group: int | None, kind: str, st
         status: what it says.
     """
     table = tables.acknowledgment
-    last = recorder.connection.execute(
-        select(table.c.status)
-        .where(
+    last = _newest(
+        recorder,
+        exchange,
+        select(table.c.id, table.c.status).where(
             table.c.exchange == exchange,
             table.c.functional_group.is_(None) if group is None else table.c.functional_group == group,
             table.c.transaction_set.is_(None),
             table.c.relation != _REPEATED,
-        )
-        .order_by(table.c.id.desc())
-        .limit(1)
-    ).scalar()
-    if last is not None:
+        ),
+    )
+    if last:
         return ("duplicate" if status == last else "contradicting"), last
     opposite = _on_the_other_level(recorder, exchange, kind, status) or _by_hand(recorder, exchange, status)
     return ("contradicting", opposite) if opposite else ("matched", "")
@@ -72,12 +74,23 @@ def _on_the_other_level(recorder: Recorder, exchange: int, kind: str, status: St
     else:
         return ""
     said = (table.c.exchange == exchange, table.c.relation != _REPEATED, *opposite)
-    found = select(table.c.status).where(*said).order_by(table.c.id.desc()).limit(1)
-    return recorder.connection.execute(found).scalar() or ""
+    return _newest(recorder, exchange, select(table.c.id, table.c.status).where(*said))
+
+
+def _newest(recorder: Recorder, exchange: int, words: Select[tuple[int, str]]) -> str:
+    """The newest of some words; "" where there is none, or where it was said before the exchange went anew."""
+    newest = words.order_by(tables.acknowledgment.c.id.desc()).limit(1)
+    found = recorder.connection.execute(newest).one_or_none()
+    if found is None or found.id <= anew.spoken_before(recorder, exchange):
+        return ""
+    return str(found.status)
 
 
 def _by_hand(recorder: Recorder, exchange: int, status: Status) -> str:
-    verdict = str((told(recorder, "acknowledged-by-hand", exchange=exchange) or {}).get("verdict", ""))
+    e = tables.event.c
+    asked = select(e.kind, e.body).where(e.exchange == exchange, e.kind.in_((_BY_HAND, anew.AWAITED_ANEW)))
+    last = recorder.connection.execute(asked.order_by(e.seq.desc()).limit(1)).one_or_none()
+    verdict = str(json.loads(last.body).get("verdict", "")) if last is not None and last.kind == _BY_HAND else ""
     differs = (verdict == Status.REJECTED) != (status is Status.REJECTED)
     return verdict if verdict and differs else ""
 

@@ -18,9 +18,18 @@ from gateway.ledger import bulk, tables
 from gateway.ledger.recording import Recorder
 from partners.calendar import NeverWorksError
 from partners.directory import Directory
-from partners.model import Agreement, Counted
+from partners.model import AcknowledgmentPolicy, Agreement, Counted, FunctionalAck
 
 _SPEAKS_FOR_ALL = ("functional", "TA1")  # whose time stands with the exchange, the first of them that is awaited
+
+
+def agreed(policy: AcknowledgmentPolicy, *, ta1: bool) -> dict[str, int]:
+    """How long (ms) each acknowledgment of an interchange is awaited, by its kind; ``ta1``: whether it asks for one."""
+    if policy.within is None:
+        return {}
+    within = int(policy.within.total_seconds() * 1000)
+    kinds = ("functional", policy.functional is not FunctionalAck.NONE), ("TA1", ta1)
+    return {kind: within for kind, is_awaited in kinds if is_awaited}
 
 
 def begin(context: Context, recorder: Recorder, exchanges: Sequence[int], *, anew: bool = True) -> int:
@@ -74,7 +83,7 @@ def later(directory: Directory, moment: int, partner: str, agreement: str, kind:
 
     Where the partner or agreement is gone, or its calendar has no working day, all time counts.
     """
-    terms = _terms(directory, partner, agreement)
+    terms = terms_of(directory, partner, agreement)
     if terms is None or counted(terms, kind) is Counted.ALWAYS:
         return moment + span
     try:
@@ -85,7 +94,7 @@ def later(directory: Directory, moment: int, partner: str, agreement: str, kind:
 
 def escalation(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:
     """When what was called overdue at ``moment`` becomes urgent: after the agreed time, or after its own span again."""
-    terms = _terms(directory, partner, agreement)
+    terms = terms_of(directory, partner, agreement)
     patience = terms.acknowledgment.escalate_after if terms is not None else None
     more = span if patience is None else int(patience.total_seconds() * 1000)
     return later(directory, moment, partner, agreement, kind, more)
@@ -96,7 +105,8 @@ def counted(agreement: Agreement, kind: str) -> Counted:
     return agreement.security.receipt_counted if kind == "receipt" else agreement.acknowledgment.counted
 
 
-def _terms(directory: Directory, partner: str, agreement: str) -> Agreement | None:
+def terms_of(directory: Directory, partner: str, agreement: str) -> Agreement | None:
+    """The agreement of that name; None where it, or the partner, is gone."""
     if partner not in directory:
         return None
     return next((each for each in directory.get(partner).agreements if each.name == agreement), None)

@@ -35,6 +35,7 @@ from gateway.errors import (
     TemporarilyRefused,
 )
 from gateway.flow import outcome
+from gateway.flow.anew import await_anew
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, Sender, is_away, next_lane
 from gateway.flow.order import Order
@@ -257,6 +258,7 @@ class _Run:
                 break
             busy.update(each.partner for each in lane)
             lane = _mark(recorder, lane[:room])
+            await_anew(self._context, recorder, lane)
             self._pace.take(len(lane))
             if lane:
                 lanes.append(lane)

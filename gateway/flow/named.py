@@ -2,21 +2,27 @@
 
 A number may be there twice: a person put a count back, or a partner's rules let it come again. What still waits for its
 first sending is then not what the partner speaks of, and taking it for that would take it off the wire unsent.
+
+What comes in a test (ISA15 T) answers only what went as one: nobody's test system speaks for documents in earnest. In
+earnest (P) both can be answered, for many translators write P into every acknowledgment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, or_, select
 
+from gateway.flow.anew import AWAITED_ANEW
 from gateway.flow.identify import identity
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.x12.model import GroupAck, Header, InterchangeAck
 
+_TEST, _PRODUCTION = "T", "P"  # ISA15
 _WENT = ("sent", "in-doubt")  # events after which the partner may have it
 
 
@@ -52,15 +58,24 @@ def group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, 
     ).one_or_none()
 
 
+def in_earnest(header: Header) -> Header | None:
+    """For what named nothing because it came in a test: as if it had come in earnest; None where it did."""
+    return replace(header, usage=_PRODUCTION) if header.usage == _TEST else None
+
+
 def went_again(recorder: Recorder, exchange: int) -> bool:
-    """Whether the partner may have an exchange more than once: a person sent it again, or a doubt did."""
-    e = tables.event
-    again = select(e.c.seq).where(e.c.exchange == exchange, e.c.kind.in_(("resent", "in-doubt"))).limit(1)
-    return recorder.connection.execute(again).first() is not None
+    """Whether the partner may have an exchange more than once: a person sent it again, or a doubt did.
+
+    What it refused it does not have; only what went since counts.
+    """
+    e = tables.event.c
+    told = select(e.kind).where(e.exchange == exchange, e.kind.in_(("resent", "in-doubt", AWAITED_ANEW)))
+    last = recorder.connection.execute(told.order_by(e.seq.desc()).limit(1)).scalar()
+    return last is not None and last != AWAITED_ANEW
 
 
 def _ours(header: Header) -> Sequence[ColumnElement[bool]]:
-    """Sent by whom the answer goes to, to whom it comes from."""
+    """Sent by whom the answer goes to, to whom it comes from; for a test, as a test."""
     x = tables.exchange
     sender, receiver = identity(header.sender), identity(header.receiver)
     return (
@@ -69,6 +84,7 @@ def _ours(header: Header) -> Sequence[ColumnElement[bool]]:
         x.c.receiver_id == sender.id,
         x.c.sender_qualifier == receiver.qualifier,
         x.c.sender_id == receiver.id,
+        *((x.c.usage == _TEST,) if header.usage == _TEST else ()),
     )
 
 

@@ -130,7 +130,7 @@ def _states(recorder: Recorder, exchanges: Sequence[int]) -> dict[int, tuple[Exc
         if returned:
             state = ExchangeState.BOUNCED
         if verdict:
-            # A resent exchange has its acknowledgment already; sending it again changes nothing of that.
+            # What was taken and is sent again has its acknowledgment; of what was refused that is a new one (``anew``).
             state = ExchangeState.REFUSED if verdict == "rejected" else ExchangeState.ACKNOWLEDGED
         found[exchange] = state, before
     return found

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import select
 
 from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
+from gateway.flow.anew import AWAITED_ANEW
 from gateway.flow.context import Context
 from gateway.flow.partner_evidence import hosts_away
 from gateway.flow.submit import submit
@@ -263,8 +264,10 @@ def _steps(told: Story, now: int, away: str) -> Iterator[Step]:
     for receipt in told.receipts:
         if receipt.direction == "in":
             yield _receipt(receipt.at, receipt.disposition, receipt.modifier, receipt.mic_matches)
+    since = max((each.at for each in told.events if each.kind == AWAITED_ANEW), default=0)
+    counts = [each for each in told.answered if each.relation in {"matched", "contradicting"} and each.at >= since]
     for kind in ("TA1", "997", "999"):
-        said = [each for each in told.answered if each.kind == kind and each.relation in {"matched", "contradicting"}]
+        said = [each for each in counts if each.kind == kind]
         if said:
             yield _acknowledged(kind, said)
 

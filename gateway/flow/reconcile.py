@@ -1,7 +1,7 @@
 """Reconcile: what the partner says of what we sent, down to the transaction set. What it does not say: see overdue.
 
-An acknowledgment counts only when it comes from the partner whose interchange it names. Late ones close
-what was overdue, repeated ones are noted, contradicting ones are kept and shown.
+An acknowledgment counts only when it comes from the partner whose interchange it names, and not as a test for what
+went in earnest. Late ones close what was overdue, repeated ones are noted, contradicting ones are kept and shown.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select
 
-from gateway.errors import AcknowledgmentUnmatched
-from gateway.flow import contradictions, deadlines, named
+from gateway.errors import AcknowledgmentAsTest, AcknowledgmentUnmatched, MessageFault
+from gateway.flow import anew, contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
 from gateway.ledger import tables
@@ -75,7 +75,8 @@ def _interchange(
     said = _Said("TA1", ta1.status, ta1.control_number, ta1.note, words)
     exchange = named.interchange(recorder, header, ta1)
     if exchange is None:
-        return _orphan(context, recorder, partner, said, carrier)
+        other = (earnest := named.in_earnest(header)) and named.interchange(recorder, earnest, ta1)
+        return _orphan(context, recorder, partner, said, carrier, other.id if other else None)
     repetition = _refuses_the_repetition(recorder, ta1, exchange.id)
     relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
     if repetition:
@@ -121,7 +122,7 @@ def _received(
     fulfil(recorder, exchange.id, "TA1")
     if exchange.state in contradictions.ABANDONED:
         contradictions.after_all(context, recorder, exchange, status)
-    elif exchange.state not in _FINAL:
+    elif exchange.state not in _FINAL and not anew.waits_to_go_again(exchange):
         handed_over(context, recorder, exchange, reason)
         if not _awaits(recorder, exchange.id):
             _conclude(context, recorder, exchange, status)
@@ -134,7 +135,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     said = _Said(ack.kind, ack.status, f"{ack.functional_id} {ack.control_number}", " ".join(ack.codes), words)
     found = named.group(recorder, header, ack)
     if found is None:
-        return _orphan(context, recorder, partner, said, carrier)
+        other = (earnest := named.in_earnest(header)) and named.group(recorder, earnest, ack)
+        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None)
     group, exchange_id = int(found.group_id), int(found.exchange)
     relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
@@ -284,16 +286,22 @@ def _as_kept(recorder: Recorder, errors: tuple[str, ...], carrier: int) -> str:
     return recorder.encrypted(text, recorder.connection.execute(select(x.partner).where(x.id == carrier)).scalar_one())
 
 
-def _orphan(context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int) -> bool:
-    """An acknowledgment of nothing that we sent."""
+def _orphan(
+    context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int, in_earnest: int | None
+) -> bool:
+    """An acknowledgment of nothing that we sent; or a test that names ``in_earnest``, an exchange which was none."""
     _keep(recorder, said, "orphan", carrier)
-    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier)
+    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest)
     return False
 
 
-def _unmatched(context: Context, recorder: Recorder, partner: str, what: str, carrier: int) -> None:
+def _unmatched(
+    context: Context, recorder: Recorder, partner: str, what: str, carrier: int, in_earnest: int | None = None
+) -> None:
     """The interchange that carries it keeps why somebody must ask."""
-    fault = AcknowledgmentUnmatched(partner=partner, what=what)
+    fault: MessageFault = AcknowledgmentUnmatched(partner=partner, what=what)
+    if in_earnest is not None:
+        fault = AcknowledgmentAsTest(partner=partner, what=what, exchange=in_earnest)
     recorder.change(tables.exchange, carrier, **recorder.fault(fault))
     recorder.event("unmatched", exchange=carrier, partner=partner, relation="orphan", reason=str(fault))
     context.reporter.trouble(fault, f"exchange {carrier}")
@@ -331,8 +339,11 @@ def handed_over(
     exchange: Row[*tuple[Any, ...]],
     reason: str = "the partner acknowledged it",
 ) -> None:
-    """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved."""
-    if exchange.state not in UNDER_WAY:
+    """Who acknowledges it has it: an exchange that was in doubt, or not known as sent, is resolved.
+
+    Not one that was refused and waits to be sent again: that the partner had it was known.
+    """
+    if exchange.state not in UNDER_WAY or anew.waits_to_go_again(exchange):
         return
     recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     deadlines.begin(context, recorder, [exchange.id], anew=False)
@@ -353,6 +364,10 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
     if exchange.state in contradictions.ABANDONED:
         contradictions.after_all(context, recorder, exchange, verdict)
         return
+    if anew.waits_to_go_again(exchange):
+        if verdict is Status.REJECTED:
+            return
+        recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
     if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")

@@ -21,7 +21,7 @@ from gateway.errors import (
     NoAgreement,
     PartnerNotActive,
 )
-from gateway.flow import earlier, envelope
+from gateway.flow import deadlines, earlier, envelope
 from gateway.flow.context import Context
 from gateway.flow.earlier import Key, Known, usage_for
 from gateway.flow.identify import identity
@@ -31,7 +31,7 @@ from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
 from gateway.x12.drafts import DraftGroup, DraftSet
 from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
-from partners.model import Agreement, Direction, FunctionalAck, Identity, Partner
+from partners.model import Agreement, Direction, Identity, Partner
 from partners.model import Status as PartnerStatus
 
 
@@ -220,14 +220,13 @@ def _agreement(partner: Partner, set_id: str, version: str) -> Agreement | None:
 
 
 def _outbound(context: Context, partner: Partner, draft: _Draft, name: str) -> envelope.Outbound:
-    """The interchange that a draft becomes, tried with number 1 so that a faulty one uses none."""
+    """The interchange that a draft becomes, tried with numbers from 1 on so that a faulty one uses none."""
     agreement = draft.agreement
     settings = agreement.envelope
     ours = settings.our_identity or context.directory.our_default
     theirs = settings.partner_identity or partner.identities[0]
     groups = tuple(_groups(draft, ours, theirs))
-    policy = agreement.acknowledgment
-    within = None if policy.within is None else int(policy.within.total_seconds() * 1000)
+    awaited = deadlines.agreed(agreement.acknowledgment, ta1=settings.request_ta1)
     version = settings.interchange_version or interchange_version(groups[0].version)
     outbound = envelope.Outbound(
         partner=partner,
@@ -241,8 +240,8 @@ def _outbound(context: Context, partner: Partner, draft: _Draft, name: str) -> e
         security=agreement.security,
         agreement=agreement.name,
         request_ta1=settings.request_ta1,
-        expect_functional_within=None if policy.functional is FunctionalAck.NONE else within,
-        expect_ta1_within=within if settings.request_ta1 else None,
+        expect_functional_within=awaited.get("functional"),
+        expect_ta1_within=awaited.get("TA1"),
     )
     trial = envelope.render(outbound, 1, groups, context.clock())
     report = next(x12.examine(trial.data, outbound_policy(partner, agreement)))
@@ -262,12 +261,12 @@ def _groups(draft: _Draft, ours: Identity, theirs: Identity) -> Iterable[DraftGr
     sorted_: dict[tuple[str, str], list[DraftSet]] = {}
     for version, each in draft.sets:
         sorted_.setdefault((x12.functional_id_for(each.set_id), version), []).append(each)
-    for (functional_id, version), sets in sorted_.items():
+    for number, ((functional_id, version), sets) in enumerate(sorted_.items(), 1):
         yield DraftGroup(
             functional_id=functional_id,
             sender=settings.application_sender or ours.id,
             receiver=settings.application_receiver or theirs.id,
-            control_number=1,
+            control_number=number,
             version=version,
             sets=tuple(sets),
         )

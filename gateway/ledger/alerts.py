@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, text
 
 from gateway.errors import NotFound
 from gateway.ledger.events import Event, event_of
@@ -22,6 +22,7 @@ IDLE, TELLING, FAILING = "idle", "telling", "failing"  # states of a rule
 STANDING = (OPEN, TOLD, MUTED)
 _OF_ALERTS = ("alert-raised", "alert-reopened", "alert-muted", "alert-closed")
 _CHUNK = 500  # topics in one question
+_OF_EARNEST = "acknowledgment.as-test"  # a fault of a test that speaks of what went in earnest
 _LOCK = 4_717_205  # of PostgreSQL: one process at a time compares what there is with what was
 
 
@@ -46,7 +47,7 @@ class Alert:
     told_at: int | None
     told: Mapping[str, int]
     closed_at: int | None
-    usage: str = ""  # ISA15 of its interchange
+    usage: str = ""  # ISA15 of its interchange, or of what that speaks of
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: times in ISO 8601."""
@@ -281,8 +282,9 @@ def last_batches(connection: Connection) -> list[Row[Any]]:
 
 
 def _listed(connection: Connection, which: Any, limit: int | None = None) -> list[Alert]:
+    speaks = case((exchange.c.fault_code == _OF_EARNEST, "P"), else_=func.coalesce(exchange.c.usage, ""))
     rows = connection.execute(
-        select(alert, func.coalesce(exchange.c.usage, "").label("usage"))
+        select(alert, speaks.label("usage"))
         .join(exchange, exchange.c.id == alert.c.exchange, isouter=True)
         .where(which, alert.c.kind != RULE)
         .order_by(alert.c.id.desc())

@@ -64,6 +64,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "in-doubt": "in doubt: the SMTP host may or may not have taken it[: {reason}][ (policy: {policy})]",
     "resolved": "no longer in doubt[: {reason}]",
     "resent": "queued again, the same bytes and numbers[: {reason}]",
+    "awaited-anew": "goes again after it was {verdict}: what the partner says is awaited anew",
     "cancelled": "cancelled; its number stays used[: {reason}]",
     "settled": "put to rest by a person[: {reason}]",
     "superseded": "sent again under new numbers, as exchange {by}[: {reason}]",

@@ -84,7 +84,8 @@ class DueExchange:
 class DueMail:
     """An outgoing mail whose time has come, or which a dead process left behind as ``sending``.
 
-    ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time.
+    ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
+    partner refused it when it went before.
     """
 
     exchange: int
@@ -98,6 +99,7 @@ class DueMail:
     recipients: tuple[str, ...]
     raw_sha256: str
     rest: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +368,7 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             exchange.c.kind,
             exchange.c.control_number,
             exchange.c.to_addresses,
+            exchange.c.verdict,
         )
         .join(message, message.c.id == outgoing.c.message)
         .join(exchange, exchange.c.id == outgoing.c.exchange)
@@ -386,6 +389,7 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             tuple(json.loads(row.recipients)),
             row.sha256,
             json.loads(row.recipients) != json.loads(row.to_addresses),
+            row.verdict == "rejected",
         )
         for row in rows
     ]

@@ -70,7 +70,7 @@ class ImapMailbox:
         self._plaintext_password = plaintext_password
         self._max_size = max_size
         self._commit_timeout = commit_timeout
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum, f"mailbox.{name}")
 
     @property
     def name(self) -> str:

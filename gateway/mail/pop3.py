@@ -54,7 +54,7 @@ class Pop3Mailbox:
         self._max_size = max_size
         self._commit_timeout = commit_timeout
         self._spool = spool
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum, f"mailbox.{name}")
 
     @property
     def name(self) -> str:

@@ -51,7 +51,7 @@ class SmtpTransport:
     ) -> None:
         if has_line_end(helo):
             raise ValueError("helo contains a line end")
-        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum)
+        self._endpoint = Endpoint(host, port, security, ca_file, timeout, tls_minimum, "smtp")
         self._credentials = credentials
         self._plaintext_password = plaintext_password
         self._helo = helo

@@ -16,7 +16,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.errors import InsecureConnection
+from gateway.errors import AuthoritiesUnusable, InsecureConnection
 from gateway.mail.spool import SPOOL_OVER, Spool, Spooled
 
 LINE = 16_384  # a reply line past this is no reply (RFC 1939 and RFC 5321 both say 512)
@@ -34,7 +34,7 @@ class ConnectionLostError(Exception):
 class Endpoint:
     """Where to connect and how: ``security`` is tls (from the first byte), starttls or none.
 
-    ``tls_minimum`` is the oldest TLS version that is spoken: 1.0, 1.1, 1.2 or 1.3.
+    ``tls_minimum`` is the oldest TLS version that is spoken: 1.0, 1.1, 1.2 or 1.3. ``table`` of the settings says so.
     """
 
     host: str
@@ -43,6 +43,7 @@ class Endpoint:
     ca_file: str
     timeout: float
     tls_minimum: str = "1.2"
+    table: str = ""
 
     def check_password_is_safe(self, *, plaintext_password: bool) -> None:
         """Refuses a password on a connection that will never be encrypted, before anything is sent.
@@ -64,9 +65,20 @@ _TLS_VERSIONS = {
 }
 
 
-def tls_context(ca_file: str, minimum: str = "1.2") -> ssl.SSLContext:
-    """TLS ``minimum`` or newer; certificate and host name verified against ``ca_file`` or the system's authorities."""
-    context = ssl.create_default_context(cafile=ca_file or None)
+def tls_context(ca_file: str, minimum: str = "1.2", *, table: str = "") -> ssl.SSLContext:
+    """TLS ``minimum`` or newer; certificate and host name verified against ``ca_file`` or the system's authorities.
+
+    Raises:
+        AuthoritiesUnusable: no authority can be read from ``ca_file``, which stands in ``table`` of the settings.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as problem:  # ssl.SSLError is one too
+        if not ca_file:
+            raise
+        setting = f"{table}.ca_file" if table else "ca_file"
+        reason = "it holds none in PEM" if isinstance(problem, ssl.SSLError) else problem.strerror or str(problem)
+        raise AuthoritiesUnusable(setting=setting, file=ca_file, reason=reason) from problem
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 1.0 and 1.1: the settings say so, and doctor warns
         context.minimum_version = _TLS_VERSIONS[minimum]
@@ -78,7 +90,8 @@ def tls_context(ca_file: str, minimum: str = "1.2") -> ssl.SSLContext:
 class Wire:
     """One connection with its own read buffer.
 
-    Raises (all methods): ``ConnectionLostError`` for what the network did, ``InsecureConnection`` for TLS.
+    Raises (all methods): ``ConnectionLostError`` for what the network did, ``InsecureConnection`` for TLS, and
+    ``AuthoritiesUnusable`` for what TLS is to be verified by.
     """
 
     __slots__ = ("_buffer", "_endpoint", "_socket", "_start", "encrypted")
@@ -104,9 +117,10 @@ class Wire:
             self.close()
             raise InsecureConnection(host=host, reason="the host sent more than its answer before TLS began")
         try:
-            self._socket = tls_context(self._endpoint.ca_file, self._endpoint.tls_minimum).wrap_socket(
-                self._socket, server_hostname=host
-            )
+            self._socket = self._tls().wrap_socket(self._socket, server_hostname=host)
+        except AuthoritiesUnusable:
+            self.close()
+            raise
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError, TimeoutError) as problem:
             self.close()
             raise ConnectionLostError(f"TLS did not start: {problem}") from problem
@@ -115,10 +129,11 @@ class Wire:
             raise InsecureConnection(host=host, reason=f"TLS failed: {problem}") from problem
         except OSError as problem:
             self.close()
-            raise InsecureConnection(
-                host=host, reason=f"the ca_file {self._endpoint.ca_file} cannot be read: {problem}"
-            ) from problem
+            raise ConnectionLostError(f"TLS did not start: {problem}") from problem
         self.encrypted = True
+
+    def _tls(self) -> ssl.SSLContext:
+        return tls_context(self._endpoint.ca_file, self._endpoint.tls_minimum, table=self._endpoint.table)
 
     @property
     def local_address(self) -> str:

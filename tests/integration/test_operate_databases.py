@@ -14,6 +14,7 @@ from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
 from gateway.ledger.standing import repeated_documents
 from gateway.ledger.statements import odd_since, statements
+from gateway.ledger.verify import Verification
 from gateway.x12.model import Status
 
 pytestmark = pytest.mark.integration
@@ -56,6 +57,23 @@ def test_verbs_of_an_operator_on_what_we_sent(stage):
     assert [each.relation for each in statements(stage.engine)] == ["contradicting", "matched"]
     assert [each.kind for each in statements(stage.engine, relations=("contradicting",), partner="acme")] == ["997"]
     assert odd_since(stage.engine, 0) == {"contradicting": 1}
+
+
+def test_what_was_refused_and_is_sent_again_is_awaited_anew(stage):
+    exchange = submit(stage.context(), "acme", invoice()).exchanges[0]
+    stage.run()
+    stage.mail(acknowledgment(1, 1, "R"))
+    stage.run()
+    operate.resend(stage.context(), exchange, **BY)
+    stage.run()
+    assert stage.states("out") == ["sent"]
+    assert [row["kind"] for row in stage.rows("expectation")] == ["functional"]
+    stage.mail(acknowledgment(2, 1))
+    assert stage.run().attention == ()
+    assert stage.states("out") == ["acknowledged"]
+    assert {each.relation for each in statements(stage.engine)} == {"matched"}
+    with stage.ledger.reading() as connection:
+        assert [each.sentence for each in Verification(connection).full()] == []
 
 
 def test_verbs_of_an_operator_on_what_came(stage):

@@ -84,6 +84,31 @@ def test_a_worker_that_is_asked_to_end_ends_in_order(shared):
     check(shared)
 
 
+BROKEN = """
+from gateway.flow import work_units
+
+def broken(context, about):
+    raise RuntimeError("a defect")
+
+work_units.UNITS = {**work_units.UNITS, "collect": broken}
+from gateway.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_shows_the_traceback_of_a_job_that_met_a_defect(shared, debug, form):
+    """Jobs are done in threads of their own; the others are done all the same."""
+    words = [*["--debug"] * debug, "--home", str(shared.path), "worker", "--once", *filter(None, [form])]
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert ("in broken\n" in done.stderr) == debug
+    assert "a defect" in done.stdout + done.stderr
+
+
 def test_a_lost_job_costs_no_work(shared):
     """The ledger is the truth: whatever the queue forgot, the sweep finds."""
     for number in range(1, 11):

@@ -14,6 +14,7 @@ from gateway.console.api.exchanges import seen
 from gateway.console.api.schemas import SCHEMAS, reference
 from gateway.flow import operate
 from gateway.flow.acts import Act, Reference
+from gateway.flow.why import in_words
 from gateway.ledger.search import message_on
 
 _Verb = Callable[[App, Any, Call, dict[str, Any]], Act]
@@ -45,7 +46,7 @@ def _act_on_reference(verb: _Verb, call: Call) -> Response:
 
 def _acted(verb: _Verb, call: Call, what: Any) -> Response:
     dry_run = bool(call.document.get("dry_run", False))
-    who = {"actor": call.actor, "reason": call.document["why"], "dry_run": dry_run}
+    who = {"actor": call.actor, "reason": in_words(call.document["why"]), "dry_run": dry_run}
     with call.site.acting(call.actor) as app:
         done = verb(app, what, call, who)
     return JSONResponse(done.as_dict() | {"dry_run": dry_run})

@@ -25,6 +25,7 @@ from gateway.console.api.schemas import reference
 from gateway.errors import ProfileInvalid, RequestInvalid, RevisionDiffers, UnknownPartner
 from gateway.flow.configuration import apply_profiles
 from gateway.flow.guideline_files import ready
+from gateway.flow.why import in_words
 from gateway.ledger.moments import iso
 from partners.model import Partner
 from partners.profile import read_profile
@@ -65,7 +66,7 @@ def _put(call: Call) -> Response:
             profiles,
             actor=app.actor,
             dry_run=dry_run,
-            reason=call.values["why"],
+            reason=in_words(call.values["why"]),
             begun={key: found},
         )
         status = app.partners.get(key).status if not dry_run or found else partner.status

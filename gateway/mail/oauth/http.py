@@ -32,9 +32,9 @@ class Said:
 
 
 Post = Callable[[str, Mapping[str, str], str], Said]
-"""Sends headers and a form to an address. Raises ``EndpointError``."""
+"""Sends headers and a form to an address. Raises ``EndpointError``, ``AuthoritiesUnusable``."""
 Get = Callable[[str], Said]
-"""Asks an address for JSON. Raises ``EndpointError``."""
+"""Asks an address for JSON. Raises ``EndpointError``, ``AuthoritiesUnusable``."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -53,31 +53,32 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def poster(ca_file: str, timeout: float) -> Post:
+def poster(ca_file: str, timeout: float, table: str = "") -> Post:
     """A ``Post`` that trusts ``ca_file`` (or the system's authorities) and waits ``timeout`` seconds at most.
 
-    A proxy is taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``), as other programs do; TLS goes through it.
+    ``table`` of the settings says so. A proxy is taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``), as other
+    programs do; TLS goes through it.
     """
 
     def post(url: str, headers: Mapping[str, str], form: str) -> Said:
-        return _asked(urllib.request.Request(url, form.encode(), dict(headers), method="POST"), ca_file, timeout)  # noqa: S310 - checked
+        return _asked(urllib.request.Request(url, form.encode(), dict(headers), method="POST"), ca_file, timeout, table)  # noqa: S310 - checked
 
     return post
 
 
-def getter(ca_file: str, timeout: float) -> Get:
+def getter(ca_file: str, timeout: float, table: str = "") -> Get:
     """A ``Get``, as careful as ``poster``."""
 
     def get(url: str) -> Said:
-        return _asked(urllib.request.Request(url, headers={"Accept": "application/json"}), ca_file, timeout)  # noqa: S310 - checked
+        return _asked(urllib.request.Request(url, headers={"Accept": "application/json"}), ca_file, timeout, table)  # noqa: S310 - checked
 
     return get
 
 
-def _asked(request: urllib.request.Request, ca_file: str, timeout: float) -> Said:
+def _asked(request: urllib.request.Request, ca_file: str, timeout: float, table: str) -> Said:
     _check(request.full_url)
+    handlers = (urllib.request.HTTPSHandler(context=tls_context(ca_file, table=table)), _NoRedirect())
     try:
-        handlers = (urllib.request.HTTPSHandler(context=tls_context(ca_file)), _NoRedirect())
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
             return _said(answer.status, answer.read(_LARGEST + 1))
     except urllib.error.HTTPError as refusal:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,10 @@ from servers import need
 from gateway.cli import serve
 from gateway.cli.main import main
 from gateway.cli.worker import _Worker
-from gateway.errors import MailboxUnavailable
+from gateway.errors import MailboxUnavailable, unexpected
 from gateway.flow import night
 from gateway.flow.log import Log, logging_to
+from gateway.jobs import watch
 from gateway.settings import LogSettings
 
 SETTINGS = '[gateway]\nname = "x"\ndomain = "x.example"\nidentities = ["ZZ:X"]\n'
@@ -90,6 +92,34 @@ def test_debug_shows_the_traceback_of_a_step_that_met_a_defect(home, words, tabl
         assert ("in broken\n" in said) == bool(debug)
     if "file" in table:
         assert " broken < gateway/flow/night.py:" in (home / "gateway.log").read_text()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_shows_the_traceback_of_what_the_watch_of_a_mailbox_met(home, debug, monkeypatch, capsys):
+    """It is met in a thread of its own."""
+
+    class Broken:
+        def __init__(self, say):
+            self._thread = threading.Thread(target=say, args=("orders", defect()))
+
+        def keep(self, watched):
+            pass
+
+        def close(self):
+            self._thread.start()
+            self._thread.join()
+
+    monkeypatch.setattr(watch, "Watches", Broken)
+    with pytest.raises(SystemExit):
+        main([*["--debug"] * debug, "--home", str(home), "serve", "--once"])
+    assert ("in defect\n" in capsys.readouterr().err) == debug
+
+
+def defect():
+    try:
+        int("a defect")
+    except ValueError as problem:
+        return unexpected("the watch", problem)
 
 
 def test_a_log_that_cannot_be_written_ends_a_night_and_names_the_key(home):

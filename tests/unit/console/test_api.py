@@ -534,7 +534,8 @@ def test_acts_are_the_verbs_of_the_command_line_in_the_name_of_the_token(site, e
     """Each asks for a reason, may be tried dry, and says when it was done before."""
     [number] = numbers(site, state="overdue")
     erp("POST", f"/exchanges/{number}/settle", 400)
-    erp("POST", f"/exchanges/{number}/settle", 400, json={"why": "  "})
+    for blank in ("", "  ", "\n\t", "\u00a0\u2003"):
+        erp("POST", f"/exchanges/{number}/settle", 400, json={"why": blank})
     erp("POST", f"/exchanges/{number}/settle", 400, json={"why": "called", "dryrun": True})
     erp("POST", f"/exchanges/{number}/settle", 400, json={"why": "called", "dry_run": "yes"})
     erp("POST", f"/exchanges/{number}/settle", 400, json=["why"])
@@ -543,7 +544,7 @@ def test_acts_are_the_verbs_of_the_command_line_in_the_name_of_the_token(site, e
     trial = erp("POST", f"/exchanges/{number}/settle", 200, json={"why": "called", "dry_run": True})
     assert trial["dry_run"] is True
     assert events(site, "settled") == []
-    assert erp("POST", f"/exchanges/{number}/settle", 200, json={"why": "called them"})["done"] is True
+    assert erp("POST", f"/exchanges/{number}/settle", 200, json={"why": " called\n them "})["done"] is True
     assert erp("POST", f"/exchanges/{number}/settle", 200, json={"why": "called them"})["done"] is False
     [(actor, what, body)] = events(site, "settled")
     assert (actor, what, body["reason"]) == ("token erp", number, "called them")
@@ -587,7 +588,7 @@ def test_a_profile_is_changed_from_the_revision_that_was_read(site, erp):
     trial = erp("PUT", "/partners/globex/profile?dry_run=true", 200, content=changed, headers={"If-Match": tag})
     assert (trial["change"], trial["dry_run"]) == ("changed", True)
     assert erp("GET", "/partners/globex", 200)["name"] == "Globex Foods"
-    done = erp("PUT", "/partners/globex/profile?why=renamed", 200, content=changed, headers={"If-Match": tag})
+    done = erp("PUT", "/partners/globex/profile?why=%20renamed%20", 200, content=changed, headers={"If-Match": tag})
     assert (done["change"], done["status"]) == ("changed", "live")
     assert erp("GET", "/partners/globex", 200)["name"] == "Globex Foods & Sons"
     late = erp("PUT", "/partners/globex/profile", 412, content=text, headers={"If-Match": tag})

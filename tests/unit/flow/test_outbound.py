@@ -8,6 +8,7 @@ import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders, ta1
 from sqlalchemy import update
 
+from gateway.demo import documents
 from gateway.errors import (
     DocumentInvalid,
     DocumentMisaddressed,
@@ -85,6 +86,14 @@ def test_numbers_are_gapless_per_partner_and_a_refused_document_uses_none(stage)
     sent = [(edi[0][8].strip(), edi[0][13]) for edi in stage.sent_edi]
     numbers = {partner: [number for receiver, number in sent if receiver == partner] for partner, _ in sent}
     assert numbers == {"ACMERETAIL": ["000000001", "000000002"], "0700000000001": ["000000001"]}
+
+
+def test_sets_of_several_kinds_under_one_agreement_go_as_a_group_each(stage):
+    order = documents.bare(["ST*855*0001", "BAK*00*AD*PO-1*20261102", "PO1*1*10*EA*5**VP*X", "CTT*1"])
+    submit(stage.context(), "acme", invoice() + order)
+    stage.run()
+    (edi,) = stage.sent_edi
+    assert [(each[1], each[6]) for each in edi if each[0] == "GS"] == [("IN", "1"), ("PR", "2")]
 
 
 def test_a_control_number_wraps_after_999999999(stage):

@@ -78,6 +78,20 @@ def test_a_rejection_is_told_with_what_the_partner_found(stage):
     assert found.next_command == f"gateway exchange show {number}"
 
 
+def test_a_rejected_one_that_was_sent_again_waits_for_its_next_word(stage):
+    number = begun(stage)
+    stage.mail(tried(acknowledgment(1, 1, "R")))
+    stage.run()
+    stage.now += HOUR
+    resend(stage.context(), number, actor="anna", reason="their map is mended")
+    stage.run()
+    found = verdict(stage.context(), number)
+    assert (found.result, steps(found)["997 or 999"]) == ("waiting", WAITING)
+    stage.mail(tried(acknowledgment(2, 1)))
+    stage.run()
+    assert verdict(stage.context(), number).result == "accepted"
+
+
 def test_a_rejecting_ta1_is_the_verdict(tmp_path):
     stage = Stage(
         tmp_path,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from servers import certificates
 
-from gateway.errors import InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
+from gateway.errors import AuthoritiesUnusable, InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
 from gateway.mail.host import MailHost
 from gateway.mail.host.faults import Fault
 from gateway.mail.model import Credentials
@@ -377,7 +377,7 @@ def test_a_missing_ca_file_is_told(tmp_path):
     tls = certificates.make(tmp_path)
     with MailHost({"edi": "s3cret"}, tls=tls.context()) as host:
         box = mailbox(host.pop3_port, security="starttls", ca_file=str(tmp_path / "none.pem"))
-        with pytest.raises(InsecureConnection, match=r"none\.pem"), box.session():
+        with pytest.raises(AuthoritiesUnusable, match=r"none\.pem"), box.session():
             pass
 
 
