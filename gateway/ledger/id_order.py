@@ -73,17 +73,18 @@ def none_is_newer(connection: Connection, index: TextIndex, moment: int, number:
     return True
 
 
-def none_is_newer_within(ask: Ask, moment: int, end: int, number: int, most: int) -> bool:
-    """Whether it is certain that no exchange from ``moment`` until before ``end`` has an id below ``number``.
+def none_is_newer_within(ask: Ask, last: tuple[int, int], end: int, number: int, most: int) -> bool:
+    """Whether it is certain that no exchange from ``last`` on until before ``end`` has an id below ``number``.
 
     Args:
         ask: asks the ledger.
-        moment: in ms.
+        last: an exchange: when it was (ms), and its id, which is not below ``number``.
         end: in ms.
         number: an id.
-        most: exchanges of that time that may be looked at; where there are more, nothing is certain.
+        most: ids above that of ``last`` that there may be; where there are more, nothing is certain.
     """
     at, own = tables.exchange.c.at, tables.exchange.c.id
-    some = select(own).where(at >= moment, at < end).order_by(at).limit(most).subquery()
-    unsure = func.count() >= most
-    return not ask(select(case((unsure, 1), (func.min(some.c.id) < number, 1), else_=0)).select_from(some))
+    # What is looked at before the first one that is newer, if any, has ids from ``number`` on.
+    many = select(func.max(own)).scalar_subquery() - last[1] >= most
+    newer = select(own).where(at >= last[0], at < end, own < number).limit(1).exists()
+    return not ask(select(case((many, True), else_=newer)))
