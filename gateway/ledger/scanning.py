@@ -13,25 +13,30 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sqlalchemy import Connection, Engine
 
 from gateway.ledger import bulk, prints
 from gateway.ledger.asking import Digests, agrees, digests_of
 from gateway.ledger.database import open_engine, reading
-from gateway.ledger.digesting import Helpers
 from gateway.ledger.garbage import without_collecting
+from gateway.ledger.helpers import Helpers, Piece
 from gateway.ledger.latest import PAGE
 from gateway.ledger.strays import LAST
 
 WORTH_IT = 16  # pieces of work from which on other processes are started
 _AHEAD = 3  # pieces of work that wait for each process
 
-Piece = tuple[str, int, int]  # a table, the first owner and the last
 Take = Callable[[str, int, bytes, bytes], None]
 
 _engines: dict[str, Engine] = {}  # of a process of the pool
+
+
+class _Answer(Protocol):
+    def done(self) -> bool: ...
+
+    def result(self) -> Digests | None: ...
 
 
 class Scanning:
@@ -52,8 +57,8 @@ class Scanning:
         self._take = take
         self._processes = processes if len(pieces) >= WORTH_IT else 1
         self._stack = ExitStack()
-        self._ask: Callable[[Piece], Future[Digests | None]] | None = None
-        self._running: deque[tuple[Piece, Future[Digests | None]]] = deque()
+        self._ask: Callable[[Piece], _Answer] | None = None
+        self._running: deque[tuple[Piece, _Answer]] = deque()
 
     def __enter__(self) -> Self:
         url = self._connection.engine.url
@@ -65,8 +70,8 @@ class Scanning:
             self._stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._ask = partial(_submitted, pool, url.render_as_string(hide_password=False))
         elif agrees():
-            helpers = self._stack.enter_context(closing(Helpers(str(url.database), self._processes)))
-            self._ask = partial(_asked, helpers)
+            tables = {name: audited.asking for name, audited in prints.AUDITED.items()}
+            self._ask = self._stack.enter_context(closing(Helpers(str(url.database), tables, self._processes))).ask
         self.go_on()
         return self
 
@@ -110,11 +115,6 @@ def digests(connection: Connection, name: str, first: int, last: int) -> Digests
     audited = prints.AUDITED[name]
     with without_collecting():
         return digests_of(prints.scan(connection, audited, first, last), audited.asking, first, last)
-
-
-def _asked(helpers: Helpers, piece: Piece) -> Future[Digests | None]:
-    name, first, last = piece
-    return helpers.ask(prints.AUDITED[name].asking, first, last)
 
 
 def _submitted(pool: ProcessPoolExecutor, url: str, piece: Piece) -> Future[Digests | None]:

@@ -12,7 +12,7 @@ from builders.recorded import fill, ledger_of
 from sqlalchemy import Engine, Text, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from gateway.ledger import database, digesting, encoding, prints, scanning, tables, tree
+from gateway.ledger import database, encoding, helpers, prints, scanning, tables, tree
 from gateway.ledger.seals import make_seal
 from gateway.ledger.verify import Difference, Verification
 
@@ -254,23 +254,23 @@ def test_what_a_process_beside_cannot_do_is_done_all_the_same(filled, monkeypatc
     monkeypatch.setattr(scanning, "WORTH_IT", 1)
     wrong = text("x'C3'") if on_sqlite else "altered"
     by_hand(filled, update(tables.exchange).where(tables.exchange.c.id == 5).values(subject=wrong))
-    begun = digesting._Helper.__init__
+    begun = helpers.Helper.__init__
     started = []
 
-    def begin(helper, path):
-        begun(helper, path)
+    def begin(helper, *what):
+        begun(helper, *what)
         started.append(helper)
         if killed:
-            helper._process.kill()
+            helper.process.kill()
 
-    monkeypatch.setattr(digesting._Helper, "__init__", begin)
+    monkeypatch.setattr(helpers.Helper, "__init__", begin)
     with database.reading(filled) as connection:
         look = Verification(connection, processes=2)
         found = [each.sentence for each in look.full()]
     assert found == ["Exchange 5 is not what was recorded."]
     assert look.extent.rows == COUNT * len(FILLED)
     assert len(started) == (2 if on_sqlite else 0)
-    assert all(each._process.poll() is not None for each in started)  # none is left behind
+    assert all(each.process.poll() is not None for each in started)  # none is left behind
 
 
 # ---------------------------------------------------------------- removal in order

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from gateway.ledger import database, scanning, tables
 from gateway.ledger.audited import AUDITED
-from gateway.ledger.digesting import Helpers
+from gateway.ledger.helpers import Helpers
 
 
 def test_such_a_process_loads_no_framework():
@@ -37,9 +37,10 @@ def test_it_gives_the_digests_that_the_verification_would_compute_itself(tmp_pat
     with database.writing(engine) as connection:
         connection.execute(insert(tables.message), mails)
         connection.execute(insert(tables.payload), parts)
-    with database.reading(engine) as connection, closing(Helpers(str(engine.url.database), 2)) as helpers:
+    asked = {name: audited.asking for name, audited in AUDITED.items()}
+    with database.reading(engine) as connection, closing(Helpers(str(engine.url.database), asked, 2)) as helpers:
         for name in ("message", "payload", "interchange_key"):
             own = scanning.digests(connection, name, 1, 8)
-            assert helpers.ask(AUDITED[name].asking, 1, 8).result() == own
+            assert helpers.ask((name, 1, 8)).result() == own
             assert any(own[0]) == (name != "interchange_key")
     engine.dispose()
