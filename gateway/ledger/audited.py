@@ -7,9 +7,9 @@ whatever was recorded of it later. Of tables whose rows never change at all the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -18,68 +18,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.ledger import tables
-from gateway.ledger.plain_json import compact, compact_any
+from gateway.ledger.asking import MARK_SQL, Asking, Parts, Pick
+from gateway.ledger.encoding import CORE, GONE, LENGTH, UNTOLD, Digest, Encoding
+from gateway.ledger.plain_json import compact
 
-Row = Mapping[str, Any]
-Digest = bytes
+__all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest"]  # some are defined elsewhere
 
-LENGTH = 16  # bytes of the digest of a whole row
-CORE = 8  # bytes of the digest of a core
-GONE = bytes(LENGTH)
-UNTOLD = bytes(CORE)  # no core was told
-
-_sha256 = hashlib.sha256
 _quote = sqlite.dialect().identifier_preparer.quote
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """Some columns of a table as text: their values as a JSON list, without the defaults at the end."""
-
-    columns: tuple[str, ...]  # in the order of the table
-    blank: tuple[Any, ...]  # their defaults
-    tails: tuple[bytes, ...]  # how a row that is encoded whole ends where all from a column on have theirs
-    usual: list[int]  # which of these the last row had, for the next one most likely has it too
-    start: bytes  # of what is hashed
-    length: int  # bytes that are kept of a digest
-
-    def encoded(self, values: Sequence[Any]) -> str:
-        """A row as text, from its values in the order of ``columns``."""
-        end = len(values)
-        blank = self.blank
-        while values[end - 1] == blank[end - 1]:  # the key is never blank
-            end -= 1
-        try:
-            return compact(values[:end])
-        except (TypeError, ValueError):
-            return compact_any(values[:end])
-
-    def cut(self, data: bytes) -> bytes:
-        """The same in UTF-8, from what SQLite made of all columns."""
-        tails = self.tails
-        usual = self.usual[0]
-        if data.endswith(tails[usual]) and not (usual and data.endswith(tails[usual - 1])):
-            return data[: -len(tails[usual])] + b"]"
-        low, high = 0, len(tails) - 1  # the last tail is the bracket alone
-        while low < high:
-            middle = (low + high) // 2
-            if data.endswith(tails[middle]):
-                high = middle
-            else:
-                low = middle + 1
-        self.usual[0] = low
-        return data[: -len(tails[low])] + b"]"
-
-    def digest(self, rows: Sequence[str]) -> Digest:
-        """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
-        return self.digest_of([each.encode() for each in rows])
-
-    def digest_of(self, rows: Sequence[bytes]) -> Digest:
-        """The same of rows in UTF-8, which are in the order of their characters in that of their bytes."""
-        if not rows:
-            return bytes(self.length)
-        data = rows[0] if len(rows) == 1 else b"\n".join(sorted(rows))
-        return _sha256(self.start + data).digest()[: self.length]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +51,7 @@ class Audited(Encoding):
     core: Core | None  # None: its rows never change
     whole: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # all values of a row, in the order of the table
     part: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None  # of them those of ``columns``; None: that is all
-    asking: str  # SQLite for its owners, encoded rows and encoded cores, but for which
-    in_order: str
+    asking: Asking  # SQLite, for the digests
 
     @property
     def one_by_one(self) -> bool:
@@ -131,7 +75,13 @@ def _encoding(table: Table, columns: Iterable[str], mark: str = "") -> dict[str,
     blank = tuple(_default(table, each) for each in names)
     ends = ["," + compact([each])[1:-1] for each in blank]
     tails = tuple(("".join(ends[place:]) + "]").encode() for place in range(len(ends) + 1))
-    return {"columns": names, "blank": blank, "tails": tails, "usual": [0], "start": f"{table.name}{mark}\0".encode()}
+    return {
+        "columns": names,
+        "blank": blank,
+        "tails": tails,
+        "usual": [0, 0],
+        "start": f"{table.name}{mark}\0".encode(),
+    }
 
 
 def _default(table: Table, column: str) -> Any:
@@ -171,38 +121,79 @@ def _audited(
     columns = [each.name for each in table.columns if each.name not in without]
     every = [each.name for each in table.columns]
     part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
-    of = _quote(owner)
-    encoded = _as_json(map(_quote, columns))
     core = _core(table, columns, changing, only) if changing else None
-    if core is not None:
-        directions = {
-            name: sorted(each for each in only if name in only[each]) for names in only.values() for name in names
-        }
-        encoded += ", " + _as_json(_where(each, directions.get(each, ())) for each in core.columns)
-    asking = f"SELECT {of}, {encoded} FROM {_quote(table.name)} WHERE {of} "  # noqa: S608 - names of ours
+    encoding = _encoding(table, columns)
+    whole = Encoding(**encoding, length=LENGTH)
     return Audited(
-        **_encoding(table, columns),
+        **encoding,
         length=LENGTH,
         table=table,
         owner=owner,
         core=core,
         whole=itemgetter(*every),
         part=part,
-        asking=asking,
-        in_order=f" ORDER BY {of}",
+        asking=_asking(table, owner, whole, core, only),
     )
 
 
-def _as_json(columns: Iterable[str]) -> str:
-    return f"CAST(json_array({', '.join(columns)}) AS BLOB)"
+def _asking(
+    table: Table, owner: str, whole: Encoding, core: Core | None, only: Mapping[str, Collection[str]]
+) -> Asking:
+    of = _quote(owner)
+    parts: Parts | None = None
+    asked = [_quote(each) for each in whole.columns]
+    if core is not None:
+        alike = _alike(whole.columns, core.columns, only)
+        asked = [each for _, names in alike for each in (*map(_quote, names), MARK_SQL)]
+        parts = _parts(alike, only)
+    return Asking(
+        sql=f"SELECT {of}, CAST(json_array({', '.join(asked)}) AS BLOB) FROM {_quote(table.name)} WHERE {of} ",  # noqa: S608 - names of ours
+        order=f" ORDER BY {of}",
+        one_by_one=owner == "id",
+        whole=whole,
+        core=core and Encoding(core.columns, core.blank, core.tails, [0, 0], core.start, core.length),
+        parts=parts,
+    )
 
 
-def _where(column: str, directions: Sequence[str]) -> str:
-    """A column, of rows of these directions only where there are any."""
-    if not directions:
-        return _quote(column)
-    (direction,) = directions
-    return f"CASE direction WHEN '{direction}' THEN {_quote(column)} END"
+_ALWAYS, _NEVER, _DIRECTION = "always", "never", "direction"
+_Alike = Sequence[tuple[object, Sequence[str]]]  # when columns are of the core, and their names
+
+
+def _alike(columns: Sequence[str], core: Collection[str], only: Mapping[str, Collection[str]]) -> _Alike:
+    """Columns that follow each other and are of the core in the same directions."""
+
+    def when(column: str) -> object:
+        if column not in core:
+            return _NEVER
+        if only and column == "direction":
+            return _DIRECTION
+        return tuple(each for each in only if column in only[each]) or _ALWAYS
+
+    return [(which, tuple(names)) for which, names in groupby(columns, when)]
+
+
+def _parts(alike: _Alike, only: Mapping[str, Collection[str]]) -> Parts:
+    """Which parts of a row are its core; beyond them, and the bracket, stand those that hold nothing instead."""
+    sometimes = [place for place, (which, _) in enumerate(alike) if isinstance(which, tuple)]
+    nothing = tuple(b",null" * len(alike[place][1]) for place in sometimes)
+
+    def pick(direction: str | None) -> Pick:
+        found = []
+        for place, (which, _) in enumerate(alike):
+            if isinstance(which, tuple) and direction not in which:
+                found.append(len(alike) + 1 + sometimes.index(place))
+            elif which != _NEVER:
+                found.append(place)
+        return itemgetter(*found, len(alike))
+
+    direction = next((place for place, (which, _) in enumerate(alike) if which == _DIRECTION), None)
+    return Parts(
+        pick=pick(None),
+        direction=direction,
+        picks={f",{compact(each)}".encode(): pick(each) for each in only},
+        nothing=nothing,
+    )
 
 
 _OPENED = (

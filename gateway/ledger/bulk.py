@@ -37,7 +37,7 @@ Row = dict[str, Any]
 Statement = Insert | Update | Delete | ReturningUpdate[Any] | Select[Any]
 
 _WORTH_A_COPY = 8  # rows; a COPY is four messages to the server
-_FETCHED = 1_000
+_FETCHED = 250
 
 _compiled: dict[tuple[str, Hashable], tuple[str, Callable[[Row], Any] | None]] = {}
 
@@ -172,10 +172,16 @@ def tuples(connection: Connection, sql: str, parameters: Sequence[Any] | Row = (
         sql: with a question mark (SQLite) or %s (PostgreSQL) for each parameter.
         parameters: as the driver takes them.
     """
+    for rows in chunks(connection, sql, parameters):
+        yield from rows
+
+
+def chunks(connection: Connection, sql: str, parameters: Sequence[Any] | Row = ()) -> Iterator[list[tuple[Any, ...]]]:
+    """The same, many rows at once."""
     with _Worded(connection, sql):
         cursor = _execute(connection, sql, parameters)
         while rows := cursor.fetchmany(_FETCHED):
-            yield from rows
+            yield rows
 
 
 def legible(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -212,6 +212,8 @@ class Finder:
             else:
                 found += self._rows.compared(ids, part, left)
             months = months[len(some) :]
+            if ids == set() and turn >= search_limits.ALL_TIME:
+                months = self._from_next_row(way, part, months)
             turn = turn + 1 if ids is not None else 0
             width = search_limits.WIDTHS[min(turn, len(search_limits.WIDTHS) - 1)]
             if ids:  # as many as will most likely name few rows
@@ -226,6 +228,13 @@ class Finder:
             return []
         step = -1 if self._rows.down else 1
         return range(month_of(first), month_of(last) + step, step)
+
+    def _from_next_row(self, way: Way, part: Window, months: Sequence[int]) -> Sequence[int]:
+        """Of the months after a part those from the next row of a way on: a clock may have been centuries ahead."""
+        down = self._rows.down
+        rest = self._window.cut(BEGINNING, part.start) if down else self._window.cut(part.end, END)
+        first = self._rows.edge(way, self._rows.after_cursor(rest)) if months else None
+        return [] if first is None else range(month_of(first), months[-1] + (-1 if down else 1), -1 if down else 1)
 
     def _months_of_window(self) -> Sequence[int]:
         """The months of the window, where it has two ends and they are not far from each other."""

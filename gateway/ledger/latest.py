@@ -17,6 +17,7 @@ from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Digest
 from gateway.ledger.retold import TOLD_OF, Retelling
 
 PAGE = 8_192  # owners
+_NOTHING = bytes(PAGE * LENGTH)  # at least as many as of the longest run that is put at once
 
 
 class Latest:
@@ -53,20 +54,23 @@ class Latest:
         Returns:
             What of it is to be judged; None where nothing is.
         """
-        if name not in self._noted:
+        noted = self._noted.get(name)
+        if noted is None:
             return None
-        before = self._noted[name].swap(first, digests)
-        found = Retelling()
-        if before != bytes(len(before)):
+        found: Retelling | None = None
+        before = noted.swap(first, digests)
+        if not _NOTHING.startswith(before):
+            found = Retelling()
             if GONE in digests:
                 self._note_gone(name, first, before, digests, found)
             if name == TOLD_OF:
                 found.again = _others(first, before, digests)
             if name not in self._cores:
                 found.altered = _others(first, before, digests)
-        if cores and name in self._cores:
-            self._note_cores(name, first, cores, found)
-        return found if found.altered or found.again or found.gone else None
+        if cores and name in self._cores and (altered := self._note_cores(name, first, cores)):
+            found = found or Retelling()
+            found.altered = altered
+        return found if found and (found.altered or found.again or found.gone) else None
 
     def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:
         """Whoever gets the number of a row that is gone has a core of its own."""
@@ -76,18 +80,20 @@ class Latest:
                 if name in self._cores:
                     self._cores[name].swap(owner, UNTOLD)
 
-    def _note_cores(self, name: str, first: int, cores: bytes, found: Retelling) -> None:
-        """What is told first stays."""
+    def _note_cores(self, name: str, first: int, cores: bytes) -> list[int]:
+        """What is told first stays; the owners of whom another core is told."""
         kept = self._cores[name]
         before = kept.swap(first, cores)
-        if before in (cores, bytes(len(before))):
-            return
+        if before == cores or _NOTHING.startswith(before):
+            return []
+        altered = []
         stays = bytearray()
         for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):
             stays += new if old == UNTOLD else old
             if UNTOLD not in {old, new} and old != new:
-                found.altered.append(owner)
+                altered.append(owner)
         kept.swap(first, bytes(stays))
+        return altered
 
     def found(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> None:
         """The digests of a run of owners, and of their cores, as their rows are now."""
@@ -124,7 +130,7 @@ class Latest:
         found = self._found[name].page(page)
         if GONE not in found:
             return PAGE
-        return sum(each != GONE for each in _each(found, LENGTH))
+        return PAGE - _each(found, LENGTH).count(GONE)
 
 
 class _Digests:
@@ -146,10 +152,12 @@ class _Digests:
             start = self._new(page)
         start += at * self._length
         room = (PAGE - at) * self._length
-        here = digests if len(digests) <= room else digests[:room]
-        before = self._map[start : start + len(here)]
-        self._map[start : start + len(here)] = here
-        return before if here is digests else before + self.swap(first + PAGE - at, digests[room:])
+        if len(digests) > room:
+            return self.swap(first, digests[:room]) + self.swap(first + PAGE - at, digests[room:])
+        end = start + len(digests)
+        before = self._map[start:end]
+        self._map[start:end] = digests
+        return before
 
     def page(self, page: int) -> bytes:
         start = self.places.get(page)
@@ -165,9 +173,11 @@ class _Digests:
 
 def _others(first: int, before: bytes, fresh: bytes) -> list[int]:
     """The owners of a run of which there are other digests now than before, neither of them gone."""
-    both = zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True)
-    return [owner for owner, (old, new) in enumerate(both, first) if old != new and GONE not in {old, new}]
+    if len(before) == LENGTH:
+        return [first] if before != fresh and before != GONE != fresh else []
+    both = enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True), first)
+    return [owner for owner, (old, new) in both if old != new and old != GONE != new]
 
 
-def _each(data: bytes, length: int) -> Iterator[bytes]:
-    return (data[at : at + length] for at in range(0, len(data), length))
+def _each(data: bytes, length: int) -> list[bytes]:
+    return [data[at : at + length] for at in range(0, len(data), length)]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger import bulk, prints, tables, tree
+from gateway.ledger.garbage import without_collecting
 from gateway.ledger.strays import LAST
 
 PAGE = 8_192  # events that are read at once
@@ -71,7 +72,8 @@ class Pages:
 
     def _more(self) -> bool:
         kept = tables.event_leaf.c
-        page = self._events()
+        with without_collecting():
+            page = self._events()
         last = page[-1].seq if len(page) == PAGE else None
         # In SQLite a text would come after all numbers (see ``strays``).
         upto = last if last is not None else LAST
@@ -122,12 +124,13 @@ class Pages:
             " exchange, message"
             f" FROM event WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
         )
-        sha256 = hashlib.sha256
+        sha256, new = hashlib.sha256, tuple.__new__  # else Python is asked once more for each
         return [
-            Leaf(seq, sha256(b"\0" + data).digest(), body, None, exchange, message)
+            new(Leaf, (seq, sha256(b"\0" + data).digest(), body, None, exchange, message, False))
             if rows is None
             else _of_rows(seq, data, body, rows)
-            for seq, data, body, rows, exchange, message in bulk.tuples(self._connection, sql, [self._after])
+            for some in bulk.chunks(self._connection, sql, [self._after])
+            for seq, data, body, rows, exchange, message in some
         ]
 
 

@@ -14,30 +14,29 @@ own are digested together, for their owner.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from functools import cache
 from itertools import groupby
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from gateway.ledger import bulk
+from gateway.ledger.asking import Found, agrees
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD, Audited, Digest
 from gateway.ledger.plain_json import compact
 from gateway.ledger.storable import make_storable
 
-__all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest"]  # defined elsewhere
+__all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest", "agrees"]  # defined elsewhere
 
 Row = Mapping[str, Any]
 
 _sha256 = hashlib.sha256
 _owner = itemgetter(0)  # of a row that was read
 _NUL = "\\u0000"  # in JSON
+_END = 2**63  # beyond all numbers
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
 
@@ -139,21 +138,16 @@ def runs(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, by
     try:
         for name, ranges in body["rows"].items():
             for first, count, *core in ranges:
-                owners = _run(first, count)
-                end = at + len(owners) * LENGTH
-                more = end + len(owners) * core[0] if core else end
+                if not (isinstance(first, int) and isinstance(count, int) and 0 < first < first + count <= _END):
+                    raise ValueError  # noqa: TRY301 - rows that cannot be
+                end = at + count * LENGTH
+                more = end + count * core[0] if core else end
                 yield name, first, digests[at:end], digests[end:more] if core == [CORE] else b""
                 at = more
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError("it does not say which rows it speaks of") from None
     if at != len(digests):
         raise ValueError(f"it speaks of rows with {at} bytes of digests, and has {len(digests)}")
-
-
-def _run(first: object, count: object) -> range:
-    if not (isinstance(first, int) and isinstance(count, int) and 0 < first < first + count <= 2**63):
-        raise ValueError("it speaks of rows that cannot be")
-    return range(first, first + count)
 
 
 def mentions(body: Mapping[str, Any], digests: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -189,21 +183,9 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
             each = list(digests(connection, audited, which, parameters))
         except DBAPIError:  # bytes that are no text
             each = list(_digests(connection, audited, which, parameters))
-        found.update((owner, whole + core) for owner, whole, core in each)
+        for numbers, wholes, cores in each:
+            found.update(zip(numbers, map(add, wholes, cores) if cores else wholes, strict=True))
     return found
-
-
-@cache
-def agrees() -> bool:
-    """Whether SQLite writes a value of each kind, and each character that JSON has rules for, as we do."""
-    every = "".join(chr(code) for code in [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFD, 0xFFFF, 0x1F512, 0x10FFFF])
-    values = [every, "", 0, -1, 2**63 - 1, -(2**63), None]
-    marks = ", ".join("?" * len(values))
-    with closing(sqlite3.connect(":memory:")) as connection:
-        try:
-            return bool(connection.execute(f"SELECT json_array({marks})", values).fetchone()[0] == compact(values))
-        except sqlite3.Error:
-            return False
 
 
 def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[str]:
@@ -212,41 +194,29 @@ def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[s
     return sorted(audited.encoded(row[1:]) for row in _rows(connection, audited, f"= {mark}", [owner]))
 
 
-def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[tuple[int, Digest, Digest]]:
-    """The digests of what is there now for owners from ``first`` to ``last``, in their order, and those of the cores.
+def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[Found]:
+    """The digests of what is there now for owners from ``first`` to ``last``, in their order, many at once.
 
-    SQLite encodes the rows itself, in half the time. Should a version of it write some value in another way than we do,
-    that digest differs, and whoever compares has to ``read`` that row. What it cannot encode, we do.
+    SQLite encodes the rows itself, in a fraction of the time. Should a version of it write some value in another way
+    than we do, that digest differs, and whoever compares has to ``read`` that row. What it cannot encode, we do.
     """
-    if connection.dialect.name != "sqlite":
-        yield from _digests(connection, audited, "BETWEEN %s AND %s", [first, last])
-        return
-    try:
-        found = list(_encoded_by_sqlite(connection, audited, "BETWEEN ? AND ?", [first, last]))
-    except DBAPIError:
-        yield from _digests(connection, audited, "BETWEEN ? AND ?", [first, last])
-    else:
-        yield from found
+    if connection.dialect.name == "sqlite" and agrees():
+        try:
+            found = list(_encoded_by_sqlite(connection, audited, "BETWEEN ? AND ?", [first, last]))
+        except DBAPIError:  # bytes that are no text
+            pass
+        else:
+            yield from found
+            return
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    yield from _digests(connection, audited, f"BETWEEN {mark} AND {mark}", [first, last])
 
 
 def _encoded_by_sqlite(
     connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
-) -> Iterator[tuple[int, Digest, Digest]]:
-    cut, start, core = audited.cut, audited.start, audited.core
-    rows = bulk.tuples(connection, audited.asking + which + audited.in_order, parameters)
-    if audited.one_by_one and core is None:
-        for number, data in rows:
-            yield number, _sha256(start + cut(data)).digest()[:LENGTH], b""
-    elif audited.one_by_one and core is not None:
-        cut_core, start_core = core.cut, core.start
-        for number, data, some in rows:
-            whole = _sha256(start + cut(data)).digest()[:LENGTH]
-            yield number, whole, _sha256(start_core + cut_core(some)).digest()[:CORE]
-    else:
-        for number, together in groupby(rows, _owner):
-            each = list(together)
-            whole = audited.digest_of([cut(row[1]) for row in each])
-            yield number, whole, b"" if core is None else core.digest_of([core.cut(row[2]) for row in each])
+) -> Iterator[Found]:
+    asking = audited.asking
+    return asking.digests(bulk.chunks(connection, asking.sql + which + asking.order, parameters))
 
 
 def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -258,17 +228,13 @@ def _rows(connection: Connection, audited: Audited, which: str, parameters: Sequ
     return iter(bulk.legible(connection, sql, parameters))
 
 
-def _digests(
-    connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]
-) -> Iterator[tuple[int, Digest, Digest]]:
-    """In the order of the owners."""
+def _digests(connection: Connection, audited: Audited, which: str, parameters: Sequence[Any]) -> Iterator[Found]:
+    """The same where we encode them."""
     rows = _rows(connection, audited, which, parameters)
-    if audited.one_by_one:
-        for row in rows:
-            yield row[0], *audited.both((row[1:],))
-        return
+    core = audited.core is not None
     for number, together in groupby(rows, _owner):
-        yield number, *audited.both([row[1:] for row in together])
+        whole, some = audited.both([row[1:] for row in together])
+        yield [number], [whole], [some] if core else []
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[list[int]]:

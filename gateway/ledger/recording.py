@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from gateway.errors import DatabaseConflict
 from gateway.ledger import archive
 from gateway.ledger.database import reading, writing
+from gateway.ledger.garbage import without_collecting
 from gateway.ledger.recorder import Recorder, Row, Wake
 
 __all__ = ["Clock", "Fence", "Ledger", "Listener", "Recorder", "Row", "Wake", "Waker"]
@@ -36,18 +36,6 @@ class Fence(Protocol):
             LeaseLost: it is not; the transaction must be undone.
         """
         ...
-
-
-@contextmanager
-def without_collecting() -> Iterator[None]:
-    """Within it Python looks for no circles of garbage: recording makes many small values, nearly none in circles."""
-    wanted = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if wanted:
-            gc.enable()
 
 
 class Ledger:

@@ -10,23 +10,33 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sqlalchemy import Connection, Engine
 
 from gateway.ledger import bulk, prints
+from gateway.ledger.asking import Digests, agrees, digests_of
 from gateway.ledger.database import open_engine, reading
+from gateway.ledger.garbage import without_collecting
+from gateway.ledger.helpers import Helpers, Piece
 from gateway.ledger.latest import PAGE
 from gateway.ledger.strays import LAST
 
-WORTH_IT = 25  # pieces of work from which on other processes are started
+WORTH_IT = 16  # pieces of work from which on other processes are started
 _AHEAD = 3  # pieces of work that wait for each process
 
-Piece = tuple[str, int, int]  # a table, the first owner and the last
 Take = Callable[[str, int, bytes, bytes], None]
 
 _engines: dict[str, Engine] = {}  # of a process of the pool
+
+
+class _Answer(Protocol):
+    def done(self) -> bool: ...
+
+    def result(self) -> Digests | None: ...
 
 
 class Scanning:
@@ -46,25 +56,33 @@ class Scanning:
         self._left = deque(pieces)
         self._take = take
         self._processes = processes if len(pieces) >= WORTH_IT else 1
-        self._pool: ProcessPoolExecutor | None = None
-        self._running: deque[tuple[Piece, Future[tuple[bytes, bytes]]]] = deque()
+        self._stack = ExitStack()
+        self._ask: Callable[[Piece], _Answer] | None = None
+        self._running: deque[tuple[Piece, _Answer]] = deque()
 
     def __enter__(self) -> Self:
-        if self._processes > 1:
+        url = self._connection.engine.url
+        if self._processes == 1:
+            return self
+        if self._connection.dialect.name != "sqlite":
             # Not forked: a connection to the database must not be shared with a child.
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
-            self.go_on()
+            pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+            self._stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            self._ask = partial(_submitted, pool, url.render_as_string(hide_password=False))
+        elif agrees():
+            tables = {name: audited.asking for name, audited in prints.AUDITED.items()}
+            self._ask = self._stack.enter_context(closing(Helpers(str(url.database), tables, self._processes))).ask
+        self.go_on()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()
 
     def go_on(self) -> None:
         """Takes what is done, and lets the others begin more."""
-        if self._pool is None:
+        if self._ask is None:
             return
         while self._running and self._running[0][1].done():
             self._collect()
@@ -72,7 +90,7 @@ class Scanning:
 
     def finish(self) -> Iterator[Piece]:
         """Does what is left; gives each piece once it is done."""
-        while self._pool is not None and (self._running or self._left):
+        while self._ask is not None and (self._running or self._left):
             self._begin()
             yield self._collect()
         while self._left:
@@ -81,44 +99,34 @@ class Scanning:
             yield piece
 
     def _begin(self) -> None:
-        assert self._pool is not None
-        url = self._connection.engine.url.render_as_string(hide_password=False)
-        while self._left and len(self._running) < _AHEAD * self._processes:
+        while self._ask is not None and self._left and len(self._running) < _AHEAD * self._processes:
             piece = self._left.popleft()
-            self._running.append((piece, self._pool.submit(_computed, url, *piece)))
+            self._running.append((piece, self._ask(piece)))
 
     def _collect(self) -> Piece:
         piece, done = self._running.popleft()
-        self._take(piece[0], piece[1], *done.result())
+        name, first, _ = piece
+        self._take(name, first, *(done.result() or digests(self._connection, *piece)))
         return piece
 
 
-def digests(connection: Connection, name: str, first: int, last: int) -> tuple[bytes, bytes]:
-    """The digests of what is there for owners ``first`` to ``last``, one after the other; zeros where nothing is.
-
-    And those of their cores, where the table has any.
-    """
-    wholes = [prints.GONE] * (last + 1 - first)
+def digests(connection: Connection, name: str, first: int, last: int) -> Digests:
+    """The digests of what is there for owners ``first`` to ``last``, and those of their cores."""
     audited = prints.AUDITED[name]
-    if audited.core is None:
-        for owner, whole, _ in prints.scan(connection, audited, first, last):
-            if isinstance(owner, int):  # SQLite keeps a fraction too (see ``strays``)
-                wholes[owner - first] = whole
-        return b"".join(wholes), b""
-    cores = [prints.UNTOLD] * len(wholes)
-    for owner, whole, core in prints.scan(connection, audited, first, last):
-        if isinstance(owner, int):
-            wholes[owner - first] = whole
-            cores[owner - first] = core
-    return b"".join(wholes), b"".join(cores)
+    with without_collecting():
+        return digests_of(prints.scan(connection, audited, first, last), audited.asking, first, last)
 
 
-def _computed(url: str, name: str, first: int, last: int) -> tuple[bytes, bytes]:
+def _submitted(pool: ProcessPoolExecutor, url: str, piece: Piece) -> Future[Digests | None]:
+    return pool.submit(_computed, url, piece)
+
+
+def _computed(url: str, piece: Piece) -> Digests | None:
     """In a process of the pool."""
     if url not in _engines:
         _engines[url] = open_engine(url)
     with reading(_engines[url]) as connection:
-        return digests(connection, name, first, last)
+        return digests(connection, *piece)
 
 
 def pieces(connection: Connection) -> list[Piece]:

@@ -415,9 +415,10 @@ def _adopted(connection: Connection, now: int) -> Iterator[dict[str, Any]]:
         highest = connection.execute(select(func.max(owner))).scalar() or 0
         for first in range(1, highest + 1, _ADOPTED_AT_ONCE):
             last = min(highest, first + _ADOPTED_AT_ONCE - 1)
-            found = {number: whole + core for number, whole, core in prints.scan(connection, audited, first, last)}
-            if found:
-                told = [found.get(each, audited.gone) for each in range(first, last + 1)]
+            some = range(first, last + 1)
+            found = prints.read(connection, audited, some, quick=True)
+            told = list(found.values())
+            if told != [audited.gone] * len(some):
                 run, digests = prints.as_run(audited, first, told)
                 yield recorded(now, compact({"rows": {name: [run]}}), digests)
 

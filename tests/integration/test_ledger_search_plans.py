@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from builders import ledger_rows as make
 from builders.overheard import overheard
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, Engine, Table, select, update
 
 from gateway.ledger import bulk, marks, search_limits, tables, text
 from gateway.ledger.database import reading, writing
@@ -256,6 +257,52 @@ def test_a_month_without_a_word_is_not_walked_because_the_months_beside_it_have_
     # SQLite walks a month in two parts; PostgreSQL compares a month of not too many rows.
     least, most = {"sqlite": (2, 4), "postgres": (1, 3)}[kind]
     assert least <= len(walked) <= most
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("sort", ["-at", "at"])
+def test_months_without_any_row_are_not_stepped_through_where_a_clock_was_centuries_wrong(ledgers, kind, sort):
+    """The same is found, with few statements more than where every clock was right."""
+    _, engine = ledgers(kind)
+    asked = ["weekly", "agreement=nothing", f"sort={sort}", f"limit={FIRST}"]
+    usual = asked_for(engine, asked)
+    ends = [row(engine, last=last) for last in (False, True)]
+    with at(engine, ends[0], 1_000_000), at(engine, ends[1], 253_400_000_000_000):  # in 1970, in 9999
+        assert asked_for(engine, asked) <= usual + 20
+
+
+def asked_for(engine: Engine, words: list[str]) -> int:
+    """How many statements a search takes that finds nothing."""
+    with overheard(engine) as statements:
+        assert search(engine, parse_query(words), now=START) == []
+    return len(statements)
+
+
+def row(engine: Engine, *, last: bool) -> int:
+    """The id of the newest exchange, or of the oldest."""
+    x = tables.exchange.c
+    with reading(engine) as connection:
+        return int(connection.execute(select(x.id).order_by(x.at.desc() if last else x.at).limit(1)).scalar_one())
+
+
+@contextmanager
+def at(engine: Engine, number: int, moment: int) -> Iterator[None]:
+    """Within it an exchange is of another moment."""
+    x = tables.exchange.c
+    with reading(engine) as connection:
+        before = connection.execute(select(x.at).where(x.id == number)).scalar_one()
+    dated(engine, number, moment)
+    try:
+        yield
+    finally:
+        dated(engine, number, before)
+
+
+def dated(engine: Engine, number: int, moment: int) -> None:
+    with writing(engine) as connection:
+        text.unindex(connection, [number])
+        connection.execute(update(tables.exchange).where(tables.exchange.c.id == number).values(at=moment))
+        text.reindex(connection, [number])
 
 
 def explained(engine: Engine, ask: Any) -> list[tuple[str, int, list[tuple[str, int]]]]:

@@ -12,7 +12,7 @@ from builders.recorded import fill, ledger_of
 from sqlalchemy import Engine, Text, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from gateway.ledger import database, prints, scanning, tables, tree
+from gateway.ledger import database, encoding, helpers, prints, scanning, tables, tree
 from gateway.ledger.seals import make_seal
 from gateway.ledger.verify import Difference, Verification
 
@@ -63,7 +63,7 @@ def test_what_was_recorded_verifies_and_all_of_it_was_looked_at(filled):
 
 def test_a_row_that_the_database_encodes_otherwise_is_looked_at_again(filled, monkeypatch):
     """What SQLite's JSON says of a row is a shortcut: where it differs, the row is read as it was recorded."""
-    monkeypatch.setattr(prints.Audited, "cut", lambda _, data: data + b" ")
+    monkeypatch.setattr(encoding.Encoding, "cut", lambda _, data: [each + b" " for each in data])
     assert sentences(filled) == []
 
 
@@ -248,6 +248,32 @@ def test_processes_side_by_side_see_the_same_and_what_is_recorded_meanwhile_is_n
     with database.reading(filled) as connection:
         found = [each.sentence for each in Verification(connection, processes=2).full()]
     assert found == ["Exchange 5 is not what was recorded."]
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_process_beside_cannot_do_is_done_all_the_same(filled, monkeypatch, killed):
+    """It may die, or meet bytes where a text should be, which no JSON can hold."""
+    on_sqlite = filled.dialect.name == "sqlite"
+    monkeypatch.setattr(scanning, "WORTH_IT", 1)
+    wrong = text("x'C3'") if on_sqlite else "altered"
+    by_hand(filled, update(tables.exchange).where(tables.exchange.c.id == 5).values(subject=wrong))
+    begun = helpers.Helper.__init__
+    started = []
+
+    def begin(helper, *what):
+        begun(helper, *what)
+        started.append(helper)
+        if killed:
+            helper.process.kill()
+
+    monkeypatch.setattr(helpers.Helper, "__init__", begin)
+    with database.reading(filled) as connection:
+        look = Verification(connection, processes=2)
+        found = [each.sentence for each in look.full()]
+    assert found == ["Exchange 5 is not what was recorded."]
+    assert look.extent.rows == COUNT * len(FILLED)
+    assert len(started) == (2 if on_sqlite else 0)
+    assert all(each.process.poll() is not None for each in started)  # none is left behind
 
 
 # ---------------------------------------------------------------- removal in order

@@ -102,7 +102,12 @@ def test_what_sqlite_takes_for_the_core_is_what_we_take(name, data):
     """Of a row in the database the same two digests come out, whoever encodes it."""
     audited = AUDITED[name]
     text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-    some = st.one_of(text, st.integers(-(2**63), 2**63 - 1), st.none(), st.sampled_from(["in", "out", "[]", "{}"]))
+    some = st.one_of(
+        text,
+        st.integers(-(2**63), 2**63 - 1),
+        st.none(),
+        st.sampled_from(["in", "out", "[]", "{}", ',{"":0}', '"{"":0}']),
+    )
     blanks = zip(audited.columns, audited.blank, strict=True)
     row = {each: data.draw(st.one_of(st.just(blank), some)) for each, blank in blanks}
     row |= {"id": 1, audited.owner: 1} | ({"attempts": 0} if name == "message" else {})
@@ -165,7 +170,7 @@ def test_what_sqlite_encodes_is_what_we_encode(name, data):
         made = connection.execute(f"SELECT json_array({marks})", values).fetchone()[0]
     for usual in (0, data.draw(st.integers(0, len(audited.tails) - 1)), audited.usual[0]):
         audited.usual[0] = usual
-        assert audited.cut(made.encode()) == audited.encoded(values).encode()
+        assert audited.cut([made.encode()] * 2) == [audited.encoded(values).encode()[:-1]] * 2
 
 
 def test_this_sqlite_writes_every_character_as_we_do_so_rows_that_changed_are_encoded_by_it():
