@@ -32,7 +32,6 @@ from gateway.flow.keyring import Keyring
 from gateway.flow.reporter import Reporter, Tally
 from gateway.flow.retain import encrypting
 from gateway.flow.seal import origin
-from gateway.flow.unrecorded import tell_without_ledger
 from gateway.jobs.lock import HomeLock
 from gateway.jobs.queue import defer, is_installed
 from gateway.ledger import key_life
@@ -394,6 +393,9 @@ def telling_without_ledger(home: Path) -> Iterator[None]:
     try:
         yield
     except _WITHOUT_LEDGER as fault:
+        # It loads all that sends: no command need wait for that otherwise.
+        from gateway.flow.unrecorded import tell_without_ledger  # noqa: PLC0415
+
         # What cannot be told either changes nothing of the fault that is told on the screen and in the log.
         with suppress(GatewayError), closing(App(read_settings(home), login_name())) as app:
             tell_without_ledger(app.settings, fault, app.transport, app.secrets.get, app.now())
