@@ -170,7 +170,7 @@ def test_a_service_goes_on_when_its_log_cannot_be_written_any_more(tmp_path, cap
     """What it has to say is said on the screen."""
     (tmp_path / "gateway.toml").write_text(SETTINGS + '[log]\nfile = "gateway.toml/x.log"\n')
     serve._tell(tmp_path, "hello")
-    serve._say(tmp_path, "orders", MailboxUnavailable(mailbox="orders", host="h", reason="down"))
+    serve._say(tmp_path, False, "orders", MailboxUnavailable(mailbox="orders", host="h", reason="down"))
     said = capsys.readouterr().err
     assert "hello" in said
     assert "mailbox orders is not watched for now:" in said
