@@ -75,7 +75,7 @@ class Postgres:
         """Ends the server as `pg_ctl stop -m immediate` does: it recovers from its log at the next start."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)  # as long as pg_ctl waits
 
 
 @contextmanager

@@ -375,4 +375,6 @@ def test_certificates_that_end_or_wait():
     assert codes(check_endings([partner(certificates=(certificate(-5),))], Keyring(), NOW)) == ["certificate.ended"]
     waiting = partner(certificates=(certificate(99, CertificateState.PENDING),))
     assert codes(check_needs([waiting], Keyring(), NOW)) == ["certificate.unconfirmed"]
+    strange = partner(certificates=(certificate(99, CertificateState.UNKNOWN),))
+    assert codes(check_needs([strange], Keyring(), NOW)) == ["certificate.state-unknown"]
     assert codes(check_needs([partner(evidence=Evidence.SIGNED)], Keyring(), NOW)) == ["certificate.missing"]
