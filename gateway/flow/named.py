@@ -20,9 +20,8 @@ from gateway.flow.identify import identity
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.x12.model import GroupAck, Header, InterchangeAck
+from gateway.x12.model import PRODUCTION, TEST, GroupAck, Header, InterchangeAck
 
-_TEST, _PRODUCTION = "T", "P"  # ISA15
 _WENT = ("sent", "in-doubt")  # events after which the partner may have it
 
 
@@ -60,7 +59,7 @@ def group(recorder: Recorder, header: Header, ack: GroupAck) -> Row[*tuple[Any, 
 
 def in_earnest(header: Header) -> Header | None:
     """For what named nothing because it came in a test: as if it had come in earnest; None where it did."""
-    return replace(header, usage=_PRODUCTION) if header.usage == _TEST else None
+    return replace(header, usage=PRODUCTION) if header.usage == TEST else None
 
 
 def went_again(recorder: Recorder, exchange: int) -> bool:
@@ -84,7 +83,7 @@ def _ours(header: Header) -> Sequence[ColumnElement[bool]]:
         x.c.receiver_id == sender.id,
         x.c.sender_qualifier == receiver.qualifier,
         x.c.sender_id == receiver.id,
-        *((x.c.usage == _TEST,) if header.usage == _TEST else ()),
+        *((x.c.usage == TEST,) if header.usage == TEST else ()),
     )
 
 

@@ -24,13 +24,13 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import MessageState
 from gateway.settings import AlertSettings
 from gateway.settings.alerts import EVERYTHING, NOT_TOLD, REPLY
+from gateway.x12.model import PRODUCTION, TEST
 from partners.model import Status
 
 FIRST_PAUSE = 60_000  # ms after a failure; doubled each time
 LONGEST_PAUSE = 3_600_000
 CLAIM = 600_000  # ms after which what another process began to tell is told again
 KEPT = 3 * 86_400_000  # ms for which it is told that something is over
-_TEST, _PRODUCTION = "T", "P"  # ISA15
 
 
 def tell(context: Context) -> None:
@@ -269,7 +269,7 @@ def _fits(context: Context, rule: AlertSettings, each: Alert) -> bool:
         return False
     if each.kind == REPLY and rule.to:
         return False
-    return rule.include_testing or not (each.usage == _TEST or _is_testing(context, each.partner, each.usage))
+    return rule.include_testing or not (each.usage == TEST or _is_testing(context, each.partner, each.usage))
 
 
 def _tells_by_mail(context: Context, name: str) -> bool:
@@ -285,7 +285,7 @@ def _is_testing(context: Context, partner: str, usage: str) -> bool:
         found = context.directory.get(partner)
     except UnknownPartner:
         return False
-    return found.status is Status.TESTING and (usage != _PRODUCTION or found.on_production == "accept")
+    return found.status is Status.TESTING and (usage != PRODUCTION or found.on_production == "accept")
 
 
 def _is_due_again(rule: AlertSettings, each: Alert, now: int) -> bool:

@@ -57,6 +57,9 @@ class Party:
         return f"{self.qualifier}:{self.id}"
 
 
+TEST, PRODUCTION = "T", "P"  # ISA15, the usage
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The ISA segment, trimmed (X12.5 section 4.1)."""
