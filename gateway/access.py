@@ -6,9 +6,10 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.errors import ConfigurationFault
 from gateway.ledger.secrets import Secrets
@@ -50,8 +51,7 @@ def token_client(settings: OAuthSettings, secrets: Secrets, clock: Callable[[], 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SecretVault:
+class SecretVault(Struct, frozen=True):
     """Keeps one table's tokens among the secrets of the ledger, encrypted, under ``name``."""
 
     secrets: Secrets

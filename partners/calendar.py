@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LONGEST_BREAK = 366  # days without a working day after which a calendar is called empty
@@ -16,8 +17,7 @@ class NeverWorksError(ValueError):
     """A calendar has no working day within a year."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holiday:
+class Holiday(Struct, frozen=True):
     """One day off: of a certain year, or of every year where ``year`` is 0."""
 
     month: int
@@ -25,8 +25,7 @@ class Holiday:
     year: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(Struct, frozen=True):
     """Working days and hours. ``closes`` may be 24:00, written as midnight: the end of the day.
 
     A default calendar works from Monday to Friday around the clock, in UTC.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
@@ -17,8 +17,7 @@ from partners.tables import READS
 from partners.tables import partner_certificate as table
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A certificate as kept, with its history. Times are ms since 1970 UTC; ``decided_at`` None: nobody decided."""
 
     partner: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from msgspec import Struct
 
 from gateway.errors import CertificateUnreadable
 from partners.model import Certificate, CertificateState, Partner
@@ -32,8 +32,7 @@ _WEAK_RSA = 2048
 _HEX = re.compile(r"[0-9a-f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """What is written in a certificate. Times are ms since 1970 UTC; ``key`` is in words: "RSA 3072", "EC secp256r1".
 
     ``signs`` and ``encrypts`` say whether its key and key usage (RFC 5280 section 4.2.1.3) allow S/MIME signatures,

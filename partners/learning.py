@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 
+from msgspec import Struct, field
+
+from gateway.values import asdict
 from partners.learning_habits import LastNumbers, last_numbers
 from partners.model import Identity, Separators
 
@@ -34,8 +36,7 @@ _MANY_CUSTOMERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SeenGroup:
+class SeenGroup(Struct, frozen=True):
     """A functional group as it was seen. ``acknowledged`` are the sets that its 997 or 999 speak of (AK201)."""
 
     functional_id: str
@@ -53,8 +54,7 @@ class SeenGroup:
         return self.functional_id == "FA"
 
 
-@dataclass(frozen=True, slots=True)
-class SeenInterchange:
+class SeenInterchange(Struct, frozen=True):
     """An interchange as it was seen. ``source`` names it for people; ``at`` sorts by its own date and time."""
 
     source: str
@@ -71,8 +71,7 @@ class SeenInterchange:
     address: str = ""  # From of the mail that it came in
 
 
-@dataclass(frozen=True, slots=True)
-class SeenMail:
+class SeenMail(Struct, frozen=True):
     """A mail as it was seen: who claims to have sent it, and the certificates (fingerprints) that signed it."""
 
     source: str
@@ -82,8 +81,7 @@ class SeenMail:
     encrypted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A profile that a person may take: its text, and what is to be looked at before.
 
     ``known_as`` is the key of a partner who has one of the identities or addresses already.
@@ -109,8 +107,7 @@ class Proposal:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """Everything that was seen of one partner."""
 
     identities: tuple[Identity, ...]
@@ -119,8 +116,7 @@ class Traffic:
     mails: tuple[SeenMail, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What is settled already: our identities, and who has which identity or address (partner keys).
 
     ``unsaid`` are those of ``ours`` that gateway.toml does not name.
@@ -161,8 +157,7 @@ def learn(
     return tuple(found), parted.odd
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
+class Parted(Struct, frozen=True):
     """What was seen, parted by partner; ``odd`` says what belongs to none."""
 
     partners: tuple[Traffic, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partners.learning import PLACEHOLDER_DOMAIN
 from partners.learning_text import Block, Line, profile_text
@@ -31,8 +32,7 @@ _MARKS = {"field_sep": "element", "sfield_sep": "component", "record_sep": "segm
 _QUALIFIER = "ZZ"
 
 
-@dataclass(frozen=True, slots=True)
-class BotsExport:
+class BotsExport(Struct, frozen=True):
     """What was read: all entries, and the ``syntax`` of partners' own files by idpartner."""
 
     entries: tuple[Entry, ...]
@@ -43,8 +43,7 @@ class BotsExport:
         return [each for each in self.entries if each.get("plugintype") == plugintype]
 
 
-@dataclass(frozen=True, slots=True)
-class BotsPartner:
+class BotsPartner(Struct, frozen=True):
     """One partner as a profile with its checks; ``problem`` says why there is none. ``last_isa`` is 0 where unknown."""
 
     idpartner: str

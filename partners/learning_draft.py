@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from partners.learning_text import Block, Line, profile_text
 from partners.model import Direction
@@ -13,8 +14,7 @@ from partners.profile_values import read_set
 _TYPE = re.compile(r"([0-9A-Za-z]{3}|\*)\s*[:=/ ]\s*(in|out|both)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What a person said of a partner. ``types`` are (set, direction); ``tables`` are more keys by table."""
 
     key: str

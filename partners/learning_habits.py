@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from gateway.values import asdict
 from partners.model import Identity, Numbering
 from partners.numbering import LAST, distance
 
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
 SURE = 5  # numbers from which on a habit is more than chance
 
 
-@dataclass(frozen=True, slots=True)
-class LastNumbers:
+class LastNumbers(Struct, frozen=True):
     """The last control numbers of one identity pair and direction; 0 where none was seen.
 
     ``interchange`` is ISA13, ``group`` GS06; ``count`` are the interchanges that were seen, ``source`` names the last.

@@ -6,8 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.errors import ProfileInvalid, UsageFault
 from partners import profile_keys, profile_values
@@ -33,8 +34,7 @@ _NEEDED = ("identities", "addresses", "types")
 _MARKS = ";\t|"
 
 
-@dataclass(frozen=True, slots=True)
-class CellProblem:
+class CellProblem(Struct, frozen=True):
     """What is wrong in one place of a table; ``column`` is "" where it is the row as a whole."""
 
     line: int
@@ -46,8 +46,7 @@ class CellProblem:
         return f"line {self.line}{place}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row of the table: the text of its profile, or "" with its problems."""
 
     line: int

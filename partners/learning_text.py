@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 import tomli_w
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.errors import ProfileInvalid
 from partners.profile import check_profile
@@ -16,8 +17,7 @@ _LONGEST = 200  # characters of a comment
 _NEEDED = frozenset({"key", "addresses", "identities", "direction", "sets"})
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One key with its value as TOML has it. ``source`` says from what it was inferred; ``check`` what is unsure."""
 
     key: str
@@ -34,8 +34,7 @@ class Line:
         return f"{'# ' if self.off else ''}{self.key} = {toml_value(self.value)}{f'  # {comment}' if comment else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A table of the file: its head in brackets (empty at the top), sentences before it, and its lines."""
 
     head: str

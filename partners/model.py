@@ -6,9 +6,10 @@ characters (``2`` is ``02``, X12 element I05), its id no padding; an address has
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from gateway.settings.model import Kept
 from partners.calendar import Calendar
@@ -97,8 +98,7 @@ class CertificateState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Identity:
+class Identity(Struct, frozen=True, order=True):
     """An EDI identity: qualifier (ISA05/07, X12 element I05) and id (ISA06/08), normalised by ``of``."""
 
     qualifier: str
@@ -126,8 +126,7 @@ class Identity:
         return f"{self.qualifier}:{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Separators:
+class Separators(Struct, frozen=True):
     """The delimiters we write for an agreement; ``repetition`` counts from 00402, ``line_ending`` follows segments."""
 
     element: str = "*"
@@ -137,8 +136,7 @@ class Separators:
     line_ending: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeSettings:
+class EnvelopeSettings(Struct, frozen=True):
     """How outbound interchanges of an agreement are enveloped (X12.5 sections 4.1 and 4.2).
 
     ``interchange_version`` (ISA12) is derived from the agreement's version where empty: 004010 → 00401.
@@ -155,8 +153,7 @@ class EnvelopeSettings:
     separators: Separators = field(default_factory=Separators)
 
 
-@dataclass(frozen=True, slots=True)
-class AcknowledgmentPolicy:
+class AcknowledgmentPolicy(Struct, frozen=True):
     """For IN: what we send back. For OUT: what we expect, and ``within`` which time of the hand-over.
 
     ``escalate_after``: how long after it was called overdue it is called urgent; None: the time given for it, again.
@@ -172,8 +169,7 @@ class AcknowledgmentPolicy:
     explain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """Where accepted inbound documents go.
 
     ``kind`` is directory, command or http; ``target`` the directory (relative to the home), the command
@@ -188,8 +184,7 @@ class Delivery:
     secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MailSettings:
+class MailSettings(Struct, frozen=True):
     """How outbound mail of an agreement looks; templates are str.format with the names that docs/reference lists.
 
     ``headers`` are (name, template); ``place`` is attachment or body; ``compress`` is none, gzip or zip;
@@ -209,8 +204,7 @@ class MailSettings:
     transfer_encoding: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Security:
+class Security(Struct, frozen=True):
     """How mails of an agreement are secured (S/MIME, RFC 8551; AS1, RFC 3335).
 
     For OUT: what we do and which receipt we ask for. For IN: what we insist on (``sign``, ``encrypt``), and
@@ -231,15 +225,13 @@ class Security:
     receipt_counted: Counted = Counted.ALWAYS
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """How what is kept lies at rest. ``encrypt``: raw bytes, and what quotes them, by the partner's own keys."""
 
     encrypt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """A partner's certificate as kept. ``not_before`` and ``not_after`` are ms since 1970 UTC."""
 
     fingerprint: str  # SHA-256 of ``der``, hex in lower case
@@ -250,8 +242,7 @@ class Certificate:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Struct, frozen=True):
     """What one partner and we settled for one direction and some transaction sets.
 
     ``sets`` are ST01 values, or ``*`` for all; ``versions`` are GS08 prefixes (``004010``,
@@ -288,8 +279,7 @@ class Agreement:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """A file that comes by an hour: one of ``sets``, accepted, between ``opens`` and ``by`` in the calendar's zone.
 
     ``days`` are days of the week, none for the working days of the calendar; never on its holidays. An ``opens`` that
@@ -303,8 +293,7 @@ class Expected:
     agreement: str = ""  # empty: any
 
 
-@dataclass(frozen=True, slots=True)
-class Partner:
+class Partner(Struct, frozen=True):
     """A trading partner. ``key`` is stable and names it in the ledger for ever; ``name`` may change.
 
     ``guidelines`` are the texts of the guideline files that agreements name, by path, as they were applied.

@@ -6,8 +6,10 @@ Nothing is ticked off by hand: an item is done when the profile or the ledger sh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 
+from msgspec import Struct, field
+
+from gateway.values import asdict
 from partners.certificates import describe, for_encryption, trusted, valid_at
 from partners.model import Agreement, CertificateState, Direction, Evidence, FunctionalAck, Partner, Status, TA1Policy
 
@@ -15,8 +17,7 @@ DONE, MISSING, NOT_NEEDED = "done", "missing", "not needed"
 UNKNOWN_HOST = ".invalid"  # RFC 2606: the end of an address that nobody knows yet
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """Something that happened: when (ms since 1970 UTC), in which exchange, and what a person should know of it."""
 
     at: int
@@ -24,8 +25,7 @@ class Fact:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the ledger shows of a partner; None where it shows nothing.
 
     ``received`` and ``sent`` are tests, or documents in earnest where there were no tests; ``acknowledged_us`` is the
@@ -46,8 +46,7 @@ class Facts:
     unguided: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One item. ``since`` and ``exchange`` say by what it is done; ``next_command`` what to do where it is missing."""
 
     name: str
@@ -63,8 +62,7 @@ class Item:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Checklist:
+class Checklist(Struct, frozen=True):
     """All items of a partner, in the order in which they are best done."""
 
     partner: str

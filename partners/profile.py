@@ -11,9 +11,11 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.errors import ProfileInvalid
 from gateway.settings.lines import KeyPath, key_lines, line_of
@@ -61,8 +63,7 @@ __all__ = [
 Table = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, order=True):
     """One thing wrong with a profile: the line (from 1), the key as a person would name it, and what is allowed."""
 
     line: int

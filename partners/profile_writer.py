@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from datetime import time, timedelta
 from enum import Enum
 from typing import Any
@@ -12,6 +11,7 @@ import tomli_w
 
 from gateway.settings.model import Kept
 from gateway.settings.retention import say_kept
+from gateway.values import defaults
 from partners.calendar import Calendar, Holiday
 from partners.model import (
     AcknowledgmentPolicy,
@@ -30,6 +30,8 @@ from partners.profile_times import WORKING, clock_text, holiday_text
 from partners.profile_values import duration_text, line_ending_text, separator_text
 
 Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators | Calendar | Storage
+
+_OF_PARTNER, _OF_AGREEMENT = defaults(Partner), defaults(Agreement)
 
 _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
     timedelta: duration_text,
@@ -50,7 +52,7 @@ def write_profile(partner: Partner) -> str:
     document["identities"] = [str(each) for each in partner.identities]
     for key in ("evidence", "contact", "notes", "numbers", "group_numbers", "gap_grace", "on_test", "on_production"):
         value = getattr(partner, key)
-        if value != Partner.__dataclass_fields__[key].default:
+        if value != _OF_PARTNER[key]:
             document[key] = plain(value)
     tables = {
         "calendar": _changed(partner.calendar, Calendar()),
@@ -95,7 +97,7 @@ def _agreement(agreement: Agreement, retention: Kept) -> dict[str, Any]:
         "sets": list(agreement.sets),
     }
     for key in ("versions", "reject_from", "on_doubt", "ordered", "on_repeat", "guideline"):
-        if getattr(agreement, key) != Agreement.__dataclass_fields__[key].default:
+        if getattr(agreement, key) != _OF_AGREEMENT[key]:
             found[key] = plain(getattr(agreement, key))
     sections = {
         "business_keys": dict(agreement.business_keys),
@@ -131,7 +133,7 @@ def _separators(separators: Separators) -> dict[str, Any]:
 
 def _changed(value: Section, default: Section, leave: Iterable[str] = ()) -> dict[str, Any]:
     """The fields of a value that are not as they are by default."""
-    names = [each.name for each in fields(value) if each.name not in leave]
+    names = [name for name in value.__struct_fields__ if name not in leave]
     return {name: plain(getattr(value, name)) for name in names if getattr(value, name) != getattr(default, name)}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partners.calendar import Calendar
 from partners.model import Expected
@@ -13,8 +15,7 @@ _HALF_A_DAY = timedelta(hours=12)
 _ONE_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One time at which a file is expected: what comes from ``opens_at`` on counts, by ``due_at``."""
 
     opens_at: int

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from partners.model import Numbering
 from partners.numbering import LAST, WINDOW, distance
@@ -25,8 +26,7 @@ NOT_CONSECUTIVE = "the numbers of this series do not follow each other"
 ARRIVED = "arrived"  # who closed a gap: its numbers themselves
 
 
-@dataclass(slots=True)
-class Epoch:
+class Epoch(Struct):
     """One run of a series. One that was declared and has no number yet has ``highest`` below ``lowest``."""
 
     number: int
@@ -36,8 +36,7 @@ class Epoch:
     changed: bool = True
 
 
-@dataclass(slots=True)
-class Irregularity:
+class Irregularity(Struct):
     """A gap, or a place where the series went back or jumped: from ``first`` to ``last``.
 
     ``id``, ``at`` and ``raised`` are the keeper's: whether it is kept, since when, and whether people were told; a

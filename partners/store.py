@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Column, Connection, Engine, Row, Select, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -49,8 +51,7 @@ class Applied:
     guidelines: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # the text of each guideline, by path
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One revision of a profile. ``at`` is ms since 1970 UTC; ``file`` a label, empty where no file was applied."""
 
     key: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from partners.calendar import Calendar, Holiday
 from partners.model import (
@@ -71,8 +72,7 @@ _ON_OTHER = {
 Row = tuple[str, str]  # a label and what there is to say; the text may have several lines
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What is said of the partner as a whole, or of one agreement: a sentence, and rows below it."""
 
     title: str
@@ -139,8 +139,8 @@ def _plain(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    if is_dataclass(value) and not isinstance(value, Identity | Holiday):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Struct) and not isinstance(value, Identity | Holiday):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     return None if value is None else plain(value)
 
 

@@ -24,11 +24,10 @@ def archive() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> int:
     """Show every archive that was written, the oldest first, with its SHA-256."""
-    from dataclasses import asdict
-
     from gateway.app import open_app
     from gateway.ledger.moments import iso
     from gateway.ledger.moved import archives
+    from gateway.values import asdict
 
     with open_app(ctx.obj["home"]) as app:
         found = archives(app.ledger)

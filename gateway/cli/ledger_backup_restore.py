@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from gateway.cli.acting import act_options
 from gateway.cli.output import print_document
+from gateway.values import asdict
 
 if TYPE_CHECKING:
     from gateway.flow.context import Context
@@ -126,7 +127,7 @@ def _opener(settings: Settings, actor: str) -> Callable[[str], AbstractContextMa
 
     @contextmanager
     def opened(url: str) -> Iterator[Context]:
-        app = App(dataclasses.replace(settings, database_url=url), actor)
+        app = App(replace(settings, database_url=url), actor)
         try:
             yield app.context()
         finally:
@@ -138,7 +139,7 @@ def _opener(settings: Settings, actor: str) -> Callable[[str], AbstractContextMa
 def _say(written: Written | None, done: Restored | None, *, dry_run: bool, as_json: bool) -> int:
     if as_json:
         found = {} if done is None else done.as_dict()
-        print_document({**found, "home": None if written is None else dataclasses.asdict(written), "dry_run": dry_run})
+        print_document({**found, "home": None if written is None else asdict(written), "dry_run": dry_run})
         return 0
     for word, names in (("written", written.files), ("kept", written.kept)) if written else ():
         for each in names:

@@ -26,11 +26,10 @@ def accept_restore(ctx: click.Context, reason: str, ahead: int, as_json: bool) -
     ledger back first. What the lost part recorded is not known any more: mails that were taken meanwhile are gone from
     their servers, and what partners send again is taken for new. Ask them what they sent and got since the backup.
     """
-    from dataclasses import asdict
-
     from gateway.app import open_app
     from gateway.flow import checkpoint
     from gateway.ledger.database import check
+    from gateway.values import asdict
 
     with open_app(ctx.obj["home"], lock=True, verify=False) as app:
         check(app.engine)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, moment, print_document, print_rows

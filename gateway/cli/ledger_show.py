@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document
@@ -24,8 +24,7 @@ _FOR_PEOPLE = 50  # groups, sets, findings, events that are read for a terminal
 _FOR_MACHINES = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """What is to be shown of what, and how."""
 
     number: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from gateway.cli.output import json_option, print_document
 from gateway.errors import UsageFault
+from gateway.values import asdict
 
 _ENDINGS = {".html": "html", ".htm": "html", ".pdf": "pdf", ".txt": "text"}
 

@@ -85,7 +85,7 @@ def query_of(app: App, words: Sequence[str], **defaults: Any) -> Query:
         QueryInvalid: a word is not understood.
         NotFound: a saved query is not there.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from gateway.ledger.words import field_of, parse_query
 

@@ -220,8 +220,7 @@ def sets(version: str, as_json: bool) -> None:
 
     "enforced" guidelines reject; "advisory" ones only warn.
     """
-    from dataclasses import asdict
-
+    from gateway.values import asdict
     from gateway.x12.guideline import known_sets
 
     rows = [asdict(each) for each in known_sets() if each.version.startswith(version)]

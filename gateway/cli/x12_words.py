@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.x12 import (
     Finding,
@@ -192,8 +193,7 @@ def segment_documents(data: bytes) -> Iterator[dict[str, Any]]:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(Struct, frozen=True):
     """One segment as it stands in the file, where it belongs, and what is wrong up to its end."""
 
     piece: str

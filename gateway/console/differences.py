@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import SequenceMatcher
+
+from msgspec import Struct
 
 _MOST = 20_000  # lines of a text that are compared; beyond, comparing takes too long for a page
 _QUICK = 2_000  # lines up to which the shortest difference is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of the picture: ``kind`` is same, added, removed or between (lines that are left out).
 
     ``before`` and ``after`` are its numbers in the two texts, None where it is not in that one.

@@ -8,10 +8,10 @@ browser may do with an answer.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,8 +44,7 @@ NO_TEXT = "That holds a NUL character, which is no text."
 _PROBES = ("/healthz", "/readyz")  # what watches over us calls us by whatever name it likes
 
 
-@dataclass(frozen=True, slots=True)
-class Entrance:
+class Entrance(Struct, frozen=True):
     """Where the door stands. ``hosts`` None: any name will do (tests)."""
 
     hosts: frozenset[str] | None = None  # names in small letters, without a port; addresses always count

@@ -6,9 +6,9 @@ with the scope ``metrics``: through a proxy everybody would look like this machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,8 +28,7 @@ SCOPE = "metrics"
 _A_DAY = 25 * 3_600_000  # ms: where gateway.toml does not say how often batches come, a nightly one is expected
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that must hold."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from gateway.flow.needs import kind_of
 from gateway.flow.standing import Standing
@@ -38,8 +39,7 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """One thing that needs a person: what, why, whose side, and where to go. ``at`` is ms since 1970 UTC.
 
     ``path`` is the page where it is done ("" where only a command helps), ``label`` what is done there.

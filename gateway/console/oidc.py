@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from msgspec import Struct
 
 from gateway.errors import ProviderRefused, ProviderUnavailable, TokenUnavailable
 from gateway.mail.oauth import Client, TokenClient
@@ -39,8 +39,7 @@ _AGAIN = 60.0  # seconds between two looks for a key that is not there
 _NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """What we remember of somebody whom we sent to the provider: it must come back the same."""
 
     state: str
@@ -53,8 +52,7 @@ class Errand:
         return cls(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
 
 
-@dataclass(frozen=True, slots=True)
-class Vouched:
+class Vouched(Struct, frozen=True):
     """Whom the provider vouches for. ``subject`` is its own number for them, for ever."""
 
     subject: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from msgspec import Struct
 from starlette.requests import Request
 
 
@@ -33,16 +33,14 @@ class Role(IntEnum):
         return cls[word.upper()]
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Somebody who came in. ``name`` is what the ledger keeps with each act."""
 
     name: str
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One sign-in. ``csrf`` is the secret that every form of it carries; ``id`` names it in the ledger's database."""
 
     user: User
@@ -58,8 +56,7 @@ class People(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Somebody:
+class Somebody(Struct, frozen=True):
     """Everybody is one and the same: what tests of pages use."""
 
     user: User

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.ledger.daily import DAY
@@ -14,8 +14,7 @@ from gateway.ledger.daily_tables import date_of
 from gateway.ledger.reports.chart import Chart, chart
 
 
-@dataclass(frozen=True, slots=True)
-class DayLine:
+class DayLine(Struct, frozen=True):
     """One day (UTC) of the table: documents and acknowledgments that came and went."""
 
     day: date
@@ -30,8 +29,7 @@ class DayLine:
         return self.documents_in + self.documents_out + self.answers_in + self.answers_out
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """A picture and its table, the newest day first. ``came`` and ``went`` are all interchanges of those days."""
 
     title: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.app import App
 from gateway.jobs import bell
@@ -15,8 +16,7 @@ from gateway.ledger.batches import Batch
 _BATCHES = ("gateway night", "gateway serve", "another process")  # as the home's lock names who holds it
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """``holder`` works on the home now (None: nobody); ``service`` says that `gateway serve` runs on this machine.
 
     ``next_at`` is when its next batch is due (ms since 1970 UTC); None where nobody knows, as with cron or a timer.

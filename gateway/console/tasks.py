@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.app import App, open_app
 from gateway.console.site import Site
@@ -16,8 +18,7 @@ Progress = Callable[[str, int, int], None]
 Work = Callable[[App, Progress], object]
 
 
-@dataclass(slots=True)
-class Task:
+class Task(Struct):
     """One long look. Times are ms since 1970 UTC; ``result`` or ``fault`` is there once it has ended."""
 
     name: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from msgspec import Struct, field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -20,8 +20,7 @@ LARGEST_FILE = 1_000_000  # bytes of a file in a form
 _LONGEST = 1_000  # characters of that sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """A file of a form: what it is called there, and its bytes; of one that is too large, one more than is allowed."""
 
     name: str
@@ -33,8 +32,7 @@ class Upload:
         return len(self.data) > LARGEST_FILE
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """A page's view of a request. ``form`` and ``files`` hold what was posted, first values only."""
 
     request: Request

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -37,6 +36,7 @@ from gateway.ledger.users import KnownUser
 from gateway.mail.oauth.http import getter, poster
 from gateway.settings import OidcSettings
 from gateway.settings.console import own_url
+from gateway.values import asdict
 
 _THERE, _BACK = f"{SIGN_IN}/provider", f"{SIGN_IN}/provider/return"
 _LIFE = 600  # seconds that somebody may take at the provider

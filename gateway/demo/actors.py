@@ -10,15 +10,15 @@ import email.message
 import poplib
 import smtplib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+
+from msgspec import Struct, field
 
 from gateway.demo.documents import interchange
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """Where an actor's mail lives."""
 
     address: str
@@ -28,8 +28,7 @@ class Account:
     smtp_port: int
 
 
-@dataclass(slots=True)
-class Received:
+class Received(Struct):
     """One interchange an actor found in its mailbox, split into segments of elements."""
 
     mail: email.message.Message
@@ -44,8 +43,7 @@ class Received:
         return [each for each in self.segments if each[0] == segment]
 
 
-@dataclass(slots=True)
-class Actor:
+class Actor(Struct):
     """A partner: sends what it is told to, and answers documents as its temper is."""
 
     account: Account

@@ -7,10 +7,11 @@ Afterwards the home is an ordinary one: every command works on it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gateway.app import KEY_FILE, App, milliseconds, open_app
 from gateway.demo.actors import Account, Actor
@@ -53,16 +54,14 @@ sender_name = "Example Co EDI"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing the play promises, and whether the actors and the ledger saw it."""
 
     promise: str
     kept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How the play went: both nights, what was promised, and where everything lies."""
 
     first: Summary
@@ -78,8 +77,7 @@ class Outcome:
         return {name: self.first.counts.get(name, 0) + self.second.counts.get(name, 0) for name in names}
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Struct):
     """Everybody who plays, and where."""
 
     home: Path

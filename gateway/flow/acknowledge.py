@@ -8,9 +8,9 @@ only acknowledges is never answered, whatever becomes of it: two gateways would 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from gateway import x12

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
+from msgspec import Struct
 from sqlalchemy import Row, select
 
 from gateway.errors import NotAllowedNow, NotFound
@@ -19,12 +19,12 @@ from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
+from gateway.values import asdict
 
 Found = Row[*tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """What became of an act: ``done`` is false where it had been done before, and nothing was changed.
 
     ``exchange`` is the exchange that goes on from here, where there is one.
@@ -40,8 +40,7 @@ class Act:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """What a person names: ``m12`` is a message, ``34`` an exchange."""
 
     message: int | None

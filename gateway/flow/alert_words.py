@@ -6,7 +6,8 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.ledger.alerts import Alert
 from gateway.ledger.moments import iso, spoken
@@ -21,8 +22,7 @@ POSTED = 500  # alerts in one JSON document
 HEADER = "X-Gateway-Alert"  # names the rule, in mails
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What one rule tells at once: what is new, what is told again, what is over. ``at``: ms since 1970 UTC."""
 
     rule: AlertSettings

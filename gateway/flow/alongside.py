@@ -13,11 +13,13 @@ import select
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from gateway.errors import Behind, ConfigurationFault, GatewayError, Unavailable, made_again, unexpected
@@ -34,8 +36,7 @@ WORTH_IT = 200  # messages; a smaller batch is done before a second process has 
 PAUSE = 0.05  # seconds between two looks at the ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Hand:
+class Hand(Struct, frozen=True):
     """A step of the second process: how much waits for it, and how much must wait before it is worth a round."""
 
     name: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from gateway.errors import NotAllowedNow, NotFound
@@ -35,8 +36,7 @@ _TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
 _Key = tuple[str, str, str]  # partner, agreement, rule
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(Struct):
     """One rule of a partner, with its files of the last weeks, the oldest first."""
 
     partner: Partner

@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.errors import (
     BackupDamaged,
@@ -37,16 +38,14 @@ _PAUSE = timedelta(hours=1)  # after a failure, if ``every`` is not shorter
 _LARGEST = 50_000_000  # bytes of a file of the home
 
 
-@dataclass(frozen=True, slots=True)
-class HomeFiles:
+class HomeFiles(Struct, frozen=True):
     """What belongs to a home beside its database: files with their names in a backup, and what is left out and why."""
 
     files: tuple[tuple[str, Path], ...] = ()
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a backup is to hold beside the ledger, and how it is made. ``key``: the key file, if it is to be in it."""
 
     with_home: bool = False

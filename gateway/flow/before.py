@@ -7,8 +7,7 @@ looked at anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from msgspec import Struct, field
 from sqlalchemy import select
 
 from gateway.flow.case import Case
@@ -17,8 +16,7 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Struct, frozen=True):
     """The exchanges and payloads that a message has already; empty for one that is new."""
 
     payloads: dict[str, int] = field(default_factory=dict)  # path → row

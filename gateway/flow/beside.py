@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from gateway.flow.segments import SegmentView, segments
@@ -22,8 +22,7 @@ _TROUBLED = 200  # segments of what is judged that something is wrong with, and 
 _Name = tuple[str, str, str, str]  # functional id, group number, set, set number
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One set of the acknowledgment (its AK2 or IK2 to AK5 or IK5) beside the set that it judges.
 
     ``judged`` is None where we know no such set. ``status`` is the verdict; ``errors`` tells it in words;
@@ -39,8 +38,7 @@ class Pair:
     troubled: tuple[SegmentView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """An acknowledgment beside what it answers. ``around`` are its TA1, AK1 and AK9: what it says of the whole.
 
     ``whole`` is what the partner's said of interchange and groups, in words. What is not accepted stands first;
@@ -56,8 +54,7 @@ class Beside:
     cut: bool = False
 
 
-@dataclass(slots=True)
-class _Said:
+class _Said(Struct):
     """One set of an acknowledgment while it is read."""
 
     name: _Name

@@ -8,9 +8,9 @@ our Message-ID has to do: nobody who has not seen the mail can know it. Everythi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, select
 
 from gateway.flow import deadlines
@@ -28,8 +28,7 @@ _FINAL = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCE
 _GOES_AGAIN = (ExchangeState.READY, ExchangeState.SENDING)
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(Struct, frozen=True):
     """The exchange that a bounce is about, and whether that is proven."""
 
     exchange: Row[*tuple[Any, ...]]

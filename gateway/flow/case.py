@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.errors import MessageFault
 from gateway.ledger.work import StoredMessage
@@ -14,8 +15,7 @@ from partners.model import Agreement, Partner
 ACKNOWLEDGMENT_GROUP = "FA"  # GS01 of 997 and 999
 
 
-@dataclass(slots=True)
-class InterchangeCase:
+class InterchangeCase(Struct):
     """One interchange: its bytes, what examining it found, who sent it and under which agreements.
 
     One that has a fault from the beginning holds what was meant as EDI and is no interchange: its report has no header.
@@ -57,8 +57,7 @@ class InterchangeCase:
         return next(iter(self.agreements.values()), None)
 
 
-@dataclass(slots=True)
-class PayloadCase:
+class PayloadCase(Struct):
     """One part of a message that carries X12; with a ``fault`` one that was meant to, and does not."""
 
     path: str
@@ -70,8 +69,7 @@ class PayloadCase:
     fault: MessageFault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SelfTest:
+class SelfTest(Struct, frozen=True):
     """What a self-test found: the report for the partner, the answers as a listing, and the outcome for the ledger."""
 
     text: str
@@ -79,8 +77,7 @@ class SelfTest:
     outcome: str
 
 
-@dataclass(slots=True)
-class Case:
+class Case(Struct):
     """One message on its way. A ``fault`` stops it: the whole message is quarantined."""
 
     message: StoredMessage

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from gateway.errors import AlertNotTold, ConfigurationFault, DeliveryFailed, GatewayError
 from gateway.flow.handover import Deliverable, Handover
@@ -21,8 +22,7 @@ from gateway.settings import AlertSettings
 NAME = "alert.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What is told, once: ``key`` is the same at every attempt, and so are the bytes."""
 
     rule: str
@@ -31,8 +31,7 @@ class Message:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the other side said; ``missing`` names who could not be told although others were, and why."""
 
     reply: str
@@ -51,8 +50,7 @@ class Channel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MailChannel:
+class MailChannel(Struct, frozen=True):
     """A mail. Its envelope sender is our own address: what comes back is tied to the rule that sent it."""
 
     transport: Transport
@@ -66,8 +64,7 @@ class MailChannel:
         return Answer(taken.reply, "; ".join(f"{who}: {reply}" for who, reply in taken.refused))
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookChannel:
+class WebhookChannel(Struct, frozen=True):
     """An HTTP POST. Any 2xx says that it was heard, 409 that it was heard before; ``Idempotency-Key`` is the key.
 
     With ``hmac`` the header X-Gateway-Signature is ``sha256=`` and the HMAC (RFC 2104) of the body in hexadecimal.
@@ -92,8 +89,7 @@ class WebhookChannel:
         return Answer("taken")
 
 
-@dataclass(frozen=True, slots=True)
-class CommandChannel:
+class CommandChannel(Struct, frozen=True):
     """A program that reads the document on its standard input and the facts in its environment. No shell."""
 
     command: str

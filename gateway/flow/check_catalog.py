@@ -8,11 +8,11 @@ that have a page of their own in the faults' reference are named here too where 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a code stands for. ``finds`` is what was found, ``advice`` what to do."""
 
     finds: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from msgspec import Struct
 
 from gateway.errors import Behind, ConfigurationFault, GatewayError, Unavailable
+from gateway.values import asdict
 
 CONFIGURATION, UNAVAILABLE = ConfigurationFault.exit_code, Unavailable.exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """How one thing is. ``ok`` is None where it works but somebody should look; ``exit_code`` counts on failure.
 
     ``code`` names what was found, the same from release to release: one of ``check_catalog``, or a fault's; empty where

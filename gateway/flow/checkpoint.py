@@ -12,9 +12,9 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from sqlalchemy import func, select, update
 
 from gateway.errors import CheckpointUnreadable, CheckpointUnwritable, LedgerBehind
@@ -23,6 +23,7 @@ from gateway.ledger.archive import insert
 from gateway.ledger.moments import spoken
 from gateway.ledger.reached import marked, newest, numbers
 from gateway.ledger.recording import Ledger, Recorder
+from gateway.values import asdict
 from partners.numbering import LAST, distance
 
 FILE_NAME = ".checkpoint"
@@ -30,8 +31,7 @@ AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
 WRAPPED = 10_000_000  # two counts that are further apart are not one of them after its wrap
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """How far a ledger had come. ``mark`` is the hash of event ``seq``: another history has another one."""
 
     seq: int = 0
@@ -40,8 +40,7 @@ class Checkpoint:
     numbers: Mapping[str, int] = field(default_factory=dict)  # JSON list of partner, ours, theirs, level → next
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(Struct, frozen=True):
     """A series of control numbers that was moved ahead: ``before`` was the next one, ``after`` is it now."""
 
     partner: str

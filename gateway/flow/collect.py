@@ -18,8 +18,9 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from gateway.errors import GatewayError, MessageNotGiven, MessageTooLarge, unexpected
 from gateway.flow.context import Context
@@ -44,8 +45,7 @@ HEADS = 250  # of the mails left on a server, how many show their header block i
 _VOLATILE = (b"status:", b"x-status:", b"x-keywords:", b"x-uid:", b"x-uidl:", b"content-length:")
 
 
-@dataclass(slots=True)
-class _Visit:
+class _Visit(Struct):
     """One session with one mailbox: what was listed, what we know of it, what came of it."""
 
     context: Context

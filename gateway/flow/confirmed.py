@@ -7,9 +7,9 @@ original it proves later what the partner was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Row, delete, select
 
 from gateway.errors import GatewayError, MessageFault, ReceiptMismatch, ReceiptNegative, ReceiptUnproven
@@ -30,8 +30,7 @@ _WAITING = (ExchangeState.SENT, ExchangeState.OVERDUE)
 _SETTLED = (ExchangeState.ACKNOWLEDGED, ExchangeState.REFUSED, ExchangeState.CANCELLED, ExchangeState.SUPERSEDED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(Struct, frozen=True):
     """A receipt with what is to be thought of it. ``fault`` is None for a good one."""
 
     receipt: Receipt

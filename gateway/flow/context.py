@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.errors import GatewayError, SecretMissing
 from gateway.flow.handover import Handover
@@ -29,8 +30,7 @@ def no_secrets(name: str) -> str:
     raise SecretMissing(name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """Wired together by ``gateway.app``; tests put shipped in-memory twins in."""
 
     settings: Settings

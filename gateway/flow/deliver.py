@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Select, select
 
 from gateway.errors import DeliveryFailed, GatewayError, UnknownPartner
@@ -35,8 +36,7 @@ _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settin
 _Handed = tuple[str, Handover, str, int]  # where it went, by which way, SHA-256, bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(Struct, frozen=True):
     due: DueSet
     target: str
     place: Handover

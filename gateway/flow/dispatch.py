@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 

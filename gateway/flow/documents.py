@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, Select, func, select
 
 from gateway.errors import NotAllowedNow, NotFound
@@ -20,8 +20,7 @@ _WHAT = "document"
 _TAKEN = ("due", "delivered")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One transaction set. ``number`` names it in the ledger; ``delivery`` is due, delivered, withheld or empty."""
 
     number: int

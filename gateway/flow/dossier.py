@@ -10,9 +10,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.errors import GatewayError, NotAllowedNow
@@ -35,8 +35,7 @@ _ABOUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(Struct, frozen=True):
     """What the ledger holds of an exchange and its receipts."""
 
     exchange: Row[*tuple[Any, ...]]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import func, select
 
 from gateway.flow.record import Entry
@@ -23,8 +23,7 @@ from partners.series import DECLARED
 _CHUNK = 400  # values in one question
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """An exchange that used an identity pair and control number before."""
 
     id: int

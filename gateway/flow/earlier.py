@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from gateway.errors import KeyReused
@@ -30,8 +30,7 @@ _ENDS_AS_A_NAME = re.compile(r"(.*)#\d+", re.DOTALL)
 _OTHER_USAGE = "another usage: it went with ISA15 {usage}"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """By what a submission is known.
 
     ``words`` are the keys that it may have had; the first is that of a new one. What went before ``since`` (ms since
@@ -46,8 +45,7 @@ class Key:
     begun: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """An exchange that was submitted under a key."""
 
     exchange: int
@@ -62,8 +60,7 @@ class Carrier:
     document: str  # SHA-256 of what the business handed in
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the ledger knows of a submission.
 
     ``carriers`` carry the document already: all of it where ``whole``, else what belongs to their agreements.

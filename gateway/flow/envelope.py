@@ -6,9 +6,10 @@ that carry it become durable together, or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import delete, select
 
 from gateway import x12
@@ -27,8 +28,7 @@ from partners.model import MailSettings, Partner, Security
 from partners.numbering import format_number, next_number
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """An interchange that is about to be numbered. Group control numbers in ``groups`` are not looked at."""
 
     partner: Partner
@@ -54,8 +54,7 @@ class Outbound:
     guidelines: tuple[tuple[tuple[int, int], str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(Struct, frozen=True):
     """An interchange with its numbers, fixed for ever."""
 
     data: bytes

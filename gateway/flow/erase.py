@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, and_, exists, or_, select
 
 from gateway.errors import HeldBack, NotAllowedNow
@@ -19,8 +19,7 @@ from gateway.ledger.retention_units import Judge, Key
 from gateway.ledger.tables import exchange, message
 
 
-@dataclass(frozen=True, slots=True)
-class Erasable:
+class Erasable(Struct, frozen=True):
     """A partner's key of one month, and why it is not forgotten; empty where it can be."""
 
     month: Month

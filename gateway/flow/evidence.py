@@ -11,9 +11,9 @@ import base64
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select
 
 from gateway.errors import NotAllowedNow, NotAsRecorded, NotFound
@@ -28,8 +28,7 @@ _Row = RowMapping
 _Place = tuple[str, int]  # a table, and the owner of rows in it
 
 
-@dataclass(frozen=True, slots=True)
-class _Owned:
+class _Owned(Struct, frozen=True):
     """Rows with one digest: ``texts`` is what it is made of."""
 
     table: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.errors import Side
 from gateway.ledger.attention import Attention
@@ -15,8 +17,7 @@ from partners.model import Partner, Status
 _TRADING = {Status.TESTING, Status.LIVE}
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """The last certificate or key for a use that ends soon, or ended. ``not_after`` is ms since 1970 UTC."""
 
     name: str  # the partner's key, or the name of a key of ours

@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from gateway.errors import ConfigurationFault, DeliveryFailed
 
@@ -23,8 +24,7 @@ LONGEST_NAME = 200  # bytes; file systems allow 255, and a temporary name is lon
 _UNSAFE = re.compile(r"[^\w.,@=+()-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Deliverable:
+class Deliverable(Struct, frozen=True):
     """One document on its way to the business.
 
     ``name`` and ``key`` are the same whenever this document is offered. ``facts`` tell where it came from:
@@ -37,8 +37,7 @@ class Deliverable:
     facts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(Struct, frozen=True):
     """A file under its hidden name, still open."""
 
     path: Path
@@ -65,8 +64,7 @@ class Handover(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryHandover:
+class DirectoryHandover(Struct, frozen=True):
     """A file in a directory: whole and durable, or not there. Readers never see a part of it.
 
     ``deliver`` writes a hidden file and asks the disk to begin with it; ``settle`` syncs all of them, gives them

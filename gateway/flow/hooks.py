@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import IO, NoReturn
 from urllib.parse import quote, urlsplit
 
+from msgspec import Struct
+
 from gateway.errors import DeliveryFailed
 from gateway.flow.handover import Deliverable
 
@@ -31,8 +33,7 @@ _PRIVATE = ("GATEWAY_SECRET_", "CREDENTIALS_DIRECTORY")  # what a hook has no bu
 _VISIBLE = "".join(chr(code) for code in range(32, 127) if chr(code) != "%")
 
 
-@dataclass(frozen=True, slots=True)
-class CommandHandover:
+class CommandHandover(Struct, frozen=True):
     """A program that reads the document on standard input and says with exit code 0 that it has it for good.
 
     It finds ``GATEWAY_KEY``, ``GATEWAY_FILE_NAME`` and every fact (``GATEWAY_PARTNER``, …) in its environment,

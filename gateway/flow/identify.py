@@ -6,7 +6,7 @@ The address leads to a partner; the interchange's own identities must belong to 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.errors import (
     IdentityMismatch,

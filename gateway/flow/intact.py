@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway import x12
 from gateway.x12.isa import LENGTH, POSITIONS, WIDTHS
@@ -19,8 +20,7 @@ _LINE_ENDS = b"\r\n"
 _LEAST = {b"ISA": 17, b"IEA": 3, b"GS": 9, b"GE": 3, b"ST": 3, b"SE": 3}  # elements, the tag counted
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """What is open at a place in an interchange, and what was counted since."""
 
     interchange: bytes = b""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event
+
+from msgspec import Struct
 
 from gateway.errors import (
     ConfigurationFault,
@@ -24,8 +25,7 @@ from gateway.mail.verp import Tokens, with_token
 LONGEST = 10.0  # seconds after which a lane gives back what it has not begun, for others to take
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One mail and what came of it: the host's word, or a fault; neither where it was not begun."""
 
     mail: DueMail
@@ -61,8 +61,7 @@ def next_lane(due: Sequence[DueMail], lanes: int) -> list[DueMail]:
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """What every lane needs to write an envelope. ``verp``: each mail has an envelope sender of its own."""
 
     tokens: Tokens | None

@@ -7,9 +7,10 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from gateway.errors import ConfigurationFault, NotAllowedNow, NotFound, UsageFault
@@ -31,8 +32,7 @@ _REFERENCE = re.compile(r"m?\d+")
 _COLUMNS = ("partner", "interchange", "group", "ours", "theirs")
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Struct, frozen=True):
     """What was learned. ``skipped`` are files that gave nothing, with the reason; ``odd`` is of no partner."""
 
     proposals: tuple[Proposal, ...]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway import x12
 from gateway.errors import GatewayError, MessageFault, NotX12
@@ -34,8 +36,7 @@ _HEAD = 256_000  # bytes in which a header block ends
 _CENTURY = 70  # YY from here on is of the last century
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What was read so far. ``skipped`` says of each file, or part of a mail, that gave nothing, why."""
 
     interchanges: list[SeenInterchange] = field(default_factory=list)

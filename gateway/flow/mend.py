@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from gateway.errors import ContentDamaged
 from gateway.flow.intact import end_of, find_isa, is_intact, terminator_at
@@ -33,8 +34,7 @@ _PIECE = 1 << 20  # bytes hashed at once
 _LARGEST, _LINES = 20_000_000, 500_000  # bytes and lines of text that are mended
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """The content of a part, and what was done to it, in words. ``at`` is where its X12 begins, -1 without any."""
 
     data: bytes

@@ -10,9 +10,9 @@ earnest (P) both can be answered, for many translators write P into every acknow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Row, or_, select
 
 from gateway.flow.anew import AWAITED_ANEW

@@ -6,9 +6,10 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from gateway.errors import (
@@ -69,8 +70,7 @@ _STATES = {"refused by the partner": "refused", "receipt overdue": "overdue"}  #
 _CODES = {"document.repeated": "repeated"}
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """One thing that somebody is to be told of. Equal topics are one thing, however often it is met.
 
     ``subject`` is one sentence that quotes nothing of any document; ``again`` says that each batch meets it anew.
@@ -88,8 +88,7 @@ class Need:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What there is now. ``whole``: nothing was left out, so that what is absent is gone."""
 
     found: tuple[Need, ...]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from msgspec import Struct
 
 from gateway.errors.causes import cause_of_code
 from gateway.flow.needs import sentence
@@ -25,8 +25,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _FEW_SECONDS = 10_000  # ms below which tenths are told
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerNight:
+class PartnerNight(Struct, frozen=True):
     """What came and went of one partner in the batch, and what it owes us now."""
 
     partner: str
@@ -36,8 +35,7 @@ class PartnerNight:
     overdue: int
 
 
-@dataclass(frozen=True, slots=True)
-class NightReport:
+class NightReport(Struct, frozen=True):
     """What one batch did, and what there is to do. ``home`` names the gateway among those of a company."""
 
     our_name: str

@@ -7,9 +7,9 @@ What the partner used before its numbers began anew does not explain what is mis
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import func, select
 
 from gateway.flow.series import GROUP, INTERCHANGE, Key
@@ -54,8 +54,7 @@ def explain(recorder: Recorder, key: Key, series: Series, epochs: Sequence[Any])
             series.explain(other, _ELSEWHERE, gap.epoch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """One epoch, with the moment from which an arrival may belong to it: ms since 1970 UTC."""
 
     epoch: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.ledger import archive, tables
@@ -15,8 +15,7 @@ from gateway.mail.smime.layers import Opened, mic, open_layers
 from gateway.settings.model import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(Struct, frozen=True):
     """The mail as it went, and the entity inside where it was encrypted (else empty)."""
 
     mail: bytes

@@ -12,8 +12,9 @@ import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 WORK_DIRECTORY = ".submitting"
 SENT_DIRECTORY = ".submitted"
@@ -24,8 +25,7 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP}  # what a file system says that syncs n
 _LONGEST = 230  # bytes of a name, of the 255 that a file system has; the rest is for .12345 and .why.txt
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A file that is being submitted. ``place``: the partner's directory."""
 
     file: Path
@@ -76,8 +76,7 @@ class Claim:
                 self.file.unlink()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Files that were claimed together. ``interrupted``: by a batch that did not come to its end."""
 
     directory: Path

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Delete, Select, delete, func, select, update
 
 from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
 
 from gateway.errors import DnsUnavailable
 from gateway.flow.check_mail import count
@@ -14,6 +15,7 @@ from gateway.flow.partner_dns import Ask, MailDomain, look_up
 from gateway.flow.partner_evidence import Evidence, Refusal, evidence_of
 from gateway.ledger.moments import duration
 from gateway.settings.values import say_duration
+from gateway.values import asdict
 from partners.model import Direction, Identity, Partner, Status
 from partners.model import Evidence as Wanted
 from partners.onboarding import unknown_addresses
@@ -28,8 +30,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One thing that was looked at: ok, a note or wrong, in a sentence, and what to do where it is wrong."""
 
     name: str
@@ -38,8 +39,7 @@ class Observation:
     next_command: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerCheck:
+class PartnerCheck(Struct, frozen=True):
     """All observations, the gravest kind first, and the most probable cause of silence."""
 
     partner: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gateway.errors import DnsUnavailable
 
@@ -15,8 +16,7 @@ Ask = Callable[[str, str], tuple[str, ...]]  # (name, type) → its records as t
 TIMEOUT = 3.0  # seconds for one question
 
 
-@dataclass(frozen=True, slots=True)
-class MailDomain:
+class MailDomain(Struct, frozen=True):
     """A domain as the DNS has it. ``hosts`` are its mail exchangers, the preferred first."""
 
     domain: str

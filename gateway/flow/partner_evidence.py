@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Column, Connection, Row, func, or_, select
 
 from gateway.flow.check_running import workers_at_work
@@ -30,8 +30,7 @@ _TROUBLES = (ExchangeState.BOUNCED, ExchangeState.FAILED, ExchangeState.IN_DOUBT
 _TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED, ExchangeState.RECONCILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A mail or interchange in quarantine that is, or seems to be, the partner's."""
 
     reference: str
@@ -44,8 +43,7 @@ class Refusal:
     receiver: Identity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """An exchange that went wrong."""
 
     reference: int
@@ -54,8 +52,7 @@ class Trouble:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """Everything that was found; times are ms since 1970 UTC, None for never."""
 
     last_batch: int | None = None

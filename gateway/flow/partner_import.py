@@ -6,12 +6,15 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.errors import UsageFault
 from gateway.flow.configuration import apply_profiles
 from gateway.flow.context import Context
+from gateway.values import asdict
 from partners.learning_bots import BotsExport, BotsPartner, bots_channels, bots_partners
 from partners.learning_bots_index import LARGEST, read_index, read_syntax
 from partners.learning_table import CellProblem, Progress, Row, read_table
@@ -24,8 +27,7 @@ _SYNTAX = "partners/x12/"
 _FILES = 50_000  # in a plugin
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """What became of one row: added, unchanged, left out or wrong; ``place`` says where it stands."""
 
     place: str
@@ -39,8 +41,7 @@ class Imported:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """An import: its rows, the texts of the profiles by key, and what else was found in an export of Bots."""
 
     rows: tuple[Imported, ...]
@@ -101,8 +102,7 @@ def _starts(found: Iterator[BotsPartner]) -> str:
 # ---------------------------------------------------------------- rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True):
     place: str
     key: str
     text: str

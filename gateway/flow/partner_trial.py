@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from gateway.errors import NoAgreement, NotAllowedNow, NotFound, UsageFault
@@ -17,6 +17,7 @@ from gateway.ledger.moments import duration, spoken
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.story import Story, story
 from gateway.ledger.story_values import AcknowledgmentStory
+from gateway.values import asdict
 from gateway.x12.guideline.catalog import choose, known_sets
 from gateway.x12.guideline.model import Guideline
 from gateway.x12.guideline.partner import read_partner_guideline
@@ -51,8 +52,7 @@ _VERDICTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step of a test: ok, waiting or failed, in a sentence. ``at`` is ms since 1970 UTC."""
 
     name: str
@@ -61,8 +61,7 @@ class Step:
     at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What became of a test. ``final``: nothing more will come of itself. ``findings`` are the partner's, in words."""
 
     partner: str

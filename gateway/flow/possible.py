@@ -6,9 +6,9 @@ It says before the act what ``operate`` will say in it; that decides alone, in i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.errors import NotFound
@@ -23,8 +23,7 @@ _OURS = "we sent it; this is for what came from a partner"
 _THEIRS = "it came from the partner; this is for what we send"
 
 
-@dataclass(frozen=True, slots=True)
-class Possible:
+class Possible(Struct, frozen=True):
     """One act by its verb (resend, resend-anew, resolve …). ``why_not`` is "" where it may be done now."""
 
     verb: str

@@ -6,9 +6,9 @@ What is past a bound is not shown; the raw mail is still there to be downloaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html.parser import HTMLParser
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from gateway.errors import MessageFault, NotFound
@@ -32,8 +32,7 @@ _UNSEEN = frozenset({"script", "style"})
 _BLOCKS = frozenset({"p", "div", "br", "tr", "li", "table", "h1", "h2", "h3", "h4", "blockquote", "pre"})
 
 
-@dataclass(frozen=True, slots=True)
-class PartPreview:
+class PartPreview(Struct, frozen=True):
     """One part. ``text`` is what can be read of it, "" where that is nothing for people; ``more``: there is more."""
 
     path: str
@@ -46,8 +45,7 @@ class PartPreview:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class MailPreview:
+class MailPreview(Struct, frozen=True):
     """A mail: ``kind`` is letter, bounce, receipt, auto-reply, or "" where it could not be opened; then ``fault``."""
 
     size: int

@@ -7,9 +7,9 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, select
 
 from gateway.errors import MovedArchiveAltered
@@ -30,8 +30,7 @@ _AT_ONCE = 100  # units that come back with one commit
 _ANYTHING = Policies(Spans(0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """What came back, or would: ``hold`` is the legal hold that keeps it, None where nothing came."""
 
     exchanges: int

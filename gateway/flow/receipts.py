@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from gateway.errors import GatewayError, MessageFault, SecurityFault, SenderUnproven, Side
@@ -41,8 +41,7 @@ _CHUNK = 500  # names in one question
 KIND = "receipt"  # of the exchange that carries one
 
 
-@dataclass(frozen=True, slots=True)
-class _Owed:
+class _Owed(Struct, frozen=True):
     """A receipt that is to be given: to whom, what it says, and how."""
 
     partner: Partner

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Row, delete, select
 
 from gateway.errors import AcknowledgmentAsTest, AcknowledgmentUnmatched, MessageFault
@@ -32,8 +32,7 @@ _FINAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """One statement of a partner, ready to be kept."""
 
     kind: str

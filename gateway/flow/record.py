@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gateway.errors import MessageFault
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
@@ -15,6 +16,7 @@ from gateway.ledger import tables
 from gateway.ledger.plain_json import listed
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
+from gateway.values import asdict
 from gateway.x12.masking import masked_text
 from gateway.x12.model import Finding, InterchangeReport, Status
 
@@ -26,8 +28,7 @@ _SUBJECT = 1_000  # characters that each interchange of such a message repeats
 _TYPES = 100  # that are named with an exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One interchange that is about to become an exchange, with what was decided about it."""
 
     case: Case
@@ -164,8 +165,7 @@ def _header_facts(report: InterchangeReport) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """The ids that the groups and sets of one exchange were given."""
 
     groups: dict[int, int]

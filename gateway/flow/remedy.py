@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from partners.directory import Directory
 from partners.model import Identity, Partner
@@ -15,8 +16,7 @@ EVIDENCE, NEW, ACCEPT, SETTINGS = "evidence", "new", "accept", "settings"
 _ASK = "If they confirm it by telephone, add it to the profile and release this; else discard it: it may be forged."
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """What mends it. ``part`` is one of the words above; ``partner`` a key, or "" where none is meant.
 
     ``value`` is what the profile lacks: an address, an identity, a transaction set.
@@ -28,8 +28,7 @@ class Remedy:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """What lies in quarantine, as far as that tells its remedy. ``sender`` is the identity of its interchange."""
 
     code: str

@@ -9,8 +9,8 @@ or sent nevertheless, unless its agreement says ``on_repeat = "hold"``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, case, func, select
 
 from gateway.errors import DocumentRepeated, SubmittedBefore
@@ -34,8 +34,7 @@ _NEVER_COUNTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One business document: the usage (P, T), its set and the value of its main key."""
 
     usage: str
@@ -43,8 +42,7 @@ class Document:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Struct, frozen=True):
     """A document that came, or went, before in exchange ``earlier``."""
 
     document: Document

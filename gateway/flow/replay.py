@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from gateway.errors import GatewayError, NotFound
@@ -21,8 +21,7 @@ from gateway.ledger.work import stored_message
 AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
 
 
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(Struct, frozen=True):
     """What became of one interchange of a replayed mail: its new exchange, and the state it has."""
 
     exchange: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 from sqlalchemy import Engine, make_url
 
 from gateway.errors import BackupDamaged, BackupUnfit, CheckpointUnreadable, GatewayError, LedgerNewer
@@ -63,8 +63,7 @@ class Place(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What a person wants: which backup, who and why.
 
     ``replace``: also in the place of a ledger that is newer, or not known to be older. ``ahead``: how many numbers to

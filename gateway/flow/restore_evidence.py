@@ -9,9 +9,9 @@ that was waiting may have gone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,8 +34,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """The ledger that is there when a backup is restored. ``reached`` None: it is gone, or cannot be read.
 
     The rest counts only where ``newer``: it is whole, and the backup's history is the beginning, or all, of its own.

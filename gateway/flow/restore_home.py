@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.errors import BackupDamaged, FileInTheWay, RestoreFailed
 from gateway.ledger import backup_files
 from gateway.ledger.backup_manifest import HOME, KeptFile, Manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What was put back, what was there already, and what was kept under another name; paths within the home."""
 
     files: tuple[str, ...] = ()

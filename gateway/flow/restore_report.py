@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.flow.outbox_files import SENT_DIRECTORY
 from gateway.flow.restore_evidence import Outcome
@@ -13,6 +14,7 @@ from gateway.flow.restore_settle import Settled
 from gateway.ledger.events import one_line
 from gateway.ledger.moments import iso, spoken
 from gateway.settings import Settings
+from gateway.values import asdict
 
 _SHOWN = 20  # names in one list
 _WORDS = {
@@ -25,8 +27,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What became of a restore. Times are ms since 1970 UTC."""
 
     backup: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from gateway.errors import ConfigurationFault, RestoredUnprocessed, SenderUndecided
@@ -36,8 +37,7 @@ _SECOND = 1_000  # ms
 _RESENT, _HELD = "mails in doubt, sent again", "mails held in doubt"  # as the doubt of a mail is counted
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What became of what had waited, and of the numbers."""
 
     jumps: tuple[Jump, ...] = ()
@@ -47,8 +47,7 @@ class Settled:
     due: int = 0  # documents that go to the business, perhaps again
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True):
     """What may have happened since: from the moment of the backup (ms since 1970 UTC) until now.
 
     ``noted``: how far numbers had come when backups beside this one were restored. ``ahead``: how many numbers to skip

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from gateway.flow.context import Context
@@ -30,6 +31,7 @@ from gateway.ledger.retention_units import START, Cursor, Judge, Key, Unit, page
 from gateway.ledger.tables import content, exchange, message, retention_mark
 from gateway.settings import Kept, Settings
 from gateway.settings.retention import say_kept
+from gateway.values import asdict
 from partners.directory import Directory
 
 T = TypeVar("T")
@@ -82,8 +84,7 @@ def said(span: int) -> str:
 # ---------------------------------------------------------------- what would go
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """What would go of one partner and type: ``what`` is ledger or payload; ``size`` is in bytes."""
 
     what: str
@@ -100,8 +101,7 @@ class Line:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is over its time: what would go, and what stays all the same, by reason."""
 
     lines: tuple[Line, ...]
@@ -209,8 +209,7 @@ def apply(context: Context, *, move_to: Path | None = None, since: int | None = 
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """One run over what is over its time at a moment."""
 
     context: Context

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from gateway.errors import SealUnwritable, SecretMissing
@@ -26,13 +26,13 @@ from gateway.ledger.states import MessageState
 from gateway.mail.compose import compose, message_id
 from gateway.mail.model import Attachment, Draft, OutgoingMail
 from gateway.settings import Settings
+from gateway.values import asdict
 
 _OWN = 2  # leaves that a seal itself adds to the tree: a tree that grew by no more has nothing new in it
 _MAIL_KIND = "seal"
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A seal that was made: its signed note, the key that signed it, and the file that it was appended to."""
 
     seal: Seal

@@ -6,7 +6,8 @@ kept as it was before: only that proves later, together with the receipt, what t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.errors import AnswerNotSecured, CertificateMissing, ConfigurationFault
 from gateway.flow.case import InterchangeCase
@@ -23,8 +24,7 @@ NO_SECURITY = Security()
 SIGNED_RECEIPT, RECEIPT = "signed receipt asked for", "receipt asked for"
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A mail that is ready for the wire.
 
     ``words`` says how it is secured and which receipt it asks for; ``mic`` is what the receipt must state ("" where

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import GuidelineInvalid, UnknownPartner
 from gateway.flow.segment_stream import Cut, RawSegment
@@ -24,8 +25,7 @@ _ELEMENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A segment's name, where it stands in the guideline, and the names of its elements."""
 
     name: str = ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.errors import NotFound, UsageFault
@@ -44,8 +44,7 @@ class Cut(NamedTuple):
     heads: Sequence[tuple[int, str]]  # place in ``texts``, tag
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """Where in the envelope a stream stands: ordinals of the group and the set, how many segments of it were passed."""
 
     group: int = 0
@@ -88,8 +87,7 @@ class Place:
             self.inside = False
 
 
-@dataclass(slots=True)
-class Stream:
+class Stream(Struct):
     """An interchange that is being read. Its ISA is taken apart already; ``cuts`` gives everything, once."""
 
     opening: Opening

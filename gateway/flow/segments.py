@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, select
 
 from gateway.errors import NotFound
@@ -22,6 +23,7 @@ from gateway.ledger import tables
 from gateway.ledger.at_rest import opened_row, opened_sentences
 from gateway.ledger.database import reading
 from gateway.ledger.story_values import FindingStory
+from gateway.values import asdict
 from gateway.x12.masking import masked
 from gateway.x12.model import ExaminePolicy, Separators
 
@@ -35,8 +37,7 @@ _PLACED = re.compile(r"segment (\S+) at position (\d{1,9})(?: in loop [^,:]*)?(?
 _Span = tuple[int, int]  # segment numbers, the second one excluded
 
 
-@dataclass(frozen=True, slots=True)
-class PartView:
+class PartView(Struct, frozen=True):
     """One component of an element."""
 
     number: int
@@ -44,8 +45,7 @@ class PartView:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ElementView:
+class ElementView(Struct, frozen=True):
     """One element: its number (1 for the first), its value as written, its name where the guideline knows it."""
 
     number: int
@@ -55,8 +55,7 @@ class ElementView:
     findings: tuple[FindingStory, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentView:
+class SegmentView(Struct, frozen=True):
     """One segment.
 
     ``number`` counts from the ISA (1), ``position`` from the ST of its set (1; 0 outside of sets), ``offset`` is in
@@ -78,8 +77,7 @@ class SegmentView:
     findings: tuple[FindingStory, ...] = ()  # those that speak of the segment, not of one of its elements
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Some segments of an exchange, in order.
 
     ``total`` is how many it has. ``more`` tells that there are further ones of the kind that was asked for, from
@@ -234,7 +232,7 @@ class _Findings:
         self._of_groups: dict[int, list[FindingStory]] = defaultdict(list)
         self._of_all: list[FindingStory] = []
         f, g, s = tables.finding, tables.functional_group, tables.transaction_set
-        names = tuple(FindingStory.__dataclass_fields__)
+        names = FindingStory.__struct_fields__
         wanted = (
             select(*(f.c[name] for name in names), g.c.ordinal.label("group"), s.c.ordinal.label("set"))
             .select_from(f.outerjoin(g, g.c.id == f.c.functional_group).outerjoin(s, s.c.id == f.c.transaction_set))

@@ -6,8 +6,9 @@ a report that goes back to the address the mail came from, if that is a partner'
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from gateway import x12
 from gateway.errors import GatewayError, MessageFault

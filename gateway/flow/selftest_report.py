@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from gateway.errors import IdentityMismatch, IdentityUnknown, MessageFault, ReceiverNotUs, UnexpectedType
 from gateway.flow.case import Case, InterchangeCase
@@ -20,8 +21,7 @@ _USAGE = {"T": "test", "P": "production", "I": "information"}
 _PROOF = {"signed": "a trusted S/MIME signature", "dkim": "a DKIM signature", "mx": "our mail exchanger"}
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One interchange of the mail: the file it stood in, what was found, and the bytes that would answer it."""
 
     file_name: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Select, Update, bindparam, or_, select, update
 
 from gateway.flow.context import Context
@@ -35,8 +35,7 @@ Key = tuple[str, str, str, str]  # partner, theirs, ours, level
 _KEY = ("partner", "theirs", "ours", "level")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True):
     """One control number that came."""
 
     key: Key
@@ -93,8 +92,7 @@ def _number(key: Key, text: str, exchange: int) -> Iterator[Number]:
 # ---------------------------------------------------------------- what is kept
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     """The series that a batch is about, as the ledger has them; locked, where the database has several writers."""
 
     directory: Directory

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from gateway.flow import logins
@@ -23,8 +24,7 @@ Told = TypeVar("Told", Attention, Alert)
 _TEST = "gateway mailbox test"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What needs a person now. ``needs`` are things with the alert that was raised of each; urgent ones come first.
 
     ``met`` are alerts of what only a batch can meet (a host that is away, a full disk); ``refused`` are documents in

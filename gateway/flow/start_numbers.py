@@ -8,13 +8,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
 
 from gateway.errors import ConfigurationFault, NotAllowedNow, UsageFault
 from gateway.flow.acts import acting
 from gateway.flow.context import Context
 from gateway.ledger import counters
 from gateway.ledger.recording import Ledger, Recorder
+from gateway.values import asdict
 from partners.directory import Directory
 from partners.model import Direction, Identity, Partner
 from partners.numbering import check_start, next_number
@@ -22,8 +24,7 @@ from partners.numbering import check_start, next_number
 _COLUMNS = ("partner", "interchange", "group", "ours", "theirs")
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The first numbers to use for a partner; None leaves a count as it is.
 
     ``ours`` and ``theirs`` are ``qualifier:id``; empty where the partner's agreements know only one pair.
@@ -36,8 +37,7 @@ class Start:
     theirs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """Where a count stood and stands; ``done`` is false where it stood there already."""
 
     partner: str

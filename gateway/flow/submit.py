@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -35,8 +36,7 @@ from partners.model import Agreement, Direction, Identity, Partner
 from partners.model import Status as PartnerStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """What became of one document: the exchanges that carry it, or the ones that carried it before.
 
     ``states`` tell where each of them stands. ``own``: it was repeated because this very submission was interrupted.
@@ -50,8 +50,7 @@ class Submission:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(Struct, frozen=True):
     """The sets of a document that share one agreement, a version each."""
 
     agreement: Agreement

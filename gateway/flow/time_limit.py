@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from gateway.errors import MessageTooSlow
 
@@ -61,8 +62,7 @@ def _say(*_: object) -> NoReturn:
     raise _TimeIsUp
 
 
-@dataclass(eq=False, slots=True)
-class _Block:
+class _Block(Struct, eq=False):
     """A block that runs: in which thread, by which clock, and until when."""
 
     thread: int

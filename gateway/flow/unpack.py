@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway import x12
 from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed
@@ -54,8 +56,7 @@ def _checked_for_loops(letter: Letter, sender: str) -> Letter:
     return letter
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     """What was found so far in a mail, and what is wrong with it."""
 
     case: Case

@@ -6,7 +6,7 @@ confirmed, and only for the bytes that the signature covers: what lies beside th
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.errors import CannotDecrypt, ConfigurationFault, InsufficientSecurity, KeysUnreadable, MessageFault
 from gateway.flow.case import Case, InterchangeCase

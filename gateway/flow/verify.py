@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
@@ -24,8 +24,7 @@ from gateway.ledger.verify import Difference, Extent, Progress, Verification, se
 _NO_TEXT = "Could not decode"  # SQLite, of bytes that are stored as a text
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(Struct):
     """What a verification came to, filled while ``verify`` is iterated.
 
     ``since`` is the seal that it began at (None: everything was looked at), ``sealed`` the newest one that fits;

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select, text
 
 from gateway.flow.checkpoint import ahead_of
@@ -26,8 +26,7 @@ _NEWEST, _FEW = 2_000, 20  # exchanges of a partner that are looked at in full, 
 _AT_ONCE = 500  # names in one question
 
 
-@dataclass(frozen=True, slots=True)
-class _Used:
+class _Used(Struct, frozen=True):
     exchange: int
     number: int
 

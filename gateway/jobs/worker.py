@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import procrastinate
 import psycopg
 import psycopg_pool
+from msgspec import Struct, field
 from procrastinate import exceptions
 from procrastinate.jobs import Job, Status
 
@@ -36,8 +36,7 @@ _ROUNDS = 10_000  # of draining the queue; each does at least one job
 Work = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Struct, frozen=True):
     """A periodic job: its name, whom it is about, and every how many seconds. ``queue``: where it is put in."""
 
     name: str
@@ -46,8 +45,7 @@ class Beat:
     queue: str = QUEUE
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a worker does.
 
     ``work`` does the jobs, by name; a job that raises is as done as any other, for the ledger knows what is still due.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, text
 
 from gateway.errors import NotFound
@@ -26,8 +27,7 @@ _OF_EARNEST = "acknowledgment.as-test"  # a fault of a test that speaks of what 
 _LOCK = 4_717_205  # of PostgreSQL: one process at a time compares what there is with what was
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """One thing that people are told of. Times are ms since 1970 UTC; ``told`` is when each rule told it last."""
 
     id: int
@@ -70,8 +70,7 @@ class Alert:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What one rule remembers: ``pending`` is what it is about to tell, None where nothing is.
 
     ``next_at`` is when it may tell again, ``attempts`` how often it failed in a row, ``number`` how often it told.
@@ -294,7 +293,7 @@ def _listed(connection: Connection, which: Any, limit: int | None = None) -> lis
 
 
 def _alert(row: Mapping[str, Any]) -> Alert:
-    values = {each.name: row[each.name] for each in fields(Alert)}
+    values = {name: row[name] for name in Alert.__struct_fields__}
     return Alert(**(values | {"told": json.loads(row["told"] or "{}")}))
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Engine, select
 
 from gateway.ledger.database import reading
 from gateway.ledger.moments import duration, iso
 from gateway.ledger.tables import exchange
+from gateway.values import asdict
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """One exchange of ours on all of which the partner has spoken. Times are ms since 1970 UTC.
 
     ``due_at`` is None where no time was agreed.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select, text
 
 from gateway.ledger.at_rest import opened_sentences, opened_text
@@ -47,8 +47,7 @@ _GONE = (ExchangeState.SENT, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
 _CHUNK = 500  # ids in one question
 
 
-@dataclass(frozen=True, slots=True)
-class Attention:
+class Attention(Struct, frozen=True):
     """One thing that needs a person; ``urgent``: it was told before, and still stands.
 
     ``reference`` is what a command takes: ``m12`` for a message, ``34`` for an exchange, a mailbox's name, ``g5`` for
@@ -203,8 +202,7 @@ def _messages() -> ColumnElement[bool]:
     return and_(message.c.state == MessageState.QUARANTINED, ~spoken_for.exists())
 
 
-@dataclass(frozen=True, slots=True)
-class _Reason:
+class _Reason(Struct, frozen=True):
     """Why, in full, and without anything that documents hold."""
 
     full: str = ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Engine, select
 
 from gateway.ledger.database import reading
 from gateway.ledger.moments import iso, roughly
 from gateway.ledger.tables import exchange, expectation
+from gateway.values import asdict
 
 
-@dataclass(frozen=True, slots=True)
-class Awaited:
+class Awaited(Struct, frozen=True):
     """One acknowledgment (TA1, 997, 999 or any functional one) of one exchange; ``left`` is negative when overdue.
 
     ``due_at`` and ``left`` (ms) are None while the exchange is not handed over: the time does not run yet. ``urgent``:

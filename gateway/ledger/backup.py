@@ -11,10 +11,11 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -43,8 +44,7 @@ EARLIER = "Its rows were not verified: it is of an earlier version. A restore wi
 _NAMED = 20  # rows and events that a verification names
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is to be backed up, and how.
 
     ``home``: files of the home, each with the name that it gets. ``full``: everything is looked at, not a sample.
@@ -58,8 +58,7 @@ class Order:
     overwrite: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """A backup and what is wrong with it. ``proven`` is empty, or says what could not be looked at and why."""
 
     manifest: Manifest

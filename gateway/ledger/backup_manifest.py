@@ -8,14 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.errors import BackupDamaged
 from gateway.ledger import backup_files
 from gateway.ledger.moments import iso
 from gateway.ledger.reached import Mark, Reached
+from gateway.values import asdict
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -26,8 +28,7 @@ KEY = f"{HOME}/secret.key"
 _LARGEST = 100_000_000  # bytes of a manifest
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFile:
+class KeptFile(Struct, frozen=True):
     """A file of a backup. ``name`` is its path within it; ``sha256`` is in hexadecimal."""
 
     name: str
@@ -35,8 +36,7 @@ class KeptFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a backup holds. ``at`` is its moment: what was committed until then is in it, and nothing else."""
 
     at: int  # ms since 1970 UTC

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Row, select
 
 from gateway.errors import NotFound
 from gateway.ledger.moments import iso
 from gateway.ledger.recording import Recorder
 from gateway.ledger.tables import batch
+from gateway.values import asdict
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """What did not work in a step: where, in a sentence, and what to do about it."""
 
     where: str
@@ -26,8 +26,7 @@ class Trouble:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStep:
+class BatchStep(Struct, frozen=True):
     """One step of a batch. Times are ms since 1970 UTC; ``troubles`` are the first ones, ``more`` counts the others."""
 
     name: str
@@ -43,8 +42,7 @@ class BatchStep:
         return None if self.ended_at is None else self.ended_at - self.started_at
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """One run of the night. Of a batch that older versions ran, ``by`` is empty and there are no ``steps``."""
 
     id: int

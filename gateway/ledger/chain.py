@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, or_, select
 
 from gateway.ledger.chain_answers import with_answers
@@ -116,8 +116,7 @@ def _is_no_text(written: str) -> bool:
     return "\0" in written or any("\ud800" <= each <= "\udfff" for each in written)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """One document of the chain, and the names that it was found by."""
 
     row: Row[Any]
@@ -128,8 +127,7 @@ class _Found:
     counts: dict[str, int] = field(default_factory=dict)  # of values, by name: it may have more than its keys tell
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     connection: Connection
     partner: str | None
     all_partners: bool

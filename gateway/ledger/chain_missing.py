@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from gateway.ledger.chain_values import Chain, Document
 from gateway.ledger.states import ExchangeState
@@ -43,8 +44,7 @@ _NEVER_WENT = {ExchangeState.CANCELLED, ExchangeState.SUPERSEDED, ExchangeState.
 _REFUSED = {ExchangeState.REJECTED, ExchangeState.QUARANTINED, ExchangeState.CONFLICT, *_NEVER_WENT}
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """One thing that has not come, in a sentence; ``exchange`` is the one that it should follow.
 
     ``urgent``: it is overdue, and not only to come.

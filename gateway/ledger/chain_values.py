@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from msgspec import Struct
+
 from gateway.ledger.moments import iso
+from gateway.values import asdict
 
 _MOMENTS = ("at", "delivered_at", "handed_over_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What was answered to a document: by us, or by the partner.
 
     ``at`` is when it came, or when we made it; ``kind`` is TA1, 997 or 999; ``status`` the verdict on the document.
@@ -29,8 +30,7 @@ class Answer:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One transaction set of the chain. ``via`` is the key by which it was found, as (name, value)."""
 
     at: int  # when it was received, or numbered by us
@@ -61,15 +61,14 @@ class Document:
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601."""
         values: dict[str, Any] = {}
-        for each in fields(self):
-            value = getattr(self, each.name)
-            values[each.name] = iso(value) if each.name in _MOMENTS else value
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            values[name] = iso(value) if name in _MOMENTS else value
         values["answers"] = [asdict(each) | {"at": iso(each.at)} for each in self.answers]
         return values
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """A key that was not followed, and why: it stands in too many documents, or means nothing by itself."""
 
     name: str
@@ -77,8 +76,7 @@ class Passed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A business document across types, in time order.
 
     ``asked`` is what was asked for; ``partner`` whose documents these are, "" for everybody's. ``followed`` are the

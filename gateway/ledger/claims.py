@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -39,8 +40,7 @@ from gateway.ledger.tables import claim, message
 from gateway.ledger.work import StoredMessage, fitting, read_messages
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """Some messages that are ours. ``epochs`` by message."""
 
     holder: str
@@ -64,8 +64,7 @@ class Claims:
         return Claims(self.holder, {each: self.epochs[each] for each in messages})
 
 
-@dataclass(frozen=True, slots=True)
-class Forsaken:
+class Forsaken(Struct, frozen=True):
     """A message whose holder gave no sign of life. Its claim ends: should that one wake up, its commit is refused."""
 
     message: int

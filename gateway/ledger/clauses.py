@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, BindParameter, Connection, Engine, Select, bindparam, literal_column, select
 from sqlalchemy import text as sql
 
@@ -34,8 +34,7 @@ _SIDES = ("search_text.id + 0 > 0", "search_text.id + 0 < 0")  # not what the pr
 _WORD = re.compile(r"[a-z0-9]{3}", re.ASCII)  # of such pg_trgm makes trigrams in every locale
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a row must have in the index: pieces of text, folded, and one of some marks.
 
     ``in_keys``: the pieces stand in a business key.
@@ -46,8 +45,7 @@ class Wanted:
     in_keys: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """One of these; ``field`` is the criterion that it comes from."""
 
     field: str

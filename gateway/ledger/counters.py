@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger import archive
 from gateway.ledger.tables import control_number
+from gateway.values import asdict
 
 LEVELS = ("interchange", "group")
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(Struct, frozen=True):
     """The count of one identity pair and level (interchange: ISA13; group: GS06); ``next`` is the number it gives."""
 
     partner: str

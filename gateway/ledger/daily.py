@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -61,8 +61,7 @@ Key = tuple[str, ...]  # one value for each of DIMENSIONS
 Sums = tuple[int, int, int]  # interchanges, sets, bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A count that is not what the rows say: of one day, or of a month where ``day`` is None."""
 
     month: date  # its first day

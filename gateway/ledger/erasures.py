@@ -12,9 +12,9 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, select, text
 
 from gateway.ledger.tables import CONFIGURATION, content_key, event, exchange, message
@@ -29,8 +29,7 @@ def fingerprints(names: Iterable[str]) -> str:
     return base64.b64encode(b"".join(sorted(bytes.fromhex(name[:_DIGITS]) for name in names))).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(Struct, frozen=True):
     """What the event says of a key: whose it was, and what lay under it; None where an earlier version wrote it."""
 
     partner: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.ledger.moments import duration, iso, spoken
 
@@ -201,8 +202,7 @@ _ACTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One step in a life. ``body`` holds what its kind tells; ``exchange`` and ``message`` are ids or None."""
 
     seq: int

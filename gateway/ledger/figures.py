@@ -7,10 +7,10 @@ Nothing here takes longer when the ledger is ten years old: states in which near
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, text
 
 from gateway.ledger.alerts import RULE, STANDING
@@ -23,8 +23,7 @@ DAY = 86_400_000  # ms
 DUE: ColumnElement[str] = literal_column("'due'")  # not a parameter: the partial index is found by the very words
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """What came or went of one partner today (UTC): interchanges, transaction sets, bytes."""
 
     partner: str

@@ -7,8 +7,9 @@ verification would find it afterwards. So the rows are held against the events i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, select, text
 
 from gateway.errors import NotAsRecorded
@@ -19,8 +20,7 @@ _HELD, _RELEASED = "held", "hold-released"
 _STREAM = 100  # events at once
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What events tell of a hold: which made it, which one was the last to change it, which released it."""
 
     made: int

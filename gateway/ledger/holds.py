@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.errors import NotFound, QueryInvalid
@@ -20,6 +20,7 @@ from gateway.ledger.leases import take_turns_over
 from gateway.ledger.query import CRITERIA, FLAGS, Criterion, Query
 from gateway.ledger.recording import Recorder
 from gateway.ledger.tables import exchange, hold, message
+from gateway.values import asdict
 
 # What changes by itself, and would end a hold unseen.
 _PASSING = frozenset({*FLAGS, "state", "fault"})
@@ -28,8 +29,7 @@ _CHUNK = 500
 _TURN = "legal holds"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A legal hold. Times are ms since 1970 UTC; ``released_at`` is None while it holds."""
 
     id: int
@@ -51,8 +51,7 @@ class Hold:
         return " ".join([*self.words, *numbers])
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Exchanges and mails that are held, each with the number of a hold."""
 
     exchanges: Mapping[int, int]
@@ -220,7 +219,7 @@ def _query(said: dict[str, Any]) -> Query | None:
     """The query as it was kept; None where there was none."""
     if not said:
         return None
-    known = {each.name for each in fields(Query)}
+    known = set(Query.__struct_fields__)
     # A criterion of a later version, whose meaning is not known here: the hold is then on all that the rest names.
     criteria = {name: value for name, value in said.items() if name in known}
     also = [each for each in criteria.pop("also", None) or () if each["field"] in CRITERIA]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
 
 from gateway.errors import NotFound
@@ -99,8 +99,7 @@ def _forget_empty(recorder: Recorder, key: int) -> bool:
 # ---------------------------------------------------------------- forgetting
 
 
-@dataclass(frozen=True, slots=True)
-class Month:
+class Month(Struct, frozen=True):
     """A partner's key of one month that is at hand, and how many contents lie under it and under no other key."""
 
     key: int

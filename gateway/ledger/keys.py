@@ -13,11 +13,11 @@ import hashlib
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from gateway.errors import ConfigurationFault, NotAllowedNow, OwnKeyMissing, OwnKeyUnusable
@@ -30,8 +30,7 @@ ACTIVE, RETIRED = "active", "retired"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnKey:
+class OwnKey(Struct, frozen=True):
     """A key of ours without its private half. ``certificate`` is DER; times are ms since 1970 UTC."""
 
     name: str

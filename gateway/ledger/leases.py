@@ -17,9 +17,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, Connection, Engine, Update, cast, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
@@ -38,8 +38,7 @@ def database_now() -> ColumnElement[int]:
     return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """A lease that we took."""
 
     name: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger.alerts import Alert
@@ -17,8 +17,7 @@ WINDOW = 7  # days that are looked back
 _COLLECT = "collect"
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxHealth:
+class MailboxHealth(Struct, frozen=True):
     """Of one mailbox. Times are ms since 1970 UTC.
 
     ``mails`` came in the last 7 days, the last of them at ``came_at``; ``not_taken`` lie there and could not be taken,

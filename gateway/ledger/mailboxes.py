@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Select, Update, bindparam, delete, func, select, update
 
 from gateway.errors import GatewayError
@@ -21,8 +21,7 @@ from gateway.ledger.tables import message, not_taken, sighting
 _CHUNK = 500  # values in one question
 
 
-@dataclass(frozen=True, slots=True)
-class Sighted:
+class Sighted(Struct, frozen=True):
     """A mail that we took and left on its server: its bytes' name, its size as listed, since when it is known."""
 
     sha256: str
@@ -30,8 +29,7 @@ class Sighted:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotTaken(Struct, frozen=True):
     """A mail that a mailbox lists and that we do not have, and why."""
 
     uid: str

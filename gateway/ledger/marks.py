@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.ledger.folding import folded
 
@@ -31,8 +32,7 @@ _DAY = 86_400_000  # ms
 _LATEST = 253_402_300_799_999  # the last moment of the year 9999
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
+class Indexed(Struct, frozen=True):
     """One exchange, or with a negative ``id`` one mail that no exchange speaks for."""
 
     id: int

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger.moments import iso
 from gateway.ledger.tables import arrival, number_epoch, number_gap, received_number
+from gateway.values import asdict
 
 _GAP = "gap"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Numbers of a partner that did not come, or a place where they went back or jumped. Times are ms since 1970 UTC.
 
     ``raised_at`` is None while it may still close by itself; ``closed_by`` is "arrived", or who said ``reason``.
@@ -63,8 +63,7 @@ class Gap:
         return asdict(self) | times | {"count": self.count, "what": self.what}
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesRow:
+class SeriesRow(Struct, frozen=True):
     """One series of a partner's numbers in its present epoch; ``came`` counts the numbers of all its epochs."""
 
     partner: str
@@ -83,8 +82,7 @@ class SeriesRow:
         return asdict(self) | {"began": iso(self.began)}
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A file that was expected by an hour, and what became of it. Times are ms since 1970 UTC."""
 
     id: int

@@ -7,10 +7,10 @@ what the archive has, and has as the ledger says it now, is put away.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Row, select
 
 from gateway.errors import GatewayError, MovedArchiveAltered, MovedArchiveUnreadable
@@ -33,8 +33,7 @@ _AT_ONCE = 100  # units that are put away with one commit
 _ANYTHING = Policies(Spans(0, 0))  # where nothing is asked but what belongs together
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """An archive as the ledger remembers it. Times are ms since 1970 UTC; ``moved_at`` None: being put away."""
 
     id: int

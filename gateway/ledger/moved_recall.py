@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Table, insert, select
 
 from gateway.errors import MovedArchiveAltered, NotAllowedNow
@@ -29,8 +29,7 @@ from gateway.ledger.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """What came back: ``events`` are their numbers, ``contents`` the names of the bytes that are there again."""
 
     exchanges: tuple[int, ...]

@@ -11,11 +11,11 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, event, select
 
 from gateway.errors import DatabaseUnavailable, MovedArchiveUnwritable
@@ -32,8 +32,7 @@ from gateway.ledger.tables import content, content_key, content_piece, put_away
 _AT_ONCE = 100  # units that are copied at once
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """An archive that was written. ``first_at`` and ``last_at``: of the oldest and the newest unit in it."""
 
     path: Path

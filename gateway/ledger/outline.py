@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from gateway.ledger.database import reading
@@ -20,8 +20,7 @@ _WHOLE = 20  # exchanges of one mail whose own branches are read
 _Said = Mapping[tuple[int | None, int | None], Sequence[AcknowledgmentStory]]  # by group and set
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """One node of the tree.
 
     ``kind`` is message, payload, interchange, group, set, acknowledgment, awaited, receipt or exchange (another one

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select, text
 
 from gateway.ledger.daily import DAY
@@ -20,8 +20,7 @@ _LOOKED_BACK = 90 * DAY  # ms in which the last traffic is looked for
 _REFUSED = (ExchangeState.REJECTED, ExchangeState.CONFLICT, ExchangeState.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """Of one partner. Times are ms since 1970 UTC; None: nothing in the last 90 days, or nothing awaited.
 
     ``rejected`` of ``documents`` of the last 30 days were rejected, by us or by the partner; ``awaited`` are its

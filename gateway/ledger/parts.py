@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, and_, bindparam, func, select
 
 from gateway.ledger import bulk
@@ -58,8 +59,7 @@ def _those(name: str, table: Table) -> Ready:
     return Ready(f"story: {name}", lambda connection: select(table).where(bulk.among(connection, table.c.id, "ids")))
 
 
-@dataclass(slots=True)
-class Bounds:
+class Bounds(Struct):
     """How much is read, and of what there turned out to be more. ``limit`` None: all of everything."""
 
     connection: Connection
@@ -337,4 +337,4 @@ def _events(bounds: Bounds, wanted: Ready, number: int) -> tuple[Event, ...]:
 
 def _fields(kind: type[Any], row: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
     """The columns of a row that a value of ``kind`` has too."""
-    return {name: row[name] for name in kind.__dataclass_fields__ if name in row and name not in but}
+    return {name: row[name] for name in kind.__struct_fields__ if name in row and name not in but}

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, insert, select
 
 from gateway.errors import ContentErased, PayloadKeyUnreadable
@@ -44,8 +44,7 @@ def nobody() -> Collection[str]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadKey:
+class PayloadKey(Struct, frozen=True):
     """A key that is at hand."""
 
     id: int

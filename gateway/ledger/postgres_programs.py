@@ -12,11 +12,11 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from gateway.errors import ProgramMissing, ProgramTooOld
@@ -27,8 +27,7 @@ _NOT_FOR_CHILDREN = ("GATEWAY_SECRET_", "PG")
 _SAID = 40  # lines of what a program said that are kept
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A program and its version, as ``15.18``."""
 
     path: str

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.folding import folded
@@ -48,8 +50,7 @@ NEWEST = "-at"
 Cursor = tuple[int | str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Struct, frozen=True):
     """One of several values of a field, or (``negated``) none of them. The fields are ``CRITERIA``.
 
     Raises:
@@ -69,7 +70,7 @@ class Criterion:
         if self.field in PROSE and len(self.values) > 1:
             raise QueryInvalid(where=self.field, reason="it takes one value: a comma belongs to it")
         normal = dict.fromkeys(_normal(self.field, value) for value in self.values)
-        object.__setattr__(self, "values", tuple(normal))
+        force_setattr(self, "values", tuple(normal))
 
 
 def either(field: str, *values: str) -> Criterion:
@@ -82,8 +83,7 @@ def without(field: str, *values: str) -> Criterion:
     return Criterion(field, values, negated=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Criteria over exchanges and mails; None asks nothing. Newest first, at most ``limit`` rows.
 
     ``since`` (included) and ``until`` (excluded) are milliseconds since 1970 UTC. ``business_key`` is a value or
@@ -147,9 +147,9 @@ class Query:
         for name in CRITERIA:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _normal(name, value))
-        object.__setattr__(self, "also", self._rest(_criteria(self.also)))
-        object.__setattr__(self, "sort", None if self.sort == NEWEST else self.sort)
+                force_setattr(self, name, _normal(name, value))
+        force_setattr(self, "also", self._rest(_criteria(self.also)))
+        force_setattr(self, "sort", None if self.sort == NEWEST else self.sort)
         if self.sort is not None and self.sort.removeprefix("-") not in SORTS:
             raise QueryInvalid(where=f"sort={self.sort}", reason=f"it sorts by {', '.join(SORTS)}")
         if self.limit is not None and not 1 <= self.limit <= _INT64:
@@ -160,7 +160,7 @@ class Query:
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise QueryInvalid(where="since and until", reason="the time window ends before it begins")
         if self.before is not None:
-            object.__setattr__(self, "before", self._cursor(self.before))
+            force_setattr(self, "before", self._cursor(self.before))
 
     def criteria(self) -> Iterator[Criterion]:
         """All criteria but flags and times, the named ones first."""
@@ -189,7 +189,7 @@ class Query:
             if each.negated or len(each.values) > 1 or getattr(self, each.field) is not None:
                 rest.append(each)
             else:
-                object.__setattr__(self, each.field, each.values[0])
+                force_setattr(self, each.field, each.values[0])
         return tuple(rest) or None
 
     def _cursor(self, given: Sequence[Any]) -> Cursor:

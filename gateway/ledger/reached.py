@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, func, inspect, select
 
 from gateway.ledger import tables, tree
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """An event, and what tells it from one of the same number in another history. ``seq`` 0: no event."""
 
     seq: int = 0
@@ -24,8 +23,7 @@ class Mark:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """How far a ledger had come at one moment. Without a tree (a ledger from before there was one) ``size`` is 0."""
 
     newest: Mark = field(default_factory=Mark)

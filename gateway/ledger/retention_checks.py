@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, Row, Select, and_, exists, func, select, text
 
 from gateway.ledger import hold_checks
@@ -42,8 +42,7 @@ def unexplained(connection: Connection, after: int = -1) -> Iterator[str]:
     yield from _few(_held(connection), "more was put away although it is held")
 
 
-@dataclass(frozen=True, slots=True)
-class _Purged:
+class _Purged(Struct, frozen=True):
     """One event that tells what was put away."""
 
     seq: int

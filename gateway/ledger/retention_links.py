@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, ColumnElement, Connection, Select, select
 
 from gateway.ledger.retention_units import Judge, Key, Unit, ask
@@ -33,8 +33,7 @@ NOT_OVER = "its time is not over"
 _Ends = tuple[Key, Key]  # of a link, as exchanges ("x") and mails ("m")
 
 
-@dataclass(frozen=True, slots=True)
-class Going:
+class Going(Struct, frozen=True):
     """The units of some that can leave the ledger now, and why others stay."""
 
     units: tuple[Unit, ...]

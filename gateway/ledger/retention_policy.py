@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, field
 
 DAY = 86_400_000  # ms
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
+class Spans(Struct, frozen=True):
     """Milliseconds. ``ledger``: an exchange or mail with all that was recorded of it; ``payload``: its raw bytes."""
 
     ledger: int
@@ -23,8 +23,7 @@ class Spans:
         return Spans(max(self.ledger, other.ledger), max(self.payload, other.payload))
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What is said in one place; None says nothing."""
 
     ledger: int | None = None
@@ -36,8 +35,7 @@ class Rule:
         return self.ledger is None and self.payload is None
 
 
-@dataclass(frozen=True, slots=True)
-class Policies:
+class Policies(Struct, frozen=True):
     """Everything that is said about how long what is kept.
 
     Args:

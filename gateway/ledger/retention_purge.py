@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, select
 from sqlalchemy import event as listening
 
@@ -51,8 +51,7 @@ from gateway.ledger.tables import (
 _CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """How much went: exchanges, mails, events, contents, and bytes of these as they were before encryption."""
 
     exchanges: int = 0

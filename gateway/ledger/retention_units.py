@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, or_, select
 
 from gateway.ledger.alerts import CLOSED, RULE
@@ -40,8 +40,7 @@ _UNDONE = (MessageState.STORED.value, MessageState.QUEUED.value, MessageState.QU
 _FOR_A_PERSON = sorted(each.value for each in EXCHANGE_ATTENTION)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One exchange of a unit. ``names``: the SHA-256 of the bytes that are its own."""
 
     id: int
@@ -53,8 +52,7 @@ class Part:
     spans: Spans
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A mail and its exchanges, or an exchange without a mail.
 
     ``name`` is the SHA-256 of the raw mail, empty without one; ``over_at`` is when its time in the ledger is over;

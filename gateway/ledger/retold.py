@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.ledger.audited import AUDITED, CORE, GONE, LENGTH, UNTOLD
 from gateway.ledger.leaves import Leaf
@@ -22,8 +23,7 @@ _ROWS_OF = {"exchange": "exchanges", "message": "messages"}  # what an event "pu
 Odd = tuple[str, int, str]  # table, owner, and what is wrong, a sentence
 
 
-@dataclass(slots=True)
-class Retelling:
+class Retelling(Struct):
     """The owners of a run of which something else was told before.
 
     ``altered``: another core, or of a row that never changes anything else; ``gone``: they are gone now; ``again``:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.ledger.moments import iso
 
@@ -15,8 +16,7 @@ _SHORT = 500  # characters of a list of addresses that is worth remembering
 _MOMENTS = ("at", "updated_at", "handed_over_at", "settled_at", "due_at", "acknowledged_at")
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeRow:
+class ExchangeRow(Struct, frozen=True):
     """One exchange. Times are ms since 1970 UTC; ``keys`` are its business keys as (name, value)."""
 
     id: int
@@ -83,8 +83,7 @@ class ExchangeRow:
         return _as_dict("exchange", self)
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(Struct, frozen=True):
     """One mail that no exchange speaks for: quarantined, a bounce, a receipt, an auto-reply, or not processed yet."""
 
     id: int
@@ -123,8 +122,8 @@ class MessageRow:
 
 
 # By position: by name each of the fifty is compared with all before it.
-_of_exchange = itemgetter(*(each.name for each in fields(ExchangeRow)))
-_of_message = itemgetter(*(each.name for each in fields(MessageRow)))
+_of_exchange = itemgetter(*ExchangeRow.__struct_fields__)
+_of_message = itemgetter(*MessageRow.__struct_fields__)
 
 
 def exchange_row(row: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> ExchangeRow:
@@ -183,9 +182,9 @@ def _pairs(stored: str | None) -> tuple[tuple[str, str], ...]:
 
 def _as_dict(record: str, row: ExchangeRow | MessageRow) -> dict[str, Any]:
     values: dict[str, Any] = {"record": record}
-    for each in fields(row):
-        value = getattr(row, each.name)
-        if each.name == "proof_detail":
+    for name in row.__struct_fields__:
+        value = getattr(row, name)
+        if name == "proof_detail":
             value = dict(value)
-        values[each.name] = iso(value) if each.name in _MOMENTS else value
+        values[name] = iso(value) if name in _MOMENTS else value
     return values

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, select
 
 from gateway.errors import NotAllowedNow, NotFound, QueryInvalid
@@ -26,8 +26,7 @@ WHAT = "saved query"
 _REPLACED = frozenset({"sort", "limit", "before", "zone"})
 
 
-@dataclass(frozen=True, slots=True)
-class SavedQuery:
+class SavedQuery(Struct, frozen=True):
     """A query with a name; ``at`` is ms since 1970 UTC, ``actor`` who saved it."""
 
     name: str

@@ -13,11 +13,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
 
 from gateway.errors import SealInvalid
 
@@ -29,8 +29,7 @@ _SEAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """A checkpoint: ``seq`` is the last event of its ``size`` leaves, ``time`` when it was made (ISO 8601, UTC)."""
 
     origin: str
@@ -45,8 +44,7 @@ class Seal:
         return f"{self.origin}\n{self.size}\n{_base64(self.root)}\nevent {self.seq}\ntime {self.time}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SealKey:
+class SealKey(Struct, frozen=True):
     """The public half of the key that signs: what an auditor keeps."""
 
     name: str

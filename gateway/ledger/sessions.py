@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.ledger.user_tables import console_session, console_user
@@ -17,16 +17,14 @@ SEEN_EVERY = 60_000  # ms: a session's last use is kept no finer, so that lookin
 _AGENT = 200  # characters of what a browser says of itself
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long a session counts (ms): without use, and at most."""
 
     idle: int
     longest: int
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSession:
+class KnownSession(Struct, frozen=True):
     """One session with the role that its user has now; times are ms since 1970 UTC."""
 
     id: str

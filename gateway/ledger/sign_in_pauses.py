@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, func, select, update
 
 from gateway.ledger import archive
@@ -19,8 +19,7 @@ _LOCK = 7_306_010  # PostgreSQL advisory lock: one attempt is counted at a time
 _FORGOTTEN = 12 * 3_600_000  # ms after the last failure
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """So many failures are free; then each doubles the pause, from ``first`` to ``longest`` (ms)."""
 
     free: int

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
 from gateway.ledger.at_rest import opened_sentences
 from gateway.ledger.database import reading
 from gateway.ledger.moments import iso
 from gateway.ledger.tables import acknowledgment, exchange
+from gateway.values import asdict
 
 RELATIONS = ("matched", "duplicate", "contradicting", "orphan", "forged")
 ODD = RELATIONS[1:]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One acknowledgment of an interchange or group; ``carrier`` is the exchange that it came in.
 
     ``exchange`` is ours that it answers, None for an orphan or a forged one. ``names`` are the numbers it names.

@@ -6,9 +6,9 @@ the same whatever the size of what it tells. How much was left out is said in ``
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, select
 
 from gateway.errors import NotFound
@@ -31,6 +31,7 @@ from gateway.ledger.story_values import (
     plain,
 )
 from gateway.ledger.tables import exchange, message
+from gateway.values import asdict
 
 __all__ = [
     "LIMIT",
@@ -56,8 +57,7 @@ __all__ = [
 LIMIT = 5_000  # groups, sets, findings, acknowledgments or events of one exchange that are read
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """One exchange with all that belongs to it. ``findings`` are those of the interchange's own envelope.
 
     ``cut`` names the parts of which there are more than were read: groups, sets, findings, events …
@@ -89,8 +89,7 @@ class Story:
         return self.exchange.as_dict() | told | {"events": [each.as_dict() for each in self.events]}
 
 
-@dataclass(frozen=True, slots=True)
-class MessageStory:
+class MessageStory(Struct, frozen=True):
     """One mail, its parts that carry EDI, the exchanges that it led to, and what happened to the mail itself."""
 
     message: MessageRow

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.ledger.moments import iso
 
 
-@dataclass(frozen=True, slots=True)
-class FindingStory:
+class FindingStory(Struct, frozen=True):
     """One thing wrong, as it was found; numbers are 0 where they do not apply."""
 
     level: str
@@ -28,8 +28,7 @@ class FindingStory:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetStory:
+class SetStory(Struct, frozen=True):
     """A transaction set: our verdict or the partner's, where it was delivered, its keys and findings."""
 
     set_id: str
@@ -51,8 +50,7 @@ class SetStory:
     start: int = 0  # byte offset in the interchange; 0 of one that we sent
 
 
-@dataclass(frozen=True, slots=True)
-class GroupStory:
+class GroupStory(Struct, frozen=True):
     """A functional group with its sets and the findings of its own envelope. ``size`` is how many sets it has."""
 
     functional_id: str
@@ -70,8 +68,7 @@ class GroupStory:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AcknowledgmentStory:
+class AcknowledgmentStory(Struct, frozen=True):
     """What one TA1, 997 or 999 said: ``carrier`` is the exchange it came in, ``exchange`` the one it speaks of.
 
     ``functional_group`` and ``transaction_set`` are the ids of what it speaks of within that exchange, or None.
@@ -90,8 +87,7 @@ class AcknowledgmentStory:
     transaction_set: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptStory:
+class ReceiptStory(Struct, frozen=True):
     """What a receipt (MDN) said. ``direction`` is in for one of the partner's, out for one that we gave."""
 
     at: int
@@ -105,8 +101,7 @@ class ReceiptStory:
     relation: str
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitedStory:
+class AwaitedStory(Struct, frozen=True):
     """An acknowledgment that is still awaited. ``due_at`` is None until the exchange is handed over."""
 
     kind: str
@@ -114,8 +109,7 @@ class AwaitedStory:
     overdue_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RelatedStory:
+class RelatedStory(Struct, frozen=True):
     """Another exchange, and what it is to this one: ``duplicate of``, ``answered by`` and so on."""
 
     relation: str
@@ -128,8 +122,7 @@ class RelatedStory:
     payload: int | None = None  # of a mail's: the part of the mail that it came in
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadStory:
+class PayloadStory(Struct, frozen=True):
     """One part of a mail that carries EDI. ``sha256`` is that of its decoded bytes, ``size`` their number."""
 
     id: int
@@ -142,8 +135,7 @@ class PayloadStory:
     repairs: str
 
 
-@dataclass(frozen=True, slots=True)
-class MailStory:
+class MailStory(Struct, frozen=True):
     """The mail of an exchange, in brief: its number, when we got or made it, its own Date, its bytes."""
 
     id: int

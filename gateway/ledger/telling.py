@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import tzinfo
 from itertools import groupby
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from gateway.ledger.story import (
     SetStory,
     Story,
 )
+from gateway.values import asdict
 
 _T = TypeVar("_T")
 

@@ -7,9 +7,9 @@ are bound to the provider's own number for them (issuer and subject), never to a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.errors import UsageFault, UserTaken, UserUnknown, UserVouchedFor
@@ -23,8 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
 _OURS = frozenset({"gateway", "console", "serve", "worker"})  # the ledger names these itself
 
 
-@dataclass(frozen=True, slots=True)
-class KnownUser:
+class KnownUser(Struct, frozen=True):
     """One user; times are ms since 1970 UTC. ``password`` is the encoded hash, never shown."""
 
     name: str
@@ -158,7 +157,7 @@ def add(
         None,
         None,
     )
-    row = {field: getattr(made, field) for field in KnownUser.__slots__}
+    row = {field: getattr(made, field) for field in KnownUser.__struct_fields__}
     recorder.connection.execute(insert(console_user).values(row))
     recorder.event("user-added", name=name, role=role, by_provider=issuer)
     return made

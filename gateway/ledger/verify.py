@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.ledger import prints, tables, tree
@@ -24,6 +24,7 @@ from gateway.ledger.retold import SAY_AT_MOST, Few, Odd, Retold, words
 from gateway.ledger.scanning import Scanning, pieces
 from gateway.ledger.seals import Seal
 from gateway.ledger.strays import stray_events, stray_owners
+from gateway.values import asdict
 
 _TILES = 64
 
@@ -31,8 +32,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is being read, how far it has come, and of how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing that is not what was recorded.
 
     ``kind``: event, tree, row, content, profile, configuration or seal; ``reference``: the event's number, or the row
@@ -48,8 +48,7 @@ class Difference:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """What a verification looked at."""
 
     events: int

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, and_, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -29,8 +29,7 @@ PROBE = ("seqscan", "hashjoin", "mergejoin")
 Found = tuple[Any, int]  # what it is ordered by, and its id
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """From ``start`` (included) to ``end`` (excluded), in ms."""
 
     start: int = BEGINNING

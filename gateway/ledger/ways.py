@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Select, Table, and_, select, text, union_all
 
 from gateway.ledger import search_tables as few
@@ -20,8 +21,7 @@ _x, _m = exchange.c, message.c
 _TIMES = frozenset({"since", "until"})
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """An index whose rows stand in order of time: each alternative is what rows that stand together have in common.
 
     ``covers`` are the names of what it answers in full, ``together`` the conditions of all alternatives as one.
@@ -39,8 +39,7 @@ class Way:
 EVERYTHING = Way(frozenset(), ((),), ())
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A query as one table has it.
 
     ``conditions`` decide; ``steered`` are the same, looking up no index. ``sets`` are statements for the ids of all

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from gateway.errors import NotFound
@@ -33,8 +33,7 @@ _DAY = 86_400_000  # ms
 _RAW = (content.c.bytes, content.c.pieces, content.c.cipher)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
+class StoredMessage(Struct, frozen=True):
     """A collected mail that waits to be processed. A big one is a view of a file, not in memory."""
 
     id: int
@@ -47,8 +46,7 @@ class StoredMessage:
     raw: Raw
 
 
-@dataclass(frozen=True, slots=True)
-class DueSet:
+class DueSet(Struct, frozen=True):
     """An accepted transaction set that the business does not have yet."""
 
     id: int
@@ -62,8 +60,7 @@ class DueSet:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class DueExchange:
+class DueExchange(Struct, frozen=True):
     """An inbound exchange with sets that are due for delivery."""
 
     id: int
@@ -80,8 +77,7 @@ class DueExchange:
     test: bool = False  # it must never mix with documents in earnest
 
 
-@dataclass(frozen=True, slots=True)
-class DueMail:
+class DueMail(Struct, frozen=True):
     """An outgoing mail whose time has come, or which a dead process left behind as ``sending``.
 
     ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
@@ -102,8 +98,7 @@ class DueMail:
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
+class Overdue(Struct, frozen=True):
     """An acknowledgment that did not come in time. ``within`` (ms) is what was agreed; ``overdue_at``: said already."""
 
     exchange: int

@@ -11,7 +11,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.errors import ArchiveLocked, ArchiveRefused, ContentDamaged
 from gateway.mail import tnef

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.mail.decode import Raw
 from gateway.mail.model import Proof
@@ -35,8 +36,7 @@ _UNNAMED = "(unnamed)"
 _UNREADABLE = "?"  # no authserv-id that a setting can hold
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What one method came to: ``dkim=pass header.d=acme.example``. Names and the result are in lower case."""
 
     method: str
@@ -53,8 +53,7 @@ class Result:
         return self.said(name).rpartition("@")[2].rstrip(".").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One Authentication-Results header; ``authserv_id`` is "" where it names nobody, in lower case else."""
 
     authserv_id: str

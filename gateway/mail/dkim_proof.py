@@ -12,10 +12,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import dkim
 from dkim.util import InvalidTagValueList, parse_tag_value
+from msgspec import Struct
 
 from gateway.errors import DnsUnavailable
 from gateway.mail.authentication_results import aligned
@@ -41,8 +41,7 @@ _MANDATORY = ("v", "a", "b", "bh", "d", "h", "s")
 _NEWEST = 86_400  # seconds that a signature may be ahead of us
 
 
-@dataclass(frozen=True, slots=True)
-class _Signature:
+class _Signature(Struct, frozen=True):
     """One DKIM-Signature header: its tags as text, and the field as dkimpy wants it."""
 
     tags: Mapping[str, str]

@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import HeadersTooLarge, MessageMalformed
 from gateway.mail.decode import Raw
@@ -36,8 +37,7 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}+>")
 EMPTY: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """A header block: values by lower-case name, unfolded and in order, not decoded yet."""
 
     values: dict[str, list[str]]

@@ -6,8 +6,9 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.errors import MailboxUnavailable
 from gateway.mail.imap_connection import Answer, ImapConnection
@@ -23,8 +24,7 @@ _UID = re.compile(r"(\d{1,10})\.(\d{1,10})")
 _MOST_UID = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
+class Folders(Struct, frozen=True):
     """The folders of one account. ``done`` and ``failed`` may be empty.
 
     ``done`` is where collected mail goes at commit instead of being deleted; ``failed`` is where mail goes that

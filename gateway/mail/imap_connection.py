@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.errors import InsecureConnection
 from gateway.mail.imap_syntax import Oversized, Piece
@@ -24,8 +25,7 @@ _LITERAL = re.compile(rb"\{(\d{1,18})\+?\}$")
 _CODE = re.compile(rb"\[([^\]]*)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One answer. ``tag`` is ``*``, ``+`` or the command's; ``pieces`` are text and literals in turn."""
 
     tag: str

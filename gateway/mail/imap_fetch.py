@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.mail.imap_connection import Answer, ImapConnection
 from gateway.mail.imap_syntax import Oversized, number, pairs, sets
@@ -21,8 +22,7 @@ _PASSING = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG")  # RFC 5530: the next 
 Wanted = tuple[int, Listed]  # UID and what was listed under it
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(Struct):
     """Messages asked for by one command, in the order asked; ``early`` arrived before their turn."""
 
     tag: str

@@ -6,7 +6,8 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.mail.spool import Spooled
 from gateway.mail.wire import ConnectionLostError, readable
@@ -24,8 +25,7 @@ _DEPTH = 50
 _SET = 2_000  # characters of one set: servers may refuse commands of more than 8,000 (RFC 7162 section 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Oversized:
+class Oversized(Struct, frozen=True):
     """Stands for a literal that was larger than the limit; its bytes were read and thrown away."""
 
     size: int

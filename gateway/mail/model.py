@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+from msgspec import Struct, field
 
 from gateway.mail.spool import Spooled
 
 # ---------------------------------------------------------------- collecting
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """One message as a mailbox lists it, before download. ``uid`` is the server's name for it.
 
     UIDL (POP3, RFC 1939 section 7), UIDVALIDITY.UID (IMAP, RFC 3501 section 2.3.1.1), or a file name (Maildir).
@@ -27,8 +27,7 @@ class Listed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """One downloaded message, exactly as the server keeps it (dot-stuffing undone, CR LF kept).
 
     ``body`` is its bytes, or a file of them where it is too big for memory (see ``gateway.mail.spool``).
@@ -130,8 +129,7 @@ class Mailbox(Protocol):
 # ---------------------------------------------------------------- sending
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMail:
+class OutgoingMail(Struct, frozen=True):
     """One mail ready for the wire: envelope (RFC 5321) and complete bytes with CR LF line ends.
 
     ``envelope_id`` is asked back in bounces where the host knows delivery status notifications (RFC 3461); "" asks
@@ -144,8 +142,7 @@ class OutgoingMail:
     envelope_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Struct, frozen=True):
     """The SMTP host's word that it took the mail: its reply to the final dot, and who was refused.
 
     ``queue_id`` is the name under which the host keeps the mail, where its reply tells one: what its log is searched
@@ -202,8 +199,7 @@ class Transport(Protocol):
 # ---------------------------------------------------------------- logging in
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Who we are to a mail host. ``password`` and ``token`` are asked when they are needed, never kept.
 
     ``token`` gives a fresh OAuth2 access token (RFC 6749); where it is given no password is ever used. ``renew``
@@ -223,8 +219,7 @@ class Credentials:
 # ---------------------------------------------------------------- proof of sender
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What proves who sent a mail. ``kind`` is signed, dkim, mx, or "" for none beyond the From address.
 
     ``detail`` says it in words for the ledger: the signer's fingerprint, the DKIM domain and selector, the
@@ -235,8 +230,7 @@ class Proof:
     detail: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One S/MIME layer of a received mail. ``kind`` is signed, encrypted or compressed; ``algorithm`` in words.
 
     ``fingerprint`` is the SHA-256 of the certificate that signed it, or of ours that it was encrypted for.
@@ -251,8 +245,7 @@ class Layer:
 # ---------------------------------------------------------------- letters
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A leaf of the MIME tree, decoded. ``path`` is its place ("1.2"); ``damage`` says why it cannot be trusted."""
 
     path: str
@@ -270,8 +263,7 @@ class Part:
     origin: str = ""  # the archive that it was taken out of, in words; "" where it came by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Bounce:
+class Bounce(Struct, frozen=True):
     """What a delivery status notification (RFC 3464) says of one recipient."""
 
     original_message_id: str
@@ -282,8 +274,7 @@ class Bounce:
     envelope_id: str = ""  # what we gave the mail as its envelope id (RFC 3461 section 4.4), as it came back
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """One received mail, opened. Addresses are bare addr-specs with the domain in lower case.
 
     ``kind`` is letter, bounce, receipt, or auto-reply (Auto-Submitted, RFC 3834; never answered).
@@ -307,8 +298,7 @@ class Letter:
     loop: str = ""  # why it seems to run in circles, or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """One file in a mail we write."""
 
     file_name: str
@@ -316,8 +306,7 @@ class Attachment:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A mail to be written. ``message_id`` is fixed by the caller, so that every retry sends the same bytes."""
 
     sender: str

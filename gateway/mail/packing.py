@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from gateway.mail.model import Attachment
 

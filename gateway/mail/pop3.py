@@ -6,8 +6,9 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gateway.errors import InsecureConnection, MailboxUnavailable
 from gateway.mail import pop3_login

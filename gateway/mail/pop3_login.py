@@ -11,7 +11,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import GatewayError, InsecureConnection, LoginRefused, MailboxBusy, MailboxUnavailable
 from gateway.mail import sasl
@@ -34,8 +35,7 @@ _UNKNOWN = re.compile(
 _TIMESTAMP = re.compile(rb"<[\x21-\x3b\x3d\x3f-\x7e]{3,200}>")
 
 
-@dataclass(frozen=True, slots=True)
-class Pop3Offer:
+class Pop3Offer(Struct, frozen=True):
     """Who speaks and what was said so far: the mailbox, the greeting, CAPA's words, and the line we log in on."""
 
     mailbox: str

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.mail.wire import LINE, readable, tls_context
 
@@ -39,8 +40,7 @@ _VERDICTS = {
 _TOO_OLD = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE", "VERSION_TOO_LOW"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where to look. ``protocol`` is pop3, imap or smtp; ``security`` tls, starttls or none; ``timeout`` seconds."""
 
     host: str
@@ -52,8 +52,7 @@ class Target:
     timeout: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """The certificate that a host shows: for whom, by whom, and from when until when it is valid."""
 
     names: tuple[str, ...]
@@ -62,8 +61,7 @@ class Shown:
     not_after: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What was seen.
 
     ``problem`` is empty where nothing is wrong, else one of unknown-host, refused, silent, unreachable, tls-port,

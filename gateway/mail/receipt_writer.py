@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import DocumentFault
 from gateway.mail.addresses import normalise
@@ -22,8 +23,7 @@ _SAFE = re.compile(r"(?:(?!From |\.|--)(?:[ -~]{0,74}[!-~])?\r\n)*+")
 _PROTOCOL = "pkcs7-signature"
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptNote:
+class ReceiptNote(Struct, frozen=True):
     """A receipt to be written, for one mail that we received.
 
     ``disposition`` is processed or failed. ``modifier`` is empty where all is well, ``error`` with processed or

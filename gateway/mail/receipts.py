@@ -10,7 +10,8 @@ import base64
 import binascii
 import hmac
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # The spellings that are met: RFC 3335 sha1, RFC 5751 sha-256, Mendelson sha256, Sterling SHA1.
 _DIGEST = re.compile(r"(?:rsa-?|id-?)?(md|sha)[-_ ]?(\d{1,3})", re.IGNORECASE)
@@ -38,8 +39,7 @@ def digest_name(written: str) -> str:
     return name if name in _DIGESTS else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mic:
+class Mic(Struct, frozen=True):
     """A message integrity check (RFC 3335 section 2.3): the digest in base64, and its algorithm as written."""
 
     value: str
@@ -75,8 +75,7 @@ class Mic:
         return f"{self.value}, {self.algorithm}"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What a receipt says of one mail of ours.
 
     ``disposition`` is processed, displayed, deleted, dispatched, denied or failed, or "" where it cannot be read;
@@ -109,8 +108,7 @@ class Receipt:
         return told or self.errors + self.failures
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptRequest:
+class ReceiptRequest(Struct, frozen=True):
     """What a mail asks for (Disposition-Notification-To and -Options). Names are as the partner wrote them.
 
     A receipt goes only to addresses that are the partner's: ``to`` is what anybody could have written there.

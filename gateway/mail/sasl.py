@@ -24,8 +24,10 @@ import base64
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.errors import GatewayError, InsecureConnection, LoginRefused, TokenNotTaken
 from gateway.mail.model import Credentials
@@ -45,8 +47,7 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9+/=._~-]{12,}")
 _ROUNDS = 6  # challenges in one exchange; SCRAM has two
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the host said. ``data`` is a challenge, decoded; ``text`` is the reply for people.
 
     ``kind`` is challenge, good, refused (the credentials), unknown (the mechanism), or later.
@@ -86,8 +87,7 @@ class Talk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """The connection that we log in on. ``protected``: TLS is on; ``plaintext_allowed``: plaintext_password is set."""
 
     host: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import (
     GatewayError,
@@ -23,8 +24,7 @@ _SLICE = 262_144  # bytes written under one timeout: a large mail on a slow line
 _NO_XTEXT = re.compile(r"[^!-*,-<>-~]")  # what RFC 3461 section 4 wants written as +HH
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One SMTP reply: its code, and its text for people."""
 
     code: int

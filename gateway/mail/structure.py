@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from gateway.errors import MessageMalformed, StructureTooDeep, TooManyParts
 from gateway.mail.addresses import single_sender
@@ -34,8 +35,7 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(slots=True)
-class Entity:
+class Entity(Struct):
     """One node: its headers, its body as it came, and either children or a decoded leaf."""
 
     path: str

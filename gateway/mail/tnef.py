@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.errors import ArchiveRefused, ContentDamaged
 from gateway.settings.model import Limits
@@ -32,8 +33,7 @@ _VARIABLE = frozenset({_STRING, _UNICODE, _OBJECT, _BINARY})
 _MULTIPLE = 0x1000
 
 
-@dataclass(slots=True)
-class TnefFile:
+class TnefFile(Struct):
     """One file in the container, or its body: then without a name and with ``is_body``."""
 
     name: str = ""
@@ -46,8 +46,7 @@ class _Lying(Exception):  # noqa: N818 - never leaves this module
     """A length points to where nothing is."""
 
 
-@dataclass(slots=True)
-class _Cursor:
+class _Cursor(Struct):
     """Bytes read from front to back; every read is checked."""
 
     data: bytes
@@ -63,8 +62,7 @@ class _Cursor:
         return int.from_bytes(self.take(4), "little")
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     files: list[TnefFile] = field(default_factory=list)
     body: bytes = b""
 

@@ -12,15 +12,15 @@ import base64
 import hmac
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _LOCAL = 64  # characters of a local part (RFC 5321 section 4.5.3.1.1)
 _TOKEN = re.compile(r"([1-9][0-9]{0,17})-([a-z2-7]{16})")
 _TAGGED = re.compile(r"[^\s@]{1,64}?\+b([^\s@+]{18,40})@[^\s@]{1,255}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """Makes and checks tokens. ``key`` gives the secret bytes when they are first needed."""
 
     key: Callable[[], bytes]

@@ -13,8 +13,9 @@ import socket
 import ssl
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gateway.errors import AuthoritiesUnusable, InsecureConnection
 from gateway.mail.spool import SPOOL_OVER, Spool, Spooled
@@ -30,8 +31,7 @@ class ConnectionLostError(Exception):
     """The other side went away, fell silent, or stopped speaking the protocol. Adapters turn it into their fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where to connect and how: ``security`` is tls (from the first byte), starttls or none.
 
     ``tls_minimum`` is the oldest TLS version that is spoken: 1.0, 1.1, 1.2 or 1.3. ``table`` of the settings says so.

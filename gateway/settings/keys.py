@@ -5,8 +5,9 @@ The reader, the reference page and the check for misspelt keys all work from the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from gateway.settings import alerts, console, retention, tariff, values
 from gateway.settings.values import Reader
@@ -14,8 +15,7 @@ from gateway.settings.values import Reader
 _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key. ``field`` is the settings' field where it has another name; ``default`` is what the reference says."""
 
     name: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class MailboxSettings:
+
+class MailboxSettings(Struct, frozen=True):
     """One account to collect from. ``security`` is tls, starttls or none; ``secret`` names its password."""
 
     name: str
@@ -42,8 +42,7 @@ class MailboxSettings:
         return self.port or ports[self.security != "tls"]
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpSettings:
+class SmtpSettings(Struct, frozen=True):
     """The host we send through. ``sender`` is our address in From and the envelope."""
 
     host: str
@@ -66,8 +65,7 @@ class SmtpSettings:
     verp: bool = False  # an envelope sender of its own for each mail
 
 
-@dataclass(frozen=True, slots=True)
-class OAuthSettings:
+class OAuthSettings(Struct, frozen=True):
     """Where access tokens come from, and as whom we ask for them. ``secret`` names the client secret or key."""
 
     name: str
@@ -87,8 +85,7 @@ class OAuthSettings:
     timeout: timedelta = timedelta(seconds=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds on untrusted input that hold before anything is parsed (bytes or counts)."""
 
     message_size: int = 100_000_000
@@ -105,8 +102,7 @@ class Limits:
     processor_time: int = 300  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class ProofSettings:
+class ProofSettings(Struct, frozen=True):
     """Whose word on a sender counts, and when we verify DKIM signatures ourselves.
 
     ``authserv_ids`` are our mail exchangers' names in Authentication-Results, in lower case (RFC 8601 section 2.5).
@@ -120,8 +116,7 @@ class ProofSettings:
     retry: timedelta = timedelta(days=3)  # how long what the DNS did not decide is tried again
 
 
-@dataclass(frozen=True, slots=True)
-class AlertSettings:
+class AlertSettings(Struct, frozen=True):
     """Who is told of what needs a person, and how: by mail (``to``), by a webhook, or by a command."""
 
     name: str
@@ -149,8 +144,7 @@ class AlertSettings:
         return f"command {shlex.split(self.command)[0]}"
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """How `gateway worker` works, where many share a ledger on PostgreSQL."""
 
     concurrency: int = 4  # jobs at once in one worker
@@ -158,16 +152,14 @@ class WorkerSettings:
     sweep: timedelta = timedelta(seconds=15)  # how often the ledger is asked for what has no job
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """How long something is kept; None: as what stands above it says (agreement, partner, type, [retention])."""
 
     ledger: timedelta | None = None  # exchanges and mails with all that was recorded of them
     payload: timedelta | None = None  # their raw bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionSettings:
+class RetentionSettings(Struct, frozen=True):
     """How long history is kept, where neither a profile nor the transaction set says otherwise; a year is 366 days."""
 
     ledger: timedelta = timedelta(days=3_660)
@@ -177,8 +169,7 @@ class RetentionSettings:
     move_to: Path | None = None  # where archives are written to before; None: what goes is gone
 
 
-@dataclass(frozen=True, slots=True)
-class SealSettings:
+class SealSettings(Struct, frozen=True):
     """The seals of the ledger: the file that they are appended to, who gets them by mail, and how often."""
 
     file: Path | None = None  # None: seals.txt in the home
@@ -186,16 +177,14 @@ class SealSettings:
     every: timedelta | None = timedelta(days=1)  # None: only when a person asks for one
 
 
-@dataclass(frozen=True, slots=True)
-class SelftestSettings:
+class SelftestSettings(Struct, frozen=True):
     """Where partners may mail a file to have it judged. ``address`` "": nowhere."""
 
     address: str = ""
     per_hour: int = 10  # reports to one partner
 
 
-@dataclass(frozen=True, slots=True)
-class BackupSettings:
+class BackupSettings(Struct, frozen=True):
     """The backups that a batch makes. ``directory`` None: none."""
 
     directory: Path | None = None
@@ -204,8 +193,7 @@ class BackupSettings:
     with_home: bool = False  # gateway.toml, profiles and guidelines too
 
 
-@dataclass(frozen=True, slots=True)
-class LogSettings:
+class LogSettings(Struct, frozen=True):
     """What is written of the work as it goes: in which form, from which level on, and where to."""
 
     format: str = "text"  # text, json
@@ -213,16 +201,14 @@ class LogSettings:
     file: Path | None = None  # None: standard error, with the journal's marks where that is the journal
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSettings:
+class ReportSettings(Struct, frozen=True):
     """Who gets a mail after a batch that tells what it did; ``when``: always, or only where a person is needed."""
 
     to: tuple[str, ...] = ()
     when: str = "trouble"  # always, trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """A price for what a month has above ``start`` kilocharacters."""
 
     start: int
@@ -230,8 +216,7 @@ class Tier:
     price_out: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class TariffSettings:
+class TariffSettings(Struct, frozen=True):
     """What a VAN asks for the same traffic, as the operator knows it; amounts in ``currency``."""
 
     currency: str
@@ -248,8 +233,7 @@ class TariffSettings:
     decimals: int = 2  # that amounts are rounded to
 
 
-@dataclass(frozen=True, slots=True)
-class OidcSettings:
+class OidcSettings(Struct, frozen=True):
     """An OpenID provider that vouches for users of the console, and what its words mean here."""
 
     issuer: str
@@ -264,8 +248,7 @@ class OidcSettings:
     timeout: timedelta = timedelta(seconds=10)
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleSettings:
+class ConsoleSettings(Struct, frozen=True):
     """Where the console is served, and how long a sign-in counts."""
 
     listen: tuple[str, int] = ("127.0.0.1", 8025)
@@ -279,8 +262,7 @@ class ConsoleSettings:
     oidc: OidcSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All settings of one home. Paths are absolute; ``identities`` are (qualifier, id), ours."""
 
     home: Path

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from gateway.x12.codes import CODE_OF_STATUS
 from gateway.x12.drafts import GENERATED, DraftSet, draft_set

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.errors import DocumentUnreadable
 from gateway.x12.drafts import DraftSet
@@ -18,8 +20,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COMPONENTS = ":>"  # what separates components where no ISA says so
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentGroup:
+class DocumentGroup(Struct, frozen=True):
     """A group of a document, as it was written; ``functional_id`` is GS01, ``sender`` GS02, ``version`` GS08."""
 
     functional_id: str
@@ -30,8 +31,7 @@ class DocumentGroup:
     sets: tuple[DraftSet, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A document that was read. ``sets`` are all sets in order; ``groups`` is empty for bare sets.
 
     ``kind`` is ``sets``, ``groups`` or ``interchanges``; ``interchanges`` counts them.
@@ -117,8 +117,7 @@ def _guess(text: str, first: str, element: str) -> Separators | None:
     return Separators(element, component, match[1], repetition, match[2])
 
 
-@dataclass(slots=True)
-class _Assembly:
+class _Assembly(Struct):
     """Puts the segments of a document together again as sets and groups."""
 
     name: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
+
+from msgspec import Struct
 
 from gateway.errors import SeparatorInData
 from gateway.x12.model import Header, Separators
@@ -14,8 +15,7 @@ from gateway.x12.model import Header, Separators
 GENERATED = Separators(element="\x1d", component="\x1f", segment="\x1e", repetition="\x1c")
 
 
-@dataclass(frozen=True, slots=True)
-class DraftSet:
+class DraftSet(Struct, frozen=True):
     """A transaction set without ST and SE.
 
     ``body`` is the text between them, each segment ended by ``separators.segment`` with no suffix;
@@ -29,8 +29,7 @@ class DraftSet:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class DraftGroup:
+class DraftGroup(Struct, frozen=True):
     """A functional group; ``version`` is GS08, ``sender`` and ``receiver`` are GS02 and GS03."""
 
     functional_id: str
@@ -42,8 +41,7 @@ class DraftGroup:
     agency: str = "X"
 
 
-@dataclass(frozen=True, slots=True)
-class DraftInterchange:
+class DraftInterchange(Struct, frozen=True):
     """An interchange. Dates and times come from ``moment``, or where that is None from ``header``.
 
     ``interchange_acks`` are TA1 segments as elements, TA101 first.

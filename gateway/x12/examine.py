@@ -7,8 +7,9 @@ The examiner streams. It reads the envelope itself and hands every transaction s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from gateway.x12.envelope import check_isa, envelope_finding, separator_faults
 from gateway.x12.interchange import JudgeMaker, OpenInterchange

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.x12.isa import BLANKS, ends_segment
 from gateway.x12.model import Separators
@@ -14,8 +15,7 @@ _PATH = re.compile(rf"{_PLACE}(?:\[{_PLACE}=([^\[\]]+)\])?")
 _FORM = "an element such as BEG03, SV101-2 or REF02[REF01=PO]"
 
 
-@dataclass(frozen=True, slots=True)
-class ElementPath:
+class ElementPath(Struct, frozen=True):
     """Where a value stands: ``segment``, ``element`` (1 for the first), ``component`` (0: the whole element).
 
     With a qualifier (``qualifier_element`` not 0) only segments count that hold ``qualifier`` there.

@@ -7,9 +7,10 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from sys import intern
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
 from gateway.x12.facts import groups, known_groups

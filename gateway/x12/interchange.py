@@ -7,8 +7,9 @@ judge's, who is fed with whole runs of segments so that clean data costs next to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar, Protocol
+
+from msgspec.structs import replace
 
 from gateway.x12.envelope import CLIP, as_count, check_gs, check_service, envelope_finding, same_number
 from gateway.x12.facts import known_groups

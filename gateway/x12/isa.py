@@ -8,8 +8,9 @@ positions do not) and of wrong length (padding lost, but the sixteen elements ca
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from gateway.x12.model import Header, Party, Separators
 
@@ -35,8 +36,7 @@ def ends_segment(text: str, terminator: str) -> bool:
     return not before or before[-1] == terminator
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """An ISA found in a text: where (``at``), how long with its terminator, its sixteen elements as written.
 
     ``damaged`` names the positions (0 is the I of ISA) that should hold the element separator and do not.

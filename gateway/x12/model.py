@@ -6,9 +6,11 @@ Text is ``str`` decoded as Latin-1, so that one character is one byte and every 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from gateway.x12.guideline.model import Guideline
@@ -31,8 +33,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Separators:
+class Separators(Struct, frozen=True):
     """The delimiters of one interchange (X12.5 section 3; ISA positions 4, 83, 105 and 106).
 
     ``repetition`` is empty before 00402, where ISA11 is the standards identifier. ``suffix`` is what
@@ -46,8 +47,7 @@ class Separators:
     suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(Struct, frozen=True):
     """An interchange identity as it stands in ISA05/06 or ISA07/08: qualifier and id, padding trimmed."""
 
     qualifier: str
@@ -60,8 +60,7 @@ class Party:
 TEST, PRODUCTION = "T", "P"  # ISA15, the usage
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The ISA segment, trimmed (X12.5 section 4.1)."""
 
     sender: Party
@@ -78,8 +77,7 @@ class Header:
     security: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing wrong, where it stands, in a sentence that can be forwarded to the partner.
 
     ``code`` is ours and stable (for example ``element.code-unknown``). ``x12`` is the code that a TA1,
@@ -111,8 +109,7 @@ class Finding:
         return self.x12_999 or self.x12
 
 
-@dataclass(frozen=True, slots=True)
-class SetReport:
+class SetReport(Struct, frozen=True):
     """What examining one transaction set (ST–SE) found. ``start``/``end`` are byte offsets of ST and after SE."""
 
     id: str  # ST01
@@ -126,8 +123,7 @@ class SetReport:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class GroupReport:
+class GroupReport(Struct, frozen=True):
     """What examining one functional group (GS–GE) found. ``sets_declared`` is GE01 as written, if a number.
 
     ``sets`` is a tuple, or where there are very many a sequence that holds them packed (``gateway.x12.packed``):
@@ -156,8 +152,7 @@ class GroupReport:
         return sum(1 for each in self.sets if each.status in good)
 
 
-@dataclass(frozen=True, slots=True)
-class InterchangeAck:
+class InterchangeAck(Struct, frozen=True):
     """One TA1 segment: what its sender says of an interchange that the receiver of the TA1 once sent."""
 
     control_number: str  # TA101
@@ -168,8 +163,7 @@ class InterchangeAck:
     offset: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class SetAck:
+class SetAck(Struct, frozen=True):
     """What a 997/999 says of one transaction set (AK2–AK5 / AK2–IK5). ``errors`` are sentences for people."""
 
     set_id: str
@@ -179,8 +173,7 @@ class SetAck:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAck:
+class GroupAck(Struct, frozen=True):
     """What one 997 or 999 transaction set says of one group. ``sets`` may name only some of the group's sets."""
 
     kind: str  # 997 or 999
@@ -195,8 +188,7 @@ class GroupAck:
     ack_control_number: str = ""  # ST02 of the acknowledgment itself
 
 
-@dataclass(frozen=True, slots=True)
-class InterchangeReport:
+class InterchangeReport(Struct, frozen=True):
     """What examining one interchange found.
 
     ``header`` is None when no ISA could be read at all (then only ``findings`` and the offsets speak).
@@ -223,8 +215,7 @@ class InterchangeReport:
         return [each for group in self.groups for each in group.sets]
 
 
-@dataclass(frozen=True, slots=True)
-class SetPolicy:
+class SetPolicy(Struct, frozen=True):
     """What was agreed for some transaction sets.
 
     ``sets`` are ST01 values, or ``*`` for all; ``versions`` what GS08 or ST03 begins with, empty for any.
@@ -241,8 +232,7 @@ class SetPolicy:
         return ("*" in self.sets or set_id in self.sets) and (not self.versions or version.startswith(self.versions))
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminePolicy:
+class ExaminePolicy(Struct, frozen=True):
     """How strictly to judge.
 
     ``reject_from``: the gravest level that is still tolerated is the one below it. ``guidelines``

@@ -10,10 +10,11 @@ import json
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
 from itertools import chain
 from operator import attrgetter
 from typing import Any, overload
+
+from msgspec.structs import replace
 
 from gateway.x12.model import Finding, Level, SetReport, Status
 
@@ -21,8 +22,8 @@ BLOCK = 512  # sets that are packed together
 MOST_LOOSE = 2000  # findings that are kept as objects before a block is packed early
 
 _FAST = 1  # zlib's level: the blocks differ little from set to set
-_COLUMNS = attrgetter(*(each.name for each in fields(SetReport) if each.name != "findings"))
-_FINDING = attrgetter(*(each.name for each in fields(Finding)))
+_COLUMNS = attrgetter(*(each for each in SetReport.__struct_fields__ if each != "findings"))
+_FINDING = attrgetter(*Finding.__struct_fields__)
 
 
 class SetReports(Sequence[SetReport]):

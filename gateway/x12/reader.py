@@ -7,9 +7,10 @@ here; the reader only says what it had to skip or cut, and where.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from gateway.x12.binary import binary_head
 from gateway.x12.isa import BLANKS, LENGTH, LONGEST, Opening, ends_segment, loose_opening_at, opening_at
@@ -29,8 +30,7 @@ _BLANK_BYTES = BLANKS.encode("latin-1")
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """Whole segments without their terminators, from byte ``offset`` up to ``end``.
 
     ``trouble`` says what is wrong with the last one: it has no terminator, it was too long and has been
@@ -43,8 +43,7 @@ class Window:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """What stood between interchanges: how many bytes that are not blank, the first of them, and where."""
 
     count: int = 0

@@ -6,7 +6,9 @@ The names are those that the 999 guide (005010X231A1) lists for its Business Uni
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.x12.isa import BLANKS
 from gateway.x12.model import Finding
@@ -15,8 +17,7 @@ FIRST = "005010"  # version with a 999
 LONGEST = 35  # characters of a context reference (data element 9998)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     """``name`` is that of the context; the unit's number is ``element`` of ``segment``; ``ends`` end the unit."""
 
     name: str

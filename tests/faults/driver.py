@@ -14,8 +14,9 @@ import os
 import pkgutil
 import sys
 import traceback
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 

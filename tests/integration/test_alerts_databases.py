@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Barrier
 
 import pytest
 from builders.stage import HOUR, Stage, orders
+from msgspec.structs import replace
 
 from gateway.flow import alerts, operate, telling
 from gateway.flow.collect import collect

@@ -5,10 +5,10 @@ from __future__ import annotations
 import email
 import email.policy
 import time
-from dataclasses import replace
 
 import pytest
 from builders.stage import HOUR, Stage, orders
+from msgspec.structs import replace
 
 from gateway.ledger.attention import attention
 from gateway.mail.model import Credentials

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 from builders.stage import ACME, Stage, invoice
+from msgspec.structs import replace
 
 from gateway.flow.submit import submit
 from gateway.mail.model import Credentials

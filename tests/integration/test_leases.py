@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 
 import pytest
 from builders.stage import Stage, orders
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from gateway.errors import LeaseLost

@@ -12,12 +12,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders.backups import TESTS, rows_of, stuck_backup, wait_for, writer
 from builders.stage import Stage, invoice, orders
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from gateway.errors import BackupDamaged, BackupExists, BackupFailed, ProgramMissing, ProgramTooOld

@@ -6,12 +6,12 @@ import json
 import shutil
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders.backups import rows_of
 from builders.stage import HOUR, Stage, invoice, orders
+from msgspec.structs import replace
 from sqlalchemy import inspect, text
 
 from gateway.errors import (

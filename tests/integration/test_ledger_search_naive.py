@@ -330,8 +330,7 @@ def paged(find: Any, query: Query) -> list[int]:
         if query.limit is None or len(rows) < query.limit:
             return found
         page = Query(
-            **{name: getattr(query, name) for name in query.__dataclass_fields__}
-            | {"before": cursor_of(rows[-1], query)}
+            **{name: getattr(query, name) for name in query.__struct_fields__} | {"before": cursor_of(rows[-1], query)}
         )
 
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import re
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ import pytest
 from builders import ledger_rows as make
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pypdf import PdfReader
 
 from gateway.errors import NotInstalled, QueryInvalid, UsageFault

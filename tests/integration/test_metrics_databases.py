@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from builders.stage import HOUR, Stage, invoice, orders
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.flow.metrics import metrics

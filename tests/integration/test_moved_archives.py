@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from builders.stage import HOUR, Stage, acknowledgment, invoice, orders
+from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
 from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArchiveUnwritable

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, orders
+from msgspec.structs import replace
 
 from gateway.flow.onboarding import leave_numbers, partner_checklist
 from gateway.flow.partner_check import check_partner

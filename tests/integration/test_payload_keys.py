@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.by_hand import by_hand
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, acknowledgment, invoice, orders
+from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 

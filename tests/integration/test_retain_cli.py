@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from gateway.cli.main import root
 from gateway.errors import ContentErased, ContentPutAway, NotAllowedNow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,8 +25,7 @@ JSON, PROBLEM, BYTES, TOML = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A part of the path, a field of the query, or a header. ``schema`` says what it may hold."""
 
     name: str
@@ -78,8 +77,7 @@ def _text(name: str, written: str, schema: Schema) -> str:
 READERS: Mapping[str, Callable[[str, str, Schema], Any]] = {"integer": _whole, "boolean": _boolean, "string": _text}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A good answer: its status, what it means, and what it holds (media type → schema)."""
 
     status: int
@@ -88,8 +86,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # name → meaning
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """What is sent: media type → schema. JSON is read and checked; anything else stays bytes.
 
     ``most`` bounds it (bytes); None: only the size of a message in gateway.toml does.
@@ -100,8 +97,7 @@ class Body:
     most: int | None = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request, as its operation sees it: parameters are read, JSON is checked, the token is good for it."""
 
     request: Request
@@ -135,8 +131,7 @@ class Call:
             raise NotFound(what=what, key=key)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One operation. ``faults`` are the statuses with which it may be refused, beside those that all have."""
 
     method: str

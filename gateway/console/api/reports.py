@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.responses import JSONResponse, Response
 
 from gateway.console.api.declared import JSON, QUERY, Answer, Call, Operation, Parameter, whole, words

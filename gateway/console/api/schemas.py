@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, get_args, get_type_hints
+
+from msgspec import Struct
 
 from gateway.console.api.declared import Schema
 from gateway.flow.acts import Act
@@ -39,10 +40,10 @@ def document(properties: Mapping[str, Schema], *, required: tuple[str, ...] | No
     } | more
 
 
-def _of(kind: type, **instead: Schema) -> dict[str, Schema]:
+def _of(kind: type[Struct], **instead: Schema) -> dict[str, Schema]:
     """The fields of a frozen value, as its ``as_dict`` gives them."""
     hints = get_type_hints(kind)
-    return {each.name: instead.get(each.name) or _field(each.name, hints[each.name]) for each in fields(kind)}
+    return {name: instead.get(name) or _field(name, hints[name]) for name in kind.__struct_fields__}
 
 
 def _field(name: str, hint: Any) -> Schema:
@@ -92,7 +93,7 @@ _STORY = {
     "cut": listed(TEXT),
     "events": listed(reference("Event")),
 }
-_DOCUMENT = {name: MOMENT if name == "delivered_at" else TEXT for name in ("set", *Document.__slots__[2:])} | {
+_DOCUMENT = {name: MOMENT if name == "delivered_at" else TEXT for name in ("set", *Document.__struct_fields__[2:])} | {
     "number": NUMBER
 }
 _NEXT: Schema = {"type": ["string", "null"], "description": "the cursor of the next page; null: there is none"}

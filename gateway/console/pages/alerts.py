@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.app import App
@@ -27,8 +27,7 @@ _PAGE = 50
 _STATES = {"open": (alerts.OPEN, alerts.TOLD), "muted": (alerts.MUTED,), "closed": (alerts.CLOSED,)}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule of gateway.toml, and what it remembers; None: it never had anything to tell."""
 
     settings: AlertSettings

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.console.routing import view
@@ -29,8 +29,7 @@ _RECENT = 15  # numbers that are offered where none was asked for
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,39})=(.*)", re.DOTALL)
 
 
-@dataclass(slots=True)
-class Number:
+class Number(Struct):
     """One business key that a pattern found: the newest exchange with it, and the types that have it."""
 
     name: str

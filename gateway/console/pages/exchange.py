@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
@@ -23,6 +22,7 @@ from gateway.ledger.search import exchange_on
 from gateway.ledger.states import EXCHANGE_MEANING, ExchangeState
 from gateway.ledger.story import story
 from gateway.ledger.upcoming import upcoming
+from gateway.values import asdict
 
 LIMIT = 50  # groups, sets, findings and events that are read
 CHAIN = 20  # documents of the same business that are named

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from gateway.console.pages.downloads import PIECE, download, encoded

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.ledger.events import Event, by_whom, sentence
 from gateway.ledger.rows import ExchangeRow, MessageRow
@@ -24,8 +25,7 @@ _MOOD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One line of the timeline. ``mood`` is bad, watch or "", for a mark beside the words."""
 
     at: int
@@ -34,8 +34,7 @@ class Step:
     mood: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Events of one kind in a row; ``more`` of them are not told one by one, the last of them at ``until``."""
 
     events: tuple[Step, ...]

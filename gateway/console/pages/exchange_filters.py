@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.console.pages.exchange_query import Asked
 from gateway.ledger.states import ExchangeState, MessageState
@@ -30,8 +31,7 @@ _VERDICTS = ("accepted", "accepted-with-errors", "partially-accepted", "rejected
 _MAIL_KINDS = ("letter", "bounce", "receipt", "auto-reply")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One link; ``here``: it is asked already, and the link takes it out."""
 
     text: str
@@ -39,8 +39,7 @@ class Choice:
     here: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Menu:
+class Menu(Struct, frozen=True):
     """Choices of one field; ``chosen`` is the text of the one that is asked, or ""."""
 
     name: str

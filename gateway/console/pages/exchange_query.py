@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound, QueryInvalid
@@ -20,8 +22,7 @@ LONGEST = 4_000  # characters of a line
 PATH = "/exchanges"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What somebody asked for: the line as written, its words, and what it means.
 
     ``query`` is None where it has none; then ``fault`` says why. ``zone`` is that of times, None: the machine's.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.console.pages.exchange_acts import is_trying, reason_of
@@ -21,8 +21,7 @@ ON_EXCHANGES = ("resend", "settle", "cancel", "redeliver", "replay")
 ON_MAILS = ("release", "discard", "replay")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one; ``advice`` is said where it could not be done."""
 
     reference: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Engine
 from starlette.responses import Response
 
@@ -51,8 +52,7 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One page. ``older`` and ``newer`` are the cursors of the pages after and before it, "" where there is none."""
 
     rows: Sequence[Any]
@@ -60,8 +60,7 @@ class Found:
     newer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """The head of one column: a link that sorts by it, where it can, and how it is sorted now."""
 
     title: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import func, select
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from gateway.ledger.holds import holds
 from gateway.ledger.moved import archives
 from gateway.ledger.search_tables import saved_query
 from gateway.ledger.tables import exchange, message, seal
+from gateway.values import asdict
 
 _PAGE = 50
 _SHOWN = 100  # backups and archives that are listed
@@ -46,8 +47,7 @@ _GUARDED = ("users", "sign-ins")  # who has which role, and from where somebody 
 _OPEN = tuple(kind for kind in _ALL if not any(kind in GROUPS[name] for name in _GUARDED))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An archive as it is shown: whether its file is where it was written."""
 
     archive: dict[str, object]

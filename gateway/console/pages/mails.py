@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from starlette.responses import Response
 
 from gateway.console.pages import exchange_facts as facts
@@ -18,6 +16,7 @@ from gateway.flow.preview import preview
 from gateway.ledger.outline import message_tree
 from gateway.ledger.states import MESSAGE_MEANING, MessageState
 from gateway.ledger.story import message_story
+from gateway.values import asdict
 
 
 def show(visit: Visit) -> Response:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from gateway.app import App

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.console.pages.partner import path_of
@@ -30,8 +29,7 @@ _WHOLE = 64  # hexadecimal digits of a fingerprint
 _MANY = 20  # certificates in one file
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A certificate as it is shown. ``days`` are left until its end; negative: it is over."""
 
     kept: Kept

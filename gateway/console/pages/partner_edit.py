@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.app import App
@@ -30,8 +30,7 @@ _MAIL = re.compile(r"m[0-9]{1,18}", re.ASCII)
 _EXAMPLE = Path(__file__).parent.parent / "new_partner.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A text that somebody wrote, and what became of looking at it.
 
     ``base`` is the revision that the writing began with, 0 for a new partner; ``newest`` the one that is there now.
@@ -185,7 +184,7 @@ def _page(visit: Visit, draft: Draft, known: Partner | None, status: int = 200) 
 
 
 def _with(draft: Draft, **changes: object) -> Draft:
-    values = {name: getattr(draft, name) for name in draft.__slots__}
+    values = {name: getattr(draft, name) for name in draft.__struct_fields__}
     return Draft(**(values | changes))
 
 

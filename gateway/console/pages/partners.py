@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from gateway.console.routing import view
@@ -18,8 +18,7 @@ from partners.model import Agreement, Direction, Partner, Status
 _PAGE = 50  # partners
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One partner in the list: what it is, and how it goes."""
 
     partner: Partner

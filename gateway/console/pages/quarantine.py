@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from gateway.console.pages.exchanges import Found, page_of
@@ -38,8 +39,7 @@ _HELD = (ExchangeState.QUARANTINED.value, ExchangeState.CONFLICT.value)
 _LARGEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mending:
+class Mending(Struct, frozen=True):
     """A remedy as a link for whom it is; ``link`` is "" where it is done elsewhere than in the console."""
 
     sentence: str
@@ -48,8 +48,7 @@ class Mending:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One thing in quarantine."""
 
     reference: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.ledger.moments import duration
@@ -20,8 +20,7 @@ Row = tuple[str, ...]
 MOST_ROWS = 200  # of a table on a page; a download has all
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A table with what it tells. ``texts`` are the columns that are not numbers; ``partner`` the place of its key."""
 
     title: str
@@ -34,8 +33,7 @@ class Report:
     total: Row = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a report is of: a month in a zone, perhaps one partner; ``now`` is ms since 1970 UTC."""
 
     scope: Scope

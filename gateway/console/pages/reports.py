@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
 from sqlalchemy import select
 from starlette.responses import HTMLResponse, Response
 

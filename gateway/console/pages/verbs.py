@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from gateway.errors import UsageFault
 from gateway.flow import operate
@@ -16,8 +17,7 @@ from gateway.x12.model import Status
 Doing = Callable[..., Act]  # (context, reference, *, actor, reason, dry_run)
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """One act: what it is called, what it does, and how it is done.
 
     ``choices`` are the ways to do it, of which one must be chosen: its value, and what it says. ``careful`` is said
@@ -157,8 +157,7 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(Struct, frozen=True):
     """An act on a page: possible now, or why not."""
 
     verb: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -31,6 +31,7 @@ from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.tables import exchange, expectation
+from gateway.values import asdict
 
 BY = ("partner", "direction", "type")
 PERCENTILES = (50, 90, 95, 100)
@@ -42,8 +43,7 @@ _ALL = 2**62  # a limit that is none
 _answer = exchange.alias("answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """One line; what was not asked for by is None. Times are in ms, None where nothing was acknowledged.
 
     Direction ``out``: documents of ours that were handed over, and the partner's acknowledgment of all of each. On

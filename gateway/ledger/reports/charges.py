@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, func, or_, select
 
 from gateway.errors import QueryInvalid
@@ -26,8 +27,7 @@ from gateway.settings import TariffSettings
 NO_TARIFF = TariffSettings(currency="")  # how kilocharacters are counted where nobody wrote one
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """One partner in one month. Amounts are None where there is no tariff.
 
     Kilocharacters are as the tariff counts them (rounded up, at least a minimum), with their exact fraction.
@@ -61,8 +61,7 @@ class Charge:
         return told | {name: None if amount is None else str(amount) for name, amount in amounts.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class MonthCharges:
+class MonthCharges(Struct, frozen=True):
     """All partners with traffic in one month. The average prices say what a kilocharacter cost, tiers included.
 
     Where one partner was asked for there is no monthly fee, which is everybody's, and so no total.
@@ -93,8 +92,7 @@ class MonthCharges:
         return {"month": self.month, "partners": [each.as_dict() for each in self.partners], **told}
 
 
-@dataclass(frozen=True, slots=True)
-class Charges:
+class Charges(Struct, frozen=True):
     """The months of a scope. ``currency`` is empty where there is no tariff."""
 
     currency: str
@@ -157,8 +155,7 @@ def _refuse_parts(scope: Scope) -> None:
 # ---------------------------------------------------------------- counting
 
 
-@dataclass(slots=True)
-class _Traffic:
+class _Traffic(Struct):
     """What of one partner counts: interchanges and characters in and out, as the tariff counts them."""
 
     interchanges_in: int = 0

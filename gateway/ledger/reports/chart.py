@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 WIDTH, HEIGHT = 720.0, 250.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 6.0, 14.0, 22.0
@@ -19,8 +20,7 @@ COLOURS = SERIES + 2
 _ACKNOWLEDGING = frozenset({"TA1", "997", "999"})
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One rectangle; ``colour`` is the number of its type's colour."""
 
     x: float
@@ -31,16 +31,14 @@ class Bar:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A line across at ``at`` (or a day's place), with its label."""
 
     at: float
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """The whole picture. ``zero`` is where the line between in and out lies."""
 
     width: float

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.reports.rows import has_type, which, within_window
 from gateway.ledger.reports.scope import Scope
 from gateway.ledger.tables import acknowledgment, exchange, finding, transaction_set
+from gateway.values import asdict
 
 MOST = 10  # errors of each partner and direction
 _MOST_KINDS = 20_000  # of errors that partners found which are counted apart; the rest is counted together
@@ -26,8 +27,7 @@ _PLACE = re.compile(r"^segment (?P<segment>\S+) at position \S+(?: in loop .*?)?
 _PLAIN = re.compile(r"^(?P<what>.*) \(code (?P<code>[^()]*)\)$", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """One kind of error. ``code`` is ours and ``x12`` that of a TA1, 997 or 999; of partners' words only ``x12``.
 
     ``count`` is how often it occurred, in ``exchanges`` exchanges, of which ``example`` is the newest. ``element`` is

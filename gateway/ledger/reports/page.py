@@ -5,13 +5,12 @@ Both renderings are made from one ``Page``, so that they say the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gateway.ledger.reports.chart import Chart
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table. ``numeric`` are the columns that are set to the right; the first column names its row."""
 
     caption: str
@@ -23,8 +22,7 @@ class Table:
     tight: frozenset[int] = frozenset()  # columns that stay on one line
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A chart with its title, and what it shows in a sentence."""
 
     title: str
@@ -32,8 +30,7 @@ class Picture:
     chart: Chart
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A heading, sentences, and what follows them."""
 
     title: str
@@ -43,8 +40,7 @@ class Section:
     notes: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """One number that stands out at the top."""
 
     label: str
@@ -52,8 +48,7 @@ class Figure:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The whole document."""
 
     title: str

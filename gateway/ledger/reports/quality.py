@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from gateway.errors import QueryInvalid
@@ -25,8 +25,7 @@ BY = ("partner", "direction", "type")
 VERDICTS = ("accepted", "accepted_with_errors", "partially_accepted", "rejected")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(Struct, frozen=True):
     """How many of each verdict. ``held``: quarantined or discarded; ``open``: nobody has spoken on it yet.
 
     An interchange is rejected too when its number was used before for other content.
@@ -57,12 +56,11 @@ class Verdicts:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the counts and both rates."""
-        told: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        told: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
         return told | {"acceptance": _rounded(self.acceptance), "rejection": _rounded(self.rejection)}
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Struct, frozen=True):
     """One line; what was not asked for by is None. Types are as in ``volumes``."""
 
     interchanges: Verdicts

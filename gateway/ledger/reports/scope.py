@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from gateway.errors import QueryInvalid
 from gateway.ledger.moments import at_zone, iso, milliseconds, parse_span
@@ -18,8 +19,7 @@ CRITERIA = ("partner", "direction", "kind", "type", "usage", "since", "until")
 _INT64 = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Exchanges from ``since`` (included) to ``until`` (excluded; ms since 1970 UTC), as recorded at that time.
 
     ``zone`` is that of days, months and hours; None is the local zone. ``partner``, ``direction`` (in, out), ``kind``
@@ -114,8 +114,7 @@ def _zone_of(words: Sequence[str], zone: tzinfo | None) -> tzinfo | None:
 # ---------------------------------------------------------------- the calendar of a zone
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """A part of a window in which local time differs from UTC by ``offset`` ms; ``month`` is "2026-10" or ""."""
 
     since: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from gateway.errors import QueryInvalid
@@ -20,14 +20,14 @@ from gateway.ledger.search_tables import ATTENTION
 from gateway.ledger.states import EXCHANGE_MEANING, ExchangeState
 from gateway.ledger.tables import exchange
 from gateway.settings import TariffSettings
+from gateway.values import asdict
 
 MOST_LISTED = 200  # exchanges
 MOST_OPEN = 50
 _PARTS = ("handed_over_at", "due_at", "acknowledged_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """One document's exchange, as a statement lists it; times in ms since 1970 UTC."""
 
     id: int
@@ -53,8 +53,7 @@ class Listed:
         return asdict(self) | {name: iso(getattr(self, name)) for name in ("at", *_PARTS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One partner's month. ``as_of`` (ms) is when it was asked for: what came later is not in it.
 
     ``open`` are exchanges up to the month's end that need a person, the newest first, ``open_count`` how many there

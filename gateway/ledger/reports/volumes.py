@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, overload
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from gateway.errors import QueryInvalid
@@ -26,8 +27,7 @@ from gateway.ledger.reports.scope import Scope, Stretch, stretches
 BY = ("month", "day", "hour", *DIMENSIONS)
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """One line: what was asked for by, and the sums. What was not asked for is None.
 
     ``type`` is that of a transaction set; where an interchange holds several, the interchange and its bytes are
@@ -104,8 +104,7 @@ class Lines(Sequence[Volume]):
         return Volume(*values[-3:], **told)
 
 
-@dataclass(frozen=True, slots=True)
-class Volumes:
+class Volumes(Struct, frozen=True):
     """The lines in the order of what they are by, and their total."""
 
     scope: Scope
@@ -158,8 +157,7 @@ def _clamped(connection: Connection, scope: Scope) -> Scope:
     return replace(scope, since=max(scope.since, since), until=min(scope.until, until))
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """A part of the window: days that the daily counts tell, or a stretch that is counted row by row."""
 
     month: str

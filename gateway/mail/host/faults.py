@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What happens to the answer of one command.
 
     ``reply`` is said in place of carrying the command out (without its CR LF); ``cut_after`` bytes of the answer

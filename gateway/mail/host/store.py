@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass(slots=True)
-class Box:
+
+class Box(Struct):
     """One account's mails by uid, oldest first; ``holder`` is the POP3 session that has it open."""
 
     mails: dict[str, bytes] = field(default_factory=dict)

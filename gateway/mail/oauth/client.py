@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import RSAKey
+from msgspec import Struct
 
 from gateway.errors import TokenRefused, TokenUnavailable
 from gateway.mail.oauth.http import EndpointError, Post, Said
@@ -33,8 +33,7 @@ _ASSUMED = 3_600  # seconds, where it does not say
 _PASSING = {"temporarily_unavailable", "server_error", "slow_down", "rate_limit_exceeded"}
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """Who asks, and where. ``secret`` gives the client secret, or a private key (and certificate) in PEM.
 
     ``grant`` is client-credentials, refresh-token or service-account; ``authentication`` is post, basic,
@@ -58,8 +57,7 @@ class Client:
         return urlsplit(self.token_url).hostname or self.token_url
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Permission:
+class Permission(Struct, frozen=True):
     """What an endpoint gave. ``expires_at``: seconds since 1970 UTC; ``refresh`` is empty where none was given."""
 
     access: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import TokenRefused, TokenUnavailable
 from gateway.mail.oauth.client import DEVICE_GRANT, Permission, TokenClient
@@ -14,8 +15,7 @@ _SLOWER = 5.0  # seconds more between questions, when the endpoint says slow_dow
 _LONGEST = 1_800.0  # seconds that we wait for a person
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceCode:
+class DeviceCode(Struct, frozen=True):
     """What the person is told: open ``address`` and type ``user_code``. ``expires_in`` and ``interval``: seconds."""
 
     address: str

@@ -8,10 +8,11 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from gateway.mail.wire import readable, tls_context
 
@@ -23,8 +24,7 @@ class EndpointError(Exception):
     """The endpoint cannot be reached, or answers in a way that is no answer. Says so without any secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the endpoint said: HTTP status and the JSON object of its answer."""
 
     status: int

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes
+from msgspec import Struct
 
 from gateway.errors import AlgorithmRefused
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """A digest: its name as in micalg (RFC 8551 section 3.5.3.2) and in hashlib."""
 
     name: str
@@ -26,8 +25,7 @@ class Digest:
         return hashlib.new(self.python, data, usedforsecurity=False).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class ContentCipher:
+class ContentCipher(Struct, frozen=True):
     """A content-encryption algorithm; ``key_size`` in bytes."""
 
     name: str

@@ -6,7 +6,7 @@ an attacker controls; it only ever sees what passed here. What is DER already co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gateway.errors import SecurityMalformed
 
@@ -21,8 +21,7 @@ _CONTENT = 0xA0  # [0], constructed
 _STRING_TAGS = frozenset({0x04, 0x24})
 
 
-@dataclass(slots=True)
-class _Element:
+class _Element(Struct):
     tag: int  # the identifier octet
     start: int
     body: int

@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 from gateway.errors import CertificateUnreadable, CertificateUnusable, GatewayError, SecurityFault
 from gateway.mail.smime.keys import (
@@ -55,16 +55,14 @@ _EXTENDED_USAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileContents:
+class FileContents(Struct, frozen=True):
     """What a certificate file held: certificates (DER) in its order, and our own key with its certificate."""
 
     certificates: tuple[bytes, ...]
     key_pair: KeyPair | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """A certificate in words. Times are ms since 1970 UTC; ``fingerprint`` is SHA-256 of the DER, lower-case hex."""
 
     fingerprint: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.errors import ContentDamaged, GatewayError, SecurityMalformed
 from gateway.mail.decode import decode, encoding_name
@@ -26,8 +27,7 @@ _SAFE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """An entity with its headers read. ``body`` is where its body begins in ``raw``."""
 
     raw: bytes

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from gateway.errors import (
     AlgorithmRefused,
     SecurityMalformed,
@@ -61,8 +63,7 @@ __all__ = [
 MOST_LAYERS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """How an entity is secured. Certificates are DER; ``at``, where given, is when they must be valid (s, UTC)."""
 
     sign_with: KeyPair | None = None
@@ -74,8 +75,7 @@ class Plan:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Secured:
+class Secured(Struct, frozen=True):
     """A secured entity. ``mic`` is what the receipt must confirm, in the plan's digest; ``words`` names the layers."""
 
     entity: bytes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from asn1crypto import core
+from msgspec import Struct
 
 from gateway.errors import AlgorithmRefused, SecurityMalformed
 from gateway.mail.smime import structures as asn1
@@ -14,8 +14,7 @@ from gateway.mail.smime.algorithms import MGF1, P_SPECIFIED
 _SHA1 = "1.3.14.3.2.26"
 
 
-@dataclass(frozen=True, slots=True)
-class PssScheme:
+class PssScheme(Struct, frozen=True):
     """The parameters of RSASSA-PSS: object identifiers and the length of the salt."""
 
     digest: str

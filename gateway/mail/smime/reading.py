@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from asn1crypto import cms, core
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from msgspec import Struct
 
 from gateway.errors import AlgorithmRefused, GatewayError, SecurityMalformed, SignatureInvalid
 from gateway.mail.smime import structures as asn1
@@ -28,8 +28,7 @@ MOST_CERTIFICATES = 50
 _LONGEST_NAME = 4_000  # bytes of an issuer's name that are read; a longer one is only compared with itself
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(Struct, frozen=True):
     """Which certificate is meant: by issuer (DER of the name) and serial number, or by key identifier."""
 
     issuer: bytes = b""
@@ -49,8 +48,7 @@ class Identifier:
         return f"serial {self.serial:x} of {_friendly(self.issuer)[:200]!a}"
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """One SignerInfo. ``attributes`` is the DER of the signed attributes as SET OF, or empty where there are none."""
 
     sid: Identifier
@@ -64,8 +62,7 @@ class Signer:
     signing_time: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """SignedData. ``content`` is None where the signature is detached."""
 
     content_type: str
@@ -74,8 +71,7 @@ class Signed:
     certificates: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """Whom the content key was encrypted for. ``oaep`` holds the digests of OAEP and of its mask."""
 
     rid: Identifier
@@ -84,8 +80,7 @@ class Recipient:
     encrypted_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Enveloped:
+class Enveloped(Struct, frozen=True):
     """EnvelopedData, or AuthEnvelopedData (then ``tag`` is the authentication tag and ``authenticated`` its data)."""
 
     recipients: tuple[Recipient, ...]

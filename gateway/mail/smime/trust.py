@@ -6,7 +6,6 @@ A certificate that merely comes inside a message counts for nothing by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -20,6 +19,7 @@ from cryptography.x509.verification import (
     Store,
     VerificationError,
 )
+from msgspec import Struct
 
 from gateway.errors import AlgorithmRefused, CertificateUnusable, SecurityFault, SignerRefused
 from gateway.mail.smime.keys import emails_of, fingerprint, is_authority, load
@@ -33,8 +33,7 @@ _LONG_ON_ITS_WAY = 7 * 86_400
 _CLOCK_AHEAD = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """What makes a signature count for somebody.
 
     ``certificates`` (DER) are the profile's: leaves, which count by themselves, and authorities, which vouch for

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from msgspec import Struct
 
 from gateway.errors import AlgorithmRefused, SecurityFault, SecurityMalformed, SignatureInvalid, SignerUnknown
 from gateway.mail.smime import structures as asn1
@@ -16,8 +16,7 @@ from gateway.mail.smime.reading import Signed, Signer, looks_like_attributes, re
 from gateway.mail.smime.trust import Trust, candidates, is_short, may_vouch
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """A signature that holds: the bytes that it covers, whose certificate (DER) it is, and the digest's name.
 
     ``certificates`` are all that came with the message; none of them counts by being there.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.x12.guideline import hipaa, standard
 from gateway.x12.guideline.judge import SetJudge, UnknownJudge
@@ -15,8 +17,7 @@ from gateway.x12.model import ExaminePolicy, Separators
 VERSION_LENGTH = 6  # GS08: the first six characters name the version of the standard
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSet:
+class KnownSet(Struct, frozen=True):
     """A guideline that can judge. ``version`` is what GS08 says to choose it."""
 
     set_id: str

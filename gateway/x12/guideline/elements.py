@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.x12.guideline import standard, values
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
@@ -17,8 +18,7 @@ from gateway.x12.model import Level, Separators
 FIRST_WITH_MANY_CODES = "005010"  # 723 knows 12 (repetitions) and 13 (components) only from here on
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """One thing wrong with an element. ``sentence`` follows the element's name: ``'TEN' is not a number``."""
 
     level: Level
@@ -34,8 +34,7 @@ class Complaint:
     x12_999: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ElementJudge:
+class ElementJudge(Struct, frozen=True):
     """The detailed check under one guideline's rules.
 
     ``implementation``: an implementation guide judges, so 621 codes apply and only ASCII is allowed.

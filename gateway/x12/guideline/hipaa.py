@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+
+from msgspec import Struct, field
 
 from gateway.x12.guideline import standard
 from gateway.x12.guideline.model import Condition, Element, Guideline, Loop, Requirement, Segment, conditions_of
@@ -22,8 +23,7 @@ _STRIDE = 100_000  # places inside a wrapper stand between the wrapper's place a
 _GUIDE_VERSION = re.compile(r"(00\d{4}X\d{3})[A-Z0-9]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Guide:
+class Guide(Struct, frozen=True):
     """One map. ``version`` is GS08; ``variant`` the BHT02 that it is for (278: 13 request, 11 response)."""
 
     set_id: str
@@ -115,8 +115,7 @@ def _external_codes() -> dict[str, frozenset[str]]:
     return found
 
 
-@dataclass(slots=True)
-class _MapReader:
+class _MapReader(Struct):
     """Reads loops, segments and elements; equal elements become one object."""
 
     elements: dict[Element, Element] = field(default_factory=dict)

@@ -5,8 +5,9 @@ Both sources (the standard's tables and the HIPAA maps) are read into these valu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 UNLIMITED = 0
 
@@ -24,8 +25,7 @@ class Requirement(StrEnum):
     NOT_USED = "N"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A relational condition (X12.6): ``kind`` is P, R, E, C or L, ``positions`` count from 1.
 
     ``implementation``: not the standard's but of those who trade, for which list 621 has codes of its own.
@@ -54,8 +54,7 @@ class Condition:
                 return there[0] and not any(there[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(Struct, frozen=True):
     """One element (or component) position of a segment (or composite).
 
     ``codes`` is None when any value of the type will do. ``codes_bind`` is False for lists that were taken
@@ -77,8 +76,7 @@ class Element:
     pattern: str = ""  # a regular expression the guide asks for
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """One use of a segment at one place. ``place`` orders siblings; equal places may come in any order."""
 
     id: str
@@ -90,8 +88,7 @@ class Segment:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Struct, frozen=True):
     """A loop; it begins with its first child. ``after`` is the place of the LS segment that must open it."""
 
     id: str
@@ -103,8 +100,7 @@ class Loop:
     opened_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Guideline:
+class Guideline(Struct, frozen=True, eq=False):
     """How one transaction set is judged.
 
     ``base`` is the version (six characters) whose dictionary tells known segments from unknown ones.

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.errors import GuidelineInvalid
 from gateway.settings.lines import KeyPath, key_lines, line_of
@@ -136,8 +138,7 @@ ELEMENT_KEYS: Mapping[str, Reader] = {
 # -- paths
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """One use in the base: where it is, and the ids of the loops around it with its own."""
 
     address: Address
@@ -187,8 +188,7 @@ def _first_codes(segment: Segment) -> frozenset[str]:
 # -- the file
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One walk through a parsed file; whatever is wrong is noted, and the walk goes on."""
 
     table: Mapping[str, Any]

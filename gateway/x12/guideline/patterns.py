@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
 from gateway.x12.guideline.values import BASIC
@@ -38,8 +39,7 @@ _FORMATS = {
 }
 
 
-@dataclass(slots=True)
-class SegmentPattern:
+class SegmentPattern(Struct):
     """The compiled pattern of a segment, and the groups whose values are to be looked up in code lists."""
 
     regex: re.Pattern[str]
@@ -77,8 +77,7 @@ def _one_of(tails: Sequence[str]) -> str:
     return "[" + "".join(re.escape(tail) for tail in tails) + "]"
 
 
-@dataclass(slots=True)
-class _Builder:
+class _Builder(Struct):
     separators: Separators
     basic: bool = False
     looked_up: list[tuple[int, frozenset[str]]] = field(default_factory=list)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from operator import methodcaller
 from re import Match
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from gateway.x12.guideline.model import Element, Guideline, Loop, Requirement, Segment
 from gateway.x12.guideline.numbering import counted_ids
@@ -52,8 +53,7 @@ class Choice(dict[object, Move]):
         self.read = read
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(Struct, eq=False):
     """One segment or loop of the guideline, numbered in reading order."""
 
     index: int
@@ -337,8 +337,7 @@ def _whole(matched: Match[str]) -> object:
     return matched
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """From here to a segment node: the loops that begin with it (outermost first) and the required nodes passed."""
 
     node: Node

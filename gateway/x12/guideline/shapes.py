@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from re import Match
 from typing import Final
+
+from msgspec.structs import replace
 
 from gateway.x12.guideline.model import Element, Requirement, Segment
 from gateway.x12.guideline.patterns import compile_pattern, is_looked_up

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.x12.guideline.model import (
     Condition,
@@ -51,8 +52,7 @@ def _entry(version: str, name: str) -> Any:  # JSON
     return json.loads(_archive(version).read(name))
 
 
-@dataclass(slots=True)
-class Dictionary:
+class Dictionary(Struct):
     """Segments, composites, elements and codes of one version; element uses are built when asked for."""
 
     version: str

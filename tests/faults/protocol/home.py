@@ -7,12 +7,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from builders.stage import empty_ledger
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from faults.protocol.hosts import PASSWORD

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from faults.protocol import mails
 from gateway.errors import OutcomeUnknown, TemporarilyRefused

@@ -72,7 +72,7 @@ def home(tmp_path, run):
 
 def receive(home, *interchanges):
     """Mail comes in and is processed, without a host."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     box = MemoryMailbox("orders", user="edi@us.example")
     for number, data in enumerate(interchanges):

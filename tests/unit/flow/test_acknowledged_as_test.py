@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, HOUR, Stage, acknowledgment, invoice, ta1
+from msgspec.structs import replace
 
 from gateway.errors import OutcomeUnknown
 from gateway.flow import operate

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
 import signal
-from dataclasses import replace
 
 import pytest
 from builders.hostile import MAILS
 from builders.pair import Gateway, order
 from builders.stage import Stage, acknowledgment, orders
+from msgspec.structs import replace
 
 from gateway.errors import DatabaseUnavailable, SenderUnproven
 from gateway.flow import ahead as ahead_module
@@ -59,9 +58,7 @@ def in_child(what):
 
 def through_pipe(context, case):
     """A case as the first process gets it."""
-    pipe = io.BytesIO()
-    ahead_module.send([ahead_module._unbound(case)], pipe)
-    (sent,) = pickle.loads(pipe.getvalue())
+    sent = pickle.loads(pickle.dumps(ahead_module._unbound(case)))
     return ahead_module._bound(context, sent)
 
 

@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import json
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from builders.stage import HOUR, Stage, orders
+from msgspec.structs import replace
 
 from gateway.errors import AlertNotTold
 from gateway.flow import telling

@@ -2,12 +2,12 @@
 
 import email
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, invoice, orders
+from msgspec.structs import replace
 
 from gateway.demo import documents
 from gateway.errors import (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 from builders.stage import Stage, orders
+from msgspec.structs import replace
 
 from gateway.errors import DeliveryFailed
 from gateway.flow import alongside

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.stage import HOUR, Stage
+from msgspec.structs import replace
 
 from gateway.errors import BackupFailed, UsageFault
 from gateway.flow import backup

@@ -1,11 +1,11 @@
 """What the doctor finds has the code that its reference page names: one trigger for each."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from builders.certificates import WHEN, make
+from msgspec.structs import replace
 from servers.imap import USUAL, ImapServer
 
 from gateway.errors import ConfigurationFault

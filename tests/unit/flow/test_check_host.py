@@ -1,10 +1,10 @@
 """The doctor tells what is wrong at a host's port and with its certificate, in words and with a code of its own."""
 
 import ssl
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from servers import certificates, need
 from servers.greeting import greeting
 

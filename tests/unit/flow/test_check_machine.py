@@ -3,11 +3,11 @@
 import json
 import sqlite3
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.flow import check_machine
 from gateway.flow.check_home import check_settings_file

@@ -1,11 +1,11 @@
 """The doctor tells terms that nobody can keep, accounts that do not fit, and has a word for everything it finds."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from servers import need
 from servers.greeting import greeting
 

@@ -1,9 +1,9 @@
 """Each check of the doctor tells what is right from what is wrong, and says what to do."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import LoginRefused, MailboxUnavailable, SecretMissing
 from gateway.flow import check_home, checks

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.stage import HOUR, Stage, orders
+from msgspec.structs import replace
 
 from gateway.errors import MailboxUnavailable
 from gateway.flow import collect as collecting

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, invoice, orders
+from msgspec.structs import replace
 
 from gateway.errors import OutcomeUnknown, SmtpCrowded, SmtpInterrupted, SmtpUnavailable, TemporarilyRefused
 from gateway.flow.lanes import next_lane

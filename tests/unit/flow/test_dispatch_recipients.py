@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, HOUR, US, Stage, acknowledgment, invoice
+from msgspec.structs import replace
 
 from gateway.errors import ConfigurationFault, OutcomeUnknown
 from gateway.flow import operate

@@ -4,10 +4,10 @@ import http.server
 import os
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import ConfigurationFault, DeliveryFailed
 from gateway.flow import handover

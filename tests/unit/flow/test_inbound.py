@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders.stage import ACME, OURS, US, WHEN, Stage, invoice, orders
+from msgspec.structs import replace
 
 from gateway.demo.documents import interchange, order
 from gateway.errors import MailboxUnavailable

@@ -6,10 +6,10 @@ import logging
 import pickle
 import re
 import sys
-from dataclasses import replace
 
 import pytest
 from builders.stage import ACME, WHEN, Stage, invoice, orders
+from msgspec.structs import replace
 
 from gateway.demo import documents
 from gateway.errors import (

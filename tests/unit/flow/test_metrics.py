@@ -1,11 +1,11 @@
 """The figures for Prometheus: read by its own parser, true to the ledger, and cheap on an old one."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.certificates import make
 from builders.stage import HOUR, WHEN, Stage, acknowledgment, invoice, orders
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 

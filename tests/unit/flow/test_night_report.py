@@ -2,11 +2,11 @@
 
 import html
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from builders.stage import HOUR, WHEN, Stage, invoice, orders
+from msgspec.structs import replace
 
 from gateway.demo import documents
 from gateway.errors import GatewayError, MailboxUnavailable, OutcomeUnknown, Refused, SmtpUnavailable

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders, ta1
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from gateway.demo import documents

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from builders.stage import ACME, Stage, invoice
+from msgspec.structs import force_setattr
 
 from gateway.errors import DatabaseUnavailable
 from gateway.flow import operate, outbox, outbox_files
@@ -254,7 +255,7 @@ def test_asked_to_stop_it_leaves_the_rest_to_the_next_batch(stage, box, monkeypa
         return submit(*arguments, **options)
 
     monkeypatch.setattr(outbox, "submit", once)
-    object.__setattr__(context, "stopping", lambda: bool(asked))
+    force_setattr(context, "stopping", lambda: bool(asked))
     submit_outbox(context)
     assert (asked, outbox_files.claimed(box)) == ([1], 2)
     stage.run()

@@ -1,10 +1,9 @@
 """Why nothing flows: each cause is found in the ledger, the profile or the DNS, and the gravest is named."""
 
-from dataclasses import replace
-
 import dns.resolver
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders
+from msgspec.structs import replace
 
 from gateway.errors import DnsUnavailable, SmtpUnavailable, UnknownPartner
 from gateway.flow.partner_check import NOTE, OK, WRONG, check_partner

@@ -1,10 +1,9 @@
 """The specification that a partner gets: it says what the profile and the settings say, and nothing else."""
 
-from dataclasses import replace
-
 import pytest
 from builders.pair import Gateway
 from builders.stage import ACME, GLOBEX, Stage
+from msgspec.structs import replace
 
 from gateway.flow.partner_spec import specification
 from gateway.flow.partner_spec_text import WIDTH, as_text

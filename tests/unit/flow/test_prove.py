@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import dkim
@@ -10,6 +9,7 @@ import pytest
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, orders
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from msgspec.structs import replace
 
 from gateway.flow.prove import enough
 from gateway.ledger.story import message_story, story

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.stage import ACME, HOUR, Stage, orders
+from msgspec.structs import replace
 
 from gateway.flow import retain
 from gateway.flow.hold import add, release

@@ -6,13 +6,13 @@ import base64
 import email
 import json
 import sys
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from builders.script import load
 from builders.stage import HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders
+from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text, update
 
 from gateway.demo import documents

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, WHEN, Stage, acknowledgment, invoice, orders
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.cli.segment_lines import segment_lines
 from gateway.demo import documents

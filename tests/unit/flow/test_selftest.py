@@ -1,9 +1,8 @@
 """Self-tests: a partner's file is judged and reported on, and nothing else; strangers and loops get no answer."""
 
-from dataclasses import replace
-
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, WHEN, Stage, orders
+from msgspec.structs import replace
 
 from gateway.demo import documents
 from gateway.errors import SettingsInvalid

@@ -6,10 +6,10 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from builders.stage import Stage, orders
+from msgspec.structs import replace
 
 from gateway.errors import MessageTooSlow
 from gateway.flow import inbound

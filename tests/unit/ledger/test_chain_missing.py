@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.ledger.chain_missing import missing
 from gateway.ledger.chain_values import Chain, Document

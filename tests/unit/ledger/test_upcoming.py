@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
+from msgspec.structs import fields
 
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.states import ExchangeState

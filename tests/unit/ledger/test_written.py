@@ -119,7 +119,7 @@ def test_what_is_asked_is_named():
 
 
 def test_every_field_but_those_of_times_and_pages_is_part_of_a_query():
-    assert set(FIELDS) - {"on", "zone"} <= {*Query.__dataclass_fields__}
+    assert set(FIELDS) - {"on", "zone"} <= {*Query.__struct_fields__}
 
 
 @pytest.mark.parametrize("criterion", [("state", ()), ("colour", ("x",)), ("subject", ("a", "b")), ("size", ("x",))])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import email
 import email.policy
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import DocumentFault
 from gateway.mail.compose import compose, message_id
@@ -37,7 +37,7 @@ DRAFT = Draft(
 
 
 def changed(**changes):
-    return dataclasses.replace(DRAFT, **changes)
+    return replace(DRAFT, **changes)
 
 
 def reference(raw):

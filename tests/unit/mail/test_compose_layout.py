@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import email
 import email.policy
 import gzip
@@ -10,6 +9,7 @@ import io
 import zipfile
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import DocumentFault
 from gateway.mail.compose import compose, entity, letter
@@ -33,13 +33,13 @@ def read(raw):
 
 
 def files(**changes):
-    mail = read(compose(dataclasses.replace(DRAFT, **changes)))
+    mail = read(compose(replace(DRAFT, **changes)))
     return [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in mail.walk()
             if not part.is_multipart() and part.get_content_maintype() != "text"]  # fmt: skip
 
 
 def test_in_the_body_the_document_is_all_of_the_mail():
-    mail = read(compose(dataclasses.replace(DRAFT, place="body")))
+    mail = read(compose(replace(DRAFT, place="body")))
     assert not mail.is_multipart()
     assert (mail.get_content_type(), mail.get_filename()) == ("application/edi-x12", "850.edi")
     assert mail.get_payload(decode=True) == EDI
@@ -62,7 +62,7 @@ def test_a_zipped_attachment_holds_the_document_under_its_name():
 @pytest.mark.parametrize("compress", ["none", "gzip", "zip"])
 @pytest.mark.parametrize("place", ["attachment", "body"])
 def test_the_same_draft_is_the_same_bytes(compress, place):
-    draft = dataclasses.replace(DRAFT, compress=compress, place=place)
+    draft = replace(DRAFT, compress=compress, place=place)
     assert compose(draft) == compose(draft)
 
 
@@ -77,7 +77,7 @@ def test_the_same_draft_is_the_same_bytes(compress, place):
     ],
 )
 def test_the_transfer_encoding_is_the_one_that_was_agreed(encoding, data, used):
-    changed = dataclasses.replace(
+    changed = replace(
         DRAFT, transfer_encoding=encoding, attachments=(Attachment("a.edi", "application/EDI-X12", data),)
     )
     part = next(each for each in read(compose(changed)).walk() if each.get_filename())
@@ -87,9 +87,7 @@ def test_the_transfer_encoding_is_the_one_that_was_agreed(encoding, data, used):
 
 @pytest.mark.parametrize("data", [b"x" * 999, b"a\nb", b"a\rb", b"\xe9", b"a\0b"])
 def test_what_7bit_cannot_carry_is_refused_and_never_changed(data):
-    draft = dataclasses.replace(
-        DRAFT, transfer_encoding="7bit", attachments=(Attachment("a.edi", "application/EDI-X12", data),)
-    )
+    draft = replace(DRAFT, transfer_encoding="7bit", attachments=(Attachment("a.edi", "application/EDI-X12", data),))
     with pytest.raises(DocumentFault, match="7bit"):
         compose(draft)
 

@@ -1,8 +1,7 @@
 """Who is behind an address or an identity."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import ConfigurationFault, UnknownPartner
 from partners.directory import Directory, overlaps

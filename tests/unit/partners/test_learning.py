@@ -1,9 +1,9 @@
 """Proposals of profiles: what is inferred, from what, and what is marked for a person."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import ProfileInvalid
 from partners.learning import Known, SeenGroup, SeenInterchange, SeenMail, key_for, learn

@@ -1,11 +1,11 @@
 """Certificates of partners: read in every form, described, chosen by state and time, kept for ever."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from builders.certificates import WHEN, make
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from msgspec.structs import replace
 from sqlalchemy import create_engine, event
 
 from gateway.errors import CertificateUnreadable, DatabaseUnavailable, NotFound, UsageFault

@@ -1,9 +1,8 @@
 """The checklist: each item from the profile and from facts, and what comes next."""
 
-from dataclasses import replace
-
 import pytest
 from builders.certificates import WHEN, make
+from msgspec.structs import replace
 
 from partners.certificates import describe
 from partners.model import Certificate, CertificateState, Evidence, Status

@@ -1,11 +1,11 @@
 """Profile files: what is read, and what is said of what cannot be."""
 
 import tomllib
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import ProfileInvalid
 from partners.model import Direction, FunctionalAck, Identity, Status, TA1Policy

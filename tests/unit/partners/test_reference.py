@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings.model import Kept
+from gateway.values import defaults
 from partners.calendar import Calendar
 from partners.model import (
     AcknowledgmentPolicy,
@@ -60,9 +61,7 @@ ROWS = rows()
 def default_of(key):
     kind = dict(SECTIONS.values())[key[: key.rfind(".") + 1]]
     name = key.rpartition(".")[2]
-    value = (
-        getattr(kind(), name) if kind not in (Partner, Agreement, Expected) else kind.__dataclass_fields__[name].default
-    )
+    value = getattr(kind(), name) if kind not in (Partner, Agreement, Expected) else defaults(kind)[name]
     return line_ending_text(value) if name == "line_ending" else value
 
 
@@ -85,8 +84,7 @@ def test_a_default_in_code_letters_is_the_default_in_the_code(key):
 
 @pytest.mark.parametrize("key", all_keys())
 def test_every_word_that_is_allowed_is_told(key):
-    fields = dict(SECTIONS.values())[key[: key.rfind(".") + 1]].__dataclass_fields__
-    default = fields[key.rpartition(".")[2]].default
+    default = defaults(dict(SECTIONS.values())[key[: key.rfind(".") + 1]]).get(key.rpartition(".")[2])
     words = {each.value for each in type(default)} if isinstance(default, Enum) else set()
     words |= {"agreement.direction": {"in", "out"}, "envelope.separators.line_ending": set(LINE_ENDINGS)}.get(
         key, set()

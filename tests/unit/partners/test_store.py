@@ -1,10 +1,10 @@
 """Profiles at rest, on SQLite and (where it is installed) on PostgreSQL."""
 
 import time
-from dataclasses import replace
 from threading import Thread
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import create_engine, event, insert
 
 from gateway.errors import DatabaseUnavailable, NotFound, ProfileOverlap, UnknownPartner

@@ -1,10 +1,11 @@
 """The tables of keys, the settings' values and the reference page say the same."""
 
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+from msgspec import NODEFAULT
+from msgspec.structs import fields
 
 from gateway.settings import (
     AlertSettings,
@@ -97,7 +98,7 @@ def test_a_documented_value_is_the_real_default(table, key):
     field = next(each for each in fields(VALUES[table]) if each.name == (key.field or key.name))
     if shown is None or "NAME" in key.default or key.name in {"secret", "tenant"}:
         return
-    if field.default is MISSING:
+    if field.default is NODEFAULT:
         assert (table, key.name, shown[1]) in {("mailbox", "protocol", "pop3"), ("oauth", "grant", "refresh-token")}
         return
     written = int(shown[1]) if shown[1].isdigit() else {"true": True, "false": False}.get(shown[1], shown[1])

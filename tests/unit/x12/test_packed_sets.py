@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import pytest
 from builders.x12 import SET_850, isa, transaction_set
+from msgspec.structs import replace
 
 from gateway.x12 import ExaminePolicy, Finding, Level, SetReport, Status, examine, functional_acknowledgment
 from gateway.x12.group import Numbers

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from builders.x12 import SET_850, group, interchange, retold, transaction_set
+from msgspec.structs import replace
 
 from gateway.errors import DocumentFault, DocumentUnreadable, SeparatorInData
 from gateway.x12 import (
