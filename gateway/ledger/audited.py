@@ -7,6 +7,7 @@ whatever was recorded of it later. Of tables whose rows never change at all the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,14 +22,36 @@ from gateway.ledger import tables
 from gateway.ledger.asking import MARK_SQL, Asking, Parts, Pick
 from gateway.ledger.encoding import CORE, GONE, LENGTH, UNTOLD, Digest, Encoding
 from gateway.ledger.plain_json import compact
+from gateway.ledger.quick_json import compact_any
 
 __all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest"]  # some are defined elsewhere
 
+_sha256 = hashlib.sha256
 _quote = sqlite.dialect().identifier_preparer.quote
 
 
 @dataclass(frozen=True, slots=True)
-class Core(Encoding):
+class OwnEncoding(Encoding):
+    """The same where we encode the rows ourselves."""
+
+    def encoded(self, values: Sequence[Any]) -> bytes:
+        """A row as text in UTF-8, from its values in the order of ``columns``."""
+        end = len(values)
+        blank = self.blank
+        while values[end - 1] == blank[end - 1]:  # the key is never blank
+            end -= 1
+        return compact_any(values[:end])
+
+    def digest(self, rows: Sequence[bytes]) -> Digest:
+        """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
+        if not rows:
+            return bytes(self.length)
+        # In UTF-8 they have the order of their characters.
+        return _sha256(self.start + b"\n".join(sorted(rows))).digest()[: self.length]
+
+
+@dataclass(frozen=True, slots=True)
+class Core(OwnEncoding):
     """The columns that never change. Of some tables a few more never do where the row is of one direction."""
 
     place: int | None  # of the direction among the audited columns, where it counts
@@ -43,7 +66,7 @@ class Core(Encoding):
 
 
 @dataclass(frozen=True, slots=True)
-class Audited(Encoding):
+class Audited(OwnEncoding):
     """A table whose rows are digested: ``owner`` is the column by which rows belong together, ``id`` one by one."""
 
     table: Table

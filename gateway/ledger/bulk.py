@@ -30,8 +30,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from gateway.ledger import plain_json
 from gateway.ledger.literals import word
-from gateway.ledger.plain_json import compact
+from gateway.ledger.quick_json import compact
 
 Row = dict[str, Any]
 Statement = Insert | Update | Delete | ReturningUpdate[Any] | Select[Any]
@@ -136,7 +137,7 @@ def among(connection: Connection, column: ColumnElement[Any], name: str) -> Colu
 
 def listed(connection: Connection, values: Iterable[Any]) -> Any:
     """Values, text or whole numbers, as the parameter of ``among``."""
-    return compact(list(values)) if connection.dialect.name == "sqlite" else list(values)
+    return compact(list(values)).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
 def beside(connection: Connection, wanted: Select[Any], table: Table, names: Sequence[str]) -> Select[Any]:
@@ -159,7 +160,7 @@ def beside(connection: Connection, wanted: Select[Any], table: Table, names: Seq
 def keys(connection: Connection, names: Sequence[str], values: Iterable[Sequence[str]]) -> Row:
     """The parameters of ``beside``."""
     if connection.dialect.name == "sqlite":
-        return {"keys": compact(list(values))}
+        return {"keys": plain_json.compact(list(values))}
     columns = zip(*values, strict=True)
     return {f"keys_{name}": list(column) for name, column in zip(names, columns, strict=True)}
 

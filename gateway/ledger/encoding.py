@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.ledger.plain_json import compact, compact_any
-
 Digest = bytes
 
 LENGTH = 16  # bytes of the digest of a whole row
@@ -31,19 +29,8 @@ class Encoding:
     start: bytes  # of what is hashed
     length: int  # bytes that are kept of a digest
 
-    def encoded(self, values: Sequence[Any]) -> str:
-        """A row as text, from its values in the order of ``columns``."""
-        end = len(values)
-        blank = self.blank
-        while values[end - 1] == blank[end - 1]:  # the key is never blank
-            end -= 1
-        try:
-            return compact(values[:end])
-        except (TypeError, ValueError):
-            return compact_any(values[:end])
-
     def cut(self, data: Sequence[bytes]) -> list[bytes]:
-        """The same of rows, in UTF-8, from what SQLite made of all columns; each without the bracket at its end."""
+        """Rows in UTF-8, from what SQLite made of all columns; each without the bracket at its end."""
         tails = self.tails
         usual, other = self.usual
         tail, longer = tails[usual], tails[usual - 1] if usual else _NEVER
@@ -71,13 +58,6 @@ class Encoding:
             else:
                 low = middle + 1
         return low
-
-    def digest(self, rows: Sequence[str]) -> Digest:
-        """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
-        if not rows:
-            return bytes(self.length)
-        # In UTF-8 they have the order of their characters.
-        return _sha256(self.start + b"\n".join(sorted(each.encode() for each in rows))).digest()[: self.length]
 
     def each_digest(self, data: Sequence[bytes]) -> list[Digest]:
         """The digests of single rows as SQLite encoded them."""

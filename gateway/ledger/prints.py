@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 _sha256 = hashlib.sha256
 _owner = itemgetter(0)  # of a row that was read
-_NUL = "\\u0000"  # in JSON
+_NUL = b"\\u0000"  # in JSON
 _END = 2**63  # beyond all numbers
 _AT_ONCE = 2_000  # rows that are read again with one statement
 
@@ -71,9 +71,9 @@ class Prints:
                     values = found[place] = whole(rows[place])  # noqa: PLW2901 - the same, put right
                     own = part(values) if part else values
                     text = encoded(own)
-                digest = _sha256(start + text.encode()).digest()[:LENGTH]
+                digest = _sha256(start + text).digest()[:LENGTH]
                 if core is not None:
-                    data = core.start + core.encoded(core.of(own)).encode()
+                    data = core.start + core.encoded(core.of(own))
                     digest += _sha256(data).digest()[:CORE]
                 known[values[0]] = digest
             return found
@@ -178,7 +178,7 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
     digests = _encoded_by_sqlite if quick and on_sqlite and agrees() else _digests
     for start in range(0, len(owners), _AT_ONCE):
         some = list(owners[start : start + _AT_ONCE])
-        parameters = [compact(some) if on_sqlite else some]
+        parameters = [bulk.listed(connection, some)]
         try:
             each = list(digests(connection, audited, which, parameters))
         except DBAPIError:  # bytes that are no text
@@ -191,7 +191,7 @@ def read(connection: Connection, audited: Audited, owners: Sequence[int], *, qui
 def encoded_rows(connection: Connection, audited: Audited, owner: int) -> list[str]:
     """The rows of one owner as the texts that its digest is made of; none where there are none."""
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    return sorted(audited.encoded(row[1:]) for row in _rows(connection, audited, f"= {mark}", [owner]))
+    return sorted(audited.encoded(row[1:]).decode() for row in _rows(connection, audited, f"= {mark}", [owner]))
 
 
 def scan(connection: Connection, audited: Audited, first: int, last: int) -> Iterator[Found]:

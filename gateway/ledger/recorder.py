@@ -32,8 +32,8 @@ from gateway.ledger import text as text_index
 from gateway.ledger.archive import Raw
 from gateway.ledger.at_rest import AtRest
 from gateway.ledger.daily import Counts
-from gateway.ledger.plain_json import encoding
 from gateway.ledger.prints import Prints
+from gateway.ledger.quick_json import sorting
 from gateway.ledger.storable import clean, storable
 from gateway.ledger.taking import Ids, Numbers
 
@@ -43,7 +43,7 @@ Wake = tuple[str, str]  # the name of a job, and the partner it is about, or ""
 _SEARCHED = ("exchange", "business_key", "message", "payload")
 _AT_ONCE = 2_000  # rows that are removed with one statement
 
-_as_json = encoding(sort_keys=True, default=str)
+_as_json = sorting(default=str)
 
 # A row is written after the rows that it points to.
 _ORDER: tuple[Table, ...] = (

@@ -25,7 +25,8 @@ from sqlalchemy.exc import DBAPIError
 from gateway.ledger import bulk, prints, tables
 from gateway.ledger.literals import whole
 from gateway.ledger.merkle import EMPTY, Frontier, root_of
-from gateway.ledger.plain_json import compact, compact_any
+from gateway.ledger.plain_json import compact
+from gateway.ledger.quick_json import compact_any
 from gateway.ledger.ready import Ready
 from gateway.ledger.strays import LAST
 
@@ -88,7 +89,7 @@ def leaf(event: Any) -> bytes:
 
 def leaf_of(values: Sequence[Any], rows: bytes | None) -> bytes:
     """The leaf hash of an event: SHA-256(0x00 ‖ JSON list of the columns ``LEAF`` [‖ LF ‖ digests of rows])."""
-    return leaf_of_encoded(compact_any(values).encode(), rows)
+    return leaf_of_encoded(compact_any(values), rows)
 
 
 def leaf_of_encoded(data: bytes, rows: bytes | None) -> bytes:
