@@ -85,7 +85,7 @@ class DueMail:
     """An outgoing mail whose time has come, or which a dead process left behind as ``sending``.
 
     ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
-    partner refused it when it went before.
+    partner refused it when it went before. ``redirected``: it goes elsewhere than was written when it was made.
     """
 
     exchange: int
@@ -100,6 +100,7 @@ class DueMail:
     raw_sha256: str
     rest: bool = False
     refused: bool = False
+    redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +308,23 @@ def partners_to_deliver(connection: Connection) -> list[str]:
 
 
 def partners_to_mail(
-    connection: Connection, now: int, limit: int, skip: Iterable[int] = (), without: Iterable[str] = ()
+    connection: Connection,
+    now: int,
+    limit: int,
+    skip: Iterable[int] = (),
+    without: Iterable[str] = (),
+    stopped: Iterable[str] = (),
 ) -> list[str]:
-    """The partners whose mails are due, or were being sent, those who wait longest first."""
-    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+    """The partners whose mails are due, or were being sent, those who wait longest first.
+
+    ``skip`` are exchanges, and ``without`` partners, to leave out; for ``stopped`` ones nothing is due.
+    """
+    ready = and_(
+        outgoing.c.state == "ready",
+        outgoing.c.next_at <= now,
+        outgoing.c.exchange.not_in(list(skip)),
+        outgoing.c.partner.not_in(list(stopped)),
+    )
     found = (
         select(outgoing.c.partner)
         .where(or_(ready, outgoing.c.state == "sending"), outgoing.c.partner.not_in(list(without)))
