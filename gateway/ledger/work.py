@@ -60,6 +60,7 @@ class DueSet:
     group_start: int
     start: int
     end: int
+    versions: tuple[str, ...]  # ST03, where there is one, and GS08
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,7 @@ def due_deliveries(
             transaction_set,
             functional_group.c.control_number.label("group_number"),
             functional_group.c.start.label("group_start"),
+            functional_group.c.version.label("group_version"),
             exchange.c.partner,
             exchange.c.sha256,
             exchange.c.size,
@@ -271,7 +273,7 @@ def due_deliveries(
 
 
 def due_set(row: Row[Any]) -> DueSet:
-    """A set from its row, with the number and the start of its group."""
+    """A set from its row, with the number, the start and the version of its group."""
     return DueSet(
         row.id,
         row.exchange,
@@ -282,6 +284,7 @@ def due_set(row: Row[Any]) -> DueSet:
         row.group_start,
         row.start,
         row.end,
+        tuple(each for each in (row.implementation, row.group_version) if each),
     )
 
 
