@@ -220,3 +220,21 @@ def test_whoever_has_copies_still_gets_them_where_the_first_recipient_is_another
     recipients = [each.recipients for each in stage.transport.sent]
     assert recipients == [("edi2@acme.example", COPY), (COPY,)]
     assert stage.states("out") == ["sent"]
+
+
+def test_the_answer_to_a_duplicate_goes_to_whoever_has_the_identity_by_now(stage):
+    """A partner that goes on under another key; and one that got the identity, and other addresses."""
+    stage.mail(orders(1))
+    stage.run()
+    stage.profiles = [PROFILE.replace('"live"', '"ended"'), PROFILE.replace('key = "acme"', 'key = "acme-new"')]
+    stage.mail(orders(1))
+    stage.run()
+    assert stage.transport.sent[-1].recipients == (FIRST,)
+    stage.profiles = [
+        PROFILE.replace("ZZ:ACMERETAIL", "ZZ:ACMEOTHER"),
+        PROFILE.replace('key = "acme"', 'key = "birch"').replace("@acme.example", "@birch.example"),
+    ]
+    stage.mail(orders(1), sender="edi@birch.example")
+    stage.run()
+    assert len(stage.transport.sent) == 3
+    assert stage.transport.sent[-1].recipients == ("edi@birch.example",)
