@@ -361,6 +361,12 @@ def due_mails(
     return _mails(connection, ready, limit)
 
 
+def mails_ready(connection: Connection, partner: str) -> int:
+    """How many mails to a partner wait for the wire."""
+    ready = outgoing.c.state == "ready", outgoing.c.partner == partner
+    return connection.execute(select(func.count()).select_from(outgoing).where(*ready)).scalar_one()
+
+
 def taken_since(connection: Connection, moment: int) -> int:
     """How many mails the SMTP host took since ``moment`` (ms since 1970 UTC), of those that are not over a day old."""
     recent = and_(exchange.c.at > moment - _DAY, exchange.c.handed_over_at > moment)
