@@ -145,6 +145,7 @@ class _Run:
         self._away = False
         self._order = Order(context.directory)
         self._stopped = context.directory.stopped
+        self._from = smtp.sender
         self._tried: set[int] = set()  # what was not taken, or waits for that, is not asked for again in this run
         self._rebuffs = 0
         self._waits = False  # whether something is due that the pace holds back
@@ -260,7 +261,7 @@ class _Run:
             if not lane[:room]:
                 break
             busy.update(each.partner for each in lane)
-            lane = _mark(recorder, [redirected(self._context.directory, each) for each in lane[:room]])
+            lane = _mark(recorder, [redirected(self._context.directory, self._from, each) for each in lane[:room]])
             await_anew(self._context, recorder, lane)
             self._pace.take(len(lane))
             if lane:

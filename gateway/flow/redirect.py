@@ -1,7 +1,8 @@
-"""Redirect: where a mail goes whose partner has another address by now.
+"""Redirect: the envelope of a mail whose partner, or we, have another address by now.
 
 A mail is written once and its bytes never change; it may wait, or go again, long after that. By then an address may be
-the partner's no more: it was wrong from the beginning, or is somebody else's now.
+the partner's no more: it was wrong from the beginning, or is somebody else's now. And the host that we send through by
+now may take nothing from the sender that we had then, nor would bounces come to where we look.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from partners.directory import Directory
 from partners.model import Partner
 
 
-def redirected(directory: Directory, mail: DueMail) -> DueMail:
-    """The mail with the recipients of today: in the place of those that the profile names no more, its current ones.
+def redirected(directory: Directory, sender: str, mail: DueMail) -> DueMail:
+    """The mail with the envelope of today: in the place of recipients that the profile names no more, its current ones.
 
     Args:
         directory: the profiles as they are now.
+        sender: our address, as gateway.toml says it now.
         mail: what is due.
     """
+    if mail.envelope_sender != sender:
+        mail = replace(mail, envelope_sender=sender)
     if mail.partner not in directory or mail.rest:
         return mail  # of ``rest``, the partner has it; the others were written to it by name
     partner = directory.get(mail.partner)

@@ -238,3 +238,16 @@ def test_the_answer_to_a_duplicate_goes_to_whoever_has_the_identity_by_now(stage
     stage.run()
     assert len(stage.transport.sent) == 3
     assert stage.transport.sent[-1].recipients == ("edi@birch.example",)
+
+
+def test_what_waits_goes_from_the_sender_that_we_have_by_now(stage):
+    """The host that took nothing was replaced, and the new one takes mail from its own account alone."""
+    stage.transport.refused[FIRST] = "451 4.3.2 out of order"
+    send(stage)
+    stage.run()
+    stage.transport.refused.clear()
+    sender = "edi@elsewhere.example"
+    stage.settings = replace(stage.settings, smtp=replace(stage.settings.smtp, sender=sender))
+    stage.now += HOUR
+    stage.run()
+    assert [each.envelope_sender for each in stage.transport.sent] == [sender]
