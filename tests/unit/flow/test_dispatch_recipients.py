@@ -242,6 +242,7 @@ def test_the_answer_to_a_duplicate_goes_to_whoever_has_the_identity_by_now(stage
 
 def test_what_waits_goes_from_the_sender_that_we_have_by_now(stage):
     """The host that took nothing was replaced, and the new one takes mail from its own account alone."""
+    stage.profiles = [ACME]
     stage.transport.refused[FIRST] = "451 4.3.2 out of order"
     send(stage)
     stage.run()
