@@ -197,18 +197,26 @@ def signature_fits(note, key):
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
         return None
-    name, _, rest = key.partition("+")
-    public = base64.b64decode(rest.partition("+")[2])[1:]
+    public = base64.b64decode(of_key(key))
     text, _, signatures = note.partition("\n\n")
     for line in signatures.splitlines():
         who, _, encoded = line[2:].rpartition(" ")
-        if who == name:
+        try:
+            signature = base64.b64decode(encoded)
+        except ValueError:
+            continue
+        if signature[:4] == hashlib.sha256(who.encode() + b"\n" + public).digest()[:4]:
             try:
-                Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(encoded)[4:], (text + "\n").encode())
+                Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], (text + "\n").encode())
             except InvalidSignature:
                 return False
             return True
     return False
+
+
+def of_key(key):
+    """The key itself, without the name that its ledger has by now (name+id+key)."""
+    return key.strip().split("+", 2)[-1]
 
 
 def main():
@@ -229,7 +237,7 @@ def main():
         print(f"{given.evidence} is no evidence that can be read: {type(problem).__name__}: {problem}.")
         return 1
     note = evidence["seal"].strip()
-    if given.key and given.key.strip() != evidence["key"]:
+    if given.key and of_key(given.key) != of_key(evidence["key"]):
         wrong.append("The key of the seal is not the key that was given.")
     fits = signature_fits(evidence["seal"], given.key or evidence["key"])
     if fits is False:

@@ -121,11 +121,20 @@ def _set(
 ) -> None:
     from gateway.app import open_app
     from gateway.flow.configuration import set_status
+    from gateway.ledger.work import mails_ready
 
     with open_app(ctx.obj["home"], actor=by) as app:
         before = app.partners.get(key).status
         applied = set_status(app.ledger, app.partners, key, status, actor=app.actor, dry_run=dry_run, reason=reason)
+        with app.ledger.reading() as connection:
+            waiting = mails_ready(connection, key)
     _say(key, status, before, applied, dry_run=dry_run, as_json=as_json)
+    if waiting and not as_json:
+        click.echo(
+            f"{waiting} mail{' waits' if waiting == 1 else 's wait'} for it and will not go while it is {status}: "
+            f"`gateway ledger search partner={key} state=ready`; `gateway exchange cancel` takes them off the wire.",
+            err=True,
+        )
 
 
 def _say(

@@ -130,7 +130,10 @@ class ReceiptMismatch(ReceiptFault):
 class ReceiptUnproven(ReceiptFault):
     code = "receipt.unproven"
     sentence = "Nothing proves that a receipt for exchange {exchange} is {partner}'s: {reason}"
-    advice = "It counts for nothing. Ask the partner whether it sent it, and whether its certificate has changed."
+    advice = (
+        "It counts for nothing. Ask the partner whether it sent it, and whether its certificate has changed: once that "
+        "is trusted, `gateway exchange replay` with the receipt's mail (m12) judges it again."
+    )
 
 
 class CertificateUnusable(ConfigurationFault):

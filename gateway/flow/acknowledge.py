@@ -354,6 +354,9 @@ def _answer_again(context: Context, recorder: Recorder, entry: Entry, exchange: 
         return
     if answer.state == ExchangeState.CANCELLED:
         recorder.event("not-answered-again", exchange=exchange, partner=entry.partner, answer=answer.id)
-    elif archive.at_hand(recorder.connection, [answer.sha256]):  # else its bytes were put away
-        envelope.queue_again(recorder, answer.id, reason=f"exchange {exchange} is a duplicate")
+    elif archive.at_hand(recorder.connection, [answer.sha256]):
+        reason = f"exchange {exchange} is a duplicate"
+        envelope.queue_again(recorder, answer.id, reason=reason, partner=entry.partner)
         context.reporter.happened("acknowledgments repeated")
+    else:
+        recorder.event("answer-put-away", exchange=exchange, partner=entry.partner, answer=answer.id)

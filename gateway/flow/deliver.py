@@ -27,7 +27,7 @@ from gateway.ledger.literals import word
 from gateway.ledger.recording import Fence, Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueExchange, DueSet, due_deliveries, partners_to_deliver
-from partners.model import Agreement, Delivery, Partner
+from partners.model import Agreement, Delivery, Direction, Partner
 
 GROUP = 100  # exchanges a commit
 GROUP_BYTES = 16_000_000  # and no more than this in memory
@@ -164,10 +164,15 @@ def test_inbox(inbox: Path, partner: str) -> Path:
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:
-    """The agreement that the set was accepted under, as it stands now."""
+    """The agreement that the set was accepted under, as it stands now; else the one that is about it by now.
+
+    The name of one may be made of its sets: it is another one when a set is added.
+    """
     found = next((each for each in partner.agreements if each.name == due.agreement), None)
+    fitting = (partner.agreement_for(Direction.IN, due.set_id, each) for each in due.versions)
+    found = found or next((each for each in fitting if each is not None), None)
     if found is None:
-        reason = f"{partner.key} has no agreement {due.agreement} any more"
+        reason = f"{partner.key} has no agreement {due.agreement} any more, nor another one on {due.set_id}"
         raise DeliveryFailed(what=f"{due.set_id} {due.control_number}", target="?", reason=reason)
     return found
 

@@ -9,7 +9,8 @@ A process that dies meanwhile leaves mails marked, and the next one knows that n
 them: in doubt. So that few are ever in doubt, no more than one document a session is marked at any moment;
 acknowledgments go in groups, because they are simply sent again (the partner recognises their number).
 
-Every attempt sends the same bytes with the same Message-ID and control numbers.
+Every attempt sends the same bytes with the same Message-ID and control numbers. Nothing goes to a partner that was
+suspended or has ended since, nor to an address that its profile names no more (see ``redirect``).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from gateway.flow.lanes import Attempt, Sender, is_away, next_lane
 from gateway.flow.order import Order
 from gateway.flow.pace import Pace
 from gateway.flow.patience import patiently
+from gateway.flow.redirect import redirected
 from gateway.flow.reporter import Held
 from gateway.flow.turf import INTERRUPTED, Turf
 from gateway.ledger import bulk, tables
@@ -89,7 +91,7 @@ def _send(context: Context, smtp: SmtpSettings, transport: Transport, turf: Turf
 
 def _complain_without_transport(context: Context) -> None:
     with context.ledger.reading() as connection:
-        waiting = due_mails(connection, context.clock(), 1)
+        waiting = due_mails(connection, context.clock(), 1, without=context.directory.stopped)
     if waiting:
         fault = ConfigurationFault(reason="gateway.toml has no [smtp] section, so nothing can be sent")
         context.reporter.trouble(fault, "smtp")
@@ -142,6 +144,8 @@ class _Run:
         self._stop = Event()
         self._away = False
         self._order = Order(context.directory)
+        self._stopped = context.directory.stopped
+        self._from = smtp.sender
         self._tried: set[int] = set()  # what was not taken, or waits for that, is not asked for again in this run
         self._rebuffs = 0
         self._waits = False  # whether something is due that the pace holds back
@@ -241,7 +245,7 @@ class _Run:
     def _claim(self, recorder: Recorder) -> list[list[DueMail]]:
         """Marks the next mails as ``sending``, for each free session some."""
         lanes: list[list[DueMail]] = []
-        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane}
+        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane} | self._stopped
         self._waits = False
         only = None if self._turf is None else [each for each in self._turf.partners if self._turf.is_fresh(each)]
         while len(lanes) < len(self._free) and not self._away and not self._context.stopping():
@@ -257,7 +261,7 @@ class _Run:
             if not lane[:room]:
                 break
             busy.update(each.partner for each in lane)
-            lane = _mark(recorder, lane[:room])
+            lane = _mark(recorder, [redirected(self._context.directory, self._from, each) for each in lane[:room]])
             await_anew(self._context, recorder, lane)
             self._pace.take(len(lane))
             if lane:
@@ -331,7 +335,9 @@ def _mark(recorder: Recorder, lane: Sequence[DueMail]) -> list[DueMail]:
     for each in lane:
         if not each.rest:
             recorder.change(tables.exchange, each.exchange, state=ExchangeState.SENDING, updated_at=recorder.now)
-        only: dict[str, Any] = {"recipients": ", ".join(each.recipients)} if each.rest else {}
+        only: dict[str, Any] = {}
+        if each.rest or each.redirected:
+            only["recipients"] = ", ".join(each.recipients)
         recorder.event("sending", exchange=each.exchange, partner=each.partner, attempt=each.attempts + 1, **only)
     return lane
 

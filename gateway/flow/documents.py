@@ -113,6 +113,7 @@ def _sets() -> Select[Any]:
         transaction_set,
         functional_group.c.control_number.label("group_number"),
         functional_group.c.start.label("group_start"),
+        functional_group.c.version.label("group_version"),
     ).join(functional_group, functional_group.c.id == transaction_set.c.functional_group)
 
 

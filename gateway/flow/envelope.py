@@ -100,8 +100,10 @@ def _receipt_within(security: Security) -> int | None:
     return None if within is None else int(within.total_seconds() * 1000)
 
 
-def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
+def queue_again(recorder: Recorder, exchange: int, *, reason: str, partner: str = "") -> None:
     """Queues the stored mail of an exchange once more: the same bytes, numbers, Message-ID and recipients.
+
+    ``partner`` is whom it goes to where that is another one by now, because identities have another owner.
 
     Raises:
         ContentPutAway, ContentErased: its bytes are not kept any more.
@@ -119,7 +121,7 @@ def queue_again(recorder: Recorder, exchange: int, *, reason: str) -> None:
         o,
         exchange=exchange,
         message=row.message,
-        partner=row.partner,
+        partner=partner or row.partner,
         state="ready",
         next_at=recorder.now,
         envelope_sender=row.from_address,

@@ -78,7 +78,7 @@ def evidence(connection: Connection, number: int, key: SealKey) -> dict[str, Any
         "format": FORMAT,
         "exchange": number,
         "seal": note,
-        "key": str(key),
+        "key": str(SealKey(seal.origin, key.public)),  # with the name that it had then
         "events": [_proven(nodes, seal, each) for each in told],
         "rows": [each.as_dict(newest[each.place][0]) for each in owned],
     }

@@ -28,6 +28,7 @@ RESENDABLE = (
 UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
 CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
 _NEXT_BATCH = "the next batch sends it (gateway night)"
+_STOPPED = "it waits, because {partner} is suspended or ended (gateway partner activate {partner})"
 
 
 def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -43,7 +44,13 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
         envelope.queue_again(recorder, exchange.id, reason=reason)
-    return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
+    when = _when(context, exchange.partner)
+    return Act(str(number), f"queued again, the same bytes and numbers; {when}", exchange=number)
+
+
+def _when(context: Context, partner: str) -> str:
+    """When what was queued goes."""
+    return _STOPPED.format(partner=partner) if partner in context.directory.stopped else _NEXT_BATCH
 
 
 def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -136,7 +143,8 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
             _take_as_sent(context, recorder, number)
         else:
             envelope.queue_again(recorder, number, reason=reason)
-    return Act(str(number), "taken as sent" if sent else f"queued again; {_NEXT_BATCH}", exchange=number)
+    said = "taken as sent" if sent else f"queued again; {_when(context, exchange.partner)}"
+    return Act(str(number), said, exchange=number)
 
 
 def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:

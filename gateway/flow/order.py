@@ -20,6 +20,8 @@ class Order:
 
     def __init__(self, directory: Directory) -> None:
         self._ordered = {(each.key, one.name) for each in directory for one in each.agreements if one.ordered}
+        self._partners = {key for key, _ in self._ordered}
+        self._named = {(each.key, one.name) for each in directory for one in each.agreements}
 
     def turn(
         self, connection: Connection, now: int, tried: set[int], ask: Callable[[], list[DueMail]]
@@ -46,7 +48,7 @@ class Order:
             each.exchange
             for each in due
             if each.kind == "document"
-            and (each.partner, each.agreement) in self._ordered
+            and self._keeps(each.partner, each.agreement)
             and each.exchange > first.get(each.partner, each.exchange)
         }
 
@@ -64,6 +66,11 @@ class Order:
         )
         first: dict[str, int] = {}
         for row in rows:
-            if (row.partner, row.agreement) in self._ordered:
+            if self._keeps(row.partner, row.agreement):
                 first[row.partner] = min(row.first, first.get(row.partner, row.first))
         return first
+
+    def _keeps(self, partner: str, agreement: str) -> bool:
+        """Whether the order is kept for an agreement; one that has another name by now may be one of those."""
+        named = partner, agreement
+        return named in self._ordered or (partner in self._partners and named not in self._named)

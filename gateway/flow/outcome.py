@@ -108,7 +108,7 @@ def _sent(context: Context, recorder: Recorder, sent: Sequence[tuple[DueMail, Ha
         recorder.change(tables.message, mail.message, state=MessageState.SENT)
     for mail, taken in sent:
         more: dict[str, Any] = {"queue_id": taken.queue_id} if taken.queue_id else {}
-        if mail.rest:
+        if mail.rest or mail.redirected:
             more["recipients"] = ", ".join(mail.recipients)
         recorder.event("sent", exchange=mail.exchange, partner=mail.partner, host=taken.host, reply=taken.reply, **more)
     complete = {"exchanges": bulk.listed(connection, [mail.exchange for mail, taken in sent if not taken.refused])}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from gateway.errors import NotFound
 from gateway.flow.operate_inbound import HELD, QUARANTINE
 from gateway.flow.operate_outbound import CANCELLABLE, RESENDABLE, UNDER_WAY
-from gateway.flow.replay import AT_REST
+from gateway.flow.replay import AT_REST, NOT_REPLAYED, REPLAYED
 from gateway.ledger import tables
 from gateway.ledger.attention import needs_attention
 from gateway.ledger.states import ExchangeState, MessageState
@@ -129,8 +129,8 @@ def _release(row: Row[Any], mail: Row[Any] | None) -> str:
 def _replay(mail: Row[Any] | None) -> str:
     if mail is None or mail.direction != "in":
         return "only a mail that came can be replayed"
-    if mail.kind not in {"", "letter"}:
-        return "only letters carry EDI"
+    if mail.kind not in REPLAYED:
+        return NOT_REPLAYED
     return "" if mail.state in AT_REST else "its mail waits to be processed"
 
 

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError, MessageFault, SecurityFault, SenderUnpr
 from gateway.flow.case import Case
 from gateway.flow.context import Context
 from gateway.flow.envelope import queue_again
-from gateway.ledger import tables
+from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.mail.compose import is_message_id, letter, message_id, written_date
@@ -198,13 +198,17 @@ def _mic(context: Context, case: Case, digest: str) -> Mic | None:
 
 
 def _given_before(recorder: Recorder, owed: _Owed) -> tuple[int, int] | None:
-    """The exchange of a receipt that said the same of the same mail, and the message that it was given for."""
-    r, x, m = tables.receipt, tables.exchange, tables.message
+    """The exchange of a receipt that said the same of the same mail, and the message that it was given for.
+
+    None where its bytes are not kept any more: then a new one says it.
+    """
+    r, x, m, letter = tables.receipt, tables.exchange, tables.message, tables.message.alias("letter")
     recorder.flush()
     same = select(m.c.id).where(m.c.message_id == owed.note.original_message_id, m.c.direction == "in")
     row = recorder.connection.execute(
-        select(r.c.exchange, r.c.original)
+        select(r.c.exchange, r.c.original, letter.c.sha256)
         .join(x, x.c.id == r.c.exchange)
+        .join(letter, letter.c.id == x.c.message)
         .where(
             r.c.original.in_(same),
             r.c.direction == "out",
@@ -216,7 +220,9 @@ def _given_before(recorder: Recorder, owed: _Owed) -> tuple[int, int] | None:
         .order_by(r.c.id.desc())
         .limit(1)
     ).one_or_none()
-    return (row.exchange, row.original) if row is not None else None
+    if row is None or not archive.at_hand(recorder.connection, [row.sha256]):
+        return None
+    return row.exchange, row.original
 
 
 def _is_waiting(recorder: Recorder, exchange: int) -> bool:

@@ -12,13 +12,16 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.acts import Act, Reference, acting, message_row, not_now
 from gateway.flow.context import Context
 from gateway.flow.inbound import prepare
+from gateway.flow.receipts import KIND as RECEIPT
 from gateway.ledger import tables
 from gateway.ledger.leases import take_turns_over
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
 
-AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED)
+AT_REST = (MessageState.PROCESSED, MessageState.QUARANTINED, MessageState.DISCARDED, MessageState.NOTED)
+REPLAYED = ("", "letter", RECEIPT)  # kinds of mails
+NOT_REPLAYED = "only letters carry EDI, and only receipts are judged again"
 
 
 class Became(Struct, frozen=True):
@@ -38,20 +41,23 @@ def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run
     """Takes a received mail the whole way again, as if it had come now: with the profiles and the checks of now.
 
     The duplicate check is on: an interchange that was taken before gets its acknowledgment again and is not delivered
-    again; one that was not (its sender was unknown, its key was missing …) is taken now.
+    again; one that was not (its sender was unknown, its key was missing …) is taken now. A receipt is judged again.
 
     Raises:
-        NotFound, NotAllowedNow: it is no letter, or waits to be processed.
+        NotFound, NotAllowedNow: it is neither letter nor receipt, or waits to be processed.
     """
     with context.ledger.reading() as connection:
         message = _message_of(connection, Reference.parse(reference))
         stored = stored_message(connection, message, context.settings.home)
     case = prepare(context, stored)
     with acting(context, actor, dry_run=dry_run) as recorder:
-        take_turns_over(recorder.connection, {each.partner.key for _, each in case.interchanges if each.partner})
+        owner = {case.partner.key} if case.partner is not None else set()
+        take_turns_over(
+            recorder.connection, owner | {each.partner.key for _, each in case.interchanges if each.partner}
+        )
         row = message_row(recorder, message)
-        if row.state not in AT_REST or row.kind not in {"", "letter"}:
-            reason_not = "it waits to be processed" if row.state == MessageState.STORED else "only letters carry EDI"
+        if row.state not in AT_REST or row.kind not in REPLAYED:
+            reason_not = "it waits to be processed" if row.state == MessageState.STORED else NOT_REPLAYED
             raise not_now("message", row, reason_not)
         recorder.event("replayed", message=message, partner=row.partner, reason=reason)
         last = _last_exchange(recorder, message)
@@ -60,8 +66,21 @@ def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run
         became = _became(recorder, message, last)
         _replace_quarantined(recorder, message, last, became)
         state = message_row(recorder, message).state
-    words = "; ".join(map(str, became)) or f"it carries no interchange, and is {state}"
+        judged = _receipt_in_words(recorder.connection, message) if row.kind == RECEIPT else ""
+    words = "; ".join(map(str, became)) or judged or f"it carries no interchange, and is {state}"
     return Act(reference, f"replayed: {words}", exchange=became[0].exchange if became else None)
+
+
+def _receipt_in_words(connection: Connection, message: int) -> str:
+    """What is thought of a receipt by now."""
+    r = tables.receipt.c
+    last = select(r.relation, r.exchange).where(r.message == message, r.direction == "in").order_by(r.id.desc())
+    row = connection.execute(last.limit(1)).first()
+    if row is None or row.exchange is None:
+        return "it is a receipt for nothing that we sent"
+    if row.relation == "forged":
+        return f"it is a receipt for exchange {row.exchange}, and nothing proves it still"
+    return f"it is a receipt for exchange {row.exchange}, and counts as {row.relation}"
 
 
 def replay_range(

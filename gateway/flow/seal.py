@@ -47,7 +47,7 @@ class Sealed(Struct, frozen=True):
 
 
 def origin(domain: str) -> str:
-    """The name of a ledger in its seals, and of the key that signs them."""
+    """The name of a ledger in its seals, and of the key that signs them: it follows the domain, the key stays."""
     return f"{domain}/ledger"
 
 

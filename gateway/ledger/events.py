@@ -40,6 +40,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "rejected": "rejected[: {reason}]",
     "duplicate": "recognised as a duplicate: not delivered again[: {reason}]",
     "not-answered-again": "its answer, exchange {answer}, was cancelled by a person and is not sent again",
+    "answer-put-away": "its answer, exchange {answer}, is not kept any more and cannot be sent again",
     "conflict": "a used control number with other content: not delivered[: {reason}]",
     "reconciled": "matched to what it acknowledges",
     "unmatched": "acknowledges nothing that we sent to this partner[: {reason}]",

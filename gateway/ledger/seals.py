@@ -120,6 +120,8 @@ def sign(seal: Seal, name: str, private: bytes) -> str:
 def opened(note: str, key: SealKey) -> Seal:
     """The seal in a signed note, once the signature of ``key`` has been checked.
 
+    The name beside it is that of the ledger when it was made: the same key may have had another one since.
+
     Raises:
         SealInvalid: it is not signed by that key, or is no seal.
     """
@@ -127,8 +129,8 @@ def opened(note: str, key: SealKey) -> Seal:
     text = note.partition("\n\n")[0] + "\n"
     if text != seal.text:
         raise SealInvalid(what=f"the seal over {seal.size} leaves", reason="it has lines that do not belong there")
-    for raw in _signatures(note, key.name):
-        if raw[:4] != key.id:
+    for name, raw in _signatures(note):
+        if raw[:4] != SealKey(name, key.public).id:
             continue
         try:
             Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
@@ -172,12 +174,12 @@ def _note(lines: list[str]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _signatures(note: str, name: str) -> Iterator[bytes]:
+def _signatures(note: str) -> Iterator[tuple[str, bytes]]:
     for line in note.partition("\n\n")[2].split("\n"):
         who, _, encoded = line.removeprefix(_DASH).rpartition(" ")
-        if line.startswith(_DASH) and who == name:
+        if line.startswith(_DASH) and _NAME.fullmatch(who):
             try:
-                yield base64.b64decode(encoded, validate=True)
+                yield who, base64.b64decode(encoded, validate=True)
             except (binascii.Error, ValueError):
                 continue
 

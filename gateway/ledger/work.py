@@ -58,6 +58,7 @@ class DueSet(Struct, frozen=True):
     group_start: int
     start: int
     end: int
+    versions: tuple[str, ...]  # ST03, where there is one, and GS08
 
 
 class DueExchange(Struct, frozen=True):
@@ -81,7 +82,7 @@ class DueMail(Struct, frozen=True):
     """An outgoing mail whose time has come, or which a dead process left behind as ``sending``.
 
     ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
-    partner refused it when it went before.
+    partner refused it when it went before. ``redirected``: it goes elsewhere than was written when it was made.
     """
 
     exchange: int
@@ -96,6 +97,7 @@ class DueMail(Struct, frozen=True):
     raw_sha256: str
     rest: bool = False
     refused: bool = False
+    redirected: bool = False
 
 
 class Overdue(Struct, frozen=True):
@@ -221,6 +223,7 @@ def due_deliveries(
             transaction_set,
             functional_group.c.control_number.label("group_number"),
             functional_group.c.start.label("group_start"),
+            functional_group.c.version.label("group_version"),
             exchange.c.partner,
             exchange.c.sha256,
             exchange.c.size,
@@ -265,7 +268,7 @@ def due_deliveries(
 
 
 def due_set(row: Row[Any]) -> DueSet:
-    """A set from its row, with the number and the start of its group."""
+    """A set from its row, with the number, the start and the version of its group."""
     return DueSet(
         row.id,
         row.exchange,
@@ -276,6 +279,7 @@ def due_set(row: Row[Any]) -> DueSet:
         row.group_start,
         row.start,
         row.end,
+        tuple(each for each in (row.implementation, row.group_version) if each),
     )
 
 
@@ -302,10 +306,23 @@ def partners_to_deliver(connection: Connection) -> list[str]:
 
 
 def partners_to_mail(
-    connection: Connection, now: int, limit: int, skip: Iterable[int] = (), without: Iterable[str] = ()
+    connection: Connection,
+    now: int,
+    limit: int,
+    skip: Iterable[int] = (),
+    without: Iterable[str] = (),
+    stopped: Iterable[str] = (),
 ) -> list[str]:
-    """The partners whose mails are due, or were being sent, those who wait longest first."""
-    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+    """The partners whose mails are due, or were being sent, those who wait longest first.
+
+    ``skip`` are exchanges, and ``without`` partners, to leave out; for ``stopped`` ones nothing is due.
+    """
+    ready = and_(
+        outgoing.c.state == "ready",
+        outgoing.c.next_at <= now,
+        outgoing.c.exchange.not_in(list(skip)),
+        outgoing.c.partner.not_in(list(stopped)),
+    )
     found = (
         select(outgoing.c.partner)
         .where(or_(ready, outgoing.c.state == "sending"), outgoing.c.partner.not_in(list(without)))
@@ -337,6 +354,12 @@ def due_mails(
     if only is not None:
         ready = and_(ready, outgoing.c.partner.in_(list(only)))
     return _mails(connection, ready, limit)
+
+
+def mails_ready(connection: Connection, partner: str) -> int:
+    """How many mails to a partner wait for the wire."""
+    ready = outgoing.c.state == "ready", outgoing.c.partner == partner
+    return connection.execute(select(func.count()).select_from(outgoing).where(*ready)).scalar_one()
 
 
 def taken_since(connection: Connection, moment: int) -> int:

@@ -230,6 +230,21 @@ def test_a_repetition_after_the_bytes_went_is_known_and_its_bytes_are_kept_again
     assert "duplicate" in stage.states("in")
     name = str(stage.rows("exchange")[0]["sha256"])
     assert raw_bytes(stage.engine, name)
+    assert "answer-put-away" in stage.kinds()
+    assert_whole(stage)
+
+
+def test_the_same_mail_after_the_bytes_of_its_receipt_went_gets_a_new_one(stage):
+    stage.profiles[0] = ACME + '\n[security]\nreceipt = "unsigned"\n'
+    mail = stage.mail(orders(1), **{"Disposition-Notification-To": "edi@acme.example"})
+    stage.run()
+    stage.now += 3 * DAY
+    retain.apply(stage.context())
+    stage.mailbox.deliver(b"Received: from a by b; Mon, 2 Nov 2026 22:00:00 +0000\r\n" + mail)
+    summary = stage.run()
+    assert (summary.troubles, summary.attention) == ((), ())
+    given = [row for row in stage.rows("exchange") if row["kind"] == "receipt"]
+    assert [row["state"] for row in given] == ["complete", "complete"]
     assert_whole(stage)
 
 

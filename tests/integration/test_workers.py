@@ -8,13 +8,18 @@ import time
 
 import pytest
 from builders.shared_home import SENDERS, SharedHome
+from builders.stage import WHEN
 from sqlalchemy import select
 
 from gateway.app import open_app
+from gateway.demo.documents import bare, invoice
 from gateway.flow.collect import collect
+from gateway.flow.configuration import set_status
 from gateway.flow.inbound import process
+from gateway.flow.submit import submit
 from gateway.ledger import database, tables
 from gateway.mail.host import MailHost
+from partners.model import Status
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -80,6 +85,19 @@ def test_a_worker_that_is_asked_to_end_ends_in_order(shared):
     assert '"event": "ended"' in shared.said()
     with open_app(shared.path) as app, app.ledger.reading() as connection:
         assert not connection.execute(select(tables.lease).where(tables.lease.c.until > 0)).all()
+    assert shared.worker("--once").wait(60) == 0, shared.said()
+    check(shared)
+
+
+def test_what_waits_for_a_suspended_partner_is_left_by_every_worker(shared):
+    with open_app(shared.path) as app:
+        for partner in SENDERS:
+            submit(app.context(), partner, bare(invoice("I1", "PO-1", WHEN)))
+        set_status(app.ledger, app.partners, "acme", Status.SUSPENDED, actor="test", reason="trial")
+    assert shared.worker("--once").wait(60) == 0, shared.said()
+    assert {partner for partner, _ in shared.sent} == {"globex"}
+    with open_app(shared.path) as app:
+        set_status(app.ledger, app.partners, "acme", Status.LIVE, actor="test", reason="trial")
     assert shared.worker("--once").wait(60) == 0, shared.said()
     check(shared)
 

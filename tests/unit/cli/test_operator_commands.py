@@ -260,6 +260,13 @@ def test_who_is_activated_hears_where_the_numbers_begin(run, home):
     assert "gateway partner start acme" in run("partner", "activate", "acme")[1]
 
 
+def test_who_stops_a_partner_hears_what_waits_for_it(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    assert "1 mail waits for it and will not go while it is suspended" in run("partner", "suspend", "acme")[1]
+    run("exchange", "cancel", "1", "--why", "x")
+    assert run("partner", "end", "acme", "--why", "over")[1] == ""
+
+
 def test_a_document_that_cannot_be_sent_is_counted_among_what_needs_a_person(home, run, tmp_path):
     assert "Nothing needs a person." in run("status")[0]
     refused = tmp_path / "home" / "outbox" / "acme" / ".refused"

@@ -635,3 +635,26 @@ def test_the_certificate_of_a_quarantined_mail_is_learned_by_command(pair):
     )
     seller.run()
     assert seller.delivered == []  # a pending certificate proves nothing
+
+
+def test_a_receipt_counts_after_all_when_the_certificate_that_signed_it_is_trusted_later(pair):
+    buyer, seller = pair
+    agree(buyer, seller, {"sign": True, "receipt": "signed"}, {"sign": True, "receipt": "signed"})
+    buyer.submit("seller", "one.edi", order())
+    buyer.run()
+    carry(buyer, seller)
+    renewed = make("seller-renewed", number=77, address=seller.address)
+    seller.add_key("renewed", renewed)
+    seller.app.keys.retire("first")
+    seller.run()
+    carry(buyer, seller)
+    buyer.run()
+    (receipt,) = buyer.rows("message", kind="receipt")
+    assert {row["kind"] for row in buyer.rows("expectation")} == {"functional", "receipt"}
+    named, by = f"m{receipt['id']}", {"actor": "anna", "reason": "certificate renewed"}
+    assert "nothing proves it" in operate.replay(buyer.app.context(), named, **by).sentence
+    buyer.trusts(seller, renewed)
+    assert "counts as matched" in operate.replay(buyer.app.context(), named, dry_run=True, **by).sentence
+    assert "counts as matched" in operate.replay(buyer.app.context(), named, **by).sentence
+    assert {row["kind"] for row in buyer.rows("expectation")} == {"functional"}
+    assert "counts as duplicate" in operate.replay(buyer.app.context(), named, **by).sentence

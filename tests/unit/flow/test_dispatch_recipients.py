@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders.stage import ACME, HOUR, US, Stage, acknowledgment, invoice
+from builders.stage import ACME, HOUR, US, Stage, acknowledgment, invoice, orders
 from msgspec.structs import replace
 
 from gateway.errors import ConfigurationFault, OutcomeUnknown
@@ -175,3 +175,79 @@ def test_what_failed_and_came_there_after_all_needs_nobody(stage):
     stage.mail(acknowledgment(1, 1))
     assert stage.run().attention == ()
     assert stage.states("out") == ["acknowledged"]
+
+
+def test_what_goes_again_goes_to_the_address_that_the_profile_names_by_now(stage):
+    """The advice for an address that does not exist: correct it in the profile, then resend."""
+    stage.profiles = [ACME]
+    stage.transport.refused[FIRST] = "550 5.1.1 no such user"
+    stage.mail(orders(1))
+    send(stage)
+    stage.run()
+    assert stage.states("out") == ["failed", "failed"]
+    stage.profiles = [ACME.replace(f'"{FIRST}", "edi2@acme.example"', '"new@acme.example"')]
+    for exchange in (1, 3):
+        operate.resend(stage.context(), exchange, actor="anna", reason="corrected")
+    stage.run()
+    assert [each.recipients for each in stage.transport.sent] == [("new@acme.example",)] * 2
+    assert stage.states("out") == ["sent", "complete"]
+    assert "new@acme.example" in bodies(stage, "sending")[-1]
+    assert "new@acme.example" in bodies(stage, "sent")[-1]
+
+
+def test_of_several_recipients_those_who_are_not_named_any_more_get_nothing(stage):
+    old = "old@acme.example"
+    stage.profiles = [PROFILE.replace("[agreement.mail]", f'[agreement.mail]\nto = ["{old}"]')]
+    submit(stage.context(), "acme", invoice("INV-1"))
+    stage.profiles = [PROFILE.replace("[agreement.mail]", '[agreement.mail]\nto = ["new@acme.example"]')]
+    submit(stage.context(), "acme", invoice("INV-2"))
+    stage.profiles = [ACME + '\n[agreement.mail]\nto = ["new@acme.example"]\n']
+    stage.run()
+    assert [each.recipients for each in stage.transport.sent] == [("new@acme.example",)] * 2
+    assert stage.states("out") == ["sent", "sent"]
+    assert stage.rows("outgoing") == []
+
+
+def test_whoever_has_copies_still_gets_them_where_the_first_recipient_is_another_one(stage):
+    send(stage)
+    stage.profiles = [PROFILE.replace(f'"{FIRST}", ', "")]
+    stage.transport.refused[COPY] = "450 4.2.2 mailbox full"
+    stage.run()
+    stage.transport.refused.clear()
+    stage.now += HOUR
+    stage.run()
+    recipients = [each.recipients for each in stage.transport.sent]
+    assert recipients == [("edi2@acme.example", COPY), (COPY,)]
+    assert stage.states("out") == ["sent"]
+
+
+def test_the_answer_to_a_duplicate_goes_to_whoever_has_the_identity_by_now(stage):
+    """A partner that goes on under another key; and one that got the identity, and other addresses."""
+    stage.mail(orders(1))
+    stage.run()
+    stage.profiles = [PROFILE.replace('"live"', '"ended"'), PROFILE.replace('key = "acme"', 'key = "acme-new"')]
+    stage.mail(orders(1))
+    stage.run()
+    assert stage.transport.sent[-1].recipients == (FIRST,)
+    stage.profiles = [
+        PROFILE.replace("ZZ:ACMERETAIL", "ZZ:ACMEOTHER"),
+        PROFILE.replace('key = "acme"', 'key = "birch"').replace("@acme.example", "@birch.example"),
+    ]
+    stage.mail(orders(1), sender="edi@birch.example")
+    stage.run()
+    assert len(stage.transport.sent) == 3
+    assert stage.transport.sent[-1].recipients == ("edi@birch.example",)
+
+
+def test_what_waits_goes_from_the_sender_that_we_have_by_now(stage):
+    """The host that took nothing was replaced, and the new one takes mail from its own account alone."""
+    stage.profiles = [ACME]
+    stage.transport.refused[FIRST] = "451 4.3.2 out of order"
+    send(stage)
+    stage.run()
+    stage.transport.refused.clear()
+    sender = "edi@elsewhere.example"
+    stage.settings = replace(stage.settings, smtp=replace(stage.settings.smtp, sender=sender))
+    stage.now += HOUR
+    stage.run()
+    assert [each.envelope_sender for each in stage.transport.sent] == [sender]

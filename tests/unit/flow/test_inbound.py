@@ -620,3 +620,21 @@ def test_a_stranger_does_not_fill_the_ledger_with_what_a_small_mail_unpacks_to(s
     operate.release(stage.context(), "m1", actor="tester", reason="it is theirs")
     stage.run()
     assert len(stage.rows("transaction_set")) > 5_000
+
+
+def test_what_waits_for_the_business_is_delivered_when_its_agreement_has_another_name_by_now(stage):
+    """A name that is made of the sets changes when a set is added; what was accepted is the business's."""
+    failing = '\n[agreement.delivery]\nkind = "command"\ntarget = "/bin/false"\n'
+    orders_only = 'name = "orders"\ndirection = "in"\nsets = ["850"]\nversions = ["004010"]\n'
+    stage.profiles = [ACME.replace(orders_only, orders_only + failing)]
+    stage.mail(orders(1))
+    stage.run()
+    assert stage.states("in") == ["accepted"]
+    more = 'direction = "in"\nsets = ["850", "860"]\nversions = ["004010"]\n'
+    stage.profiles = [ACME.replace(orders_only, more.replace('"850", "860"', '"860"'))]
+    (attention,) = stage.run().attention
+    assert "nor another one on 850" in attention.reason
+    stage.profiles = [ACME.replace(orders_only, more)]
+    assert stage.run().attention == ()
+    assert stage.states("in") == ["delivered"]
+    assert len(stage.delivered) == 1

@@ -96,3 +96,17 @@ def test_many_that_wait_leave_room_for_others(stage):
     stage.run()
     assert len(stage.sent) == 1
     assert stage.states("out")[-1] == "sent"
+
+
+def test_what_waits_under_an_agreement_that_has_another_name_by_now_is_not_overtaken(stage):
+    """A name that is made of the sets changes when a set is added."""
+    send(stage, "INV-1")
+    stage.transport.answer = failing_first(TemporarilyRefused(host="memory", reply="451 later"))
+    stage.run()
+    stage.profiles[0] = ORDERED.replace('name = "invoices"', 'name = "invoices and more"')
+    send(stage, "INV-2")
+    stage.run()  # the first one's pause is not over
+    assert stage.sent == []
+    stage.now += HOUR
+    stage.run()
+    assert [number for _, number in sent_numbers(stage)] == ["000000001", "000000002"]

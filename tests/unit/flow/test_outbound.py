@@ -26,6 +26,7 @@ from gateway.errors import (
 from gateway.flow import operate
 from gateway.flow.submit import submit
 from gateway.ledger import tables
+from gateway.ledger.work import partners_to_mail
 from gateway.settings import SmtpSettings
 from partners.directory import Directory
 from partners.model import Identity
@@ -142,6 +143,31 @@ def test_a_suspended_partner_gets_nothing(tmp_path):
     stage = Stage(tmp_path, [ACME.replace('"live"', '"suspended"')])
     with pytest.raises(PartnerNotActive, match="nothing is exchanged with it"):
         send(stage)
+
+
+@pytest.mark.parametrize("status", ["suspended", "ended"])
+def test_what_waits_for_a_partner_that_was_stopped_since_goes_when_it_is_active_again(stage, status):
+    send(stage)
+    stage.profiles[0] = ACME.replace('"live"', f'"{status}"')
+    send(stage, partner="globex")
+    stage.run()
+    assert {each.recipients for each in stage.transport.sent} == {("edi@globex.example",)}
+    with stage.ledger.reading() as connection:
+        assert partners_to_mail(connection, stage.now, 9) == ["acme"]
+        assert partners_to_mail(connection, stage.now, 9, stopped=stage.context().directory.stopped) == []
+    stage.profiles[0] = ACME
+    stage.run()
+    assert stage.transport.sent[-1].recipients == ("edi@acme.example",)
+
+
+def test_what_is_queued_again_for_a_partner_that_is_stopped_waits_and_says_so(stage):
+    (exchange,) = send(stage).exchanges
+    stage.run()
+    stage.profiles[0] = ACME.replace('"live"', '"suspended"')
+    act = operate.resend(stage.context(), exchange, actor="anna", reason="asked for")
+    assert "gateway partner activate acme" in act.sentence
+    stage.run()
+    assert len(stage.transport.sent) == 1
 
 
 def test_the_outbox_is_emptied_into_submitted_and_refused(stage):

@@ -301,6 +301,29 @@ def test_evidence_is_checked_by_a_script_that_knows_nothing_of_the_gateway(stage
     assert "PO-4" not in json.dumps(made), "of other exchanges nothing is told"
 
 
+def test_seals_of_before_the_domain_changed_hold_and_prove_as_before(stage, tmp_path, script, capsys):
+    """The name beside a signature is that of the ledger then; the key is the same."""
+    stage.mail(order(1))
+    stage.run()
+    told = str(sealing.public_key(stage.context()))  # what the auditor keeps
+    stage.settings = replace(stage.settings, domain="renamed.example")
+    stage.mail(order(2))
+    stage.now += 25 * HOUR
+    stage.run()
+    notes_now = notes(stage)
+    assert [note.partition("\n")[0] for note in notes_now] == ["us.example/ledger", "renamed.example/ledger"]
+    for key in (told, str(sealing.public_key(stage.context()))):
+        found = verify(stage.engine, Verdict(), seals.SealKey.parse(key), notes_now, full=True)
+        assert [each.sentence for each in found] == []
+    for number in (1, 3):
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps(evidence_of(stage, number)))
+        code, said = run(script, capsys, file, "--seals", stage.settings.seal.file, "--key", told)
+        assert code == 0, said
+    with pytest.raises(SealInvalid):
+        seals.opened(notes_now[0], seals.public_key("us.example/ledger", bytes(32)))
+
+
 def test_evidence_that_was_changed_anywhere_does_not_pass(stage, tmp_path, script, capsys):
     stage.mail(order(1))
     stage.run()
