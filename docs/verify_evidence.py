@@ -130,12 +130,15 @@ def strangers(evidence, exchange, rows, events):
 
 def left_out(evidence, exchange, rows, events, digests):
     """What is of the exchange by what is shown, and is not shown itself, unless it was removed in order."""
-    places = [(table, evidence["exchange"]) for table in TOGETHER]
-    for place in [*places, ("message", exchange["message"]), ("payload", exchange["payload"])]:
-        if place not in rows and digests.get(place, GONE) != GONE:
-            yield f"The row of {place[0]} {place[1]} was recorded and is not shown."
     of = {name: [each for place, values in rows.items() if place[0] == name for each in values] for name in COLUMNS}
     sets = Counter(each["functional_group"] for each in of["transaction_set"])
+    places = [(table, evidence["exchange"]) for table in TOGETHER]
+    places += [("message", exchange["message"]), ("payload", exchange["payload"])]
+    for place in [*places, *(("functional_group", group) for group in sets)]:
+        if place not in rows and digests.get(place, GONE) != GONE:
+            yield f"The row of {place[0]} {place[1]} was recorded and is not shown."
+    if exchange.get("versions") and not of["functional_group"] and not exchange.get("fault_code"):
+        yield f"The row of exchange {evidence['exchange']} tells of groups of its own; none is shown."
     for each in of["functional_group"]:
         if sets[each["id"]] < each.get("sets", 0) and not exchange.get("fault_code"):  # of refused mails few are kept
             yield f"The row of functional_group {each['id']} tells of {each['sets']} sets; not all are shown."
@@ -229,13 +232,20 @@ def main():
         "--raw", help="the bytes of the interchange or of its mail, to be compared with the recorded hash"
     )
     given = parser.parse_args()
+    try:
+        return looked(given)
+    except OSError as problem:
+        print(f"{problem.filename} cannot be read: {problem.strerror}.")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as problem:
+        print(f"{given.evidence} is no evidence that can be read: {type(problem).__name__}: {problem}.")
+    return 1
+
+
+def looked(given):
+    """Checks what the arguments name, says what was found, and gives the exit code."""
     with open(given.evidence, encoding="utf-8") as file:
         evidence = json.load(file)
-    try:
-        wrong, (size, root, time) = check(evidence)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
-        print(f"{given.evidence} is no evidence that can be read: {type(problem).__name__}: {problem}.")
-        return 1
+    wrong, (size, root, time) = check(evidence)
     note = evidence["seal"].strip()
     if given.key and of_key(given.key) != of_key(evidence["key"]):
         wrong.append("The key of the seal is not the key that was given.")
@@ -243,7 +253,7 @@ def main():
     if fits is False:
         wrong.append("The signature of the seal does not fit.")
     if given.seals:
-        with open(given.seals, encoding="utf-8") as file:
+        with open(given.seals, encoding="utf-8", errors="replace") as file:
             if note not in file.read():
                 wrong.append(f"The seal is not among those of {given.seals}.")
     whose = named(given.raw, evidence) if given.raw and not wrong else ""

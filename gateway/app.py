@@ -24,6 +24,7 @@ from gateway.errors import (
     LedgerBehind,
     MigrationsBehind,
     SecretMissing,
+    SecretUnreadable,
 )
 from gateway.flow import checkpoint
 from gateway.flow.context import Context
@@ -233,6 +234,20 @@ class App:
         try:
             return seal_public_key(origin(self.settings.domain), private_key(self.secrets.get("seal")))
         except SecretMissing:
+            return None
+
+    def seal_key_to_verify(self) -> SealKey | None:
+        """The same for a verification; None also where the secret cannot be decrypted.
+
+        Else whoever spoils it in the database would keep everything else from being looked at. That the seals cannot be
+        checked is a difference.
+
+        Raises:
+            ConfigurationFault: it comes from outside, and is none.
+        """
+        try:
+            return self.seal_key_known()
+        except SecretUnreadable:
             return None
 
     def record(self, kind: str, /, *, partner: str = "", **body: Any) -> None:

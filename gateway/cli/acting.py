@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.cli.output import json_option
+from gateway.cli.output import json_option, print_line
 from gateway.errors import GatewayError
 from gateway.flow.why import in_words
 
@@ -79,7 +79,7 @@ def say(act: Act, *, dry_run: bool, as_json: bool, what: str = "") -> None:
         click.echo(json.dumps(act.as_dict() | {"dry_run": dry_run}, ensure_ascii=False))
         return
     would = " (dry run: nothing was changed)" if dry_run and act.done else ""
-    click.echo(f"{what}{act.reference}: {act.sentence}{would}")
+    print_line(f"{what}{act.reference}: {act.sentence}{would}")
 
 
 def say_fault(reference: object, fault: GatewayError, *, as_json: bool, what: str = "") -> None:
@@ -87,4 +87,5 @@ def say_fault(reference: object, fault: GatewayError, *, as_json: bool, what: st
     if as_json:
         click.echo(json.dumps({"reference": str(reference), "error": fault.as_dict()}, ensure_ascii=False))
         return
-    click.echo(f"{what}{reference}: {fault}\n  what to do: {fault.next_step}\n  code: {fault.code}", err=True)
+    for line in (f"{what}{reference}: {fault}", f"  what to do: {fault.next_step}", f"  code: {fault.code}"):
+        print_line(line, err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.acting import act_options, each_act
-from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.output import json_option, moment, print_document, print_line, print_rows
 
 if TYPE_CHECKING:
     from gateway.ledger.alerts import Alert
@@ -85,7 +85,7 @@ def show(ctx: click.Context, number: int, as_json: bool) -> int:
     }
     for name, value in lines.items():
         if value:
-            click.echo(f"{name:>12}  {value}")
+            print_line(f"{name:>12}  {value}")
     return 0
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +36,7 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
     gateway ledger export --format jsonl @open-orders | jq .control_number
     """  # noqa: D301 - click wants the character itself: \b keeps the lines below it as they are
     from gateway.cli.reporting import counting
+    from gateway.cli.whole_file import written_whole
     from gateway.ledger.export import csv_lines, every, json_lines
 
     if form == "parquet" and target is None:
@@ -54,10 +53,10 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
             if form == "parquet":
                 from gateway.ledger.parquet import write_parquet
 
-                written = _finished(target, lambda unfinished: write_parquet(counted, unfinished))
+                written = written_whole(target, lambda unfinished: write_parquet(counted, unfinished))
             else:
                 lines = json_lines(counted) if form == "jsonl" else csv_lines(counted)
-                _finished(target, lambda unfinished: _write(lines, unfinished))
+                written_whole(target, lambda unfinished: _write(lines, unfinished))
                 written = counted.number
     click.echo(f"{written} rows written to {target}", err=True)
     return 0
@@ -85,17 +84,3 @@ def _write(lines: Iterable[str], target: Path) -> int:
     with target.open("w", encoding="utf-8", newline="") as out:
         out.writelines(lines)
     return 0
-
-
-def _finished(target: Path, write: Callable[[Path], int]) -> int:
-    """Writes beside the target and renames, so that nobody ever reads half an export; returns what ``write`` does."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        count = write(unfinished)
-        unfinished.replace(target)
-    except OSError as problem:
-        raise UsageFault(reason=f"{target} cannot be written: {problem.strerror}") from problem
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-    return count

@@ -93,7 +93,7 @@ def verify(
             found = looked(
                 app.engine,
                 verdict,
-                _key(key) if key else app.seal_key_known(),
+                _key(key) if key else app.seal_key_to_verify(),
                 [note for place in places for note in _notes(place)],
                 full=full,
                 contents=not no_contents,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -176,15 +173,6 @@ def _write_all(
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Writes beside the target and renames, so that nobody ever reads half a statement."""
-    from gateway.errors import UsageFault
+    from gateway.cli.whole_file import written_whole
 
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(target)
-    except OSError as problem:
-        raise UsageFault(reason=f"{target} cannot be written: {problem.strerror}") from problem
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    written_whole(target, lambda unfinished: unfinished.write_bytes(data))

@@ -141,6 +141,8 @@ def say_fault(fault: GatewayError, *, as_json: bool = False) -> None:
         document: dict[str, Any] = {"error": fault.as_dict()}
         click.echo(json.dumps(document, ensure_ascii=False), err=True)
         return
-    click.echo(f"gateway: {fault}", err=True)
-    click.echo(f"  what to do: {fault.next_step}", err=True)
+    from gateway.cli.output import print_line
+
+    for line in (*f"gateway: {fault}".split("\n"), *f"  what to do: {fault.next_step}".split("\n")):
+        print_line(line, err=True)
     click.echo(f"  code: {fault.code} (on the side of: {fault.side.value})", err=True)

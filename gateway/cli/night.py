@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from gateway.cli.output import json_option, moment, print_document
+from gateway.cli.output import json_option, moment, print_document, print_line
 from gateway.flow.night import Summary
 
 
@@ -75,8 +75,8 @@ def print_summary(summary: Summary) -> None:
         number = len(summary.attention)
         click.echo(f"\n{number} {'needs' if number == 1 else 'need'} a person (gateway status tells it again):")
         for each in summary.attention[:20]:
-            click.echo(f"  {each.reference:>6}  {each.state}: {each.what}")
-            click.echo(f"          {each.reason}")
+            print_line(f"  {each.reference:>6}  {each.state}: {each.what}")
+            print_line(f"          {each.reason}")
             click.echo(f"          → {each.next_command}")
         if len(summary.attention) > 20:
             click.echo(f"          … and {len(summary.attention) - 20} more")

@@ -60,9 +60,18 @@ def moment(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().isoformat(timespec="seconds")
 
 
+def print_line(line: str, *, err: bool = False) -> None:
+    """Prints one line that may hold what a partner, or a stranger, wrote: it stays one, and no terminal obeys it."""
+    click.echo(printable(line), err=err)
+
+
 def _cell(value: object) -> str:
     """One line, whatever a partner wrote into it: a row must not become two, nor a terminal obey."""
     if value is None:
         return ""
-    text = ", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+    return printable(", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value))
+
+
+def printable(text: str) -> str:
+    """The text with a blank for each character that a terminal would obey, or end the line at."""
     return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)

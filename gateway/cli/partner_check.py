@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.output import json_option, print_document
+from gateway.cli.output import json_option, print_document, print_line
 
 _MARKS = {"ok": "✓", "note": "·", "wrong": "✗"}
 WRONG = 65
@@ -37,10 +37,10 @@ def command(ctx: click.Context, key: str, offline: bool, everything: bool, as_js
         return WRONG if found.cause else 0
     for each in found.observations:
         if everything or each.state != OK:
-            click.echo(f"  {_MARKS[each.state]} {each.name}: {each.sentence}")
+            print_line(f"  {_MARKS[each.state]} {each.name}: {each.sentence}")
             if each.next_command and each.state != OK:
                 click.echo(f"      {each.next_command}")
-    click.echo(found.conclusion)
+    print_line(found.conclusion)
     if found.cause is not None and found.cause.next_command:
         click.echo(f"Next: {found.cause.next_command}")
     return WRONG if found.cause else 0

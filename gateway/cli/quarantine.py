@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.acting import act_options, each_act
-from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.output import json_option, moment, print_document, print_line, print_rows
 
 _COLUMNS = ("reference", "at", "state", "partner", "what", "reason")
 
@@ -74,13 +74,13 @@ def show(ctx: click.Context, reference: str, raw: bool, unmasked: bool, as_json:
     for name, value in found.items():
         if name != "fault" and value not in {None, "", "{}", "[]"}:
             shown = moment(value) if name in {"at", "updated_at"} and isinstance(value, int) else value
-            click.echo(f"{name.replace('_', ' '):>16}  {shown}")
+            print_line(f"{name.replace('_', ' '):>16}  {shown}")
     fault = found["fault"]
     if isinstance(fault, dict):
-        click.echo(f"{'why':>16}  {fault['message']}")
+        print_line(f"{'why':>16}  {fault['message']}")
         click.echo(f"{'whose side':>16}  {fault['side']}")
         click.echo(f"{'code':>16}  {fault['code']}")
-        click.echo(f"{'what to do':>16}  {fault['advice']}")
+        print_line(f"{'what to do':>16}  {fault['advice']}")
     if found["state"] not in {"quarantined", "conflict"}:
         return 0
     held = found.get("fault_code") in {"interchange.duplicate-number", "document.repeated"}

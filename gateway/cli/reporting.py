@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from gateway.cli.output import printable
 from gateway.errors import Behind, GatewayError
 
 if TYPE_CHECKING:  # rich costs start-up time that a cron job need not pay
@@ -106,7 +107,7 @@ class ConsoleReporter:
 
     def trouble(self, fault: GatewayError, where: str) -> None:
         """Trouble is said at once."""
-        line = f"! {where}: {fault} [{fault.code}]"
+        line = printable(f"! {where}: {fault} [{fault.code}]")
         if self._progress is not None:
             self._progress.console.print(line, markup=False, highlight=False)
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.output import json_option
+from gateway.cli.output import json_option, print_line
 from gateway.errors import GatewayError, UsageFault
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(
         if at_once and not dry_run:
             dispatch(context)
             for where, trouble in tally.troubles:
-                click.echo(f"! {where}: {trouble} [{trouble.code}]", err=True)
+                print_line(f"! {where}: {trouble} [{trouble.code}]", err=True)
                 code = max(code, trouble.exit_code)
     return code
 
@@ -95,7 +95,8 @@ def _say_refused(fault: GatewayError, name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"file": name, "error": fault.as_dict()}))
     else:
-        click.echo(f"{name}: {fault}\n  what to do: {fault.next_step}\n  code: {fault.code}", err=True)
+        for line in (f"{name}: {fault}", f"  what to do: {fault.next_step}", f"  code: {fault.code}"):
+            print_line(line, err=True)
 
 
 def _sentence(name: str, done: Submission, *, dry_run: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.alert import told
-from gateway.cli.output import json_option, moment, print_document
+from gateway.cli.output import json_option, moment, print_document, print_line
 
 if TYPE_CHECKING:
     from gateway.ledger.alerts import Alert
@@ -40,20 +40,20 @@ def command(ctx: click.Context, as_json: bool) -> int:
     total = len(found.needs) + len(found.met) + len(found.refused)  # as the console's first page counts
     click.echo(f"{total} {'needs' if total == 1 else 'need'} a person." if total else "Nothing needs a person.")
     for each, one in found.needs:
-        click.echo(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
-        click.echo(f"          {each.reason}")
+        print_line(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
+        print_line(f"          {each.reason}")
         click.echo(f"          → {each.next_command}")
         _say_told(one, rules)
     if found.met:
         click.echo("Met by the last batch:")
     for one in found.met:
-        click.echo(f"          {one.kind}: {one.subject}")
+        print_line(f"          {one.kind}: {one.subject}")
         click.echo(f"          → {one.next_command}")
         _say_told(one, rules)
     if found.refused:
         click.echo("Could not be sent from the outbox; beside each lies the reason:")
         for each_file in found.refused:
-            click.echo(f"          {each_file}")
+            print_line(f"          {each_file}")
     click.echo("Waiting, and done in the last 7 days:")
     for name, number in numbers.items():
         if number:
@@ -71,4 +71,4 @@ def _batch(batch: Mapping[str, int | None] | None, *, working: bool) -> str:
 def _say_told(one: Alert | None, rules: Mapping[str, str]) -> None:
     words = told(one, rules)
     if words:
-        click.echo(f"            {words}")
+        print_line(f"            {words}")

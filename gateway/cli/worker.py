@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.output import json_option
+from gateway.cli.output import json_option, print_line
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -164,7 +164,7 @@ class _Worker:
         if self._as_json:
             click.echo(json.dumps({"event": "trouble", "where": where, **fault.as_dict()}, ensure_ascii=False))
         elif not self._log.on_stderr:
-            click.echo(f"{where}: {fault} ({fault.code})", err=True)
+            print_line(f"{where}: {fault} ({fault.code})", err=True)
 
     def _say(self, event: str, body: dict[str, object]) -> None:
         if self._as_json:

@@ -112,6 +112,7 @@ def _users(connection: Connection) -> Rows:
             found[name] = {
                 "role": body["role"],
                 "issuer": issuer,
+                **({"subject": body["subject"]} if "subject" in body else {}),  # which older events do not tell
                 "created_at": row.at,
                 "created_by": row.actor,
                 "password_at": None if issuer else row.at,

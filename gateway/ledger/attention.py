@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from gateway.ledger.at_rest import opened_sentences, opened_text
-from gateway.ledger.literals import word
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
-from gateway.ledger.search_tables import ATTENTION, FAULTY, UNUSUAL_STATE, UNUSUAL_VERDICT
+from gateway.ledger.needing import need_of, needs_a_person, places
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 
@@ -42,8 +41,6 @@ _SIDE: dict[str, str] = {
     ExchangeState.FAILED: "mail host",
     ExchangeState.BOUNCED: "mail host",
 }
-_TAKEN = (ExchangeState.ACCEPTED, ExchangeState.DELIVERED)
-_GONE = (ExchangeState.SENT, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
 _CHUNK = 500  # ids in one question
 
 
@@ -110,7 +107,7 @@ def how_many(connection: Connection, most: int) -> int:
     """How many exchanges and mails need a person; no more than ``most`` + 1 are looked for."""
     found = 0
     for chunk in _chunks(_newest(connection, most + 1)):
-        wanted = select(func.count()).select_from(exchange).where(_exchanges(), exchange.c.id.in_(chunk))
+        wanted = select(func.count()).select_from(exchange).where(needs_a_person(), exchange.c.id.in_(chunk))
         found += connection.execute(wanted).scalar_one()
         if found > most:
             return most + 1
@@ -122,7 +119,7 @@ def _rows(connection: Connection, limit: int) -> list[Row[Any]]:
     """The newest exchanges that need a person."""
     found: list[Row[Any]] = []
     for chunk in _chunks(_newest(connection, limit)):
-        rows = connection.execute(select(exchange).where(_exchanges(), exchange.c.id.in_(chunk)))
+        rows = connection.execute(select(exchange).where(needs_a_person(), exchange.c.id.in_(chunk)))
         found += sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
         if len(found) >= limit:
             break
@@ -137,8 +134,8 @@ def _newest(connection: Connection, limit: int) -> list[int]:
     """
     x = exchange.c
     wanted: dict[int, int] = {}
-    for where in _places():
-        newest = select(x.id, x.at).where(*where, x.settled_at.is_(None)).order_by(x.at.desc()).limit(limit)
+    for place in places():
+        newest = select(x.id, x.at).where(*place).order_by(x.at.desc()).limit(limit)
         wanted |= {row.id: row.at for row in connection.execute(newest)}
     return sorted(wanted, key=lambda each: (wanted[each], each), reverse=True)
 
@@ -148,50 +145,11 @@ def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[at : at + _CHUNK]
 
 
-def _places() -> Iterator[tuple[ColumnElement[bool] | TextClause, ...]]:
-    """Where an index leads to exchanges among which all are that need a person (see ``search_tables``).
-
-    Each holds nothing else that is not settled: else what needs nobody would fill a bounded answer in its place.
-    """
-    x = exchange.c
-    incoming, outgoing = (x.direction == word(each) for each in ("in", "out"))
-    yield (text(ATTENTION),)
-    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"), incoming, x.state.in_(_TAKEN))
-    acknowledged = x.state == word(ExchangeState.ACKNOWLEDGED)
-    yield (text(UNUSUAL_VERDICT), x.verdict == word("partially_accepted"), outgoing, acknowledged)
-    yield (text(UNUSUAL_STATE), x.state == word(ExchangeState.ACCEPTED), x.fault_code != word(""))
-    yield (text(FAULTY), x.fault_code >= word("sending"), x.fault_code < word("sendinh"), x.state.in_(_GONE))
-    yield (text(FAULTY), x.fault_code >= word("acknowledgment"), x.fault_code < word("acknowledgmenu"), outgoing)
-    late = (expectation.c.kind == "receipt", expectation.c.overdue_at.is_not(None))
-    yield (x.id.in_(select(expectation.c.exchange).where(*late)),)
-
-
 def needs_attention(connection: Connection, number: int) -> bool:
     """Whether exchange ``number`` is among what needs a person."""
-    return connection.execute(select(exchange.c.id).where(_exchanges(), exchange.c.id == number)).first() is not None
-
-
-def _exchanges() -> ColumnElement[bool]:
-    # Of a partially accepted one some documents were refused, by us or by the partner: somebody should know.
-    partly = and_(
-        exchange.c.verdict == "partially_accepted",
-        or_(
-            and_(exchange.c.direction == "in", exchange.c.state.in_(_TAKEN)),
-            and_(exchange.c.direction == "out", exchange.c.state == ExchangeState.ACKNOWLEDGED),
-        ),
+    return (
+        connection.execute(select(exchange.c.id).where(needs_a_person(), exchange.c.id == number)).first() is not None
     )
-    # Accepted and acknowledged, but the business could not be given it: the fault says why.
-    stuck = and_(exchange.c.state == ExchangeState.ACCEPTED, exchange.c.fault_code != "")
-    # The host took it, but not for everybody: the fault names who.
-    short = and_(exchange.c.state.in_(_GONE), exchange.c.fault_code.like("sending%"))
-    # Acknowledged, but without the receipt that would prove it.
-    unconfirmed = exchange.c.id.in_(
-        select(expectation.c.exchange).where(expectation.c.kind == "receipt", expectation.c.overdue_at.is_not(None))
-    )
-    # The partner contradicted itself, or took what was sent again under new numbers.
-    contradicted = and_(exchange.c.direction == "out", exchange.c.fault_code.like("acknowledgment%"))
-    wanted = or_(exchange.c.state.in_(list(_NEXT)), partly, stuck, short, unconfirmed, contradicted)
-    return and_(wanted, exchange.c.settled_at.is_(None))
 
 
 def _messages() -> ColumnElement[bool]:
@@ -211,19 +169,7 @@ class _Reason(Struct, frozen=True):
 
 def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
     way = "from" if row.direction == "in" else "to"
-    state = row.state
-    if row.state in _TAKEN:
-        state = "not delivered" if row.fault else "partially accepted"
-    elif row.state == ExchangeState.ACKNOWLEDGED and row.verdict == "partially_accepted" and not row.fault:
-        state = "partially accepted"
-    elif row.state in _GONE and not row.fault:
-        state = "receipt overdue"
-    elif row.state in {*_GONE, ExchangeState.SUPERSEDED, ExchangeState.CANCELLED} and str(row.fault_code).startswith(
-        "acknowledgment"
-    ):
-        state = f"{row.state}, contradicted"
-    elif row.state in _GONE:
-        state = f"{row.state}, not to all"
+    state = need_of(row.state, row.verdict, row.fault_code)
     return Attention(
         str(row.id),
         state,

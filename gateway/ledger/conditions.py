@@ -31,6 +31,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from gateway.ledger.folding import folded
 from gateway.ledger.key_value import WHOLE
+from gateway.ledger.needing import needs_a_person, those_in_need
 from gateway.ledger.query import (
     FLAGS,
     Criterion,
@@ -42,7 +43,7 @@ from gateway.ledger.query import (
     stored_partner,
 )
 from gateway.ledger.spans import parse_span_of_numbers
-from gateway.ledger.states import EXCHANGE_ATTENTION, MESSAGE_ATTENTION, ExchangeState
+from gateway.ledger.states import MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import (
     business_key,
     exchange,
@@ -58,7 +59,6 @@ Words = ColumnElement[str]
 Maker = Callable[[str], Condition]
 
 _PLUS: custom_op[Any] = custom_op("+")
-_ATTENTION = sorted(state.value for state in EXCHANGE_ATTENTION)
 _MAIL_ATTENTION = sorted(state.value for state in MESSAGE_ATTENTION)
 _CARRIER = message.alias("carrier")  # the mail of an exchange, in a sub-query
 # Flags that only an exchange can meet; a mail without one never does, as with criteria that _of_mail does not know.
@@ -78,6 +78,7 @@ class Conditions:
         self._sqlite = dialect == "sqlite"
         self._words = _words(sqlite=self._sqlite, steered=steered)
         self._now = now
+        self._steered = steered
         self._x: Any = _Plain(exchange) if steered and self._sqlite else exchange.c
         self._m: Any = _Plain(message) if steered and self._sqlite else message.c
 
@@ -132,7 +133,7 @@ class Conditions:
     def _flag(self, name: str) -> Any:
         x = self._x
         if name == "needs_attention":
-            return and_(x.state.in_(_ATTENTION), x.settled_at.is_(None))
+            return needs_a_person(x) if self._steered else x.id.in_(those_in_need())
         if name == "unacknowledged":
             return exists().where(expectation.c.exchange == exchange.c.id)
         if name == "overdue":

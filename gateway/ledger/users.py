@@ -159,7 +159,7 @@ def add(
     )
     row = {field: getattr(made, field) for field in KnownUser.__struct_fields__}
     recorder.connection.execute(insert(console_user).values(row))
-    recorder.event("user-added", name=name, role=role, by_provider=issuer)
+    recorder.event("user-added", name=name, role=role, by_provider=issuer, subject=subject)
     return made
 
 

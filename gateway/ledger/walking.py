@@ -108,7 +108,7 @@ class Rows:
         for each in way.alternatives:
             conditions = (*each, *window.within(self.at), *more, *self._steered())
             statement = select(self.at, self.id).where(*conditions)
-            found += self.fetched(statement.order_by(*self._time_order()).limit(limit), _WALK)
+            found += self.fetched(statement.order_by(*self._time_order()).limit(limit), PROBE if way.sorted else _WALK)
         return self.first(found)[:limit]
 
     def _time_order(self) -> tuple[ColumnElement[Any], ...]:

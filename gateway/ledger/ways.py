@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, select, text, union_a
 from gateway.ledger import search_tables as few
 from gateway.ledger.clauses import Clause, clauses_of_exchanges, clauses_of_mails
 from gateway.ledger.conditions import Condition, Conditions
+from gateway.ledger.needing import places, those_in_need
 from gateway.ledger.query import Criterion, Query, kept_key, key_parts, number_forms, stored_partner
 from gateway.ledger.states import MESSAGE_ATTENTION, ExchangeState
 from gateway.ledger.tables import business_key, exchange, expectation, functional_group, message, transaction_set
@@ -24,12 +25,14 @@ _TIMES = frozenset({"since", "until"})
 class Way(Struct, frozen=True):
     """An index whose rows stand in order of time: each alternative is what rows that stand together have in common.
 
-    ``covers`` are the names of what it answers in full, ``together`` the conditions of all alternatives as one.
+    ``covers`` are the names of what it answers in full, ``together`` the conditions of all alternatives as one. The
+    rows of some stand in no order (``sorted``): they are few, and sorted.
     """
 
     covers: frozenset[str]
     alternatives: tuple[tuple[Condition, ...], ...]
     together: tuple[Condition, ...]
+    sorted: bool = False
 
     def answers(self, names: frozenset[str]) -> bool:
         """Whether nothing of these is left to compare."""
@@ -104,7 +107,6 @@ def of_mails(query: Query, dialect: str, now: int) -> Asked:
 # ---------------------------------------------------------------- ways
 
 _OF_FEW = {
-    "needs_attention": few.ATTENTION,
     "duplicate": few.DUPLICATE,
     "settled": few.SETTLED,
     "late": few.LATE,
@@ -114,6 +116,8 @@ _OF_FEW = {
 def _ways(query: Query) -> list[Way]:
     """The indexes in order of time that answer something of a query, and that over all rows where it names times."""
     found = [_of_few(flag, words) for flag, words in _OF_FEW.items() if getattr(query, flag)]
+    if query.needs_attention:
+        found.append(_of_needs())
     for criterion in query.criteria():
         maker = _BY_FIELD.get(criterion.field)
         way = maker(criterion.values) if maker is not None and not criterion.negated else None
@@ -126,6 +130,11 @@ def _ways(query: Query) -> list[Way]:
 def _of_few(flag: str, words: str) -> Way:
     condition = (_word_for_word(words),)
     return Way(frozenset({flag}), (condition,), condition)
+
+
+def _of_needs() -> Way:
+    alternatives: Any = tuple(places())
+    return Way(frozenset({"needs_attention"}), alternatives, (_x.id.in_(those_in_need()),), sorted=True)
 
 
 def _word_for_word(condition: str) -> Condition:

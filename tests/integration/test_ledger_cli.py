@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -207,6 +208,24 @@ def test_an_export_that_cannot_be_written_says_so_and_leaves_nothing(run, tmp_pa
     assert isinstance(result.exception, UsageFault)
     assert "cannot be written: No such file" in str(result.exception)
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_export_goes_where_a_link_leads_and_into_a_pipe(run, tmp_path):
+    """A file was put in the place of the link, or of the pipe, whose reader then waited for ever; so with /dev/null."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "latest.csv").symlink_to(tmp_path / "kept" / "all.csv")
+    told(run(ledger, "export", "--format", "csv", "--to", str(tmp_path / "latest.csv")))
+    assert (tmp_path / "latest.csv").is_symlink()
+    assert [each.name for each in (tmp_path / "kept").iterdir()] == ["all.csv"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        told(run(ledger, "export", "--format", "jsonl", "--to", str(pipe)))
+        assert len(os.read(reader, 65_536).splitlines()) == 3
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_ack_lists_what_is_awaited_and_what_is_overdue(run):

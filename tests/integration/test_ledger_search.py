@@ -9,8 +9,9 @@ import pytest
 from builders import ledger_rows as make
 
 from gateway.errors import QueryInvalid
-from gateway.ledger import tables
-from gateway.ledger.database import writing
+from gateway.ledger import search_limits, tables
+from gateway.ledger.attention import attention
+from gateway.ledger.database import reading, writing
 from gateway.ledger.query import Query
 from gateway.ledger.search import count, count_messages, parse_query, search, search_messages
 
@@ -150,6 +151,51 @@ def test_what_a_person_put_to_rest_needs_no_attention(ledger_engine):
         make.exchange(connection, state="failed", settled_at=START)
         open_one = make.exchange(connection, state="failed")
     assert [row.id for row in search(ledger_engine, Query(needs_attention=True))] == [open_one]
+
+
+def test_what_needs_a_person_is_the_same_for_a_search_and_for_the_status(ledger_engine, monkeypatch):
+    """An order that never reached the business, or of which half was refused, stood in the status and in no search."""
+    partly = {"verdict": "partially_accepted"}
+    ours = {"direction": "out", "verdict": "accepted"}
+    with writing(ledger_engine) as connection:
+        needed = [
+            make.exchange(connection, **facts)
+            for facts in (
+                {"state": "rejected"},
+                {"state": "delivered", **partly},
+                {"state": "accepted", **partly},
+                {"state": "accepted", "fault_code": "delivery.command"},
+                {"state": "acknowledged", **ours, **partly},
+                {"state": "sent", **ours, "fault_code": "sending.partly"},
+                {"state": "acknowledged", **ours, "fault_code": "acknowledgment.counts"},
+                {"state": "cancelled", **ours, "fault_code": "acknowledgment.cancelled"},
+                {"state": "acknowledged", **ours},
+            )
+        ]
+        expected = {"exchange": needed[-1], "kind": "receipt", "partner": "acme", "within": HOUR}
+        make.insert(connection, tables.expectation, due_at=START, overdue_at=START, **expected)
+        for facts in (
+            {"state": "delivered"},
+            {"state": "delivered", **partly, "settled_at": START},
+            {"state": "sent", **ours, **partly},
+            {"state": "failed", "settled_at": START},
+            {"state": "acknowledged", **ours},
+            {"state": "cancelled", **ours, "fault_code": "sending.partly"},
+        ):
+            make.exchange(connection, **facts)
+    with reading(ledger_engine) as connection:
+        assert sorted(each.exchange for each in attention(connection)) == needed
+    for name in ("FEW", "SOME"):  # as where they are thousands, the second time
+        newest = [row.id for row in search(ledger_engine, Query(needs_attention=True))]
+        assert newest == sorted(needed, reverse=True)
+        page = search(ledger_engine, Query(needs_attention=True, limit=4))
+        rest = search(ledger_engine, Query(needs_attention=True, limit=50, before=page[-1].cursor))
+        assert [row.id for row in (*page, *rest)] == newest
+        by_state = Query(needs_attention=True, sort="state", partner="acme")
+        assert sorted(row.id for row in search(ledger_engine, by_state)) == needed
+        assert count(ledger_engine, Query(needs_attention=True)) == len(needed)
+        assert count(ledger_engine, Query(needs_attention=False)) == 6
+        monkeypatch.setattr(search_limits, name, 1)
 
 
 def test_a_row_tells_all_properties_and_keys(two):

@@ -39,7 +39,7 @@ WORDS = SHORT | LONG.map("".join)
 MOMENT = st.sampled_from(
     [0, -5, START, START + 1, START + DAY, START - 40 * DAY, START - 400 * DAY, START - 3_000 * DAY]
 )
-STATES = ["delivered", "overdue", "rejected", "duplicate", "sent"]
+STATES = ["delivered", "overdue", "rejected", "duplicate", "sent", "accepted", "acknowledged"]
 
 
 @pytest.fixture(params=["as it is", "tiny"])
@@ -66,7 +66,7 @@ ROWS = st.fixed_dictionaries(
         "partner": st.sampled_from(["a", "b", "a*", ""]),
         "direction": st.sampled_from(["in", "out"]),
         "state": st.sampled_from(STATES),
-        "verdict": st.sampled_from(["", "accepted", "rejected"]),
+        "verdict": st.sampled_from(["", "accepted", "rejected", "partially_accepted"]),
         "usage": st.sampled_from("PT"),
         "subject": WORDS,
         "file_name": WORDS,
@@ -81,7 +81,7 @@ ROWS = st.fixed_dictionaries(
         "sender_qualifier": st.sampled_from(["01", "ZZ"]),
         "sender_id": SHORT,
         "agreement": st.sampled_from(["orders", "x,y", "", "In Orders"]),
-        "fault_code": st.sampled_from(["", "sending.deferred", "a"]),
+        "fault_code": st.sampled_from(["", "sending.deferred", "acknowledgment.counts", "a"]),
         "size": st.integers(0, 3_000),
         "segments": st.integers(0, 5),
         "findings": st.integers(0, 2),
@@ -271,12 +271,28 @@ def meets(field: str, value: str, row: dict[str, Any]) -> bool:  # noqa: C901, P
     return numbered(value, row[number])
 
 
+def is_in_need(row: dict[str, Any]) -> bool:
+    """As ``gateway status`` means it; nothing here awaits a receipt."""
+    state, way, fault = row["state"], row["direction"], row["fault_code"]
+    if state in EXCHANGE_ATTENTION:
+        return True
+    if row["verdict"] == "partially_accepted" and (way, state) in {
+        ("in", "accepted"), ("in", "delivered"), ("out", "acknowledged"),
+    }:  # fmt: skip
+        return True
+    if fault.startswith("sending"):
+        return state in {"accepted", "sent", "acknowledged"}
+    if fault.startswith("acknowledgment"):
+        return way == "out" or state == "accepted"
+    return state == "accepted" and fault != ""
+
+
 def is_flagged(name: str, row: dict[str, Any], now: int) -> bool:
     if "keys" not in row:
         return name == "needs_attention" and row["state"] == "quarantined"
     late = row["acknowledged_at"] is not None and row["due_at"] is not None and row["acknowledged_at"] > row["due_at"]
     return {
-        "needs_attention": row["state"] in EXCHANGE_ATTENTION and row["settled_at"] is None,
+        "needs_attention": row["settled_at"] is None and is_in_need(row),
         "unacknowledged": row["awaited"] is not None,
         "overdue": row["state"] == "overdue" or (row["awaited"] is not None and row["awaited"] <= now),
         "duplicate": row["state"] == "duplicate" or row["repeats"] is not None,

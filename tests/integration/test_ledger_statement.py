@@ -171,6 +171,17 @@ def test_a_statement_tells_the_month_of_one_partner(ledger_engine):
     assert told.charge.total == told.charge.traffic + Decimal("7.50")
 
 
+def test_what_needs_a_person_in_a_statement_is_what_the_status_tells(ledger_engine):
+    with writing(ledger_engine) as connection:
+        record(connection, partner="acme", at=OCTOBER, state="delivered", verdict="partially_accepted")
+        record(connection, partner="acme", at=OCTOBER, state="accepted", verdict="accepted", fault_code="delivery.x")
+        told = told_of(connection)
+    words = Seen(as_html(page(told))).words
+    assert (told.open_count, [each.need for each in told.open]) == (2, ["not delivered", "partially accepted"])
+    assert "partially accepted Some of its documents were accepted, and others rejected." in words
+    assert "not delivered It was accepted, but the business could not be given it." in words
+
+
 def test_html_and_pdf_say_the_same(ledger_engine):
     with writing(ledger_engine) as connection:
         month(connection)

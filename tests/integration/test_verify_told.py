@@ -174,6 +174,7 @@ USER, TOKEN, CERTIFICATE = tables.console_user, tables.api_token, partner_certif
     ("table", "key", "column", "value"),
     [
         *((USER, "bert", "role", "viewer"), (USER, "carl", "disabled_at", None), (USER, "eric", "issuer", "")),
+        (USER, "eric", "subject", "4712"),
         *((USER, "bert", "created_by", "x"), (USER, "bert", "password_at", 1), (USER, "eric", "created_at", 1)),
         *((TOKEN, "erp", "scopes", "act"), (TOKEN, "erp", "partner", ""), (TOKEN, "erp", "expires_at", None)),
         *((TOKEN, "old", "revoked_at", None), (TOKEN, "old", "revoked_by", "x"), (TOKEN, "old", "created_at", 1)),

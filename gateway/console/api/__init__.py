@@ -10,7 +10,7 @@ from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from gateway.console.answers import problem
 from gateway.console.api import acts, documents, exchanges, partners, reports
@@ -41,11 +41,22 @@ def _described() -> str:
 
 
 async def _nothing(request: Request) -> Response:
+    """What no operation answers: another method of a place that is there (RFC 9110 section 15.5.6), or no place."""
+    places = [each for each in _PLACES if each.matches(request.scope)[0] is not Match.NONE]
+    if places:
+        allowed = ", ".join(sorted({method for each in places for method in each.methods or ()}))
+        sentence = f"{request.method} is not possible at {request.url.path}; possible are {allowed}."
+        answer = problem(405, sentence, "The description is at /api/v1/openapi.json.")
+        answer.headers["Allow"] = allowed
+        return answer
     return problem(404, f"There is nothing at {request.url.path}.", "The description is at /api/v1/openapi.json.")
 
 
-ROUTES: tuple[BaseRoute, ...] = (
+_PLACES: tuple[Route, ...] = (
     Route(f"{ROOT}/openapi.json", _description, methods=["GET"]),
     *(route(each) for each in OPERATIONS),
+)
+ROUTES: tuple[BaseRoute, ...] = (
+    *_PLACES,
     Route("/api/{rest:path}", _nothing, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
 )

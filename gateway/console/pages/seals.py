@@ -102,7 +102,7 @@ def _verified(app: App, progress: Progress, *, full: bool) -> Verdict:
     verdict = Verdict()
     place = sealing.seals_file(app.settings)
     outside = list(notes(place.read_text(encoding="utf-8", errors="replace"))) if place.exists() else []
-    for _ in verify(app.engine, verdict, app.seal_key_known(), outside, full=full, progress=progress):
+    for _ in verify(app.engine, verdict, app.seal_key_to_verify(), outside, full=full, progress=progress):
         pass
     return verdict
 

@@ -220,7 +220,7 @@ def _mistakes(told: Statement) -> Section:
 def _open(told: Statement) -> Section:
     if not told.open_count:
         return Section("Open items", ("Nothing of this partner needs a person.",))
-    rows = [(*_listed_cells(each, told.scope.zone)[:5], each.state, each.meaning) for each in told.open]
+    rows = [(*_listed_cells(each, told.scope.zone)[:5], each.need, each.meaning) for each in told.open]
     columns = ("Exchange", "Time", "Direction", "Types", "Control number", "State", "What it means")
     more = told.open_count - len(told.open)
     notes = (f"And {more:,} more, which are older.",) if more else ()

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from gateway.errors import QueryInvalid
-from gateway.ledger.literals import word
+from gateway.ledger.literals import whole, word
 from gateway.ledger.moments import at_zone, iso
+from gateway.ledger.needing import meaning_of, need_of, those_in_need
 from gateway.ledger.reports.answers import Answers, answers
 from gateway.ledger.reports.charges import Charge, Charges, charges
 from gateway.ledger.reports.mistakes import Mistake, mistakes
 from gateway.ledger.reports.quality import Quality, quality
 from gateway.ledger.reports.scope import Scope, month_of
 from gateway.ledger.reports.volumes import Volume, Volumes, volumes
-from gateway.ledger.search_tables import ATTENTION
-from gateway.ledger.states import EXCHANGE_MEANING, ExchangeState
 from gateway.ledger.tables import exchange
 from gateway.settings import TariffSettings
 from gateway.values import asdict
@@ -42,11 +41,17 @@ class Listed(Struct, frozen=True):
     handed_over_at: int | None
     due_at: int | None
     acknowledged_at: int | None
+    fault_code: str
+
+    @property
+    def need(self) -> str:
+        """Why it needs a person, in a word or two, as ``gateway status`` says it."""
+        return need_of(self.state, self.verdict, self.fault_code)
 
     @property
     def meaning(self) -> str:
-        """Its state in a sentence."""
-        return EXCHANGE_MEANING[ExchangeState(self.state)]
+        """The same in a sentence."""
+        return meaning_of(self.need, self.state)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: times in ISO 8601."""
@@ -178,14 +183,26 @@ def _documents(scope: Scope) -> list[ColumnElement[bool]]:
 
 def _open(scope: Scope) -> list[ColumnElement[bool]]:
     x = exchange.c
-    # In the words of the index of those that need a person, and by it alone: a partner's exchanges may be a million.
-    needs_a_person: ColumnElement[bool] = literal_column(f"({ATTENTION})")
-    return [needs_a_person, x.partner.concat(word("")) == scope.partner, x.at < scope.until]
+    # By the indexes of those that need a person, and by them alone: a partner's exchanges may be a million.
+    mine = x.partner.concat(word("")) == scope.partner
+    return [x.id.in_(those_in_need()), mine, x.at.op("+")(whole(0)) < scope.until]
 
 
 def _listed(connection: Connection, which: list[ColumnElement[bool]], most: int, *, newest: bool) -> tuple[Listed, ...]:
     x = exchange.c
-    names = ("id", "at", "direction", "types", "control_number", "usage", "size", "state", "verdict", *_PARTS)
+    names = (
+        "id",
+        "at",
+        "direction",
+        "types",
+        "control_number",
+        "usage",
+        "size",
+        "state",
+        "verdict",
+        *_PARTS,
+        "fault_code",
+    )
     order = (x.at.desc(), x.id.desc()) if newest else (x.at, x.id)
     rows = connection.execute(select(*(x[name] for name in names)).where(*which).order_by(*order).limit(most))
     return tuple(Listed(*row) for row in rows)

@@ -125,6 +125,20 @@ def test_cancelling_twice_says_so_and_the_ledger_knows_who(run, home, tmp_path):
     assert "(by anna)" in shown
 
 
+def test_no_terminal_obeys_what_a_partner_wrote_where_an_interchange_is_told(run, home):
+    """BEL and CSI in ST01 and in a stranger's ISA13 reached the terminal by these, though not by the lists."""
+    order = orders_from_acme(7)
+    receive(home, order.replace(b"ST*850", b"ST*8\x07\x1b[31m0"), order.replace(b"000000007", b"\x07\x1b[31m0007"))
+    told = [
+        run("status")[0],
+        run("quarantine", "show", "1")[0],
+        run("partner", "check", "acme", "--offline", wanted=65)[0],
+    ]
+    for said in (*told, run("exchange", "show", "1")[0], run("alert", "list")[0]):
+        assert not [each for each in said if not each.isprintable() and each != "\n"]
+    assert "8  [31m0" in told[0]
+
+
 def test_one_that_fails_does_not_stop_the_others(run, home, tmp_path):
     run("send", "acme", str(tmp_path / "inv.edi"))
     out, err = run("exchange", "cancel", "99", "1", "--why", "x", wanted=2)

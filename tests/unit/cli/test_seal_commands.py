@@ -103,6 +103,16 @@ def test_a_key_that_was_taken_away_is_told_with_exit_code_65_and_the_auditors_ow
     assert run("verify", "--full", "--key", key).exit_code == 0
 
 
+def test_a_key_that_was_spoilt_in_the_database_keeps_nothing_else_from_being_looked_at(run, home):
+    """One cell of the table of secrets ended the verification, with a forged exchange beside it."""
+    tampered(home, "UPDATE secret SET token = x'00' WHERE name = 'seal'")
+    tampered(home, "UPDATE exchange SET subject = 'forged' WHERE id = 3")
+    done = run("verify", "--full")
+    assert done.exit_code == 65
+    assert "Exchange 3 is not what was recorded." in done.stdout
+    assert "cannot be checked: the key that signed them is not here" in done.stdout
+
+
 def test_an_auditor_checks_with_his_own_seals_and_key(run, home, tmp_path):
     key = run("seal", "--key").stdout.strip()
     seals = tmp_path / "auditor.txt"

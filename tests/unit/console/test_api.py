@@ -157,6 +157,22 @@ def test_who_shows_no_good_token_gets_nothing(app, header, said):
             assert (answer.json()["code"], said in answer.json()["detail"]) == ("api.token-refused", True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/exchanges/1", "GET, HEAD"),
+        ("GET", "/exchanges/1/settle", "POST"),
+        ("POST", "/partners/acme/profile", "GET, HEAD, PUT"),
+    ],
+)
+def test_another_method_of_a_place_that_is_there_is_told_with_those_that_are_possible(app, method, path, allowed):
+    with TestClient(app, base_url="http://127.0.0.1:8025") as client:
+        answer = client.request(method, ROOT + path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert answer.json()["title"].endswith(f"possible are {allowed}.")
+        assert client.request(method, f"{ROOT}/nowhere").status_code == 404
+
+
 def test_a_session_of_the_console_is_no_token(app):
     """So no page elsewhere can make a browser use the API."""
     with TestClient(app, base_url="http://127.0.0.1:8025") as client:

@@ -370,8 +370,8 @@ def answered(stage):
     return stage
 
 
-def lacks(table):
-    return lambda made: made.update(rows=[each for each in made["rows"] if each["table"] != table])
+def lacks(*tables):
+    return lambda made: made.update(rows=[each for each in made["rows"] if each["table"] not in tables])
 
 
 def swapped(made):
@@ -397,11 +397,18 @@ def hidden(made):
         (lacks("business_key"), "The row of business_key 1 was recorded and is not shown"),
         (lacks("message"), "was recorded and is not shown"),
         (lacks("transaction_set"), "tells of 1 sets; not all are shown"),
+        (lacks("functional_group"), "The row of functional_group 1 was recorded and is not shown"),
+        (
+            lacks("functional_group", "transaction_set"),
+            "The row of exchange 1 tells of groups of its own; none is shown",
+        ),
         (swapped, "the columns of exchange are not those that this script knows"),
         (hidden, "The row of exchange 1 is not what an event of the evidence recorded last"),
         (lambda made: made["events"][0].update(leaf=10_000_000), "not in the sealed tree"),
         (lambda made: made["events"][0].update(leaf=-1), "not in the sealed tree"),
         (lambda made: made.pop("rows"), "no evidence that can be read"),
+        (lambda made: made.pop("key"), "no evidence that can be read"),
+        (lambda made: made.update(key="none+0+x"), "no evidence that can be read"),
     ],
 )
 def test_evidence_of_something_else_or_with_a_part_left_out_does_not_pass(
@@ -415,6 +422,17 @@ def test_evidence_of_something_else_or_with_a_part_left_out_does_not_pass(
     file.write_text(json.dumps(made))
     code, told = run(script, capsys, file)
     assert (code, said in told) == (1, True), told
+
+
+def test_files_that_cannot_be_read_are_named_by_the_script(answered, tmp_path, script, capsys):
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(evidence_of(answered, 1))[:-9])
+    code, said = run(script, capsys, file)
+    assert (code, f"{file} is no evidence that can be read" in said) == (1, True)
+    file.write_text(json.dumps(evidence_of(answered, 1)))
+    for option in ("--seals", "--raw"):
+        code, said = run(script, capsys, file, option, tmp_path / "nowhere")
+        assert (code, said) == (1, f"{tmp_path / 'nowhere'} cannot be read: No such file or directory.\n")
 
 
 def test_an_acknowledgment_that_was_put_away_in_order_is_not_missed(answered, tmp_path, script, capsys):
