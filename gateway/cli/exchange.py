@@ -149,7 +149,10 @@ def resolve(
 def cancel(
     ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Take exchanges off the wire before they were sent, or give up what failed. Their numbers stay used."""
+    """Take exchanges off the wire before they were sent, or give up what failed. Their numbers stay used.
+
+    What went before and waits to go again does not go again, and stands as it stood.
+    """
     from gateway.flow import operate
 
     return each_act(

@@ -137,7 +137,8 @@ def message_row(recorder: Recorder, number: int) -> Found:
 
 def not_now(what: str, row: Found, reason: str) -> NotAllowedNow:
     """Why an act does not fit where it stands."""
-    return NotAllowedNow(what=what, key=row.id, state=row.state, reason=reason)
+    key = f"m{row.id}" if what == "message" else row.id
+    return NotAllowedNow(what=what, key=key, state=row.state, reason=reason)
 
 
 def told(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from gateway.flow import deadlines, envelope
 from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
 from gateway.flow.context import Context
 from gateway.flow.earlier import usage_for
+from gateway.flow.settle import UNDER_WAY, await_again
 from gateway.flow.submit import outbounds
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
@@ -26,8 +27,9 @@ RESENDABLE = (
     ExchangeState.REFUSED,
     ExchangeState.ACKNOWLEDGED,
 )
-UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
 CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
+_TAKEN = (ExchangeState.SENT, ExchangeState.OVERDUE, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
+_UNDONE = "resend-cancelled"  # the event
 _NEXT_BATCH = "the next batch sends it (gateway night)"
 
 
@@ -43,6 +45,7 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
             return before(number, "it is queued again already", number)
         if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
+        await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
     return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
 
@@ -133,6 +136,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
         recorder.event(
             "resolved", exchange=number, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
         )
+        await_again(recorder, exchange)
         if sent:
             _take_as_sent(context, recorder, number)
         else:
@@ -149,11 +153,15 @@ def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:
         state=ExchangeState.SENT if awaited else ExchangeState.COMPLETE,
         handed_over_at=recorder.now,
         updated_at=recorder.now,
+        settled_at=None,
     )
 
 
 def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Takes an exchange off the wire before it was sent, or gives one up that failed. Its number stays used.
+
+    Of one that the host took before, and that was to go again, only that is cancelled: the partner may have it, so it
+    stands as it stood, and what was awaited for it is awaited still.
 
     Raises:
         NotFound, NotAllowedNow: the host has it already.
@@ -162,12 +170,34 @@ def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         exchange = outbound(recorder, number)
         if exchange.state == ExchangeState.CANCELLED:
             return before(number, "it was cancelled")
+        newest, was = _of_resending(recorder, number)
         if exchange.state not in CANCELLABLE:
+            if newest == _UNDONE:
+                return before(number, "it was taken off the wire", number)
             raise not_now("exchange", exchange, "it is too late to cancel it")
+        if newest == "resent" and was in _TAKEN and exchange.state in {ExchangeState.READY, ExchangeState.IN_DOUBT}:
+            return _undo_resend(recorder, exchange, was, reason)
         _forget(recorder, number)
         recorder.change(tables.exchange, number, state=ExchangeState.CANCELLED, updated_at=recorder.now)
         recorder.event("cancelled", exchange=number, partner=exchange.partner, reason=reason)
     return Act(str(number), "cancelled; its number stays used")
+
+
+def _of_resending(recorder: Recorder, number: int) -> tuple[str, str]:
+    """Whether an exchange was last put on the wire again, or taken off it; and its state before that."""
+    e = tables.event.c
+    wanted = select(e.kind).where(e.exchange == number, e.kind.in_(["resent", _UNDONE])).order_by(e.seq.desc()).limit(1)
+    newest = recorder.connection.execute(wanted).scalar() or ""
+    return newest, str((told(recorder, newest, exchange=number) or {}).get("was", "")) if newest else ""
+
+
+def _undo_resend(recorder: Recorder, exchange: Found, was: str, reason: str) -> Act:
+    table = tables.outgoing
+    recorder.connection.execute(delete(table).where(table.c.exchange == exchange.id))
+    recorder.change(tables.exchange, exchange.id, state=ExchangeState(was), updated_at=recorder.now)
+    recorder.event(_UNDONE, exchange=exchange.id, partner=exchange.partner, was=was, reason=reason)
+    said = f"not sent again; it went before, and is {was} as it was"
+    return Act(str(exchange.id), said, exchange=exchange.id)
 
 
 def acknowledge_by_hand(
