@@ -12,7 +12,7 @@ from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
-from gateway.ledger.alerts import FAILING, RULE, last_batches
+from gateway.ledger.alerts import cannot_tell, last_batches
 from gateway.ledger.moments import duration, spoken
 from gateway.settings import Settings
 
@@ -96,7 +96,7 @@ def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
             "alerts", None, said, "Add a rule, then `gateway alert test NAME`; docs/alerts.md.", code="alerts.none"
         )
     memory = tables.alert
-    failing = select(memory.c.reference, memory.c.subject).where(memory.c.kind == RULE, memory.c.state == FAILING)
+    failing = select(memory.c.reference, memory.c.subject).where(cannot_tell())
     for row in connection.execute(failing):
         said = row.subject or "It could not tell."
         advice = f"Correct it, then `gateway alert test {row.reference}`."

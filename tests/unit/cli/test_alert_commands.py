@@ -79,7 +79,7 @@ def test_one_alert_is_shown_muted_and_closed(home, run):
     run("night", "--quiet", wanted=65)
     out, _ = run("alert", "show", "1")
     assert "whose side  ours" in out
-    assert "next  ls 'outbox/stray.edi'" in out
+    assert "next  ls outbox/stray.edi" in out
     assert json.loads(run("alert", "show", "1", "--json")[0])["state"] == "told"
     run("alert", "mute", "1", "--why", "known", "--dry-run")
     assert json.loads(run("alert", "list", "--json")[0])["state"] == "told"
