@@ -106,7 +106,7 @@ def outbound(recorder: Recorder, number: int) -> Found:
     """
     found = exchange_row(recorder, number)
     if found.direction != "out":
-        raise not_now("exchange", found, "it came from the partner; only what we send can be sent again")
+        raise not_now("exchange", found, "it came from the partner; this is for what we send")
     return found
 
 
