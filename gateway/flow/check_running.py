@@ -69,7 +69,7 @@ def workers_at_work(connection: Connection, now: int) -> bool:
 
 def check_seal(connection: Connection, settings: Settings, now: int) -> Iterator[Check]:
     """What happened is sealed, as often as the settings say. ``now``: ms since 1970 UTC."""
-    if not last_batches(connection):
+    if not last_batches(connection) and not workers_at_work(connection, now):
         return
     last = connection.execute(select(tables.seal).order_by(tables.seal.c.size.desc()).limit(1)).one_or_none()
     advice = "Run `gateway ledger seal`; it says what is wrong."

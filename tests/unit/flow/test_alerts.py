@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, invoice, orders
+from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, acknowledgment, invoice, orders
 
 from gateway.demo import documents
 from gateway.errors import (
@@ -27,6 +27,7 @@ from gateway.flow.check_running import check_told
 from gateway.flow.collect import collect
 from gateway.flow.inbound import process
 from gateway.flow.needs import kind_of
+from gateway.flow.submit import submit
 from gateway.flow.work_units import Crew
 from gateway.ledger import alerts as kept
 from gateway.ledger.attention import attention
@@ -437,6 +438,46 @@ def test_after_an_outage_what_happened_meanwhile_is_told_at_once(stage):
     assert len(told(stage)) == 2
     assert "strange 1" not in text(told(stage)[1])
     assert "quarantine show 2" in text(told(stage)[1])
+
+
+@pytest.mark.parametrize("by_mail", [True, False])
+def test_what_is_told_late_as_open_although_it_is_over_is_told_as_over(tmp_path, by_mail):
+    """Else somebody acts on what an outage held back: the next command of an overdue document sends it again."""
+    heard = tmp_path / "heard"
+    script = tmp_path / "tell.sh"
+    script.write_text(f"#!/bin/sh\ncat >> '{heard}'\necho >> '{heard}'\n")
+    stage = with_rules(Stage(tmp_path), rule() if by_mail else rule(to=(), command=str(script)))
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    stage.now += 72 * HOUR
+    if by_mail:
+        stage.transport.answer = lambda _mail: (_ for _ in ()).throw(SmtpUnavailable(host="memory", reason="away"))
+    else:
+        script.chmod(0o600)
+    stage.run()
+    stage.transport.answer = None
+    script.chmod(0o700)
+    with stage.ledger.reading() as connection:
+        (found,) = kept.of_kinds(connection, ["overdue"])
+    stage.now += 60_000
+    stage.mail(acknowledgment(1, 1))
+    collect(stage.context(), "orders")
+    process(stage.context())
+    alerts.raise_alerts(stage.context())
+    stage.now += 2 * HOUR
+    stage.run()
+    if by_mail:
+        subjects = [each["Subject"] for each in told(stage)]
+        assert [found.kind in each for each in subjects] == [True, True]
+        assert "over by itself: 1 overdue" in subjects[1]
+    else:
+        said = [json.loads(line) for line in heard.read_text().splitlines()]
+        assert [[each["id"] for each in one["alerts"]] for one in said] == [[found.id], []]
+        assert [[each["id"] for each in one["over"]] for one in said] == [[], [found.id]]
+    count = len(told(stage))
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(told(stage)) == count
 
 
 def test_a_rule_that_fails_is_told_by_another_way_but_never_by_mail(tmp_path):
