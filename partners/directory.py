@@ -64,6 +64,11 @@ class Directory:
             raise UnknownPartner(partner=key)
         return self._partners[key]
 
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """The keys of partners that are suspended or ended: nothing at all is sent to them."""
+        return tuple(key for key, each in self._partners.items() if each.status in (Status.SUSPENDED, Status.ENDED))
+
     def __contains__(self, key: object) -> bool:
         return key in self._partners
 

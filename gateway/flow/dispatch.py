@@ -241,7 +241,8 @@ class _Run:
     def _claim(self, recorder: Recorder) -> list[list[DueMail]]:
         """Marks the next mails as ``sending``, for each free session some."""
         lanes: list[list[DueMail]] = []
-        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane}
+        # What waits for a partner that was suspended meanwhile waits until it is active again, or cancelled.
+        busy = {*self._context.directory.stopped, *(mail.partner for _, lane in self._lanes.values() for mail in lane)}
         self._waits = False
         only = None if self._turf is None else [each for each in self._turf.partners if self._turf.is_fresh(each)]
         while len(lanes) < len(self._free) and not self._away and not self._context.stopping():

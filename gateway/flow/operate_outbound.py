@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import delete, select
 
+from gateway.errors import PartnerNotActive
 from gateway.flow import deadlines, envelope
 from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
 from gateway.flow.context import Context
@@ -38,6 +39,7 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
 
     Raises:
         NotFound, NotAllowedNow: it is inbound, waits for its first sending, or was cancelled.
+        PartnerNotActive: nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = outbound(recorder, number)
@@ -45,9 +47,16 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
             return before(number, "it is queued again already", number)
         if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
+        _require_trade(context, exchange.partner)
         await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
     return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
+
+
+def _require_trade(context: Context, partner: str) -> None:
+    """Where nothing is sent to a partner now, what is queued again would wait, and nobody would know why."""
+    if partner in context.directory.stopped:
+        raise PartnerNotActive(partner=partner, status=context.directory.get(partner).status)
 
 
 def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -124,6 +133,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
 
     Raises:
         NotFound, NotAllowedNow: it is not in doubt.
+        PartnerNotActive: it is to be sent again, and nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = outbound(recorder, number)
@@ -133,6 +143,8 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
             if was is not None and was.get("sent", True) == sent:
                 return before(number, f"the doubt was resolved: {was.get('reason') or 'by a person'}", number)
             raise not_now("exchange", exchange, "only one in doubt can be resolved")
+        if not sent:
+            _require_trade(context, exchange.partner)
         recorder.event(
             "resolved", exchange=number, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
         )

@@ -28,6 +28,7 @@ class Turf:
         self._leases = leases
         self._ours: dict[str, Lease] = {}
         self._elsewhere: set[str] = set()
+        self._held = context.directory.stopped
 
     @property
     def partners(self) -> list[str]:
@@ -49,7 +50,8 @@ class Turf:
         if room <= 0:
             return False
         with self._context.ledger.reading() as connection:
-            wanted = partners_to_mail(connection, self._context.clock(), room, tried, [*self._ours, *self._elsewhere])
+            others = [*self._ours, *self._elsewhere]
+            wanted = partners_to_mail(connection, self._context.clock(), room, tried, others, self._held)
         taken = [each for each in wanted if self._take(each)]
         return bool(taken)
 
@@ -93,4 +95,4 @@ class Turf:
         names = self._leases.elsewhere("partner:")
         self._elsewhere = {each.removeprefix("partner:").removesuffix(":send") for each in names}
         with self._context.ledger.reading() as connection:
-            return bool(partners_to_mail(connection, self._context.clock(), 1, tried, self._elsewhere))
+            return bool(partners_to_mail(connection, self._context.clock(), 1, tried, self._elsewhere, self._held))

@@ -47,7 +47,7 @@ def sweep(context: Context, _: str = "") -> None:
             recorder.wake("process")
         for partner in partners_to_deliver(recorder.connection):
             recorder.wake("deliver", partner)
-        if partners_to_mail(recorder.connection, recorder.now, 1):
+        if partners_to_mail(recorder.connection, recorder.now, 1, held=context.directory.stopped):
             recorder.wake("dispatch")
 
 

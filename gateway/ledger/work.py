@@ -307,10 +307,23 @@ def partners_to_deliver(connection: Connection) -> list[str]:
 
 
 def partners_to_mail(
-    connection: Connection, now: int, limit: int, skip: Iterable[int] = (), without: Iterable[str] = ()
+    connection: Connection,
+    now: int,
+    limit: int,
+    skip: Iterable[int] = (),
+    without: Iterable[str] = (),
+    held: Iterable[str] = (),
 ) -> list[str]:
-    """The partners whose mails are due, or were being sent, those who wait longest first."""
-    ready = and_(outgoing.c.state == "ready", outgoing.c.next_at <= now, outgoing.c.exchange.not_in(list(skip)))
+    """The partners whose mails are due, or were being sent, those who wait longest first.
+
+    ``skip`` are exchanges, and ``without`` partners, to leave out; of those who are ``held`` nothing is due.
+    """
+    ready = and_(
+        outgoing.c.state == "ready",
+        outgoing.c.next_at <= now,
+        outgoing.c.exchange.not_in(list(skip)),
+        outgoing.c.partner.not_in(list(held)),
+    )
     found = (
         select(outgoing.c.partner)
         .where(or_(ready, outgoing.c.state == "sending"), outgoing.c.partner.not_in(list(without)))

@@ -510,3 +510,33 @@ def test_a_mail_is_named_as_it_is_typed_where_an_act_does_not_fit(stage):
     delivered(stage)
     with pytest.raises(NotAllowedNow, match="message m1 is processed"):
         act(stage, "release", "m1")
+
+
+@pytest.mark.parametrize("status", ["suspended", "ended"])
+def test_nothing_is_sent_to_a_partner_that_was_suspended_until_it_is_active_again(stage, status):
+    """It may have been suspended because strangers read its mail; what waits is told by the doctor."""
+    live = stage.profiles[0]
+    waits, went = submitted(stage), sent(stage, "INV-2")
+    other = submitted(stage, "INV-3")
+    stage.profiles[0] = live.replace('status = "live"', f'status = "{status}"')
+    before = len(stage.sent)
+    stage.run()
+    assert len(stage.sent) == before
+    assert stage.states("out") == ["sent", "sent", "ready"]
+    rows = len(stage.rows("event"))
+    for verb, options in (("resend", {}), ("resend_anew", {})):
+        with pytest.raises(PartnerNotActive):
+            act(stage, verb, went, **options)
+    assert len(stage.rows("event")) == rows
+    stage.profiles[0] = live
+    stage.run()
+    assert stage.states("out") == ["sent", "sent", "sent"]
+    assert {waits, went, other} == {row["id"] for row in stage.rows("exchange")}
+
+
+def test_a_doubt_about_what_went_to_a_partner_that_was_suspended_is_ended_but_not_by_sending(stage):
+    exchange = in_doubt(stage)
+    stage.profiles[0] = stage.profiles[0].replace('status = "live"', 'status = "suspended"')
+    with pytest.raises(PartnerNotActive):
+        act(stage, "resolve", exchange, sent=False)
+    assert act(stage, "resolve", exchange, sent=True).done
