@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from sqlalchemy import delete, select
@@ -50,7 +51,20 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         _require_trade(context, exchange.partner)
         await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
-    return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
+    said = f"queued again, the same bytes and numbers{_to_former_address(context, exchange)}; {_NEXT_BATCH}"
+    return Act(str(number), said, exchange=number)
+
+
+def _to_former_address(context: Context, exchange: Found) -> str:
+    """The same bytes go to the same recipients: worth saying where the profile names another one by now."""
+    terms = deadlines.terms_of(context.directory, exchange.partner, exchange.agreement)
+    if terms is None or exchange.kind != "document":
+        return ""
+    now = terms.mail.to or context.directory.get(exchange.partner).addresses[:1]
+    before = json.loads(exchange.to_addresses or "[]")
+    if {each.lower() for each in now} <= {each.lower() for each in before}:
+        return ""
+    return f", to {', '.join(before)} as before, where its profile says {', '.join(now)}: --new-number goes there"
 
 
 def _require_trade(context: Context, partner: str) -> None:

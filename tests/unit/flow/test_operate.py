@@ -540,3 +540,14 @@ def test_a_doubt_about_what_went_to_a_partner_that_was_suspended_is_ended_but_no
     with pytest.raises(PartnerNotActive):
         act(stage, "resolve", exchange, sent=False)
     assert act(stage, "resolve", exchange, sent=True).done
+
+
+def test_what_goes_again_to_an_address_that_the_profile_names_no_more_says_so(stage):
+    """As after a bounce: whoever corrected the address expects that it goes there."""
+    exchange = sent(stage)
+    stage.profiles[0] = ACME.replace("edi@acme.example", "new@acme.example")
+    said = act(stage, "resend", exchange, dry_run=True).sentence
+    assert "to edi@acme.example as before, where its profile says new@acme.example: --new-number goes there" in said
+    act(stage, "resend_anew", exchange)
+    stage.run()
+    assert [each["To"] for each in stage.sent] == ["edi@acme.example", "new@acme.example"]
