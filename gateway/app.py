@@ -408,13 +408,18 @@ def telling_without_ledger(home: Path) -> Iterator[None]:
     try:
         yield
     except _WITHOUT_LEDGER as fault:
-        # It loads all that sends: no command need wait for that otherwise.
-        from gateway.flow.unrecorded import tell_without_ledger  # noqa: PLC0415
-
-        # What cannot be told either changes nothing of the fault that is told on the screen and in the log.
-        with suppress(GatewayError), closing(App(read_settings(home), login_name())) as app:
-            tell_without_ledger(app.settings, fault, app.transport, app.secrets.get, app.now())
+        tell_that_it_is_away(home, fault)
         raise
+
+
+def tell_that_it_is_away(home: Path, fault: GatewayError) -> None:
+    """Tells the rules that want to know that the database cannot be used, each at most once in its interval."""
+    # It loads all that sends: no command need wait for that otherwise.
+    from gateway.flow.unrecorded import tell_without_ledger  # noqa: PLC0415
+
+    # What cannot be told either changes nothing of the fault that is told on the screen and in the log.
+    with suppress(GatewayError), closing(App(read_settings(home), login_name())) as app:
+        tell_without_ledger(app.settings, fault, app.transport, app.secrets.get, app.now())
 
 
 def login_name() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.acting import act_options, each_act
+from gateway.cli.integers import NUMBER
 from gateway.cli.output import json_option, moment, print_rows
 
 RELATIONS = ("matched", "duplicate", "contradicting", "orphan", "forged")  # gateway.ledger.statements, without its cost
@@ -95,7 +96,7 @@ def _hint_at_odd(ctx: click.Context) -> None:
 
 
 @command.command("settle")
-@click.argument("numbers", nargs=-1, required=True, type=int)
+@click.argument("numbers", nargs=-1, required=True, type=NUMBER)
 @click.option("--accepted", is_flag=True, help="The partner says that it accepted the documents.")
 @click.option("--rejected", is_flag=True, help="The partner says that it rejected them.")
 @act_options

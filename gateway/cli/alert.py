@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.acting import act_options, each_act
+from gateway.cli.integers import NUMBER
 from gateway.cli.output import json_option, moment, print_document, print_line, print_rows
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def list_(ctx: click.Context, closed: bool, partner: str, kind: str, as_json: bo
 
 
 @command.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @click.pass_context
 def show(ctx: click.Context, number: int, as_json: bool) -> int:
@@ -90,7 +91,7 @@ def show(ctx: click.Context, number: int, as_json: bool) -> int:
 
 
 @command.command("mute")
-@click.argument("numbers", nargs=-1, required=True, type=int)
+@click.argument("numbers", nargs=-1, required=True, type=NUMBER)
 @act_options
 @click.pass_context
 def mute(
@@ -111,7 +112,7 @@ def mute(
 
 
 @command.command("close")
-@click.argument("numbers", nargs=-1, required=True, type=int)
+@click.argument("numbers", nargs=-1, required=True, type=NUMBER)
 @act_options
 @click.pass_context
 def close(

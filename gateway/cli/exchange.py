@@ -10,9 +10,10 @@ import click
 
 from gateway.cli.acting import act_options, each_act
 from gateway.cli.exchange_replay import command as replay
+from gateway.cli.integers import NUMBER
 from gateway.cli.ledger_show import show as ledger_show
 
-_NUMBERS = click.argument("numbers", nargs=-1, required=True, type=int)
+_NUMBERS = click.argument("numbers", nargs=-1, required=True, type=NUMBER)
 
 
 @click.group("exchange")
@@ -71,7 +72,7 @@ def resend(
 
 
 @command.command("proof")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="A new directory, or a .zip file.")
 @click.pass_context
 def proof(ctx: click.Context, number: int, place: Path) -> int:
@@ -105,7 +106,7 @@ def _write(files: dict[str, bytes], place: Path) -> None:
 
 
 @command.command("resolve")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.argument("outcome", required=False, type=click.Choice(["sent", "resend"]))
 @click.option("--sent", is_flag=True, help="The partner has it: do not send it again.")
 @click.option("--resend", is_flag=True, help="The partner does not have it: send it again.")
@@ -149,7 +150,10 @@ def resolve(
 def cancel(
     ctx: click.Context, numbers: tuple[int, ...], reason: str, by: str | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Take exchanges off the wire before they were sent, or give up what failed. Their numbers stay used."""
+    """Take exchanges off the wire before they were sent, or give up what failed. Their numbers stay used.
+
+    What went before and waits to go again does not go again, and stands as it stood.
+    """
     from gateway.flow import operate
 
     return each_act(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.output import json_option, moment, print_rows
 
 _COLUMNS = ("event", "at", "by", "partner", "what")
@@ -11,8 +12,8 @@ _COLUMNS = ("event", "at", "by", "partner", "what")
 
 @click.command("changes")
 @click.option("--partner", metavar="KEY", help="Only what was changed about this partner.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many.")
-@click.option("--before", type=click.IntRange(1), metavar="EVENT", help="Only what happened before this event.")
+@click.option("--limit", type=NATURAL, default=50, show_default=True, help="At most this many.")
+@click.option("--before", type=NATURAL, metavar="EVENT", help="Only what happened before this event.")
 @json_option
 @click.pass_context
 def changes(ctx: click.Context, partner: str | None, limit: int, before: int | None, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.acting import why_option
+from gateway.cli.integers import NATURAL
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.query_words import with_saved
 
@@ -80,7 +81,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
 
 
 @hold.command("release")
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=NATURAL)
 @_reason
 @_by
 @_dry_run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.output import json_option, print_document
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def verify(
 
 
 @click.command("proof")
-@click.argument("number", type=click.IntRange(min=1), metavar="EXCHANGE")
+@click.argument("number", type=NATURAL, metavar="EXCHANGE")
 @click.option("--to", "target", type=_file, required=True, help="The file to write; it must not exist.")
 @json_option
 @click.pass_context

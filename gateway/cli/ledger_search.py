@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.query_words import SETTINGS, criteria, query_of, said
@@ -24,12 +25,12 @@ _MAILS = ("reference", "at", "kind", "state", "from", "subject", "fault")
 @click.command("search", context_settings=SETTINGS)
 @criteria()
 @click.option("--sort", metavar="FIELD", help="newest, oldest, size, -size (biggest first), partner, state, …")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many rows (default: 50).")
+@click.option("--limit", type=NATURAL, help="At most this many rows (default: 50).")
 @click.option("--mails", is_flag=True, help="Only mails that led to no exchange: quarantined, bounces, receipts.")
 @click.option(
     "--count", "only_count", is_flag=True, help="Say only how many there are; of millions that takes a while."
 )
-@click.option("--up-to", type=click.IntRange(min=1), metavar="N", help="With --count: stop at N and say N+.")
+@click.option("--up-to", type=NATURAL, metavar="N", help="With --count: stop at N and say N+.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV that no spreadsheet takes for formulas.")
 @archive_option
 @json_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document
 
@@ -50,12 +51,8 @@ def _views(function: Callable[..., Any]) -> Callable[..., Any]:
             "--findings", is_flag=True, help="Only the segments that something is wrong with, and those around."
         ),
         click.option("--elements", is_flag=True, help="With --segments: every element with its name."),
-        click.option(
-            "--from", "first", type=click.IntRange(1), default=1, help="With --segments: the first one shown."
-        ),
-        click.option(
-            "--count", type=click.IntRange(1), default=200, show_default=True, help="With --segments: how many."
-        ),
+        click.option("--from", "first", type=NATURAL, default=1, help="With --segments: the first one shown."),
+        click.option("--count", type=NATURAL, default=200, show_default=True, help="With --segments: how many."),
         click.option("--raw", is_flag=True, help="Write the raw bytes of the interchange (or of mail m12) to stdout."),
         click.option("--mail", is_flag=True, help="Write the raw mail that carried it to stdout."),
         click.option("--answer", is_flag=True, help="Write the acknowledgments that answered it to stdout."),

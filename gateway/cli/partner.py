@@ -10,6 +10,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.partner_add import command as add
 from gateway.cli.partner_certificate import command as certificate
@@ -111,7 +112,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
 @command.command(name="show")
 @click.argument("key")
-@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="As it was in this revision.")
+@click.option("--revision", type=NATURAL, metavar="N", help="As it was in this revision.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, key: str, revision: int | None, as_json: bool) -> None:

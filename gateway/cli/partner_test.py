@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.integers import NATURAL
 from gateway.cli.output import json_option, moment, print_document
 from gateway.errors import UsageFault
 
@@ -33,7 +34,7 @@ BAD, LATER = 65, 75
     "--wait", metavar="DURATION", default="", help="Run batches until there is a verdict, at most so long: 10m."
 )
 @click.option("--result", is_flag=True, help="Send nothing: what became of the last test.")
-@click.option("--exchange", type=click.IntRange(min=1), metavar="ID", help="With --result: of this test.")
+@click.option("--exchange", type=NATURAL, metavar="ID", help="With --result: of this test.")
 @click.option("--dry-run", is_flag=True, help="Check the document, and send nothing.")
 @click.option("--by", metavar="NAME", help="Who does this (default: your login name).")
 @json_option

@@ -41,7 +41,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
 
     Example: gateway --home /srv/edi worker --concurrency 8
     """
-    from gateway.app import open_app
+    from gateway.app import open_app, telling_without_ledger
     from gateway.cli.reporting import is_debugging
     from gateway.errors import WorkersNeedPostgres
     from gateway.flow.check_running import WORKER
@@ -53,6 +53,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
 
     with (
         logged(ctx.obj["home"]) as log,
+        telling_without_ledger(ctx.obj["home"]),
         open_app(ctx.obj["home"], actor=WORKER) as app,
         closing(Pacer()) as pacer,
         pacer.signals(),
@@ -79,6 +80,7 @@ class _Worker:
         self._started = app.now()
         self._counts: Counter[str] = Counter()
         self._troubles: list[tuple[str, GatewayError]] = []
+        self._away_since: float | None = None  # since when the database cannot be used
 
     def run(self, concurrency: int, *, once: bool) -> int:
         from gateway.flow.work_units import Crew
@@ -134,14 +136,31 @@ class _Worker:
     # ------------------------------------------------------------ telling
 
     def _do(self, crew: Crew, name: str, about: str) -> None:
+        from gateway.errors import DatabaseUnavailable
+
         began = time.perf_counter()
         tally = crew.do(name, about)
+        if not any(isinstance(fault, DatabaseUnavailable) for _, fault in tally.troubles):
+            self._away_since = None
         self._counts.update(tally.counts)
         for where, fault in tally.troubles:
             self._trouble(where, fault)
         if tally.counts:
             seconds = round(time.perf_counter() - began, 3)
             self._say("job", {"job": name, "about": about, "seconds": seconds, "counts": dict(tally.counts)})
+
+    def _heed(self, where: str, fault: GatewayError) -> None:
+        """A database that is away for longer than a lease is told by the rules that want to know, without it."""
+        from gateway.app import tell_that_it_is_away
+        from gateway.errors import DatabaseUnavailable
+
+        if where != "queue" or not isinstance(fault, DatabaseUnavailable):
+            return
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._away_since >= self._app.settings.worker.lease.total_seconds():
+            tell_that_it_is_away(self._app.settings.home, fault)
 
     def _pulse(self) -> None:
         """How much waits, and how much this worker did so far: a sign of life."""
@@ -158,6 +177,7 @@ class _Worker:
     def _trouble(self, where: str, fault: GatewayError) -> None:
         from gateway.cli.reporting import say_tracebacks
 
+        self._heed(where, fault)
         self._troubles = [*self._troubles[-99:], (where, fault)]
         self._log.trouble(fault, where)
         say_tracebacks([fault.behind], debug=self._debug)

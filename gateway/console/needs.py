@@ -102,7 +102,7 @@ def way(reference: str, kind: str, partner: str, exchange: int | None, message: 
         return _PLACES[kind].format(theirs)
     if kind in _ENDING and theirs:
         return f"{theirs}/certificates"
-    return theirs if reference.startswith("outbox/") else ""
+    return theirs if reference.startswith("outbox/") or kind == "document refused" else ""
 
 
 def _of_attention(thing: Attention, alert: Alert | None) -> Need:

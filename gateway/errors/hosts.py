@@ -138,7 +138,9 @@ class TryAgainLater(GatewayError):
 class HomeInUse(TryAgainLater):
     code = "home.in-use"
     sentence = "The home {path} is in use by {holder}."
-    advice = "Wait for it to end; two processes on one SQLite ledger are refused on purpose."
+    advice = (
+        "Wait for it to end, then try again; two commands that change something in one home are refused on purpose."
+    )
 
 
 class LeaseLost(TryAgainLater):

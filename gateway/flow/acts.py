@@ -105,7 +105,7 @@ def outbound(recorder: Recorder, number: int) -> Found:
     """
     found = exchange_row(recorder, number)
     if found.direction != "out":
-        raise not_now("exchange", found, "it came from the partner; only what we send can be sent again")
+        raise not_now("exchange", found, "it came from the partner; this is for what we send")
     return found
 
 
@@ -136,7 +136,8 @@ def message_row(recorder: Recorder, number: int) -> Found:
 
 def not_now(what: str, row: Found, reason: str) -> NotAllowedNow:
     """Why an act does not fit where it stands."""
-    return NotAllowedNow(what=what, key=row.id, state=row.state, reason=reason)
+    key = f"m{row.id}" if what == "message" else row.id
+    return NotAllowedNow(what=what, key=key, state=row.state, reason=reason)
 
 
 def told(

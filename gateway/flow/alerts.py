@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.errors import GatewayError, NotAllowedNow
 from gateway.flow.acts import Act, acting, before
 from gateway.flow.context import Context
-from gateway.flow.needs import MET, Need, met_by_unit, needs
+from gateway.flow.needs import MET, Need, is_shared, met_by_unit, needs, outbox_of
 from gateway.flow.telling import tell
 from gateway.flow.unrecorded import record_told
 from gateway.ledger import alerts, tables
@@ -36,19 +37,37 @@ def raise_alerts(context: Context) -> None:
     with context.ledger.reading() as connection:
         there = needs(context, connection)
     in_batch = context.troubles is not None
-    _compare(context, there.found, lambda each: there.whole and (in_batch or each.kind not in MET))
+    # What lies in the outbox of another machine only that one sees.
+    shared = is_shared(context)
+    others = re.compile(rf"(?!{re.escape(outbox_of(context.settings, shared=shared))})[^/:]+:/") if shared else None
+
+    def may_close(each: Alert) -> bool:
+        elsewhere = others is not None and others.match(each.reference) is not None
+        return there.whole and (each.kind not in MET or (in_batch and not elsewhere))
+
+    _compare(context, there.found, may_close)
 
 
-def met(context: Context, unit: str, about: str, troubles: Sequence[tuple[str, GatewayError]]) -> None:
-    """The same for what one unit of a worker met: collect of a mailbox, submit, deliver, dispatch."""
-    places = {unit, _PLACES.get(unit, unit).format(about)}
-    outbox = "outbox/" if unit == "submit" else None
+def met(
+    context: Context,
+    unit: str,
+    about: str,
+    troubles: Sequence[tuple[str, GatewayError]],
+    steps: Sequence[str] = (),
+) -> None:
+    """The same for what one unit of a worker met: collect of a mailbox, submit, deliver, dispatch.
+
+    ``steps``: those that the unit did, each of which reports its troubles under its own name.
+    """
+    places = {unit, _PLACES.get(unit, unit).format(about), *steps}
+    # As they are written where no ledger is shared, too: an older gateway did.
+    outboxes = (outbox_of(context.settings, shared=is_shared(context)), "outbox/") if unit == "submit" else ()
     found = met_by_unit(context, unit, troubles)
-    _compare(context, found, lambda each: each.kind in MET and (each.reference in places or _lies_in(each, outbox)))
-
-
-def _lies_in(each: Alert, directory: str | None) -> bool:
-    return directory is not None and each.reference.startswith(directory)
+    _compare(
+        context,
+        found,
+        lambda each: each.kind in MET and (each.reference in places or each.reference.startswith(outboxes)),
+    )
 
 
 def _compare(context: Context, found: Sequence[Need], may_close: Callable[[Alert], bool]) -> None:

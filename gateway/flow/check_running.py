@@ -12,7 +12,7 @@ from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
-from gateway.ledger.alerts import FAILING, RULE, last_batches
+from gateway.ledger.alerts import cannot_tell, last_batches
 from gateway.ledger.moments import duration, spoken
 from gateway.settings import Settings
 
@@ -69,7 +69,7 @@ def workers_at_work(connection: Connection, now: int) -> bool:
 
 def check_seal(connection: Connection, settings: Settings, now: int) -> Iterator[Check]:
     """What happened is sealed, as often as the settings say. ``now``: ms since 1970 UTC."""
-    if not last_batches(connection):
+    if not last_batches(connection) and not workers_at_work(connection, now):
         return
     last = connection.execute(select(tables.seal).order_by(tables.seal.c.size.desc()).limit(1)).one_or_none()
     advice = "Run `gateway ledger seal`; it says what is wrong."
@@ -96,7 +96,7 @@ def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
             "alerts", None, said, "Add a rule, then `gateway alert test NAME`; docs/alerts.md.", code="alerts.none"
         )
     memory = tables.alert
-    failing = select(memory.c.reference, memory.c.subject).where(memory.c.kind == RULE, memory.c.state == FAILING)
+    failing = select(memory.c.reference, memory.c.subject).where(cannot_tell())
     for row in connection.execute(failing):
         said = row.subject or "It could not tell."
         advice = f"Correct it, then `gateway alert test {row.reference}`."

@@ -48,7 +48,7 @@ from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
 from gateway.ledger.mailboxes import left_on_server
 from gateway.ledger.recording import Ledger
-from gateway.ledger.secrets import Secrets
+from gateway.ledger.secrets import LEDGER, Secrets
 from gateway.mail.domain_records import DomainRecords
 from gateway.mail.model import Mailbox, Transport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings
@@ -208,14 +208,24 @@ def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
 
 
 def check_secrets(settings: Settings, secrets: Secrets) -> Iterator[Check]:
-    """Every secret that the settings name is there and can be read."""
-    for name in _wanted_secrets(settings):
+    """Every secret that the settings name is there and can be read; of others that are kept, what cannot is told."""
+    wanted = _wanted_secrets(settings)
+    for name in wanted:
         yield from _guarded(f"secret {name}", partial(_check_secret, name, secrets))
+    # Our own are among them: with another key file nothing can be sealed or verified.
+    for each in secrets.list():
+        if each.where == LEDGER and each.name not in wanted:
+            yield from _guarded(f"secret {each.name}", partial(_check_kept, each.name, secrets))
 
 
 def _check_secret(name: str, secrets: Secrets) -> Iterator[Check]:
     secrets.get(name)  # the value is not kept
     yield Check(f"secret {name}", True, f"It is readable ({secrets.where(name)}).")
+
+
+def _check_kept(name: str, secrets: Secrets) -> Iterator[Check]:
+    secrets.kept(name)
+    yield from ()
 
 
 def _wanted_secrets(settings: Settings) -> list[str]:

@@ -111,7 +111,7 @@ def queue_again(recorder: Recorder, exchange: int, *, reason: str, partner: str 
     x, m, o = tables.exchange, tables.message, tables.outgoing
     recorder.flush()
     row = recorder.connection.execute(
-        select(x.c.partner, x.c.message, x.c.to_addresses, m.c.from_address, m.c.sha256)
+        select(x.c.partner, x.c.state, x.c.message, x.c.to_addresses, m.c.from_address, m.c.sha256)
         .join(m, m.c.id == x.c.message)
         .where(x.c.id == exchange)
     ).one()
@@ -129,7 +129,7 @@ def queue_again(recorder: Recorder, exchange: int, *, reason: str, partner: str 
     )
     recorder.wake("dispatch")
     recorder.change(x, exchange, state=ExchangeState.READY, updated_at=recorder.now, settled_at=None)
-    recorder.event("resent", exchange=exchange, partner=row.partner, reason=reason)
+    recorder.event("resent", exchange=exchange, partner=row.partner, reason=reason, was=row.state)
 
 
 def number(recorder: Recorder, outbound: Outbound) -> Numbered:

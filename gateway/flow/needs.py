@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from gateway.errors import (
+    AlertNotTold,
     BackupFailed,
     ConfigurationFault,
     DatabaseUnavailable,
@@ -20,6 +23,7 @@ from gateway.errors import (
     DocumentFault,
     GatewayError,
     InsecureConnection,
+    LeaseLost,
     LoginRefused,
     MailboxBusy,
     MailboxUnavailable,
@@ -35,11 +39,13 @@ from gateway.flow import expiry, logins
 from gateway.flow.backup import lateness
 from gateway.flow.context import Context
 from gateway.flow.outbox import refused_documents
-from gateway.flow.outbox_files import FAILED_DIRECTORY
+from gateway.flow.outbox_files import FAILED_DIRECTORY, spelt
 from gateway.ledger.alerts import last_batches, replies
 from gateway.ledger.attention import Attention, attention
 from gateway.ledger.events import one_line
+from gateway.ledger.leases import SharedLeases
 from gateway.ledger.moments import duration, spoken
+from gateway.settings import Settings
 from gateway.settings.alerts import KINDS, OTHER, REPLY
 
 LIMIT = 20_000  # things that are looked at; with more of them nothing counts as gone
@@ -64,6 +70,7 @@ _KINDS: tuple[tuple[str, tuple[type[GatewayError], ...]], ...] = (
     ("configuration", (ConfigurationFault,)),
 )
 _SPOKEN_FOR = re.compile(r"exchange \d+|message m\d+|mailbox .*, message .*")  # what the ledger's own rows tell
+_OUTBOX = "outbox/"
 _STATES = {"refused by the partner": "refused", "receipt overdue": "overdue"}  # states with another name as a kind
 
 # Faults that say more than the state.
@@ -104,7 +111,7 @@ def needs(context: Context, connection: Connection) -> Needs:
     answers = replies(connection)
     found = [_as_reply(need) if need.message in answers else need for need in map(_of_attention, listed)]
     found += _refused(context)
-    found += _of_troubles(context.troubles or ())
+    found += _of_troubles(context, context.troubles or ())
     found += _disk(context)
     found += _backup(context)
     found += _batches(context, connection)
@@ -113,7 +120,17 @@ def needs(context: Context, connection: Connection) -> Needs:
 
 def met_by_unit(context: Context, unit: str, troubles: Sequence[tuple[str, GatewayError]]) -> list[Need]:
     """What one unit of a worker met that needs a person."""
-    return [*(_refused(context) if unit == "submit" else ()), *_of_troubles(troubles)]
+    return [*(_refused(context) if unit == "submit" else ()), *_of_troubles(context, troubles)]
+
+
+def outbox_of(settings: Settings, *, shared: bool) -> str:
+    """What a reference to a file of this machine's outbox begins with; machines that share a ledger have one each."""
+    return f"{socket.gethostname()}:{spelt(settings.outbox)}/" if shared else _OUTBOX
+
+
+def is_shared(context: Context) -> bool:
+    """Whether other machines may be at work on the same ledger."""
+    return isinstance(context.leases, SharedLeases)
 
 
 def kind_of(thing: Attention) -> str:
@@ -160,49 +177,70 @@ def sentence(text: str) -> str:
 
 
 def _refused(context: Context) -> Iterator[Need]:
+    shared = is_shared(context)
+    outbox = outbox_of(context.settings, shared=shared)
+    on = f" on {socket.gethostname()}" if shared else ""
     for file in refused_documents(context.settings.outbox):
-        partner = file.parent.parent.name
+        partner, name = spelt(file.parent.parent.name), spelt(file.name)
+        reason = _place(context.settings) / partner / FAILED_DIRECTORY / f"{name}.why.txt"
         yield Need(
             kind="document refused",
-            topic=f"document refused/outbox/{partner}/{file.name}",
+            topic=f"document refused/{outbox}{partner}/{name}",
             partner=partner,
-            subject=sentence(f"{file.name} in the outbox of {partner} could not be sent; beside it lies the reason."),
-            next_command=f"cat 'outbox/{partner}/{FAILED_DIRECTORY}/{file.name}.why.txt'",
+            subject=sentence(f"{name} in the outbox of {partner}{on} could not be sent; beside it lies the reason."),
+            next_command=f"cat {shlex.quote(str(reason))}",
             side="ours",
-            reference=f"outbox/{partner}/{file.name}",
+            reference=f"{outbox}{partner}/{name}",
         )
+
+
+def _place(settings: Settings) -> Path:
+    """The outbox as it is typed in the home."""
+    outbox, home = settings.outbox, settings.home
+    return outbox.relative_to(home) if outbox.is_relative_to(home) else outbox
 
 
 # ---------------------------------------------------------------- what a batch met
 
 
-def _of_troubles(troubles: Sequence[tuple[str, GatewayError]]) -> Iterator[Need]:
+def _of_troubles(context: Context, troubles: Sequence[tuple[str, GatewayError]]) -> Iterator[Need]:
+    outbox = outbox_of(context.settings, shared=is_shared(context))
     for where, fault in troubles:
-        if _SPOKEN_FOR.fullmatch(where) or not fault.exit_code:  # which is only said
+        if _is_spoken_for(where, fault) or not fault.exit_code:  # which is only said
             continue
+        reference = f"{outbox}{where.removeprefix(_OUTBOX)}" if where.startswith(_OUTBOX) else where
         kind = next((name for name, classes in _KINDS if isinstance(fault, classes)), OTHER)
         yield Need(
             kind=kind,
-            topic=f"{kind}/{where}",
+            topic=f"{kind}/{reference}",
             partner=where.split("/")[1] if where.count("/") == 2 else "",
             subject=sentence(str(fault)),
-            next_command=_command(kind, where),
+            next_command=_command(context.settings, kind, where),
             side=fault.side.value,
-            reference=where,
+            reference=reference,
             again=True,
         )
 
 
-def _command(kind: str, where: str) -> str:
+def _is_spoken_for(where: str, fault: GatewayError) -> bool:
+    """Whether the ledger tells of it: an exchange that is not delivered, a rule that fails, who has a lease."""
+    told = isinstance(fault, AlertNotTold | LeaseLost) or (where == "deliver" and isinstance(fault, DeliveryFailed))
+    return told or _SPOKEN_FOR.fullmatch(where) is not None
+
+
+def _command(settings: Settings, kind: str, where: str) -> str:
     if kind == "defect":
         return "gateway --debug night"
     if where.startswith("mailbox "):
         return f"gateway mailbox test {where.removeprefix('mailbox ')}"
+    if not where.startswith(_OUTBOX):
+        return f"ls {shlex.quote(where)}" if kind == "document refused" else "gateway doctor"
+    rest = where.removeprefix(_OUTBOX)
+    file = shlex.quote(str(_place(settings) / rest))
     if kind == "document refused":
-        return f"ls '{where}'"
-    outbox, _, file = where.partition("/")
-    partner = file.partition("/")[0]
-    return f"gateway send {partner} '{where}' --dry-run" if outbox == "outbox" and partner else "gateway doctor"
+        return f"ls {file}"
+    partner = rest.partition("/")[0]
+    return f"gateway send {shlex.quote(partner)} {file} --dry-run" if partner else "gateway doctor"
 
 
 # ---------------------------------------------------------------- the machine

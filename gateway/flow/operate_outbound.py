@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
+from gateway.errors import PartnerNotActive
 from gateway.flow import deadlines, envelope
 from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, told
 from gateway.flow.context import Context
 from gateway.flow.earlier import usage_for
+from gateway.flow.settle import UNDER_WAY, await_again
 from gateway.flow.submit import outbounds
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
@@ -25,10 +27,10 @@ RESENDABLE = (
     ExchangeState.REFUSED,
     ExchangeState.ACKNOWLEDGED,
 )
-UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)
 CANCELLABLE = (ExchangeState.READY, ExchangeState.FAILED, ExchangeState.IN_DOUBT, ExchangeState.BOUNCED)
+_TAKEN = (ExchangeState.SENT, ExchangeState.OVERDUE, ExchangeState.COMPLETE, ExchangeState.ACKNOWLEDGED)
+_UNDONE = "resend-cancelled"  # the event
 _NEXT_BATCH = "the next batch sends it (gateway night)"
-_STOPPED = "it waits, because {partner} is suspended or ended (gateway partner activate {partner})"
 
 
 def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -36,6 +38,7 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
 
     Raises:
         NotFound, NotAllowedNow: it is inbound, waits for its first sending, or was cancelled.
+        PartnerNotActive: nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = outbound(recorder, number)
@@ -43,14 +46,16 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
             return before(number, "it is queued again already", number)
         if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
+        _require_trade(context, exchange.partner)
+        await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
-    when = _when(context, exchange.partner)
-    return Act(str(number), f"queued again, the same bytes and numbers; {when}", exchange=number)
+    return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
 
 
-def _when(context: Context, partner: str) -> str:
-    """When what was queued goes."""
-    return _STOPPED.format(partner=partner) if partner in context.directory.stopped else _NEXT_BATCH
+def _require_trade(context: Context, partner: str) -> None:
+    """Where nothing is sent to a partner now, what is queued again would wait, and nobody would know why."""
+    if partner in context.directory.stopped:
+        raise PartnerNotActive(partner=partner, status=context.directory.get(partner).status)
 
 
 def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -127,6 +132,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
 
     Raises:
         NotFound, NotAllowedNow: it is not in doubt.
+        PartnerNotActive: it is to be sent again, and nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
         exchange = outbound(recorder, number)
@@ -136,15 +142,17 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
             if was is not None and was.get("sent", True) == sent:
                 return before(number, f"the doubt was resolved: {was.get('reason') or 'by a person'}", number)
             raise not_now("exchange", exchange, "only one in doubt can be resolved")
+        if not sent:
+            _require_trade(context, exchange.partner)
         recorder.event(
             "resolved", exchange=number, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
         )
+        await_again(recorder, exchange)
         if sent:
             _take_as_sent(context, recorder, number)
         else:
             envelope.queue_again(recorder, number, reason=reason)
-    said = "taken as sent" if sent else f"queued again; {_when(context, exchange.partner)}"
-    return Act(str(number), said, exchange=number)
+    return Act(str(number), "taken as sent" if sent else f"queued again; {_NEXT_BATCH}", exchange=number)
 
 
 def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:
@@ -156,11 +164,15 @@ def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:
         state=ExchangeState.SENT if awaited else ExchangeState.COMPLETE,
         handed_over_at=recorder.now,
         updated_at=recorder.now,
+        settled_at=None,
     )
 
 
 def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Takes an exchange off the wire before it was sent, or gives one up that failed. Its number stays used.
+
+    Of one that the host took before, and that was to go again, only that is cancelled: the partner may have it, so it
+    stands as it stood, and what was awaited for it is awaited still.
 
     Raises:
         NotFound, NotAllowedNow: the host has it already.
@@ -169,12 +181,34 @@ def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         exchange = outbound(recorder, number)
         if exchange.state == ExchangeState.CANCELLED:
             return before(number, "it was cancelled")
+        newest, was = _of_resending(recorder, number)
         if exchange.state not in CANCELLABLE:
+            if newest == _UNDONE:
+                return before(number, "it was taken off the wire", number)
             raise not_now("exchange", exchange, "it is too late to cancel it")
+        if newest == "resent" and was in _TAKEN and exchange.state in {ExchangeState.READY, ExchangeState.IN_DOUBT}:
+            return _undo_resend(recorder, exchange, was, reason)
         _forget(recorder, number)
         recorder.change(tables.exchange, number, state=ExchangeState.CANCELLED, updated_at=recorder.now)
         recorder.event("cancelled", exchange=number, partner=exchange.partner, reason=reason)
     return Act(str(number), "cancelled; its number stays used")
+
+
+def _of_resending(recorder: Recorder, number: int) -> tuple[str, str]:
+    """Whether an exchange was last put on the wire again, or taken off it; and its state before that."""
+    e = tables.event.c
+    wanted = select(e.kind).where(e.exchange == number, e.kind.in_(["resent", _UNDONE])).order_by(e.seq.desc()).limit(1)
+    newest = recorder.connection.execute(wanted).scalar() or ""
+    return newest, str((told(recorder, newest, exchange=number) or {}).get("was", "")) if newest else ""
+
+
+def _undo_resend(recorder: Recorder, exchange: Found, was: str, reason: str) -> Act:
+    table = tables.outgoing
+    recorder.connection.execute(delete(table).where(table.c.exchange == exchange.id))
+    recorder.change(tables.exchange, exchange.id, state=ExchangeState(was), updated_at=recorder.now)
+    recorder.event(_UNDONE, exchange=exchange.id, partner=exchange.partner, was=was, reason=reason)
+    said = f"not sent again; it went before, and is {was} as it was"
+    return Act(str(exchange.id), said, exchange=exchange.id)
 
 
 def acknowledge_by_hand(

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, select
 
 from gateway.errors import NotFound
 from gateway.flow.operate_inbound import HELD, QUARANTINE
-from gateway.flow.operate_outbound import CANCELLABLE, RESENDABLE, UNDER_WAY
+from gateway.flow.operate_outbound import CANCELLABLE, RESENDABLE
 from gateway.flow.replay import AT_REST, NOT_REPLAYED, REPLAYED
+from gateway.flow.settle import UNDER_WAY, WAITS
 from gateway.ledger import tables
 from gateway.ledger.attention import needs_attention
 from gateway.ledger.states import ExchangeState, MessageState
@@ -138,5 +139,9 @@ def _settle(connection: Connection, row: Row[Any]) -> str:
     e = tables.expectation
     if row.state in QUARANTINE:
         return "it is decided by releasing, accepting or discarding it"
+    if needs_attention(connection, row.id):
+        return ""
+    if row.state in UNDER_WAY:
+        return WAITS
     awaited = connection.execute(select(e.c.exchange).where(e.c.exchange == row.id)).first()
-    return "" if awaited is not None or needs_attention(connection, row.id) else "it needs nobody's attention"
+    return "" if awaited is not None else "it needs nobody's attention"

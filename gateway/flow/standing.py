@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from gateway.flow import logins
 from gateway.flow.expiry import attention_for
-from gateway.flow.needs import MACHINE, MET, topic_of
+from gateway.flow.needs import MACHINE, MET, outbox_of, topic_of
 from gateway.flow.outbox import refused_documents
+from gateway.flow.outbox_files import spelt
 from gateway.ledger import alerts
 from gateway.ledger.alerts import Alert
 from gateway.ledger.attention import Attention, attention
@@ -74,7 +75,8 @@ def standing(
     newest = alerts.by_topic(connection, spoken_for)
     known = {topic: each for topic, each in newest.items() if each.state in alerts.STANDING}
     refused = refused_documents(settings.outbox)
-    listed = {f"outbox/{each.parent.parent.name}/{each.name}" for each in refused}
+    outbox = outbox_of(settings, shared=connection.dialect.name == "postgresql")
+    listed = {f"{outbox}{spelt(each.parent.parent.name)}/{spelt(each.name)}" for each in refused}
     met = [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.topic not in spoken_for]
     return Standing(
         tuple((each, known.get(topic_of(each))) for each in found),

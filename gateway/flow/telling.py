@@ -150,6 +150,7 @@ def _claimed(
         "sha256": recorder.keep(message.body, owner=""),
         "facts": dict(message.facts),
         "alerts": [each.id for each in report.open + report.over],
+        "at": report.at,
     }
     known = alerts.remember(
         recorder,
@@ -196,7 +197,10 @@ def _told(context: Context, rule: AlertSettings, known: Memory, answer: Answer) 
             recorder.change(tables.message, known.message, state=MessageState.SENT)
         told = alerts.numbered(recorder.connection, known.pending["alerts"])
         for each in told:
-            _mark(recorder, each, rule)
+            # What was told late as open, and was closed meanwhile, is still to be told as over.
+            if each.closed_at is None or each.closed_at <= known.pending.get("at", recorder.now):
+                _mark(recorder, each, rule)
+            _note(recorder, each, rule)
         recorder.event(
             "alert-told",
             message=known.message,
@@ -212,6 +216,9 @@ def _mark(recorder: Recorder, each: Alert, rule: AlertSettings) -> None:
     told = json.dumps({**each.told, rule.name: recorder.now})
     state = TOLD if each.state == alerts.OPEN else each.state
     recorder.change(tables.alert, each.id, told=told, told_at=recorder.now, state=state)
+
+
+def _note(recorder: Recorder, each: Alert, rule: AlertSettings) -> None:
     if each.exchange is not None:
         recorder.event("alert-told", exchange=each.exchange, partner=each.partner, rule=rule.name, target=rule.target)
 

@@ -28,6 +28,8 @@ _OWN = ("collect", "process", "deliver", "submit", "dispatch")  # units of their
 _SINGLE = ("process", "dispatch")  # one of each is enough for a process: more would share its one interpreter
 _RESTING = ("deliver", "dispatch")  # what is not tried again at once where a host was away
 
+_KEEPING = tuple((name, step) for name, step in STEPS if name not in _OWN)
+
 Unit = Callable[[Context, str], None]
 
 
@@ -54,9 +56,8 @@ def housekeeping(context: Context, _: str = "") -> None:
     with holding(context.leases, "housekeeping") as lease:
         if lease is None:
             return
-        for name, step in STEPS:
-            if name not in _OWN:
-                attempt(context, name, step)
+        for name, step in _KEEPING:
+            attempt(context, name, step)
 
 
 def attempt(context: Context, name: str, step: Callable[[Context], None]) -> None:
@@ -134,6 +135,7 @@ class Crew:
         context = self._make_context(tally)
         attempt(context, name, lambda context: UNITS[name](context, about))
         troubles = tally.troubles[before:]
-        attempt(context, "alert", lambda context: met(context, name, about, tuple(troubles)))
+        steps = tuple(step for step, _ in _KEEPING) if name == "housekeeping" else ()
+        attempt(context, "alert", lambda context: met(context, name, about, tuple(troubles), steps))
         if name in _RESTING and any(fault.exit_code in {69, 78} for _, fault in troubles):
             self._rests[name, about] = time.monotonic() + self._pause

@@ -254,6 +254,12 @@ def remember(recorder: Recorder, known: Memory, **changes: Any) -> Memory:
     return now
 
 
+def cannot_tell() -> ColumnElement[bool]:
+    """Which memories are of rules that could not tell, or of which nobody knows whether they could, the last time."""
+    unsure = and_(alert.c.state == TELLING, alert.c.attempts > 0)
+    return and_(alert.c.kind == RULE, or_(alert.c.state == FAILING, unsure))
+
+
 def rule_of_mail(connection: Connection, message_id: str) -> tuple[str, int] | None:
     """Which rule sent the mail with that Message-ID, and the mail's number; None where it is no mail of an alert."""
     if not message_id:

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
+from gateway.ledger.alerts import cannot_tell
 from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
 from gateway.ledger.needing import need_of, needs_a_person, places
@@ -99,7 +100,7 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
     found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
     found += [_of_gap(each) for each in raised_gaps(connection, limit)]
     found += [_of_arrival(each) for each in missed_arrivals(connection, limit)]
-    found += [_of_rule(row) for row in connection.execute(select(alert).where(alert.c.state == "failing"))]
+    found += [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
 
 

@@ -67,6 +67,7 @@ EVENT_KINDS: Mapping[str, str] = {
     "resolved": "no longer in doubt[: {reason}]",
     "resent": "queued again, the same bytes and numbers[: {reason}]",
     "awaited-anew": "goes again after it was {verdict}: what the partner says is awaited anew",
+    "resend-cancelled": "not sent again after all; it is {was} as before[: {reason}]",
     "cancelled": "cancelled; its number stays used[: {reason}]",
     "settled": "put to rest by a person[: {reason}]",
     "superseded": "sent again under new numbers, as exchange {by}[: {reason}]",
@@ -177,6 +178,7 @@ _FIELD = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
 _ACTS = frozenset(
     {
         *("released", "discarded", "submitted", "resent", "resolved", "cancelled", "settled", "replayed"),
+        "resend-cancelled",
         *("accepted-by-hand", "redelivered", "superseded", "supersedes", "acknowledged-by-hand", "numbers-started"),
         "numbers-left",
         *(

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, text
 
-from gateway.ledger.alerts import RULE, STANDING
+from gateway.ledger.alerts import RULE, STANDING, cannot_tell
 from gateway.ledger.daily_tables import daily_count, day_column, month_and_day
 from gateway.ledger.search_tables import ATTENTION, UNUSUAL_STATE
 from gateway.ledger.states import MessageState
@@ -105,7 +105,7 @@ def alerts_by_kind(connection: Connection) -> dict[tuple[str, str], int]:
 
 def rules_failing(connection: Connection) -> int:
     """How many rules of alerts could not tell anybody the last time."""
-    wanted = select(func.count()).select_from(alert).where(alert.c.state == "failing", alert.c.kind == RULE)
+    wanted = select(func.count()).select_from(alert).where(cannot_tell())
     return int(connection.execute(wanted).scalar_one())
 
 

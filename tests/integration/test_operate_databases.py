@@ -6,14 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders.stage import ACME, GLOBEX, WHEN, Stage, acknowledgment, invoice, orders, ta1
+from msgspec.structs import replace
+from sqlalchemy import update
 
 from gateway.demo import documents
 from gateway.errors import KeyReused, NotAllowedNow, TemporarilyRefused
 from gateway.flow import operate, outbox
+from gateway.flow.dispatch import dispatch
 from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
+from gateway.flow.work_units import sweep
+from gateway.ledger import tables
+from gateway.ledger.leases import ALONE, SharedLeases
 from gateway.ledger.standing import repeated_documents
 from gateway.ledger.statements import odd_since, statements
+from gateway.ledger.states import ExchangeState
 from gateway.ledger.verify import Verification
 from gateway.x12.model import Status
 
@@ -153,3 +160,28 @@ def test_a_file_of_the_outbox_that_a_killed_batch_left_in_work_goes_once(stage, 
     assert stage.run().troubles == ()
     assert stage.states("out") == ["cancelled", "sent"]
     assert sorted(each.name for each in (box / ".submitted").iterdir()) == ["inv.2.edi", "inv.edi"]
+
+
+def test_what_waits_for_a_partner_that_was_suspended_waits_and_what_was_being_sent_is_in_doubt(stage):
+    leases = SharedLeases(stage.engine) if stage.engine.dialect.name == "postgresql" else ALONE
+    live = stage.profiles[0]
+    first, second = (submit(stage.context(), "acme", invoice(f"INV-{n}")).exchanges[0] for n in (1, 2))
+    submit(stage.context(), "globex", invoice("INV-3"))
+    with stage.ledger.transaction() as recorder:  # a process that died had begun with the first
+        table = tables.outgoing
+        recorder.connection.execute(update(table).where(table.c.exchange == first).values(state="sending"))
+        recorder.change(tables.exchange, first, state=ExchangeState.SENDING, updated_at=recorder.now)
+        recorder.event("sending", exchange=first, partner="acme", attempt=1)
+    stage.profiles[0] = live.replace('status = "live"', 'status = "suspended"')
+    for _ in range(2):
+        context = replace(stage.context(), leases=leases)
+        dispatch(context)
+        if leases is not ALONE:
+            sweep(context)
+    assert stage.states("out") == ["in doubt", "ready", "sent"]
+    assert [each["To"] for each in stage.sent] == ["edi@globex.example"]
+    stage.profiles[0] = live
+    operate.cancel(stage.context(), first, **BY)
+    dispatch(replace(stage.context(), leases=leases))
+    assert stage.states("out") == ["cancelled", "sent", "sent"]
+    assert second in [row["id"] for row in stage.rows("exchange") if row["state"] == "sent"]

@@ -103,7 +103,8 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "cancel",
             "Cancel",
-            "It is taken off the wire before it was sent, or given up where it failed.",
+            "It is taken off the wire before it was sent, or given up where it failed. What went before and waits to "
+            "go again does not go again, and stands as it stood.",
             {"": operate.cancel},
             careful="It cannot be taken back. Its control number stays used.",
         ),

@@ -2,10 +2,18 @@
 
 import json
 import os
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
+from gateway.app import open_app
+from gateway.cli import worker
 from gateway.cli.main import main
+from gateway.errors import DatabaseUnavailable
+from gateway.flow.log import logged
+from gateway.flow.reporter import Tally
+from gateway.jobs.schedule import Pacer
 
 INIT = ("init", "--name", "Ours", "--domain", "edi.ours.example", "--identity", "ZZ:OURCO")
 
@@ -79,7 +87,7 @@ def test_one_alert_is_shown_muted_and_closed(home, run):
     run("night", "--quiet", wanted=65)
     out, _ = run("alert", "show", "1")
     assert "whose side  ours" in out
-    assert "next  ls 'outbox/stray.edi'" in out
+    assert "next  ls outbox/stray.edi" in out
     assert json.loads(run("alert", "show", "1", "--json")[0])["state"] == "told"
     run("alert", "mute", "1", "--why", "known", "--dry-run")
     assert json.loads(run("alert", "list", "--json")[0])["state"] == "told"
@@ -127,9 +135,38 @@ def test_a_database_that_cannot_be_used_is_told_without_it_once_in_the_interval_
     database.write_bytes(kept)
     run("night", "--quiet", wanted=65)
     assert not (home / ".told-without-ledger.json").exists()
-    from gateway.app import open_app
     from gateway.ledger.tables import event
 
     with open_app(home) as app, app.ledger.reading() as connection:
         kinds = [row.kind for row in connection.execute(event.select())]
     assert "alert-told-without-ledger" in kinds
+
+
+def test_a_worker_that_cannot_use_the_database_tells_without_it(home, run, tmp_path):
+    with (home / "gateway.toml").open("a") as file:
+        file.write('\n[database]\nurl = "postgresql://gateway@127.0.0.1:1/nothing"\n')
+    for _ in range(2):
+        run("worker", "--once", wanted=69)
+    (said,) = heard(tmp_path)
+    assert [each["kind"] for each in said["alerts"]] == ["database"]
+
+
+def test_a_worker_that_runs_tells_of_a_database_that_stays_away_for_longer_than_a_lease(home, tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
+    away = DatabaseUnavailable(reason="it is gone")
+    with logged(home) as log, open_app(home) as app, closing(Pacer()) as pacer:
+        works = worker._Worker(app, pacer, log, as_json=True)
+        for _ in range(3):
+            works._trouble("queue", away)
+            works._trouble("collect", away)
+            now[0] += 59
+            works._trouble("queue", away)
+            assert not (tmp_path / "heard").exists()
+            works._do(SimpleNamespace(do=lambda *_: Tally()), "sweep", "")  # it was here again
+            now[0] += 59
+        works._trouble("queue", away)
+        now[0] += 61
+        works._trouble("queue", away)
+    (said,) = heard(tmp_path)
+    assert "No batch runs meanwhile" in said["alerts"][0]["subject"]

@@ -108,6 +108,24 @@ def test_every_verb_wants_to_know_why(run, home):
         assert "a reason in words is wanted" in run(*words, "--why", " ", wanted=2)[1]
 
 
+@pytest.mark.parametrize("number", [2**63, 10**30])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("exchange", "resend", "{}"),
+        ("exchange", "settle", "{}"),
+        ("ack", "settle", "--accepted", "{}"),
+        ("alert", "mute", "{}"),
+        ("ledger", "hold", "release", "{}"),
+        ("ledger", "changes", "--before", "{}"),
+    ],
+)
+def test_a_number_that_is_longer_than_any_is_refused_in_words(run, home, words, number):
+    why = () if "changes" in words else ("--why", "a slip of the finger")
+    _, err = run(*(each.format(number) for each in words), *why, wanted=2)
+    assert f"{number} is longer than any number that there is" in err
+
+
 def test_cancelling_twice_says_so_and_the_ledger_knows_who(run, home, tmp_path):
     run("send", "acme", str(tmp_path / "inv.edi"))
     out, _ = run("exchange", "cancel", "1", "--why", "wrong price", "--by", "anna", "--dry-run", "--json")

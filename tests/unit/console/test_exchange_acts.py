@@ -135,7 +135,7 @@ def test_an_act_is_tried_before_it_is_done(browser, home):
     assert "exchange 18: queued again" in client.get("/exchanges/18").text
     assert "exchange 18: queued again" not in client.get("/exchanges/18").text
     assert _value(home, "SELECT state FROM exchange WHERE id = 18") == "ready"
-    assert _last_event(home, "resent", 18) == ("operator@example", {"reason": "lost there"})
+    assert _last_event(home, "resent", 18) == ("operator@example", {"reason": "lost there", "was": "overdue"})
     again = client.post("/exchanges/18/acts/resend", data=CSRF | {"why": "again", "step": "do"})
     assert again.status_code == 303
     assert "nothing was changed" in unescape(client.get("/exchanges/18").text)

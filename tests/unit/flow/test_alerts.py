@@ -2,26 +2,37 @@
 
 import email
 import json
+import shlex
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, invoice, orders
+from builders.stage import ACME, GLOBEX, HOUR, US, WHEN, Stage, acknowledgment, invoice, orders
 from msgspec.structs import replace
 
 from gateway.demo import documents
 from gateway.errors import (
     AlertNotTold,
+    DeliveryFailed,
+    LeaseLost,
     LoginRefused,
     MailboxUnavailable,
     NotAllowedNow,
     OutcomeUnknown,
     SmtpUnavailable,
 )
-from gateway.flow import alerts, operate, telling
+from gateway.flow import alerts, operate, telling, work_units
+from gateway.flow.check_running import check_told
+from gateway.flow.collect import collect
+from gateway.flow.inbound import process
 from gateway.flow.needs import kind_of
+from gateway.flow.submit import submit
+from gateway.flow.work_units import Crew
 from gateway.ledger import alerts as kept
 from gateway.ledger.attention import attention
+from gateway.ledger.figures import rules_failing
+from gateway.ledger.leases import SharedLeases
 from gateway.settings import AlertSettings
 from gateway.settings.alerts import KINDS
 
@@ -175,6 +186,19 @@ def test_a_refused_document_of_the_outbox_is_told(stage):
         each.unlink()
     stage.run()
     assert open_alerts(stage) == []
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_next_command_finds_what_was_refused_wherever_the_outbox_is(stage, tmp_path, inside):
+    outbox = stage.directory / "to go" if inside else tmp_path / "elsewhere" / "Bob's"
+    stage.settings = replace(stage.settings, outbox=outbox, home=stage.directory if inside else tmp_path / "home")
+    stage.settings.home.mkdir(exist_ok=True)
+    (outbox / "acme").mkdir(parents=True)
+    (outbox / "acme" / "it's bad.edi").write_bytes(b"no EDI")
+    stage.run()
+    found = next(each for each in open_alerts(stage) if each.next_command.startswith("cat"))
+    command = shlex.split(found.next_command)
+    assert subprocess.run(command, cwd=stage.settings.home, check=True, capture_output=True).stdout
 
 
 def test_a_batch_that_did_not_end_is_found_by_the_next_one_and_closed_by_the_one_after(stage, monkeypatch):
@@ -416,6 +440,46 @@ def test_after_an_outage_what_happened_meanwhile_is_told_at_once(stage):
     assert "quarantine show 2" in text(told(stage)[1])
 
 
+@pytest.mark.parametrize("by_mail", [True, False])
+def test_what_is_told_late_as_open_although_it_is_over_is_told_as_over(tmp_path, by_mail):
+    """Else somebody acts on what an outage held back: the next command of an overdue document sends it again."""
+    heard = tmp_path / "heard"
+    script = tmp_path / "tell.sh"
+    script.write_text(f"#!/bin/sh\ncat >> '{heard}'\necho >> '{heard}'\n")
+    stage = with_rules(Stage(tmp_path), rule() if by_mail else rule(to=(), command=str(script)))
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    stage.now += 72 * HOUR
+    if by_mail:
+        stage.transport.answer = lambda _mail: (_ for _ in ()).throw(SmtpUnavailable(host="memory", reason="away"))
+    else:
+        script.chmod(0o600)
+    stage.run()
+    stage.transport.answer = None
+    script.chmod(0o700)
+    with stage.ledger.reading() as connection:
+        (found,) = kept.of_kinds(connection, ["overdue"])
+    stage.now += 60_000
+    stage.mail(acknowledgment(1, 1))
+    collect(stage.context(), "orders")
+    process(stage.context())
+    alerts.raise_alerts(stage.context())
+    stage.now += 2 * HOUR
+    stage.run()
+    if by_mail:
+        subjects = [each["Subject"] for each in told(stage)]
+        assert [found.kind in each for each in subjects] == [True, True]
+        assert "over by itself: 1 overdue" in subjects[1]
+    else:
+        said = [json.loads(line) for line in heard.read_text().splitlines()]
+        assert [[each["id"] for each in one["alerts"]] for one in said] == [[found.id], []]
+        assert [[each["id"] for each in one["over"]] for one in said] == [[], [found.id]]
+    count = len(told(stage))
+    stage.now += 2 * HOUR
+    stage.run()
+    assert len(told(stage)) == count
+
+
 def test_a_rule_that_fails_is_told_by_another_way_but_never_by_mail(tmp_path):
     script = tmp_path / "tell.sh"
     script.write_text('#!/bin/sh\ncat >> "$PWD/heard"\necho >> "$PWD/heard"\n')
@@ -468,6 +532,28 @@ def test_a_lost_reply_is_told_again_and_said_so(stage):
     stage.run()
     assert len({each["Message-ID"] for each in told(stage)}) == 1
     assert "alert-doubt" in stage.kinds()
+
+
+def test_a_rule_of_which_nobody_knows_whether_it_tells_is_shown_as_not_told_until_it_does(stage):
+    """As long as the SMTP host breaks off after each mail nobody may hear anything; a person must see that."""
+
+    def lose(_mail):
+        raise OutcomeUnknown(host="memory")
+
+    stage.transport.after_taking = lose
+    strange(stage)
+    for _ in range(3):
+        stage.run()
+        stage.now += 2 * HOUR
+        with stage.ledger.reading() as connection:
+            assert [each.reference for each in attention(connection) if each.state == "not told"] == ["ops"]
+            assert rules_failing(connection) == 1
+            assert "alerts.failing" in [each.code for each in check_told(connection, stage.settings)]
+    assert "not told" in [each.kind for each in open_alerts(stage)]
+    stage.transport.after_taking = None
+    stage.run()
+    with stage.ledger.reading() as connection:
+        assert rules_failing(connection) == 0
 
 
 def test_who_is_refused_is_shown_while_others_are_told(tmp_path):
@@ -585,6 +671,74 @@ def test_every_kind_is_explained_on_the_page_of_alerts():
 
 
 # ---------------------------------------------------------------- workers
+
+
+def keeps_house(stage):
+    """One round of a worker's housekeeping."""
+    return Crew(stage.context, 0).do("housekeeping")
+
+
+def test_a_rule_that_fails_under_a_worker_is_one_alert_and_over_when_it_tells_again(tmp_path):
+    command = rule("pager", to=(), command=str(tmp_path / "not-there"))
+    stage = with_rules(Stage(tmp_path), command, rule("ops", kinds=("other", "not told", "quarantined")))
+    strange(stage)
+    collect(stage.context(), "orders")
+    process(stage.context())
+    for _ in range(3):
+        keeps_house(stage)
+        stage.now += 2 * HOUR
+    assert sorted(each.kind for each in open_alerts(stage)) == ["not told", "quarantined"]
+    with_rules(stage, replace(command, command="true"), *stage.settings.alerts[1:])
+    for _ in range(2):
+        keeps_house(stage)
+        stage.now += 2 * HOUR
+    assert [each.kind for each in open_alerts(stage)] == ["quarantined"]
+
+
+def test_what_a_step_of_housekeeping_met_is_over_when_it_works_again(stage, monkeypatch):
+    def breaks(_context):
+        raise MailboxUnavailable(mailbox="seal", host="memory", reason="away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work_units, "_KEEPING", (*work_units._KEEPING[:-1], ("seal", breaks)))
+        keeps_house(stage)
+    assert [(each.kind, each.reference) for each in open_alerts(stage)] == [("mailbox", "seal")]
+    keeps_house(stage)
+    assert open_alerts(stage) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"),
+    [
+        ("sending to acme", LeaseLost(name="partner:acme")),
+        ("deliver", DeliveryFailed(what="a", target="b", reason="c")),
+    ],
+)
+def test_what_the_ledger_tells_of_anyway_is_no_alert_beside_it(stage, where, fault):
+    alerts.met(stage.context(), "dispatch", "", [(where, fault)])
+    assert open_alerts(stage) == []
+
+
+def test_each_machine_speaks_for_its_own_outbox(stage, monkeypatch):
+    """Both put their files into alerts of one ledger, and neither ends what only the other can see."""
+    here, there = stage.settings.outbox, stage.directory / "outbox of the other"
+    monkeypatch.setattr("socket.gethostname", lambda: "one")
+    shared = replace(stage.context(), leases=SharedLeases(stage.engine))
+    other = replace(shared, settings=replace(stage.settings, outbox=there))
+    (there / "acme" / ".refused").mkdir(parents=True)
+    bad = there / "acme" / ".refused" / "bad.edi"
+    bad.write_bytes(b"")
+    alerts.met(other, "submit", "other", [])
+    (found,) = open_alerts(stage)
+    assert found.subject.startswith("bad.edi in the outbox of acme on one could not be sent")
+    alerts.met(shared, "submit", "here", [])
+    alerts.raise_alerts(replace(shared, troubles=()))
+    assert [each.id for each in open_alerts(stage)] == [found.id]
+    assert found.reference == f"one:{there}/acme/bad.edi"
+    assert not here.exists()
+    bad.unlink()
+    alerts.met(other, "submit", "other", [])
+    assert open_alerts(stage) == []
 
 
 def test_what_a_unit_of_a_worker_met_is_raised_and_closed_by_the_same_unit(stage):

@@ -204,6 +204,11 @@ def test_a_ledger_that_nobody_seals_is_told(connection, settings):
         assert codes(check_seal(connection, settings, NOW - 60 * HOUR)) == []
 
 
+def test_a_ledger_that_workers_fill_and_nobody_seals_is_told(connection, settings, monkeypatch):
+    monkeypatch.setattr("gateway.flow.check_running.workers_at_work", lambda *_: True)
+    assert codes(check_seal(connection, settings, NOW)) == [("seal.never", None)]
+
+
 def test_a_gateway_that_tells_nobody_is_told(connection, settings):
     """A rule is wanted, and one that worked."""
     assert codes(check_told(connection, settings)) == [("alerts.none", None)]

@@ -107,6 +107,16 @@ def test_a_missing_secret_is_one_failed_check_among_others(app):
     assert found[-1].name == "alerts"
 
 
+def test_another_key_than_the_ledgers_is_named_also_by_what_no_setting_names(app):
+    """As on a machine that shares the ledger and made a key of its own: its seals and verifications fail."""
+    app.secrets.set("seal", "c2VhbA==", "ann", 1)
+    assert "secret.unreadable" not in [each.code for each in examined(app)]
+    (app.settings.home / "secret.key").unlink()
+    make_key(app.settings.home / "secret.key")
+    (wrong,) = [each for each in examined(app) if each.code == "secret.unreadable"]
+    assert (wrong.name, wrong.ok) == ("secret seal", False)
+
+
 def test_the_value_of_a_secret_is_not_in_any_check(app):
     app.settings = replace(app.settings, smtp=SmtpSettings(host="127.0.0.1", user="edi"))
     app.secrets.set("smtp", "canary-77", "ann", 1)

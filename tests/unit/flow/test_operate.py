@@ -9,8 +9,9 @@ from builders.stage import ACME, GLOBEX, HOUR, OURS, WHEN, Stage, acknowledgment
 from sqlalchemy import update
 
 from gateway.demo import documents
-from gateway.errors import NotAllowedNow, NotFound, OutcomeUnknown, PartnerNotActive
+from gateway.errors import NotAllowedNow, NotFound, OutcomeUnknown, PartnerNotActive, TemporarilyRefused
 from gateway.flow import operate
+from gateway.flow.possible import with_exchange
 from gateway.flow.submit import submit
 from gateway.ledger import tables
 from gateway.x12.model import Status
@@ -419,3 +420,123 @@ def test_an_acknowledgment_that_overtakes_our_own_record_of_the_sending_counts(s
     assert stage.states("out") == ["acknowledged"]
     assert stage.rows("outgoing") == []
     assert stage.sent == []
+
+
+# ---------------------------------------------------------------- put to rest, and taken off the wire again
+
+
+def states_and_awaited(stage):
+    return stage.states("out"), [row["kind"] for row in stage.rows("expectation")]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_waits_for_the_wire_is_not_put_to_rest_and_its_answer_is_awaited(stage, again):
+    exchange = submitted(stage)
+    if again:
+        stage.run()
+        act(stage, "resend", exchange)
+    with pytest.raises(NotAllowedNow) as refused:
+        act(stage, "settle", exchange)
+    with stage.ledger.reading() as connection:
+        (settle,) = [each for each in with_exchange(connection, exchange) if each.verb == "settle"]
+    assert settle.why_not
+    assert settle.why_not in str(refused.value)
+    stage.run()
+    assert states_and_awaited(stage) == (["sent"], ["functional"])
+
+
+def test_what_was_put_to_rest_and_is_sent_again_is_awaited_again(stage):
+    exchange = sent(stage)
+    stage.now += 72 * HOUR
+    stage.run()
+    act(stage, "settle", exchange)
+    assert states_and_awaited(stage) == (["overdue"], [])
+    act(stage, "resend", exchange)
+    stage.run()
+    assert states_and_awaited(stage) == (["sent"], ["functional"])
+    stage.now += 72 * HOUR
+    assert [each.state for each in stage.run().attention] == ["overdue"]
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+def test_a_doubt_that_was_put_to_rest_and_is_ended_later_is_awaited_as_any_other(stage, outcome):
+    exchange = in_doubt(stage)
+    act(stage, "settle", exchange)
+    act(stage, "resolve", exchange, sent=outcome)
+    stage.run()
+    assert states_and_awaited(stage) == (["sent"], ["functional"])
+    assert stage.rows("exchange")[0]["settled_at"] is None
+
+
+def test_what_was_answered_since_it_was_put_to_rest_is_not_awaited_when_it_goes_again(stage):
+    exchange = sent(stage)
+    act(stage, "settle", exchange)
+    stage.mail(acknowledgment(1, 1))
+    stage.run()
+    act(stage, "resend", exchange)
+    stage.run()
+    assert states_and_awaited(stage) == (["acknowledged"], [])
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+@pytest.mark.parametrize("was", ["sent", "overdue", "acknowledged"])
+def test_cancelling_that_something_goes_again_leaves_it_as_it_stood(stage, was, deferred):
+    exchange = sent(stage)
+    if was == "acknowledged":
+        stage.mail(acknowledgment(1, 1))
+    stage.now += 72 * HOUR if was == "overdue" else 0
+    stage.run()
+    before = states_and_awaited(stage)
+    assert before[0] == [was]
+    act(stage, "resend", exchange)
+    if deferred:
+        stage.transport.answer = lambda _mail: (_ for _ in ()).throw(TemporarilyRefused(host="memory", reply="451"))
+        stage.run()
+        stage.transport.answer = None
+    assert act(stage, "cancel", exchange).done
+    assert not act(stage, "cancel", exchange).done
+    assert states_and_awaited(stage) == before
+    assert len(stage.sent) == 1
+    stage.run()
+    assert len(stage.sent) == 1
+    assert act(stage, "resend", exchange).done
+    stage.run()
+    assert len(stage.sent) == 2
+    with pytest.raises(NotAllowedNow):
+        act(stage, "cancel", exchange)
+
+
+def test_a_mail_is_named_as_it_is_typed_where_an_act_does_not_fit(stage):
+    delivered(stage)
+    with pytest.raises(NotAllowedNow, match="message m1 is processed"):
+        act(stage, "release", "m1")
+
+
+@pytest.mark.parametrize("status", ["suspended", "ended"])
+def test_nothing_is_sent_to_a_partner_that_was_suspended_until_it_is_active_again(stage, status):
+    """It may have been suspended because strangers read its mail; what waits is told by the doctor."""
+    live = stage.profiles[0]
+    waits, went = submitted(stage), sent(stage, "INV-2")
+    other = submitted(stage, "INV-3")
+    stage.profiles[0] = live.replace('status = "live"', f'status = "{status}"')
+    before = len(stage.sent)
+    stage.run()
+    assert len(stage.sent) == before
+    assert stage.states("out") == ["sent", "sent", "ready"]
+    rows = len(stage.rows("event"))
+    for verb, options in (("resend", {}), ("resend_anew", {})):
+        with pytest.raises(PartnerNotActive):
+            act(stage, verb, went, **options)
+    assert len(stage.rows("event")) == rows
+    stage.profiles[0] = live
+    stage.run()
+    assert stage.states("out") == ["sent", "sent", "sent"]
+    assert {waits, went, other} == {row["id"] for row in stage.rows("exchange")}
+
+
+def test_a_doubt_about_what_went_to_a_partner_that_was_suspended_is_ended_but_not_by_sending(stage):
+    exchange = in_doubt(stage)
+    stage.profiles[0] = stage.profiles[0].replace('status = "live"', 'status = "suspended"')
+    with pytest.raises(PartnerNotActive):
+        act(stage, "resolve", exchange, sent=False)
+    assert act(stage, "resolve", exchange, sent=True).done

@@ -160,16 +160,6 @@ def test_what_waits_for_a_partner_that_was_stopped_since_goes_when_it_is_active_
     assert stage.transport.sent[-1].recipients == ("edi@acme.example",)
 
 
-def test_what_is_queued_again_for_a_partner_that_is_stopped_waits_and_says_so(stage):
-    (exchange,) = send(stage).exchanges
-    stage.run()
-    stage.profiles[0] = ACME.replace('"live"', '"suspended"')
-    act = operate.resend(stage.context(), exchange, actor="anna", reason="asked for")
-    assert "gateway partner activate acme" in act.sentence
-    stage.run()
-    assert len(stage.transport.sent) == 1
-
-
 def test_the_outbox_is_emptied_into_submitted_and_refused(stage):
     box = stage.settings.outbox / "acme"
     box.mkdir(parents=True)
