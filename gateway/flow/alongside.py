@@ -1,8 +1,9 @@
 """Alongside: a second process that delivers and sends while the first still processes a big batch.
 
 The ledger is the queue, so the two need nothing from each other: whatever the first commits is due for the
-second. Python computes in one thread at a time; two processes use two cores. If the second one dies, nothing
-is lost either: the steps that follow in the first find what is due.
+second. Python computes in one thread at a time; two processes use two cores. When the first has nothing left to process
+it takes over what is left to deliver, while the second sends. If the second one dies, nothing is lost either: the steps
+that follow in the first find what is due.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import Behind, ConfigurationFault, GatewayError, Unavailable, made_again, unexpected
 from gateway.flow.context import Context
-from gateway.flow.deliver import deliver
+from gateway.flow.deliver import deliver, deliver_some
 from gateway.flow.dispatch import dispatch
 from gateway.flow.forked import ended, forked
 from gateway.ledger.turns import take_turns
@@ -45,10 +46,9 @@ class Hand(Struct, frozen=True):
     least: int
 
 
-HANDS = (
-    Hand("deliver", deliver, lambda connection, _: deliveries_waiting(connection), 50),
-    Hand("dispatch", dispatch, mails_waiting, 200),  # each round is a login
-)
+DELIVER = Hand("deliver", deliver_some, lambda connection, _: deliveries_waiting(connection), 50)
+HANDS = (DELIVER, Hand("dispatch", dispatch, mails_waiting, 200))  # each round of the latter is a login
+_YOURS, _NOBODYS = b"\1", b"\0"  # what the child says of ``DELIVER`` when it is to end
 
 
 def worth_it(context: Context) -> bool:
@@ -60,7 +60,7 @@ def worth_it(context: Context) -> bool:
 
 
 class Alongside:
-    """The second process. It works from the beginning of the block to its end, and then finishes what is due.
+    """The second process. It works from the beginning of the block to its end, and then both finish what is due.
 
     What it has to report is told to the context's reporter at the end of the block.
     """
@@ -90,6 +90,8 @@ class Alongside:
         if self._context.stopping():
             os.kill(self._pid, signal.SIGTERM)  # it is asked as we were: to finish what is begun
         with os.fdopen(self._reports, "rb") as pipe:
+            if pipe.read(1) == _YOURS and kind is None and not self._context.stopping():
+                _round(self._context, replace(DELIVER, step=deliver), finishing=True)
             said = pipe.read()
         died = ended(self._pid)
         self._turns.close()
@@ -109,13 +111,37 @@ class Alongside:
         notes = _Notes()
         context = replace(self._context, reporter=notes)
         hands = list(self._hands)
+        yielded = False
+
+        def yielding() -> bool:
+            """Whether we were asked to end. As soon as the first process waits for us, it delivers in our place."""
+            nonlocal yielded
+            if not yielded and _can_be_read(stop, 0):
+                os.write(reports, _YOURS if any(map(_delivers, hands)) else _NOBODYS)
+                yielded = True
+            return self._context.stopping()
+
+        others = replace(context, stopping=yielding)
         finishing = False
         while not finishing:
-            finishing = bool(select.select([stop], [], [], PAUSE)[0])
-            hands = [each for each in hands if _round(context, each, finishing=finishing)]
+            finishing = _can_be_read(stop, PAUSE)
+            yielding()  # before the reports in any case: its word comes first in the pipe
+            for each in list(hands):
+                if _delivers(each) and yielded:
+                    continue
+                if not _round(context if _delivers(each) else others, each, finishing=finishing):
+                    hands.remove(each)
         with os.fdopen(reports, "wb") as pipe:
             pipe.write(pickle.dumps(notes.reports))
         return 0
+
+
+def _can_be_read(pipe: int, seconds: float) -> bool:
+    return bool(select.select([pipe], [], [], seconds)[0])
+
+
+def _delivers(hand: Hand) -> bool:
+    return hand.name == DELIVER.name
 
 
 def _round(context: Context, hand: Hand, *, finishing: bool) -> bool:

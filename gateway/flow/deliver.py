@@ -29,7 +29,7 @@ from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import DueExchange, DueSet, due_deliveries, partners_to_deliver
 from partners.model import Agreement, Delivery, Direction, Partner
 
-GROUP = 100  # exchanges a commit
+GROUP = 200  # exchanges a commit
 GROUP_BYTES = 16_000_000  # and no more than this in memory
 
 _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings
@@ -54,6 +54,17 @@ def deliver(context: Context, partner: str | None = None) -> None:
         partners = [partner] if partner is not None else partners_to_deliver(connection)
     for each in partners:
         _deliver_shared(context, each)
+
+
+def deliver_some(context: Context) -> None:
+    """One group of what is due, for whoever has other things to do too; everything where others deliver as well."""
+    if not context.leases.alone:
+        deliver(context)
+        return
+    with context.ledger.reading() as connection:
+        due = due_deliveries(connection, GROUP, GROUP_BYTES)
+    if due:
+        _deliver_group(context, due)
 
 
 def _deliver_shared(context: Context, partner: str) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 from builders.stage import Stage, orders
 from msgspec.structs import replace
 
 from gateway.errors import DeliveryFailed
-from gateway.flow import alongside
+from gateway.flow import alongside, night
 from gateway.flow.deliver import deliver
+from gateway.flow.inbound import process
 from gateway.ledger.waiting import deliveries_waiting
 
 BIG = 6
@@ -34,7 +36,7 @@ def big(stage, monkeypatch):
 
 
 def use(stage, monkeypatch, step, least=1):
-    hand = alongside.Hand("deliver", step, lambda connection, _: deliveries_waiting(connection), least)
+    hand = alongside.Hand("hand over", step, lambda connection, _: deliveries_waiting(connection), least)
     monkeypatch.setattr(alongside.Alongside.__init__, "__defaults__", ((hand,),))
     context = stage.context
     monkeypatch.setattr(stage, "context", lambda reporter=None: replace(context(reporter), alongside=True))
@@ -77,7 +79,7 @@ def test_a_defect_in_its_step_is_reported_and_the_step_is_done_by_the_first(big,
 
     use(big, monkeypatch, broken)
     summary = big.run()
-    assert [where for where, _ in summary.troubles] == ["deliver"]
+    assert [where for where, _ in summary.troubles] == ["hand over"]
     assert len(big.delivered) == BIG
 
 
@@ -93,6 +95,52 @@ def test_what_is_away_is_asked_once_there_and_told_once(big, monkeypatch):
     summary = big.run()
     assert asked.read_text() == "."
     assert summary.troubles == ()
+    assert len(big.delivered) == BIG
+
+
+def both(monkeypatch, **delivering):
+    """The second process delivers as given, and sends until somebody has put a file where it looks."""
+    deliver = replace(alongside.DELIVER, **delivering)
+
+    def send(context):
+        place = context.settings.home / "delivered"
+        for _ in range(500):
+            context.stopping()
+            if place.exists():
+                return
+            time.sleep(0.02)
+        raise ZeroDivisionError("nobody delivered meanwhile")
+
+    sending = alongside.Hand("dispatch", send, lambda *_: 1, 1)
+    monkeypatch.setattr(alongside.Alongside.__init__, "__defaults__", ((deliver, sending),))
+
+
+def test_what_is_left_is_delivered_by_the_first_process_while_the_second_sends(big, monkeypatch):
+    def delivering(context):
+        deliver(context)
+        (context.settings.home / "delivered").touch()
+
+    both(monkeypatch, least=BIG + 1)
+    monkeypatch.setattr(alongside, "deliver", delivering)
+    summary = big.run()
+    assert summary.troubles == ()
+    assert summary.counts["documents delivered"] == len(big.delivered) == BIG
+
+
+def test_what_the_second_could_not_deliver_is_left_to_the_step_that_follows(big, monkeypatch):
+    def broken(context):
+        (context.settings.home / "delivered").touch()
+        raise ZeroDivisionError("a defect")
+
+    def slow(*arguments):
+        time.sleep(0.5)
+        process(*arguments)
+
+    both(monkeypatch, step=broken, waiting=lambda *_: 1, least=1)
+    monkeypatch.setattr(night, "process", slow)
+    monkeypatch.setattr(alongside, "deliver", lambda _: pytest.fail("delivered within the step of processing"))
+    summary = big.run()
+    assert [where for where, _ in summary.troubles] == ["deliver"]
     assert len(big.delivered) == BIG
 
 
