@@ -19,9 +19,10 @@ from typing import IO, Any, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Row, Select, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from gateway.errors import ContentErased, ContentPutAway, DatabaseUnavailable
+from gateway.ledger import on_postgres
 from gateway.ledger.moments import spoken
 from gateway.ledger.payload_keys import secret_of
 from gateway.ledger.tables import content, content_piece, put_away
@@ -56,7 +57,7 @@ class Sealer(Protocol):
 
 def insert(connection: Connection, table: Any) -> Any:
     """The dialect's INSERT, which knows ON CONFLICT."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    return (sqlite if connection.dialect.name == "sqlite" else on_postgres).insert(table)
 
 
 def keep_pieces(

@@ -29,11 +29,11 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import CollectionAggregate
 
 from gateway.errors import LeaseLost
 from gateway.ledger.leases import SharedLeases, database_now
+from gateway.ledger.on_postgres import insert
 from gateway.ledger.recording import Ledger
 from gateway.ledger.states import MessageState
 from gateway.ledger.tables import claim, message

@@ -26,12 +26,12 @@ from sqlalchemy import (
     or_,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.operators import custom_op
 
 from gateway.ledger.folding import folded
 from gateway.ledger.key_value import WHOLE
 from gateway.ledger.needing import needs_a_person, those_in_need
+from gateway.ledger.on_postgres import as_jsonb
 from gateway.ledger.query import (
     FLAGS,
     Criterion,
@@ -294,7 +294,7 @@ class Conditions:
         if self._sqlite:
             elements = func.json_each(column).table_valued("value", name="listed")
         else:
-            elements = func.jsonb_array_elements_text(column.cast(JSONB)).table_valued("value", name="listed")
+            elements = func.jsonb_array_elements_text(as_jsonb(column)).table_valued("value", name="listed")
         return _any_of(elements, self._text(elements.c.value, value, fold=True))
 
     def _one_word(self, column: Words, value: str) -> Condition:

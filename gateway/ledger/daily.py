@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Insert,
@@ -30,10 +31,9 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects import sqlite
 
-from gateway.ledger import bulk
+from gateway.ledger import bulk, on_postgres
 from gateway.ledger.daily_tables import (
     DIMENSIONS,
     SUMS,
@@ -304,7 +304,7 @@ def _adding_arrays(days: tuple[int, ...]) -> Insert:
     names = ["month", *DIMENSIONS, *SUMS, *(day_column(name, day) for name in SUMS for day in days)]
     arrays = [bindparam(name, type_=ARRAY(daily_count.c[name].type)) for name in names]
     rows = func.unnest(*arrays).table_valued(*names, name="new").render_derived()
-    insertion: Insert = _adding(postgresql.insert, days).from_select(names, select(*(rows.c[name] for name in names)))
+    insertion: Insert = _adding(on_postgres.insert, days).from_select(names, select(*(rows.c[name] for name in names)))
     return insertion
 
 

@@ -39,6 +39,7 @@ from gateway.errors import (
     MigrationsBehind,
     NotInstalled,
 )
+from gateway.ledger.columns import know_postgres, metadata
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.turns import turn
 
@@ -347,6 +348,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _postgresql(url: URL) -> Engine:
+    know_postgres(metadata)
     engine = _create(url, pool_use_lifo=True, connect_args={"connect_timeout": 10})
     event.listen(engine, "connect", _postgresql_connected)
     event.listen(engine, "checkout", partial(_postgresql_checked, engine))

@@ -21,12 +21,12 @@ from typing import Protocol
 
 from msgspec import Struct
 from sqlalchemy import BigInteger, Connection, Engine, Update, cast, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from gateway.errors import GatewayError, LeaseLost
 from gateway.ledger.database import reading, writing
+from gateway.ledger.on_postgres import array, insert
 from gateway.ledger.tables import claim, lease
 
 TERM = 60_000  # ms that a lease counts without being renewed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, func, text
 
-from gateway.ledger.columns import Id, index_for, metadata
+from gateway.ledger.columns import Id, index_for, index_on, metadata, partial_index
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 
@@ -58,10 +58,10 @@ message = Table(
     Column("proof_detail", Text, nullable=False, default="{}", server_default="{}"),  # JSON: fingerprint, domain …
     Column("layers", Text, nullable=False, default="[]", server_default="[]"),  # JSON: S/MIME layers, outermost first
     Index("ix_message_state_id", "state", "id"),
-    Index("ix_message_message_id", "message_id", postgresql_using="hash"),  # a third of the size of a tree
+    index_on(Index("ix_message_message_id", "message_id"), using="hash"),  # a third of the size of a tree
     Index("ix_message_at", "at"),
 )
-index_for(Index("ix_message_sha256", message.c.sha256, postgresql_using="hash"), "postgresql")
+index_for(index_on(Index("ix_message_sha256", message.c.sha256), using="hash"), "postgresql")
 SHA256_START = func.substr(message.c.sha256, text("1"), text("12"))  # enough to find it by, and its index a third
 index_for(Index("ix_message_sha256_start", SHA256_START), "sqlite")
 
@@ -77,11 +77,10 @@ sighting = Table(
     Column("size", BigInteger, nullable=False),  # as listed by the server
     Column("state", Text, nullable=False),  # stored (and left there, as far as we know), deleted
 )
-Index(
+partial_index(
     "ix_sighting_left",
     sighting.c.mailbox,
-    sqlite_where=sighting.c.state == "stored",
-    postgresql_where=sighting.c.state == "stored",
+    where=sighting.c.state == "stored",
 )
 Index("ix_sighting_message", sighting.c.message)  # found by its mail when that is put away
 

@@ -32,12 +32,13 @@ def compact(values: Sequence[Any]) -> bytes:
 
 
 def compact_any(values: Sequence[Any]) -> bytes:
-    """The same of whatever the values are (see ``plain_json.compact_any``).
-
-    Raises:
-        UnicodeEncodeError: half a character.
-    """
-    return _encode(values) if _alike(map(type, values)) else plain_json.compact_any(values).encode()
+    """The same, whatever the values are (see ``plain_json.compact_any``). Half a character becomes no UTF-8."""
+    if _alike(map(type, values)):
+        try:
+            return _encode(values)
+        except UnicodeEncodeError:
+            pass
+    return plain_json.compact_any(values).encode(errors="surrogatepass")
 
 
 def sorting(default: Callable[[Any], Any]) -> Callable[[Mapping[str, Any]], str]:

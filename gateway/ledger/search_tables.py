@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Table, Text, event, text
+from sqlalchemy import BigInteger, Column, Connection, Table, Text, event, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.ledger.columns import metadata
+from gateway.ledger.columns import metadata, partial_index
 from gateway.ledger.columns import text_column as _text
 from gateway.ledger.marks import COLUMNS
 from gateway.ledger.states import EXCHANGE_ATTENTION, ExchangeState
@@ -64,8 +64,7 @@ def add_indexes(exchange: Table, transaction_set: Table) -> None:
 
 
 def _of_few(table: Table, name: str, columns: tuple[str, ...], condition: str) -> None:
-    where: Any = text(condition)
-    Index(f"ix_{table.name}_{name}", *(table.c[each] for each in columns), sqlite_where=where, postgresql_where=where)
+    partial_index(f"ix_{table.name}_{name}", *(table.c[each] for each in columns), where=text(condition))
 
 
 # ---------------------------------------------------------------- the text index

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.ledger.columns import Id, index_for, index_where_set, metadata
+from gateway.ledger.columns import Id, index_for, index_on, index_where_set, metadata, partial_index
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 from gateway.ledger.daily_tables import daily_count
@@ -123,16 +123,15 @@ exchange = Table(
     Column("due_at", BigInteger, nullable=True),  # when its functional acknowledgment was last expected
     Column("acknowledged_at", BigInteger, nullable=True),  # when the partner had spoken on all of it
     Column("repeats", BigInteger, nullable=True),  # an earlier exchange with the same business document
-    Index("ix_exchange_partner_at", "partner", "at", postgresql_include=["id"]),  # as SQLite's have it anyway
+    index_on(Index("ix_exchange_partner_at", "partner", "at"), include=["id"]),  # as SQLite's have it anyway
     Index("ix_exchange_control_number_at", "control_number", "at"),
-    Index("ix_exchange_at", "at", postgresql_include=["id"]),
+    index_on(Index("ix_exchange_at", "at"), include=["id"]),
 )
 
-Index(
+partial_index(
     "ix_exchange_repeats",
     exchange.c.repeats,
-    sqlite_where=exchange.c.repeats.is_not(None),
-    postgresql_where=exchange.c.repeats.is_not(None),
+    where=exchange.c.repeats.is_not(None),
 )
 
 # One inbound interchange once: sender, receiver, ISA13 and ISA09 (see flow.acknowledge).
@@ -184,11 +183,10 @@ transaction_set = Table(
     _text("delivered_to"),
     Column("delivered_at", BigInteger, nullable=True),
 )
-Index(
+partial_index(
     "ix_transaction_set_due",
     transaction_set.c.exchange,
-    sqlite_where=transaction_set.c.delivery == "due",
-    postgresql_where=transaction_set.c.delivery == "due",
+    where=transaction_set.c.delivery == "due",
 )
 
 business_key = Table(
@@ -241,11 +239,10 @@ acknowledgment = Table(
     _text("names"),  # the numbers it names, as written: "000000012", "PO 17", "850 0001"
     Column("relation", Text, nullable=False),  # matched, duplicate, contradicting, orphan, forged
 )
-Index(
+partial_index(
     "ix_acknowledgment_odd",
     acknowledgment.c.id,
-    sqlite_where=acknowledgment.c.relation != "matched",
-    postgresql_where=acknowledgment.c.relation != "matched",
+    where=acknowledgment.c.relation != "matched",
 )
 
 # A receipt (MDN, RFC 8098) that we got or gave.
@@ -336,12 +333,11 @@ event = Table(
     Column("rows", LargeBinary, nullable=True),  # of kind "recorded": digests of rows (see prints)
 )
 # What happened to no exchange and no mail, but to the configuration: few among very many (see changes).
-Index(
+partial_index(
     "ix_event_configuration",
     event.c.kind,
     event.c.seq,
-    sqlite_where=text(CONFIGURATION),
-    postgresql_where=text(CONFIGURATION),
+    where=text(CONFIGURATION),
 )
 
 # One run of `gateway night`.

@@ -15,8 +15,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Select, Table, Text, delete, exists, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    delete,
+    exists,
+    select,
+)
 
 from gateway.ledger import bulk, marks, tables
 from gateway.ledger.literals import word

@@ -5,9 +5,9 @@ No secret lies in them: of passwords there is a hash by argon2id, of the numbers
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text
 
-from gateway.ledger.columns import Id, metadata
+from gateway.ledger.columns import Id, metadata, partial_index
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 
@@ -25,13 +25,12 @@ console_user = Table(
     Column("signed_in_at", BigInteger, nullable=True),
     Column("disabled_at", BigInteger, nullable=True),
 )
-Index(
+partial_index(
     "uq_console_user_issuer_subject",
     console_user.c.issuer,
     console_user.c.subject,
     unique=True,
-    sqlite_where=console_user.c.issuer != "",
-    postgresql_where=console_user.c.issuer != "",
+    where=console_user.c.issuer != "",
 )
 
 console_session = Table(

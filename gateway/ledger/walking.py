@@ -11,8 +11,20 @@ from functools import cache
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, and_, any_, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    any_,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from gateway.ledger import bulk, search_limits
 from gateway.ledger.conditions import Condition

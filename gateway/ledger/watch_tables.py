@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text, text
 
-from gateway.ledger.columns import Id, metadata
+from gateway.ledger.columns import Id, metadata, partial_index
 from gateway.ledger.columns import number_column as _number
 from gateway.ledger.columns import text_column as _text
 
@@ -64,12 +64,11 @@ number_epoch = Table(
 
 # New beginnings that a person declared are few, and every batch asks for them.
 DECLARED = "reason = 'declared'"
-Index(
+partial_index(
     "ix_number_epoch_declared",
     number_epoch.c.theirs,
     number_epoch.c.ours,
-    sqlite_where=text(DECLARED),
-    postgresql_where=text(DECLARED),
+    where=text(DECLARED),
 )
 
 # Numbers of a partner that did not come, and steps back. Open until they come or a person says why.
