@@ -47,7 +47,7 @@ class Hand(Struct, frozen=True):
 
 
 DELIVER = Hand("deliver", deliver_some, lambda connection, _: deliveries_waiting(connection), 50)
-HANDS = (DELIVER, Hand("dispatch", dispatch, mails_waiting, 200))  # each round of the latter is a login
+HANDS = (DELIVER, Hand("dispatch", dispatch, mails_waiting, 500))  # each round of the latter is a login
 _YOURS, _NOBODYS = b"\1", b"\0"  # what the child says of ``DELIVER`` when it is to end
 
 
