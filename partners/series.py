@@ -108,10 +108,10 @@ class Series:
     def _goes_on(self, number: int) -> bool:
         """Whether the newest count goes on with it, although an older one may have gone as far, or lack it.
 
-        A count that began by itself is believed to skip no more numbers than it has come far; a declared one may.
+        A count that stepped back or jumped is believed to skip no more numbers than it has come far; others may.
         """
         current = self.epochs[-1]
-        far = REORDER if current.reason == DECLARED else current.highest - current.lowest + 1
+        far = REORDER if current.reason in {DECLARED, WRAPPED} else current.highest - current.lowest + 1
         return 0 < distance(current.highest, number) <= min(far, REORDER)
 
     def _place(self, number: int) -> int:
