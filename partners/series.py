@@ -7,6 +7,7 @@ the highest came or stands in a gap, whatever the order in which they came.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
@@ -39,8 +40,9 @@ class Epoch(Struct):
 class Irregularity(Struct):
     """A gap, or a place where the series went back or jumped: from ``first`` to ``last``.
 
-    ``id``, ``at`` and ``raised`` are the keeper's: whether it is kept, since when, and whether people were told; a
-    part of a gap has them of the whole. ``why``: the reason for which it was closed otherwise than by what came.
+    ``id``, ``at``, ``shown_by`` and ``raised`` are the keeper's: whether it is kept, since when, which exchange showed
+    it, and whether people were told; a part of a gap has them of the whole. ``why``: the reason for which it was closed
+    otherwise than by what came.
     """
 
     kind: str
@@ -52,7 +54,12 @@ class Irregularity(Struct):
     open: bool = True
     changed: bool = True
     at: int | None = None
+    shown_by: int | None = None
     why: str = ""
+
+    def part(self, first: int, last: int) -> Irregularity:
+        """Another part of a gap, not kept yet."""
+        return Irregularity(self.kind, self.epoch, first, last, raised=self.raised, at=self.at, shown_by=self.shown_by)
 
 
 class Series:
@@ -91,13 +98,21 @@ class Series:
             return self._stretch(self.epochs[-1], number)
         if self.numbering is Numbering.INCREASING:
             return self._rise(number)
-        if number != self.epochs[-1].highest + 1:
-            gap = self._gap_with(number)
-            if gap is not None:
-                return self._fill(gap, number)
-        return self._place(number)
+        if self._goes_on(number):
+            return self._join(self.epochs[-1], number)
+        gap = self._gap_with(number)
+        return self._place(number) if gap is None else self._fill(gap, number)
 
     # ------------------------------------------------------------ where it belongs
+
+    def _goes_on(self, number: int) -> bool:
+        """Whether the newest count goes on with it, although an older one may have gone as far, or lack it.
+
+        A count that stepped back or jumped is believed to skip no more numbers than it has come far; others may.
+        """
+        current = self.epochs[-1]
+        far = REORDER if current.reason in {DECLARED, WRAPPED} else current.highest - current.lowest + 1
+        return 0 < distance(current.highest, number) <= min(far, REORDER)
 
     def _place(self, number: int) -> int:
         current = self.epochs[-1]
@@ -166,9 +181,9 @@ class Series:
         return epoch.number
 
     def _gap_with(self, number: int) -> Irregularity | None:
-        """The newest gap that holds the number, closed by a person or open."""
-        gaps = (each for each in reversed(self.irregularities) if each.kind == GAP)
-        return next((each for each in gaps if each.first <= number <= each.last), None)
+        """The gap of the newest count that holds the number, closed by a person or open."""
+        gaps = (each for each in self.irregularities if each.kind == GAP and each.first <= number <= each.last)
+        return max(gaps, key=lambda each: (each.epoch, each.id or sys.maxsize), default=None)
 
     def _fill(self, gap: Irregularity, number: int) -> int:
         if gap.open:
@@ -179,16 +194,18 @@ class Series:
             if parts:
                 gap.first, gap.last = parts[0]
             for first, last in parts[1:]:
-                self._note(GAP, gap.epoch, first, last, part_of=gap)
+                self._add(gap.part(first, last))
         return gap.epoch
 
     def _gap(self, epoch: Epoch, first: int, last: int) -> None:
         if first <= last:
             self._note(GAP, epoch.number, first, last)
 
-    def _note(self, kind: str, epoch: int, first: int, last: int, part_of: Irregularity | None = None) -> None:
-        raised, at = (part_of.raised, part_of.at) if part_of is not None else (False, None)
-        self.irregularities.append(Irregularity(kind, epoch, first, last, raised=raised, at=at))
+    def _note(self, kind: str, epoch: int, first: int, last: int) -> None:
+        self._add(Irregularity(kind, epoch, first, last))
+
+    def _add(self, found: Irregularity) -> None:
+        self.irregularities.append(found)
         if len(self.open) > TOO_MANY:
             self.give_up()
 
@@ -199,7 +216,7 @@ class Series:
             if len(runs) == 1 and not runs[0][2]:
                 continue
             for place, (first, last, explained) in enumerate(runs):
-                part = gap if not place else Irregularity(GAP, gap.epoch, first, last, raised=gap.raised, at=gap.at)
+                part = gap if not place else gap.part(first, last)
                 part.first, part.last, part.open, part.changed = first, last, not explained, True
                 part.why = why if explained else ""
                 if place:

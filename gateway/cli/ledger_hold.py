@@ -44,8 +44,9 @@ def add(
 ) -> int:
     """Hold what meets a query, or exchanges and mails by their numbers.
 
-    WORDS are those of `gateway ledger search`. What changes by itself (states, overdue) cannot be held; times are fixed
-    when the hold is made, and so are the words of a saved query (@NAME).
+    WORDS are those of `gateway ledger search`, but 34 and m12 are numbers, not text (which is text=34). What changes by
+    itself (states, overdue) cannot be held; times are fixed when the hold is made, and so are the words of a saved
+    query (@NAME).
 
     \b
     gateway ledger hold add partner=acme since=2024-01 until=2024-06 --why "Acme v. us, 24-1177"
@@ -57,9 +58,10 @@ def add(
     from gateway.ledger.words import parse_query
 
     with open_app(ctx.obj["home"], actor=by) as app:
-        asked = with_saved(app, words)
+        named, rest = flow.numbers_among(words)
+        asked = with_saved(app, rest)
         query = parse_query(asked) if asked else None
-        act = flow.add(app.context(), asked, query, numbers, actor=app.actor, reason=reason, dry_run=dry_run)
+        act = flow.add(app.context(), asked, query, [*numbers, *named], actor=app.actor, reason=reason, dry_run=dry_run)
     _say(act.as_dict(), act.sentence, dry_run=dry_run, as_json=as_json)
     return 0
 

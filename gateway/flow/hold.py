@@ -15,6 +15,12 @@ from gateway.ledger.query import Query
 from gateway.ledger.tables import exchange, message
 
 
+def numbers_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those of the words that name an exchange (``34``) or a mail (``m12``), and the others, which are a query."""
+    named = [each for each in words if each.removeprefix("m").isdecimal()]
+    return named, [each for each in words if each not in named]
+
+
 def add(
     context: Context,
     words: Sequence[str],

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from gateway.errors import DeliveryFailed
 from gateway.flow.handover import Deliverable
+from gateway.flow.posting import answered
 
 CONTENT_TYPE = "application/EDI-X12"  # RFC 1767
 ALREADY_TAKEN = 409  # the hook knows the key: an earlier attempt arrived, its answer did not
@@ -103,7 +104,7 @@ class HttpHandover:
     """
 
     url: str
-    timeout: float  # seconds, for each step of the connection
+    timeout: float  # seconds, for the whole of it
     token: str = field(default="", repr=False)
     content_type: str = CONTENT_TYPE
 
@@ -115,7 +116,7 @@ class HttpHandover:
         self._check(item)
         try:
             request = urllib.request.Request(self.url, data=item.data, headers=self._headers(item), method="POST")  # noqa: S310 - _check allows http and https only
-            with _OPENER.open(request, timeout=self.timeout):
+            with answered(request, self.timeout):
                 return self.url
         except urllib.error.HTTPError as answer:
             with answer:
@@ -153,24 +154,6 @@ class HttpHandover:
     def _fail(self, item: Deliverable, reason: str) -> NoReturn:
         target = re.sub(r"//[^/@]*@", "//", self.url)
         raise DeliveryFailed(what=item.name, target=target, reason=reason) from None
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Leaves every 3xx an error: urllib would turn the POST into a GET without the document."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """No request follows."""
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 def _refusal(answer: urllib.error.HTTPError) -> str:

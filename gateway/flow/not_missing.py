@@ -20,7 +20,7 @@ from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import taken_as_test
 from partners.model import Identity
 from partners.numbering import format_number
-from partners.series import DECLARED, GAP, Series
+from partners.series import DECLARED, GAP, REORDER, Series
 
 _HERE = "it is here, but was not accepted"
 _ELSEWHERE = "another kind of group used the number"
@@ -68,7 +68,9 @@ def _runs(recorder: Recorder, key: Key, epochs: Sequence[Any]) -> list[_Run]:
     for before, row in zip([None, *epochs], epochs, strict=False):
         if row.lowest is not None:
             since = 0 if before is None else row.at if row.reason == DECLARED else _after(recorder, key, before, row)
-            found.append(_Run(row.epoch, since, row.lowest, row.highest))
+            # What is not accepted may be the newest of a declared count, which it does not stretch.
+            ahead = REORDER if row.reason == DECLARED else 0
+            found.append(_Run(row.epoch, since, row.lowest, row.highest + ahead))
     return found
 
 

@@ -161,6 +161,7 @@ class _Gap(NamedTuple):
     raised_at: int | None
     closed_at: int | None
     at: int
+    exchange: int
 
 
 def _new_series(connection: Connection) -> Any:
@@ -203,6 +204,7 @@ def series_of(directory: Directory, key: Key, epochs: Iterable[Any], gaps: Itera
                 open=row.closed_at is None,
                 changed=False,
                 at=row.at,
+                shown_by=row.exchange,
             )
             for row in gaps
         ],
@@ -237,7 +239,7 @@ def keep_irregularities(recorder: Recorder, key: Key, series: Series, exchange: 
                 kind=each.kind,
                 first=each.first,
                 last=each.last,
-                exchange=exchange,
+                exchange=each.shown_by or exchange,
                 raised_at=recorder.now if each.raised else None,
                 **_closed(recorder, each),
             )

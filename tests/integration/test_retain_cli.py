@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from gateway.cli.main import root
-from gateway.errors import ContentErased, ContentPutAway, NotAllowedNow
+from gateway.errors import ContentErased, ContentPutAway, NotAllowedNow, NotFound
 from gateway.flow.submit import submit
 from gateway.ledger.secrets import make_key
 from partners.profile import read_profile
@@ -97,6 +97,16 @@ def test_from_a_plan_to_an_archive_and_back(home):
     assert gateway(home, "ledger", "verify", "--full")[1] == 0
     listed = json.loads(gateway(home, "ledger", "hold", "list", "--json")[0])
     assert listed["exchanges"] == [int(number)]
+
+
+@pytest.mark.parametrize(("word", "said"), [("m99999", "no mail m99999"), ("99999", "no exchange 99999")])
+def test_a_number_among_the_words_of_a_hold_is_an_exchange_or_mail(home, word, said):
+    """As text it would be found nowhere, and nothing would be held."""
+    with pytest.raises(NotFound, match=said):
+        gateway(home, "ledger", "hold", "add", word, "--why", "x")
+    gateway(home, "ledger", "hold", "add", "m1", "1", "--why", "x")
+    held = json.loads(gateway(home, "ledger", "hold", "list", "--json")[0])
+    assert (held["words"], held["exchanges"], held["messages"]) == ([], [1], [1])
 
 
 def test_holds_are_made_listed_and_released(home):

@@ -130,3 +130,35 @@ def test_a_number_of_a_gap_that_a_person_closed_may_come_after_all():
     assert series.see(4) == 1
     assert series.open == []
     assert (closed.first, closed.last) == (3, 5)
+
+
+@st.composite
+def anew(draw):
+    """Two counts of a partner, the second declared: those of each that came, in their order, and what it lost."""
+    starts = draw(st.sampled_from([(1, 1), (40, 1), (1, 20), (LAST - 20, LAST - 20), (5_000, 1)]))
+    counts = []
+    for start in starts:
+        came = [True, *draw(st.lists(st.booleans() | st.just(True), min_size=1, max_size=60)), True]
+        used = [(start + step - 1) % LAST + 1 for step in range(len(came))]
+        counts.append((start, used, {each for each, here in zip(used, came, strict=True) if not here}))
+    return counts
+
+
+@settings(max_examples=300, deadline=None)
+@given(anew(), st.booleans())
+def test_what_an_older_count_lacks_takes_no_number_of_a_declared_one(counts, explained):
+    """Nor does its end: what is missing there is told, and what came is not."""
+    (first, used, lost), (start, later, lost_later) = counts
+    series = Series(Numbering.CONSECUTIVE)
+    for each in used:
+        if each not in lost:
+            series.see(each)
+    assert series.epochs[0].lowest <= first
+    told = missing(series)
+    for each in series.open if explained else ():
+        each.open, each.why = False, "never used"
+    series.epochs.append(Epoch(series.epochs[-1].number + 1, "declared", start, start - 1))
+    for each in later:
+        if each not in lost_later:
+            series.see(each)
+    assert missing(series) == Counter(lost_later) + (Counter() if explained else told)

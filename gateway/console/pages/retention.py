@@ -58,8 +58,7 @@ def add(visit: Visit) -> Response:
         words = tuple(shlex.split(written))
     except ValueError as problem:
         return visit.to("/ledger/retention", f"The words cannot be read: {problem}.", words=written)
-    numbers = [each for each in words if each.removeprefix("m").isdecimal()]
-    asked = [each for each in words if each not in numbers]
+    numbers, asked = flow.numbers_among(words)
     try:
         with visit.app.ledger.reading() as connection:
             asked = expanded(connection, asked)

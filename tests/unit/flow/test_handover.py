@@ -2,8 +2,10 @@
 
 import http.server
 import os
+import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -324,12 +326,35 @@ def test_nobody_listening_is_a_failure(hook):
 
 
 def test_a_hook_that_does_not_answer_is_given_up(tmp_path):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with pytest.raises(DeliveryFailed, match="timed out"):
+        with pytest.raises(DeliveryFailed, match="did not answer"):
             HttpHandover(url, 0.2).deliver(ITEM)
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_a_hook_that_answers_byte_by_byte_is_given_up_too(begin):
+    """Each byte comes in time, the answer never."""
+
+    def trickle():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(begin)
+            while not done.wait(0.05):
+                connection.sendall(b"H" if begin else b"\0")
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(DeliveryFailed, match=r"did not answer within 0\.4 seconds"):
+                HttpHandover(f"http://127.0.0.1:{listener.getsockname()[1]}/", 0.4).deliver(ITEM)
+            assert time.monotonic() - began < 3
+        finally:
+            done.set()
+            thread.join()
 
 
 @pytest.mark.parametrize(

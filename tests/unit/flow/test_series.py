@@ -302,3 +302,31 @@ def test_what_is_not_accepted_explains_the_newest_count_that_it_may_belong_to(tm
     night(stage, after=4 * DAY)
     raised = [row for row in stage.rows("number_gap") if row["raised_at"] and row["level"] == "interchange"]
     assert [(row["epoch"], row["first"], row["last"]) for row in raised] == [(1, 3, 3)]
+
+
+def test_what_an_explanation_leaves_of_a_gap_still_belongs_to_the_exchange_that_showed_it(tmp_path):
+    """Group 3 is told with interchange 3, although a later arrival shows that other groups are missing."""
+    stage = Stage(tmp_path)
+    stage.mail(orders(2).replace(b"*P*:", b"*I*:"))
+    night(stage, 1, 4)
+    later = orders(5).replace(b"*5*X*", b"*7*X*").replace(b"GE*1*5", b"GE*1*7")
+    stage.mail(later)
+    night(stage, after=HOUR)
+    night(stage, after=2 * DAY)
+    assert sorted(told(stage)) == [
+        "from acme: group PO numbers 5 to 6 of ACMERETAIL did not come",
+        "from acme: interchange number 3 of ZZ:ACMERETAIL did not come",
+    ]
+
+
+def test_what_is_not_accepted_at_the_end_of_a_new_count_explains_nothing_of_the_old_one(tmp_path):
+    stage = Stage(tmp_path, [profile(gap_grace="72h")])
+    night(stage, 1, 2, 4, 5)
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", 1, groups=groups, actor="anna", reason="new system")
+    for number in (1, 2):
+        stage.mail(orders(number, documents.order(f"NEW-{number}", WHEN)))
+    stage.mail(orders(3).replace(b"*P*:", b"*I*:"))
+    night(stage)
+    night(stage, after=4 * DAY)
+    assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
