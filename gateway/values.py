@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
 
 __all__ = ["asdict", "defaults"]
 
@@ -21,13 +22,13 @@ def asdict(value: Struct) -> dict[str, Any]:
 
 def defaults(kind: type[Struct]) -> dict[str, Any]:
     """What the fields of a kind of value are by default, where they have one; made anew where it is made for each."""
-    given = kind.__struct_defaults__
-    named = zip(kind.__struct_fields__[-len(given) :] if given else (), given, strict=True)
-    return {name: _made(default) for name, default in named if default is not NODEFAULT}
-
-
-def _made(default: Any) -> Any:
-    return default.factory() if type(default).__name__ == "Factory" else default
+    found: dict[str, Any] = {}
+    for each in fields(kind):
+        if each.default is not NODEFAULT:
+            found[each.name] = each.default
+        elif each.default_factory is not NODEFAULT:
+            found[each.name] = each.default_factory()
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -41,7 +41,7 @@ class Directory:
     @property
     def stopped(self) -> frozenset[str]:
         """The keys of partners that get nothing for now, or ever again: what waits for them stays."""
-        return frozenset(each.key for each in self if each.status in {Status.SUSPENDED, Status.ENDED})
+        return frozenset(each.key for each in self if each.status.stopped)
 
     @property
     def our_identities(self) -> tuple[Identity, ...]:

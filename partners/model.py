@@ -24,6 +24,11 @@ class Status(StrEnum):
     SUSPENDED = "suspended"
     ENDED = "ended"
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the partner gets nothing, for now or ever again."""
+        return self in {Status.SUSPENDED, Status.ENDED}
+
 
 class Direction(StrEnum):
     """Seen from us: IN is what the partner sends us."""

@@ -31,8 +31,6 @@ from partners.profile_values import duration_text, line_ending_text, separator_t
 
 Section = EnvelopeSettings | AcknowledgmentPolicy | Delivery | MailSettings | Security | Separators | Calendar | Storage
 
-_OF_PARTNER, _OF_AGREEMENT = defaults(Partner), defaults(Agreement)
-
 _AS_TEXT: Mapping[type, Callable[[Any], str]] = {
     timedelta: duration_text,
     time: clock_text,
@@ -50,9 +48,10 @@ def write_profile(partner: Partner) -> str:
     document: dict[str, Any] = {"key": partner.key, "name": partner.name, "status": partner.status.value}
     document["addresses"] = list(partner.addresses)
     document["identities"] = [str(each) for each in partner.identities]
+    usual = defaults(Partner)
     for key in ("evidence", "contact", "notes", "numbers", "group_numbers", "gap_grace", "on_test", "on_production"):
         value = getattr(partner, key)
-        if value != _OF_PARTNER[key]:
+        if value != usual[key]:
             document[key] = plain(value)
     tables = {
         "calendar": _changed(partner.calendar, Calendar()),
@@ -96,8 +95,9 @@ def _agreement(agreement: Agreement, retention: Kept) -> dict[str, Any]:
         "direction": agreement.direction.value,
         "sets": list(agreement.sets),
     }
+    usual = defaults(Agreement)
     for key in ("versions", "reject_from", "on_doubt", "ordered", "on_repeat", "guideline"):
-        if getattr(agreement, key) != _OF_AGREEMENT[key]:
+        if getattr(agreement, key) != usual[key]:
             found[key] = plain(getattr(agreement, key))
     sections = {
         "business_keys": dict(agreement.business_keys),

@@ -260,7 +260,7 @@ def _check_partners(app: Opened, now: int, *, online: bool) -> Iterator[Check]:
 
 def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterator[Check]:
     trading = any(each.status in {Status.TESTING, Status.LIVE} for each in partners)
-    stopped = [each.key for each in partners if each.status in {Status.SUSPENDED, Status.ENDED}]
+    stopped = [each.key for each in partners if each.status.stopped]
     with database.reading(app.engine) as connection:
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
