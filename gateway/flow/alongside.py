@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
@@ -108,40 +109,46 @@ class Alongside:
     # ------------------------------------------------------------ the child
 
     def _child(self, stop: int, reports: int) -> int:
-        notes = _Notes()
-        context = replace(self._context, reporter=notes)
-        hands = list(self._hands)
-        yielded = False
-
-        def yielding() -> bool:
-            """Whether we were asked to end. As soon as the first process waits for us, it delivers in our place."""
-            nonlocal yielded
-            if not yielded and _can_be_read(stop, 0):
-                os.write(reports, _YOURS if any(map(_delivers, hands)) else _NOBODYS)
-                yielded = True
-            return self._context.stopping()
-
-        others = replace(context, stopping=yielding)
-        finishing = False
-        while not finishing:
-            finishing = _can_be_read(stop, PAUSE)
-            yielding()  # before the reports in any case: its word comes first in the pipe
-            for each in list(hands):
-                if _delivers(each) and yielded:
-                    continue
-                if not _round(context if _delivers(each) else others, each, finishing=finishing):
-                    hands.remove(each)
+        asked = Event()
+        workers = [_Worker(self._context, each, asked) for each in self._hands]
+        for each in workers:
+            each.start()
+        select.select([stop], [], [])  # a signal does not end it
+        asked.set()
+        delivering = [each for each in workers if each.delivers]
+        for each in delivering:
+            each.join()
+        os.write(reports, _YOURS if any(each.well for each in delivering) else _NOBODYS)
+        for each in workers:
+            each.join()
         with os.fdopen(reports, "wb") as pipe:
-            pipe.write(pickle.dumps(notes.reports))
+            pipe.write(pickle.dumps([one for each in workers for one in each.notes.reports]))
         return 0
 
 
-def _can_be_read(pipe: int, seconds: float) -> bool:
-    return bool(select.select([pipe], [], [], seconds)[0])
+class _Worker(Thread):
+    """A hand at work, in a thread of its own: each waits for its turns to write, and nobody waits for that.
 
+    Once it was asked to end it finishes what is due; who delivers leaves that to the first process, which waits for it.
+    """
 
-def _delivers(hand: Hand) -> bool:
-    return hand.name == DELIVER.name
+    def __init__(self, context: Context, hand: Hand, asked: Event) -> None:
+        super().__init__(name=hand.name)
+        self.notes = _Notes()
+        self.delivers = hand.name == DELIVER.name
+        self.well = True  # False: its step is not to be tried again here
+        self._context = replace(context, reporter=self.notes)
+        self._hand = hand
+        self._asked = asked
+
+    def run(self) -> None:
+        """Rounds, until it was asked to end or one came to nothing."""
+        finishing = False
+        while self.well and not finishing:
+            finishing = self._asked.wait(PAUSE)
+            if finishing and self.delivers:
+                return
+            self.well = _round(self._context, self._hand, finishing=finishing)
 
 
 def _round(context: Context, hand: Hand, *, finishing: bool) -> bool:

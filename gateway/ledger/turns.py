@@ -1,4 +1,4 @@
-"""Two processes of one batch that write to a SQLite database by turns.
+"""The processes of one batch that write to a SQLite database by turns.
 
 SQLite's own way to wait for the write lock is to sleep and look again, up to 100 ms each time: two busy writers
 spend most of their time asleep. A lock of the kernel wakes the next one at once, and dies with its process.
@@ -10,10 +10,11 @@ import fcntl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from sqlalchemy import Engine
 
-_taking_turns: dict[Engine, int] = {}
+_taking_turns: dict[Engine, tuple[int, Lock]] = {}
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def take_turns(engine: Engine) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryFile() as file:
-        _taking_turns[engine] = file.fileno()
+        _taking_turns[engine] = file.fileno(), Lock()
         try:
             yield
         finally:
@@ -35,13 +36,15 @@ def take_turns(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def turn(engine: Engine) -> Iterator[None]:
-    """Our turn to write; costs nothing where nobody takes turns. Threads of one process do not exclude each other."""
-    descriptor = _taking_turns.get(engine)
-    if descriptor is None:
+    """Our turn to write; costs nothing where nobody takes turns."""
+    found = _taking_turns.get(engine)
+    if found is None:
         yield
         return
-    fcntl.lockf(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN)
+    file, threads = found
+    with threads:  # the kernel's lock is the whole process's: it would let all its threads in
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(file, fcntl.LOCK_UN)
