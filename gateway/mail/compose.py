@@ -186,6 +186,8 @@ def _encoded(value: str) -> str:
 
 def _folded(name: str, value: str) -> str:
     """The header, folded at blanks, so that no blank is lost or made."""
+    if len(name) + len(value) + 2 <= _LINE:
+        return f"{name}: {value}\r\n"
     line = f"{name}:"
     lines: list[str] = []
     for word in value.split(" "):

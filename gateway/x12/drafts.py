@@ -64,8 +64,9 @@ def draft_set(set_id: str, segments: Iterable[Sequence[str]], implementation: st
     """
     body, count = StringIO(), 0
     for count, elements in enumerate(segments, 1):
+        text = "".join(elements)
         for mark in (GENERATED.element, GENERATED.segment):
-            if any(mark in each for each in elements):
+            if mark in text:
                 raise SeparatorInData(
                     name=f"Transaction set {set_id}", position=f"in segment {count + 1}", separator=mark
                 )

@@ -6,6 +6,7 @@ already contains a separator of the target as data is refused, and only then loo
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 
 from gateway.errors import DocumentFault, SeparatorInData
@@ -94,12 +95,18 @@ def _write_group(group: DraftGroup, draft: DraftInterchange, marks: Separators, 
 
 def _date(draft: DraftInterchange, *, long: bool) -> str:
     if draft.moment is not None:
-        return draft.moment.strftime("%Y%m%d" if long else "%y%m%d")
+        return _written(draft.moment)[not long]
     return f"20{draft.header.date}" if long else draft.header.date
 
 
 def _time(draft: DraftInterchange) -> str:
-    return draft.header.time if draft.moment is None else draft.moment.strftime("%H%M")
+    return draft.header.time if draft.moment is None else _written(draft.moment)[2]
+
+
+@lru_cache(maxsize=64)
+def _written(moment: datetime) -> tuple[str, str, str]:
+    """A moment as long date, short date and time; all interchanges of a transaction have the same one."""
+    return moment.strftime("%Y%m%d"), moment.strftime("%y%m%d"), moment.strftime("%H%M")
 
 
 def _number(text: str) -> str:
@@ -127,20 +134,31 @@ def _isa(draft: DraftInterchange, marks: Separators) -> str:
         ("ISA14", "1" if h.acknowledgment_requested else "0", 1),
         ("ISA15", h.usage, 1),
     )
-    written = ["ISA"]
     for name, value, width in fields:
         if len(value) > width:
             raise DocumentFault(name=_NAME, reason=f"{name} {value!r} is longer than {width} characters")
-        if name != "ISA11":
-            _refuse(value, marks, name)
-        written.append(value.ljust(width))
-    return marks.element.join((*written, marks.component))
+    if _has_mark("".join([value for name, value, _ in fields if name != "ISA11"]), marks):
+        for name, value, _ in fields:
+            if name != "ISA11":
+                _refuse(value, marks, name)
+    return marks.element.join(("ISA", *[value.ljust(width) for _, value, width in fields], marks.component))
 
 
 def _segment(tag: str, elements: tuple[str, ...], marks: Separators) -> str:
-    for number, each in enumerate(elements, 1):
-        _refuse(each, marks, f"{tag}{number:02}")
+    if _has_mark("".join(elements), marks):
+        for number, each in enumerate(elements, 1):
+            _refuse(each, marks, f"{tag}{number:02}")
     return marks.element.join((tag, *elements)).rstrip(marks.element)
+
+
+def _has_mark(text: str, marks: Separators) -> bool:
+    """Whether a separator is in it: asked of all elements at once, since hardly ever one is."""
+    return (
+        marks.element in text
+        or marks.segment in text
+        or marks.component in text
+        or bool(marks.repetition and marks.repetition in text)
+    )
 
 
 def _refuse(value: str, marks: Separators, name: str) -> None:
