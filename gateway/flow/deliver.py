@@ -32,6 +32,8 @@ from partners.model import Agreement, Delivery, Direction, Partner
 GROUP = 200  # exchanges a commit
 GROUP_BYTES = 16_000_000  # and no more than this in memory
 
+_ODD = re.compile(r"[^A-Za-z0-9.-]+")  # what stays out of the names of files
+
 _Places = dict[tuple[str, Delivery], Handover]  # by partner and delivery settings
 _Handed = tuple[str, Handover, str, int]  # where it went, by which way, SHA-256, bytes
 
@@ -197,7 +199,7 @@ def deliverable(exchange: DueExchange, sets: tuple[DueSet, ...], raw: bytes) -> 
     if len(sets) == 1:
         numbers = (exchange.control_number, first.group_control_number, first.control_number)
         parts = [first.set_id, sender, *numbers, f"x{exchange.id}"]
-    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-.") or "0" for part in parts)
+    name = "_".join([_ODD.sub("-", part).strip("-.") or "0" for part in parts])
     return Deliverable(
         name=f"{name}.edi",
         key=f"{exchange.sender}/{exchange.receiver}/{exchange.control_number}/{exchange.id}"

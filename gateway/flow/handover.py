@@ -40,7 +40,7 @@ class Deliverable(Struct, frozen=True):
 class _Written(Struct, frozen=True):
     """A file under its hidden name, still open."""
 
-    path: Path
+    path: str
     descriptor: int
 
 
@@ -73,7 +73,7 @@ class DirectoryHandover(Struct, frozen=True):
     """
 
     path: Path
-    _waiting: dict[Path, _Written] = field(default_factory=dict)  # by final name
+    _waiting: dict[str, _Written] = field(default_factory=dict)  # by final path
     _lost: list[DeliveryFailed] = field(default_factory=list)  # what went wrong since the last ``settle``
 
     def deliver(self, item: Deliverable) -> str:
@@ -81,17 +81,19 @@ class DirectoryHandover(Struct, frozen=True):
 
         The same name with the same bytes is what a repetition looks like; with other bytes it is refused.
         """
-        target = self.path / file_name(item.name, item.key)
+        directory, name = str(self.path), file_name(item.name, item.key)
+        target = os.path.join(directory, name)  # noqa: PTH118 - there may be thousands: a Path takes ten times as long
         if target in self._waiting or len(self._waiting) >= OPEN_AT_ONCE:
             self._settle_early()
         try:
-            _make_directory(self.path)
+            if not self._waiting:
+                _make_directory(self.path)
             if not _holds(target, item.data):
-                self._waiting[target] = _write(target, item.data)
+                self._waiting[target] = _write(f"{directory}/.{name}.part", item.data)
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise DeliveryFailed(what=item.name, target=self.path, reason=reason) from problem
-        return str(target)
+        return target
 
     def _settle_early(self) -> None:
         """Makes room. If it fails, those who wait for ``settle`` must hear of it too: their files are gone."""
@@ -104,22 +106,32 @@ class DirectoryHandover(Struct, frozen=True):
     def settle(self) -> None:
         """Syncs the files, renames them, and syncs the directory: also for a rename that a dead process left behind."""
         lost, self._lost[:] = self._lost[:1], []
+        settled = False
         try:
             if lost:
                 raise lost[0]
             for written in self._waiting.values():
                 os.fsync(written.descriptor)
             for target, written in self._waiting.items():
-                written.path.rename(target)
+                os.rename(written.path, target)  # noqa: PTH104
             if self.path.is_dir():
                 _sync_directory(self.path)
+            settled = True
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise DeliveryFailed(what="a group of documents", target=self.path, reason=reason) from problem
         finally:
-            for target, written in self._waiting.items():
-                _let_go(written, target)
-            self._waiting.clear()
+            self._let_go(remove=not settled)
+
+    def _let_go(self, *, remove: bool) -> None:
+        """Closes all files. One without its name is removed: after a failed sync nobody knows what the disk holds."""
+        for written in self._waiting.values():
+            with suppress(OSError):
+                os.close(written.descriptor)
+            if remove:
+                with suppress(OSError):
+                    os.unlink(written.path)  # noqa: PTH108
+        self._waiting.clear()
 
 
 def handover_for(
@@ -168,7 +180,7 @@ def file_name(label: str, key: str) -> str:
     return f"{short}-{digest}" + (f".{ending}" if ending else "")
 
 
-def _holds(target: Path, data: bytes) -> bool:
+def _holds(target: str, data: bytes) -> bool:
     """Whether the file is there already with these bytes, made durable.
 
     Raises:
@@ -180,17 +192,21 @@ def _holds(target: Path, data: bytes) -> bool:
         return False
     with os.fdopen(descriptor, "rb") as file:
         if os.fstat(descriptor).st_size != len(data) or file.read() != data:
-            raise FileExistsError(0, f"{target.name} is there already with other content")
+            raise FileExistsError(0, f"{Path(target).name} is there already with other content")
         os.fsync(descriptor)
     return True
 
 
-def _write(target: Path, data: bytes) -> _Written:
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def _write(temporary: str, data: bytes) -> _Written:
     """Writes under a hidden name in the same directory; a file that a dead process left there is replaced."""
-    temporary = target.with_name(f".{target.name}.part")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        descriptor = os.open(temporary, _NEW, 0o666)
+    except FileExistsError:
+        os.unlink(temporary)  # noqa: PTH108
+        descriptor = os.open(temporary, _NEW, 0o666)
     try:
         view = memoryview(data)
         while view:
@@ -200,18 +216,9 @@ def _write(target: Path, data: bytes) -> _Written:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     except BaseException:
         os.close(descriptor)
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     return _Written(temporary, descriptor)
-
-
-def _let_go(written: _Written, target: Path) -> None:
-    """Closes a file. One that did not get its name is removed: after a failed sync nobody knows what the disk holds."""
-    with suppress(OSError):
-        os.close(written.descriptor)
-    with suppress(OSError):
-        if os.path.lexists(written.path) and written.path != target:
-            written.path.unlink()
 
 
 def _make_directory(path: Path) -> None:

@@ -63,18 +63,18 @@ def test_other_bytes_under_a_used_name_are_refused_and_the_file_stays(tmp_path, 
 
 def test_everything_is_synced_before_and_after_the_rename(tmp_path, monkeypatch):
     seen = []
-    sync, rename = os.fsync, Path.rename
+    sync, rename = os.fsync, os.rename
 
     def noted_sync(descriptor):
         seen.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
         sync(descriptor)
 
-    def noted_rename(self, target):
+    def noted_rename(path, target):
         seen.append(("rename", str(target)))
-        return rename(self, target)
+        rename(path, target)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
-    monkeypatch.setattr(Path, "rename", noted_rename)
+    monkeypatch.setattr(os, "rename", noted_rename)
     place = DirectoryHandover(tmp_path / "a/b")
     where = place.deliver(ITEM)
     place.settle()
