@@ -24,7 +24,7 @@ from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.explain import explanation
 from gateway.flow.receipts import Given, give
-from gateway.flow.record import GOOD, Entry, all_findings, record_exchange, record_message, record_payload
+from gateway.flow.record import GOOD, Entry, how_many_findings, record_exchange, record_message, record_payload
 from gateway.flow.repeats import Repeats, held_fault
 from gateway.flow.same_mail import note_same_message_id
 from gateway.flow.secure import for_answers
@@ -148,7 +148,7 @@ def _tell(context: Context, recorder: Recorder, entry: Entry, exchange: int) -> 
         verdict=report.status,
         ta1=" ".join(report.ta1),
         sets=len(report.sets),
-        findings=sum(1 for _ in all_findings(report)),
+        findings=how_many_findings(report),
     )
     if entry.interchange.as_test:
         recorder.event(TAKEN_AS_TEST, exchange=exchange, message=message, partner=entry.partner)

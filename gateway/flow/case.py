@@ -48,8 +48,11 @@ class InterchangeCase(Struct):
     @property
     def only_acknowledges(self) -> bool:
         """Whether it carries nothing but TA1 segments and FA groups: such an interchange is never answered."""
-        carries = bool(self.report.interchange_acks or self.report.groups)
-        return carries and not self.document_groups
+        report = self.report
+        for group in report.groups:
+            if group.functional_id != ACKNOWLEDGMENT_GROUP:
+                return False
+        return bool(report.interchange_acks or report.groups)
 
     @property
     def first_agreement(self) -> Agreement | None:

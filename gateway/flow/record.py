@@ -122,7 +122,7 @@ def record_exchange(recorder: Recorder, entry: Entry) -> int:
         sha256=entry.sha256,
         size=len(interchange.raw),
         segments=report.segments,
-        findings=sum(1 for _ in all_findings(report)),
+        findings=how_many_findings(report),
         ta1=" ".join(report.ta1),
         duplicate_of=entry.duplicate_of,
         security=", ".join(f"{each.kind} {each.algorithm}" for each in reversed(entry.case.layers)),
@@ -253,6 +253,12 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             # A sentence quotes the document, be it only a number that does not agree.
             message=recorder.encrypted(finding.message, entry.partner),
         )
+
+
+def how_many_findings(report: InterchangeReport) -> int:
+    """How many ``all_findings`` gives."""
+    of_sets = [len(each.findings) for group in report.groups for each in group.sets]
+    return len(report.findings) + sum([len(group.findings) for group in report.groups]) + sum(of_sets)
 
 
 def all_findings(report: InterchangeReport) -> Iterator[tuple[Finding, int | None, tuple[int, int] | None]]:

@@ -69,6 +69,7 @@ class Repeats:
         self, connection: Connection, direction: str, documents: Iterable[tuple[str, Document]], since: int
     ) -> None:
         self._known: dict[tuple[str, Document], int] = {}
+        self._inside: dict[int, list[tuple[Document, Agreement | None]]] = {}  # by the case's identity
         found = {document for _, document in documents}
         names = sorted({MAIN_KEYS[each.set_id] for each in found})
         wanted = sorted({each.value for each in found})
@@ -76,10 +77,13 @@ class Repeats:
             self._ask(connection, direction, names, wanted[at : at + _CHUNK], since)
 
     @classmethod
-    def inbound(cls, context: Context, recorder: Recorder, cases: Iterable[InterchangeCase]) -> Repeats:
+    def inbound(cls, context: Context, recorder: Recorder, cases: Sequence[InterchangeCase]) -> Repeats:
         """Of interchanges that were received."""
-        documents = [(_key(case), document) for case in cases for document, _ in documents_in(case)]
-        return cls(recorder.connection, "in", documents, recorder.now - _window(context))
+        inside = {id(case): list(documents_in(case)) for case in cases}
+        documents = [(_key(case), document) for case in cases for document, _ in inside[id(case)]]
+        found = cls(recorder.connection, "in", documents, recorder.now - _window(context))
+        found._inside = inside
+        return found
 
     @classmethod
     def outbound(cls, context: Context, partner: Partner, prepared: Sequence[Outbound]) -> Repeats:
@@ -91,7 +95,8 @@ class Repeats:
     def of_case(self, case: InterchangeCase) -> list[Repeat]:
         """The documents of a received interchange that came before."""
         found = [
-            (document, agreement, self._known.get((_key(case), document))) for document, agreement in documents_in(case)
+            (document, agreement, self._known.get((_key(case), document)))
+            for document, agreement in self._inside[id(case)]
         ]
         return [Repeat(document, earlier, agreement) for document, agreement, earlier in found if earlier is not None]
 
@@ -120,7 +125,7 @@ class Repeats:
 
     def take(self, case: InterchangeCase, exchange: int) -> None:
         """An accepted interchange counts from now on."""
-        for document, _ in documents_in(case):
+        for document, _ in self._inside[id(case)]:
             self._known.setdefault((_key(case), document), exchange)
 
     @staticmethod
