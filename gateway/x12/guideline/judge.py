@@ -26,6 +26,7 @@ BLANKS: Final = "\r\n\t \x00"
 ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
 REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
 _FEW, _MANY = 8, 128  # segments that are tried at once: at first, and at most
+_BLANK: Final = tuple(BLANKS)
 _stripped = methodcaller("lstrip", BLANKS)
 STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
 
@@ -123,6 +124,8 @@ class SetJudge:
         if self._variants and self.count < 2:
             self._choose_variant(pieces, start)
         self._notes.begin(pieces, start, offset)
+        if not self._leading and start < len(pieces):
+            self._leading = pieces[start].startswith(_BLANK)
         if self.trace is None:
             return self._run(pieces, start, len(pieces))
         return self._run_traced(pieces, start, self.trace)
