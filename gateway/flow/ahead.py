@@ -19,7 +19,7 @@ from typing import IO, Self
 from msgspec.structs import replace
 
 from gateway.errors import unexpected
-from gateway.flow.case import Case
+from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.flow.context import Context
 from gateway.flow.forked import ended, forked
 from gateway.ledger.work import StoredMessage, read_messages
@@ -114,10 +114,13 @@ class Ahead:
 def _unbound(case: Case) -> Packed:
     """A case for the way through a pipe: partners and agreements go by name, for the parent has its own.
 
-    The parts of the letter stay behind: what carries X12 is in the payloads.
+    The parts of the letter stay behind: what carries X12 is in the payloads. The bytes of an interchange do too, where
+    they are cut from its payload's: the parent cuts them again.
     """
     bound = []
-    for _, each in case.interchanges:
+    for payload, each in case.interchanges:
+        if each.raw == _cut(payload, each):
+            each.raw = b""
         partner = each.partner
         agreements = tuple((place, _number(partner, one)) for place, one in each.agreements.items())
         bound.append((partner.key if partner is not None else "", agreements))
@@ -129,6 +132,10 @@ def _unbound(case: Case) -> Packed:
     return case, key, bound
 
 
+def _cut(payload: PayloadCase, interchange: InterchangeCase) -> bytes:
+    return payload.data[interchange.report.start : interchange.report.end]
+
+
 def _number(partner: Partner | None, agreement: Agreement) -> int:
     assert partner is not None, "an agreement is a partner's"
     return next(number for number, each in enumerate(partner.agreements) if each is agreement)
@@ -137,7 +144,8 @@ def _number(partner: Partner | None, agreement: Agreement) -> int:
 def _bound(context: Context, packed: Packed) -> Case:
     case, key, bound = packed
     case.partner = context.directory.get(key) if key else None
-    for (_, each), (of, agreements) in zip(case.interchanges, bound, strict=True):
+    for (payload, each), (of, agreements) in zip(case.interchanges, bound, strict=True):
+        each.raw = each.raw or _cut(payload, each)
         each.partner = partner = context.directory.get(of) if of else None
         if partner is not None:
             each.agreements = {place: partner.agreements[number] for place, number in agreements}

@@ -6,6 +6,8 @@ The address leads to a partner; the interchange's own identities must belong to 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec.structs import replace
 
 from gateway.errors import (
@@ -81,6 +83,7 @@ def identify_interchange(case: InterchangeCase, partner: Partner, address: str, 
         case.fault = fault
 
 
+@lru_cache(maxsize=1024)
 def identity(party: Party) -> Identity:
     """A party of an ISA segment as a normalised identity."""
     return Identity.of(party.qualifier, party.id)

@@ -15,6 +15,10 @@ _FALSE_ONES = 200  # after them
 _WHOLE_ISA = re.compile(
     rb"ISA([^A-Za-z0-9\s])" + b"".join(rb"[^\r\n]{%d}\1" % width for width in WIDTHS[:-1]) + rb"[^\r\n].", re.DOTALL
 )
+# The element separator and what is between its positions, up to the segment terminator.
+_MARKS = re.compile(
+    rb"[^\r\n]{3}([^A-Za-z0-9\r\n])" + rb"\1".join(rb"[^\r\n]{%d}" % width for width in WIDTHS) + rb"([^A-Za-z0-9 ])"
+)
 _ELEMENTS = 17  # of a segment that are looked at
 _LINE_ENDS = b"\r\n"
 _LEAST = {b"ISA": 17, b"IEA": 3, b"GS": 9, b"GE": 3, b"ST": 3, b"SE": 3}  # elements, the tag counted
@@ -47,14 +51,11 @@ def find_isa(data: bytes) -> int:
 
 def terminator_at(data: bytes, at: int) -> bytes:
     """The segment terminator of the ISA at ``at``; empty unless its separators stand at all their fixed positions."""
-    head = data[at : at + LENGTH]
-    element = head[3:4]
-    if len(head) < LENGTH or element.isalnum() or any(head[p : p + 1] != element for p in POSITIONS):
+    found = _MARKS.match(data, at) if at >= 0 else None
+    if found is None:
         return b""
-    if len(head.split(element)) != len(POSITIONS) + 1 or b"\n" in head[:-1] or b"\r" in head[:-1]:
-        return b""
-    end = head[-1:]
-    return b"" if end.isalnum() or end in {b" ", element} else end
+    element, end = found.groups()
+    return b"" if data.count(element, at, at + LENGTH) != len(POSITIONS) else end
 
 
 def end_of(data: bytes, at: int, element: bytes, end: bytes) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gateway.ledger.key_value import key_value
 from gateway.x12.extract import ElementPath, Paths, default_keys, extract
 from gateway.x12.model import Separators
 from partners.model import Agreement
+
+_path = lru_cache(maxsize=1024)(ElementPath.parse)
 
 
 def business_keys(
@@ -22,6 +26,6 @@ def business_keys(
     """
     paths: dict[str, Paths] = dict(default_keys(set_id, version))
     if agreement is not None:
-        paths |= {name: ElementPath.parse(path) for name, path in agreement.business_keys}
+        paths |= {name: _path(path) for name, path in agreement.business_keys}
     found = extract(text, separators, paths) if paths else {}
     return {name: [key_value(each) for each in values] for name, values in found.items()}

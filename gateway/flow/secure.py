@@ -115,6 +115,8 @@ def check_answer(context: Context, interchange: InterchangeCase) -> None:
     if interchange.fault is not None or partner is None or interchange.only_acknowledges:
         return
     security = for_answers(partner, interchange.first_agreement)
+    if not (security.sign or security.encrypt):
+        return  # nothing that could be missing
     try:
         plans(context.keys, partner, security, context.clock())
     except ConfigurationFault as fault:

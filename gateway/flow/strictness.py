@@ -10,6 +10,9 @@ from gateway.x12.guideline.partner import read_partner_guideline
 from gateway.x12.model import ExaminePolicy, Level, SetPolicy
 from partners.model import Agreement, Direction, Partner
 
+_PARTNERS = 256
+_inbound: dict[int, tuple[Partner, ExaminePolicy]] = {}  # of the last partners: to compare profiles would take longer
+
 
 def inbound_policy(partner: Partner | None) -> ExaminePolicy:
     """The policy for what a partner sends; each agreement's strictness and guideline hold for its own sets.
@@ -21,7 +24,14 @@ def inbound_policy(partner: Partner | None) -> ExaminePolicy:
     """
     if partner is None:
         return ExaminePolicy()
-    return _policy(partner, [each for each in partner.agreements if each.direction is Direction.IN])
+    known = _inbound.get(id(partner))
+    if known is not None and known[0] is partner:
+        return known[1]
+    policy = _policy(partner, [each for each in partner.agreements if each.direction is Direction.IN])
+    if len(_inbound) >= _PARTNERS:
+        _inbound.clear()
+    _inbound[id(partner)] = (partner, policy)
+    return policy
 
 
 def outbound_policy(partner: Partner, agreement: Agreement) -> ExaminePolicy:

@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from msgspec import Struct
 
 from gateway.errors import MessageTooSlow
 
+_CLOCK = signal.ITIMER_VIRTUAL
 _AGAIN = 1.0  # seconds after which it is said again, where the first time was lost in a callback
 _IDLE = 10  # looks at nothing after which the watcher ends
 
@@ -36,7 +36,7 @@ def at_most(seconds: int) -> Iterator[None]:
         MessageTooSlow: it took more, and was stopped where it was.
     """
     main = threading.current_thread() is threading.main_thread()
-    stop = _by_signal(seconds) if main else _watcher.watch(seconds)
+    stop = _alarm.watch(seconds) if main else _watcher.watch(seconds)
     try:
         try:
             yield
@@ -47,19 +47,29 @@ def at_most(seconds: int) -> Iterator[None]:
         raise MessageTooSlow(limit=seconds) from None
 
 
-def _by_signal(seconds: int) -> Callable[[], None]:
-    before = signal.signal(signal.SIGVTALRM, _say)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, _AGAIN)
+class _Alarm:
+    """The timer of the main thread. Its handler stays: to put back the one before takes longer than the timer."""
 
-    def stop() -> None:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+    def __init__(self) -> None:
+        self._listens = False
+        self._runs = False
 
-    return stop
+    def watch(self, seconds: int) -> Callable[[], None]:
+        """Watches the main thread until what is given back is called."""
+        if not self._listens:
+            signal.signal(signal.SIGVTALRM, self._say)
+            self._listens = True
+        self._runs = True
+        signal.setitimer(_CLOCK, seconds, _AGAIN)
+        return self._stop
 
+    def _stop(self) -> None:
+        signal.setitimer(_CLOCK, 0)
+        self._runs = False
 
-def _say(*_: object) -> NoReturn:
-    raise _TimeIsUp
+    def _say(self, *_: object) -> None:
+        if self._runs:  # else another thread took the signal at the last moment
+            raise _TimeIsUp
 
 
 class _Block(Struct, eq=False):
@@ -121,5 +131,6 @@ def _raise_in(thread: int, what: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)
 
 
+_alarm = _Alarm()
 _watcher = _Watcher()
 os.register_at_fork(after_in_child=_watcher.begin)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _HEADER = 64_000  # characters of a From header
+_SHORT = 300  # characters of a header that is kept in mind
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _ADDRESS = re.compile(rf"({_ATEXT}{{1,64}}+)@([^\s@<>()\[\],;:\"\\]{{1,255}}+)")
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -54,6 +56,10 @@ def single_sender(from_headers: Sequence[str]) -> tuple[str, str]:
     header = from_headers[0]
     if len(header) > _HEADER:
         return "", "a From header past its bounds"
+    return _known_sender(header) if len(header) <= _SHORT else _sender(header)
+
+
+def _sender(header: str) -> tuple[str, str]:
     found = _FROM.fullmatch(header)
     if found is None:
         return "", f"From is not one plain address: {header[:200]!a}"
@@ -65,6 +71,10 @@ def single_sender(from_headers: Sequence[str]) -> tuple[str, str]:
 
 def address_list(header: str) -> tuple[str, ...]:
     """The addresses of a To or Cc header, normalised, each once, in order; what is no address is left out."""
+    return _known_addresses(header) if len(header) <= _SHORT else _addresses(header)
+
+
+def _addresses(header: str) -> tuple[str, ...]:
     text = _COMMENT.sub(" ", _QUOTED.sub(" ", header))
     found: dict[str, None] = {}
     for match in _ROUGHLY.finditer(text):
@@ -73,6 +83,11 @@ def address_list(header: str) -> tuple[str, ...]:
         except ValueError:
             continue
     return tuple(found)
+
+
+# Partners and we write our addresses in the same way in every mail.
+_known_sender = lru_cache(maxsize=1024)(_sender)
+_known_addresses = lru_cache(maxsize=1024)(_addresses)
 
 
 def _domain(text: str) -> str | None:

@@ -210,7 +210,7 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     found = _TYPE.match(value)
     if found is None:
         return "text/plain", {}
-    return f"{found[1]}/{found[2]}".lower(), parameters(value)
+    return f"{found[1]}/{found[2]}".lower(), parameters(value) if ";" in value else {}
 
 
 def parameters(value: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import unicodedata
 from gateway.mail.headers import decoded
 
 LABEL = 1_000  # characters; no file system has names as long
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}(?<!\.)")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -16,6 +17,8 @@ def label(name: str) -> str:
 
     Where it is too long, its beginning and its extension are kept. May be empty.
     """
+    if _PLAIN.fullmatch(name):
+        return name
     text = decoded(name, limit=100_000)
     text = re.split(r"[/\\]", text)[-1]
     text = _DRIVE.sub("", text)

@@ -13,6 +13,37 @@ from gateway.x12.isa import Opening, has_repetition
 from gateway.x12.model import Finding, Level, Separators
 
 CLIP = 99
+_DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31)"  # no leap days
+_MINUTE = "(?:[01][0-9]|2[0-3])[0-5][0-9]"
+_QUALIFIER = "(?:0[1-9]|[123][0-9]|AM|NR|SA|SN|ZZ)"
+# Elements 1 to 15 of an ISA, and 2 to 8 of a GS, with which nothing is wrong: most of those that come are of this form.
+_SOUND_ISA = re.compile(
+    "\0".join(
+        (
+            *("00", "[ -~]{10}") * 2,
+            *(_QUALIFIER, "(?! {15})[ -~]{15}") * 2,
+            "[0-9]{2}" + _DAY,
+            _MINUTE,
+            "[!-~]",
+            "00[2-9][0-9]{2}",
+            "(?!0{9})[0-9]{9}",
+            "[01]",
+            "[PTI]",
+        )
+    )
+)
+_SOUND_GS = re.compile(
+    "\0".join(
+        (
+            *("[ -~]{2,15}",) * 2,
+            "(?:19|20)?[0-9]{2}" + _DAY,
+            _MINUTE + "(?:[0-5][0-9](?:[0-9]{1,2})?)?",
+            "[0-9]{1,9}",
+            "[XT]",
+            "00[1-9][0-9]{3}[A-Z0-9]{0,6}",
+        )
+    )
+)
 _SECRET = (2, 4)  # elements of the ISA that may hold a password: no finding quotes them
 
 _AUTHORIZATION = frozenset(f"{n:02}" for n in range(9))  # I01
@@ -102,6 +133,8 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
             value="" if number in _SECRET else opening.fields[number - 1],
         )
 
+    if _is_sound(opening):
+        return
     if opening.damaged:
         places = ", ".join(str(place + 1) for place in opening.damaged)
         yield envelope_finding(
@@ -119,6 +152,16 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
     yield from (fault(*each, level=Level.WARNING) for each in _values_odd(opening))
 
 
+def _is_sound(opening: Opening) -> bool:
+    """Whether there is plainly nothing wrong with an ISA, seen at one glance; false where that takes a closer look."""
+    marks = opening.separators
+    if opening.damaged or not _SOUND_ISA.fullmatch("\0".join(opening.fields[:15])):
+        return False
+    if not (marks.repetition if has_repetition(opening.fields[11]) else opening.fields[10] == "U"):
+        return False
+    return _separates_components(marks)
+
+
 def _values_amiss(opening: Opening) -> Iterator[tuple[int, str, str]]:
     f = [each.strip() for each in opening.fields]
     for number, code, is_good, what in _RULES:
@@ -129,10 +172,13 @@ def _values_amiss(opening: Opening) -> Iterator[tuple[int, str, str]]:
     for number in (2, 4, 6, 8):
         if _CONTROL.search(opening.fields[number - 1]):
             yield number, "characters", "contains a control character"
-    marks = opening.separators
-    clash = (marks.element, marks.segment, marks.repetition or None)
-    if len(marks.component) != 1 or marks.component.isalnum() or marks.component == " " or marks.component in clash:
-        yield 16, "component-separator", f"is {marks.component!r}, which cannot separate components"
+    if not _separates_components(opening.separators):
+        yield 16, "component-separator", f"is {opening.separators.component!r}, which cannot separate components"
+
+
+def _separates_components(marks: Separators) -> bool:
+    mark = marks.component
+    return len(mark) == 1 and not mark.isalnum() and mark not in (" ", marks.element, marks.segment, marks.repetition)
 
 
 def _values_odd(opening: Opening) -> Iterator[tuple[int, str, str]]:
@@ -180,6 +226,12 @@ def check_service(elements: Sequence[str], offset: int) -> Iterator[Finding]:
 
 def check_gs(fields: Sequence[str], offset: int, known_groups: frozenset[str]) -> Iterator[Finding]:
     """Every fault of a GS segment given as its elements (``fields[0]`` is GS), padded to nine."""
+    if fields[1] in known_groups and _SOUND_GS.fullmatch("\0".join(fields[2:9])):
+        return iter(())
+    return _gs_faults(fields, offset, known_groups)
+
+
+def _gs_faults(fields: Sequence[str], offset: int, known_groups: frozenset[str]) -> Iterator[Finding]:
 
     def fault(number: int, code: str, message: str, x12: str = "", level: Level = Level.ERROR) -> Finding:
         return envelope_finding(

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from gateway.x12.isa import BLANKS, ends_segment
 from gateway.x12.model import Separators
+from gateway.x12.scan import find
 
 _PLACE = r"([A-Z][A-Z0-9]{1,2})(\d\d)(?:-(\d{1,2}))?"
 _PATH = re.compile(rf"{_PLACE}(?:\[{_PLACE}=([^\[\]]+)\])?")
@@ -78,12 +79,12 @@ def _values(text: str, marks: Separators, path: ElementPath) -> Iterator[str]:
 
 def _segments(text: str, marks: Separators, tag: str) -> Iterator[list[str]]:
     needle = tag + marks.element
-    at = text.find(needle)
+    at = find(text, needle, 0, len(text))
     while at >= 0:
         if ends_segment(text[max(0, at - 6) : at], marks.segment):
             end = text.find(marks.segment, at)
             yield text[at : end if end >= 0 else len(text)].split(marks.element)
-        at = text.find(needle, at + len(needle))
+        at = find(text, needle, at + len(needle), len(text))
 
 
 def _at(elements: list[str], marks: Separators, element: int, component: int) -> list[str]:

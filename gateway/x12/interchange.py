@@ -151,7 +151,7 @@ class OpenInterchange:
             upto = max(upto, at + 1)
         eaten = pieces[at:upto]
         current.take(eaten, offset)
-        offset += sum(map(len, eaten)) + upto - at
+        offset += len("".join(eaten)) + upto - at
         if current.acknowledgment is not None:
             current.acknowledgment.feed(eaten)
         if judge.ended or upto < len(pieces):

@@ -8,6 +8,7 @@ positions do not) and of wrong length (padding lost, but the sixteen elements ca
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import Struct
@@ -21,6 +22,8 @@ BLANKS = " \t\r\n\0\x1a\v\f"
 LONGEST = 400  # characters to look at before an ISA of wrong length is given up
 TOLERATED = 2  # positions that may be damaged
 
+# The element separator and the sixteen elements, where it stands at all its positions.
+_WHOLE = re.compile("...(.)" + r"\1".join(f"(.{{{width}}})" for width in WIDTHS), re.DOTALL)
 _BETWEEN = " \t\r\n"  # what some write between segments
 _FIRST_WITH_REPETITION = "00402"
 _AFTER = re.compile(r"[\r\n]*")
@@ -65,11 +68,16 @@ def opening_at(text: str, at: int) -> Opening | None:
     # A row of blanks or dashes has the "separator" everywhere: ISA01 and ISA12 tell it from an ISA.
     if element in text[at + 4 : at + 6] or element in text[at + 84 : at + 89]:
         return None
-    damaged = tuple(p for p in POSITIONS if text[at + p] != element)
-    if len(damaged) > TOLERATED:
-        return None
-    edges = (*POSITIONS, LENGTH - 1)
-    fields = tuple(text[at + a + 1 : at + b] for a, b in pairwise(edges))
+    damaged: tuple[int, ...] = ()
+    whole = _WHOLE.match(text, at)
+    if whole is not None:
+        fields = whole.groups()[1:]
+    else:
+        damaged = tuple(p for p in POSITIONS if text[at + p] != element)
+        if len(damaged) > TOLERATED:
+            return None
+        edges = (*POSITIONS, LENGTH - 1)
+        fields = tuple(text[at + a + 1 : at + b] for a, b in pairwise(edges))
     separators = _separators(element, fields, text[at + LENGTH - 1], text[at + LENGTH : at + LENGTH + 2])
     return Opening(at, LENGTH, fields, separators, damaged)
 
@@ -98,10 +106,10 @@ def loose_opening_at(text: str, at: int) -> Opening | None:
 
 def header_of(opening: Opening) -> Header:
     """The values of an ISA, trimmed."""
-    f = tuple(each.strip(BLANKS) for each in opening.fields)
+    f = [each.strip(BLANKS) for each in opening.fields]
     return Header(
-        sender=Party(f[4], f[5]),
-        receiver=Party(f[6], f[7]),
+        sender=_party(f[4], f[5]),
+        receiver=_party(f[6], f[7]),
         date=f[8],
         time=f[9],
         version=f[11],
@@ -125,4 +133,9 @@ def _separators(element: str, fields: tuple[str, ...], terminator: str, after: s
     if len(repetition) != 1 or repetition.isalnum() or repetition in (" ", element, terminator):
         repetition = ""
     suffix = _AFTER.match(after)
-    return Separators(element, fields[15], terminator, repetition, suffix[0] if suffix else "")
+    return _marks(element, fields[15], terminator, repetition, suffix[0] if suffix else "")
+
+
+# The same few come again and again, and one value of each is quicker to send from process to process than many.
+_party = lru_cache(maxsize=1024)(Party)
+_marks = lru_cache(maxsize=256)(Separators)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from gateway.x12.binary import binary_head
 from gateway.x12.isa import BLANKS, LENGTH, LONGEST, Opening, ends_segment, loose_opening_at, opening_at
 from gateway.x12.model import Separators
+from gateway.x12.scan import find
 
 CHUNK = 1 << 18
 LONGEST_SEGMENT = 1 << 20  # characters; BIN and BDS may be longer
@@ -57,13 +58,19 @@ class Reader:
     __slots__ = ("_chunk", "_inner", "_keep_binary", "_memory", "_plain", "_source", "base", "ended", "pos", "text")
 
     def __init__(self, source: bytes | BinaryIO, chunk: int = CHUNK, *, keep_binary: bool = False) -> None:
-        self._source = BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
+        self._source: BinaryIO
         self._chunk = max(1, chunk)
         self._keep_binary = keep_binary
         self.text = ""
         self.base = 0
         self.pos = 0
         self.ended = False
+        if not isinstance(source, bytes | bytearray | memoryview):
+            self._source = source
+        elif len(source) > self._chunk or not isinstance(source, bytes):
+            self._source = BytesIO(source)
+        else:  # all of it at once
+            self.text, self.ended = source.decode("latin-1"), True
         self._inner = -1  # offset of an ISA that was found before the cursor reached it
         self._plain = -1  # offset of a BIN that is none
         self._memory: dict[str, tuple[int, int, int]] = {}
@@ -203,7 +210,7 @@ class Reader:
                 return -1
             search = max(begin, known_to - len(needle) + 1)
             begin = known_from
-        found = self.text.find(needle, search - self.base, limit)
+        found = find(self.text, needle, search - self.base, limit)
         self._memory[needle] = (begin, found + self.base if found >= 0 else -1, end)
         return found
 
@@ -248,7 +255,7 @@ class Reader:
                 if self.base + at > self._plain and self._may_be_binary(at, marks):
                     nearest = at if nearest < 0 else min(at, nearest)
                     break
-                at = text.find(needle, at + 4, limit)
+                at = find(text, needle, at + 4, limit)
         return nearest
 
     def _may_be_binary(self, at: int, marks: Separators) -> bool:

@@ -65,7 +65,7 @@ def group_status(own: Status, sets: Counter[Status]) -> Status:
     """AK901: what was found on the group itself, and how many of its sets have which verdict."""
     if own is Status.REJECTED:
         return own
-    rejected = sets.total() - sum(sets[each] for each in _GOOD)
+    rejected = sets.total() - sets[Status.ACCEPTED] - sets[Status.ACCEPTED_WITH_ERRORS]
     if rejected:
         return Status.REJECTED if rejected == sets.total() else Status.PARTIALLY_ACCEPTED
     return Status.ACCEPTED_WITH_ERRORS if sets[Status.ACCEPTED_WITH_ERRORS] else own

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
-from operator import methodcaller
+from operator import length_hint, methodcaller
 from re import Match
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ from gateway.x12.guideline.elements import ElementJudge
 from gateway.x12.guideline.model import Guideline, Requirement, Segment
 from gateway.x12.guideline.numbering import Numbering
 from gateway.x12.guideline.plan import KEY, REMEMBERED_VALUES, Choice, Move, Node, Plan, Way
+from gateway.x12.guideline.shapes import Quick
 from gateway.x12.guideline.wording import Notes
 from gateway.x12.model import Finding
 
@@ -25,6 +26,7 @@ BLANKS: Final = "\r\n\t \x00"
 ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
 REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
 _FEW, _MANY = 8, 128  # segments that are tried at once: at first, and at most
+_BLANK: Final = tuple(BLANKS)
 _stripped = methodcaller("lstrip", BLANKS)
 STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
 
@@ -122,6 +124,8 @@ class SetJudge:
         if self._variants and self.count < 2:
             self._choose_variant(pieces, start)
         self._notes.begin(pieces, start, offset)
+        if not self._leading and start < len(pieces):
+            self._leading = pieces[start].startswith(_BLANK)
         if self.trace is None:
             return self._run(pieces, start, len(pieces))
         return self._run_traced(pieces, start, self.trace)
@@ -235,7 +239,7 @@ class SetJudge:
             size = min(size * 4, _MANY)
             shape = shapes.quick[node]
             if shape is not None:
-                taken = len(list(takewhile(bool, map(shape, chunk))))
+                taken = self._shaped(node, shape, chunk)
                 found += taken
                 if taken == len(chunk):
                     continue
@@ -251,6 +255,20 @@ class SetJudge:
                 break
             shapes.missed(node, self._plan.nodes[node].segment, chunk[-1], fine)
         return found
+
+    def _shaped(self, node: int, shape: Quick, chunk: Sequence[str]) -> int:
+        """How many of these segments, from the first on, are of the present shape of a node."""
+        run = self._plan.shapes.run(node) if len(chunk) > _FEW else None
+        if run is not None:
+            end = self._plan.separators.segment
+            text = end.join((*chunk, ""))
+            matched = run(text)
+            if matched is not None and text.count(end) == len(chunk):  # else a segment holds what should end it
+                behind = matched.end()
+                return len(chunk) if behind == len(text) else text.count(end, 0, behind)
+        tried = iter(chunk)
+        # The last one that was tried did not fit.
+        return len(chunk) if all(map(shape, tried)) else len(chunk) - length_hint(tried) - 1
 
     def _resolve(self, text: str, index: int) -> object:
         """A move that is not known yet, or what else to do with this segment."""

@@ -47,7 +47,7 @@ class SegmentPattern(Struct):
 
 
 def compile_pattern(
-    segment: Segment, separators: Separators, *, basic: bool = False, before: str = ""
+    segment: Segment, separators: Separators, *, basic: bool = False, before: str = "", end: str = r"\Z"
 ) -> SegmentPattern:
     """The clean-path pattern of one segment use.
 
@@ -56,8 +56,9 @@ def compile_pattern(
         separators: of the interchange.
         basic: only characters of the basic set.
         before: a pattern of what may stand before the segment.
+        end: a pattern of what stands behind it; it takes no character.
     """
-    builder = _Builder(separators, basic)
+    builder = _Builder(separators, basic, end)
     text = before + builder.segment(segment)
     return SegmentPattern(re.compile(text, re.DOTALL), tuple(builder.looked_up))
 
@@ -80,6 +81,7 @@ def _one_of(tails: Sequence[str]) -> str:
 class _Builder(Struct):
     separators: Separators
     basic: bool = False
+    end: str = r"\Z"
     looked_up: list[tuple[int, frozenset[str]]] = field(default_factory=list)
     groups: int = 0
     element: str = ""
@@ -101,8 +103,8 @@ class _Builder(Struct):
     def segment(self, segment: Segment) -> str:
         """Id, elements, end, conditions."""
         body, presence = self.sequence(segment.elements, segment.conditions, self.element, leading=True)
-        some = "" if any(map(_required, segment.elements)) else rf"(?!(?:{self.element})*+\Z)"
-        return re.escape(segment.id) + some + body + r"\Z" + _conditions(segment.conditions, presence)
+        some = "" if any(map(_required, segment.elements)) else rf"(?!(?:{self.element})*+{self.end})"
+        return re.escape(segment.id) + some + body + self.end + _conditions(segment.conditions, presence)
 
     def sequence(
         self, elements: tuple[Element, ...], conditions: tuple[Condition, ...], mark: str, *, leading: bool
@@ -198,7 +200,7 @@ class _Builder(Struct):
         """The components of one composite; at least one character."""
         mark = re.escape(self.separators.component)
         body, presence = self.sequence(element.parts, element.conditions, mark, leading=False)
-        return f"(?:(?!{mark}*+(?:{self.element}|\\Z)){body}{_conditions(element.conditions, presence)})"
+        return f"(?:(?!{mark}*+(?:{self.element}|{self.end})){body}{_conditions(element.conditions, presence)})"
 
 
 def is_looked_up(element: Element) -> bool:

@@ -25,6 +25,8 @@ MOST: Final = 128  # shapes of one plan: whatever partners write, no more are ma
 
 _BLANKS: Final = r"[\r\n\t \x00]*+"  # line ends before a segment, so that nobody has to cut them off
 
+_IN_VALUES: Final = "\r\n\t \x00-.+"  # signs in numbers, and before a segment
+
 Quick = Callable[[str], "Match[str] | None"]
 Key = tuple[str | bool, ...]  # for each element: whether it is there; a code of a long list as it is
 
@@ -40,6 +42,8 @@ class Shapes:
         self.quick: list[Quick | None] = [None] * size
         self._missed = array("l", bytes(array("l").itemsize * size))
         self._made: dict[tuple[int, Key], Quick] = {}
+        self._kept: dict[int, tuple[Segment, Key]] = {}  # what the present shape of a node was made of
+        self._runs: dict[int, Quick | None] = {}
         self._separators = separators
         self._basic = basic
 
@@ -65,6 +69,32 @@ class Shapes:
                 return
             made = self._made[node, key] = self._compiled(segment, key)
         self.quick[node] = made
+        self._kept[node] = (segment, key)
+        self._runs.pop(node, None)
+
+    def run(self, node: int) -> Quick | None:
+        """What matches, from the beginning of a text, all segments in a row that are of a node's present shape.
+
+        In the text each segment is followed by its terminator, which stands nowhere else in it. None where there is no
+        such pattern.
+        """
+        if node not in self._runs:
+            self._runs[node] = self._run(*self._kept[node]) if node in self._kept else None
+        return self._runs[node]
+
+    def _run(self, segment: Segment, key: Key) -> Quick | None:
+        """None where a value of one segment might be taken to reach into the next."""
+        end = self._separators.segment
+        shaped = replace(segment, elements=tuple(_elements(segment, key)))
+        if end.isalnum() or end in _IN_VALUES or any(map(_takes_anything, shaped.elements)):
+            return None
+        ahead = f"(?={re.escape(end)})"
+        single: re.Pattern[str] = compile_pattern(
+            shaped, self._separators, basic=self._basic, before=_BLANKS, end=ahead
+        ).regex
+        if single.groups or end in single.pattern.replace(ahead, ""):  # a group remembers what another segment held
+            return None
+        return re.compile(f"(?:{single.pattern}{re.escape(end)})*", re.DOTALL).match
 
     def _key(self, segment: Segment, text: str) -> Key | None:
         """The shape of a segment; None where a code of a long list stands in a composite."""
@@ -83,6 +113,10 @@ class Shapes:
         assert not pattern.looked_up, "every code of a long list is one of its own here"
         regex: re.Pattern[str] = pattern.regex
         return regex.match
+
+
+def _takes_anything(element: Element) -> bool:
+    return element.type.startswith("B") or any(map(_takes_anything, element.parts))
 
 
 def _elements(segment: Segment, key: Key) -> Iterator[Element]:

@@ -129,6 +129,21 @@ def test_a_secured_mail_comes_through_the_pipe_as_it_is(tmp_path):
     seller.app.close()
 
 
+def test_the_bytes_of_interchanges_go_through_the_pipe_once_and_are_whole_behind_it(stage):
+    stage.mail(orders(1) + b"\r\nwords\r\n" + orders(2))
+    stage.mail(orders(3), b"ISA no EDI", orders(4)[:150])
+    context = stage.context()
+    collect(context)
+    for number in (1, 2):
+        with stage.ledger.reading() as connection:
+            message = stored_message(connection, number)
+        case, sent = prepare(context, message), prepare(context, message)
+        first = case.interchanges[0][1].raw
+        assert pickle.dumps(ahead_module._unbound(sent)).count(first) == 1
+        behind = through_pipe(context, prepare(context, message))
+        assert [each.raw for _, each in behind.interchanges] == [each.raw for _, each in case.interchanges]
+
+
 def test_a_fault_comes_through_the_pipe_with_all_that_it_tells(stage):
     stage.mail(orders(1))
     context = stage.context()

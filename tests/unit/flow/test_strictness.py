@@ -47,3 +47,14 @@ def test_a_guideline_that_was_never_stored_is_named():
     text = ACME.replace('sets = ["850"]', f'sets = ["850"]\nguideline = "{PATH}"')
     with pytest.raises(GuidelineInvalid, match=r"guidelines/acme\.toml, line 1.*not stored with the profile of acme"):
         inbound_policy(read_profile(text))
+
+
+def test_a_profile_that_changed_is_judged_by_as_it_is_now():
+    before = read_profile(ACME)
+    assert inbound_policy(before) == inbound_policy(before)
+    strict = read_profile(ACME.replace('sets = ["850"]', 'sets = ["850"]\nreject_from = "warning"'))
+    assert inbound_policy(strict).reject_from is Level.WARNING
+    assert inbound_policy(before).reject_from is Level.ERROR
+    for number in range(100, 400):  # only the last ones are kept in mind
+        other = read_profile(ACME.replace('sets = ["850"]', f'sets = ["{number}"]'))
+        assert inbound_policy(other).agreed[0].sets == (str(number),)

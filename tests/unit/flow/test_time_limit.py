@@ -76,6 +76,17 @@ def test_a_forked_process_watches_anew():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what the child does is safe
+def test_a_signal_that_comes_late_stops_nothing():
+    """Another thread may have taken it just as the block ended."""
+    child = os.fork()
+    if not child:
+        limited(1, int)
+        signal.raise_signal(signal.SIGVTALRM)
+        os._exit(7 if isinstance(in_a_thread(lambda: limited(1, endless)), MessageTooSlow) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 @pytest.mark.parametrize("run", [lambda work: work(), in_a_thread], ids=["main", "thread"])
 def test_waiting_costs_nothing_and_nothing_comes_after_the_end(run):
     def work():
