@@ -113,12 +113,12 @@ class Verification:
         """
         if not self._head.adopted:
             yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
-        yield from self._beginning(every=True)
         work = pieces(self._connection)
         with (
             Latest() as latest,
             Scanning(self._connection, work, latest.found, self._processes) as scanning,
         ):
+            yield from self._beginning(every=True)
             for each in self._tree(latest):
                 scanning.go_on()
                 if each is not None:
