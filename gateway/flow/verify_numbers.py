@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, text
 from gateway.flow.checkpoint import ahead_of
 from gateway.ledger import bulk
 from gateway.ledger.counters import counters
+from gateway.ledger.literals import whole
 from gateway.ledger.tables import CONFIGURATION, event, exchange, functional_group
 from gateway.ledger.verify import Difference
 from partners.numbering import LAST, next_number
@@ -74,9 +75,13 @@ def _put(connection: Connection) -> Mapping[Key, tuple[int, int]]:
 def _partners(connection: Connection) -> set[str]:
     """Who has exchanges: one step in the index for each."""
     partner = exchange.c.partner
+
+    def after() -> Select[Any]:
+        return select(func.min(partner)).where(partner > bindparam("last"))
+
     found: set[str] = set()
     last: str | None = ""
-    while (last := connection.execute(select(func.min(partner)).where(partner > last)).scalar()) is not None:
+    while (last := bulk.asked(connection, "numbers: partner", after, {"last": last})[0][0]) is not None:
         found.add(last)
     return found
 
@@ -84,8 +89,11 @@ def _partners(connection: Connection) -> set[str]:
 def _used(connection: Connection, partner: str, limit: int) -> Mapping[Key, Sequence[_Used]]:
     """The numbers that the newest exchanges of a partner carry."""
     x, g = exchange.c, functional_group.c
-    newest = select(x.id).where(x.partner == partner).order_by(x.at.desc(), x.id.desc()).limit(limit)
     names = (x.id, x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id, x.control_number)
+
+    def newest() -> Select[Any]:
+        mine = select(x.id).where(x.partner == bindparam("partner"))
+        return mine.order_by(x.at.desc(), x.id.desc()).limit(whole(limit)).offset(whole(0))
 
     def ours() -> Select[Any]:
         return select(*names).where(bulk.among(connection, x.id, "ids"), x.direction == bindparam("direction"))
@@ -94,7 +102,8 @@ def _used(connection: Connection, partner: str, limit: int) -> Mapping[Key, Sequ
         return select(g.exchange, g.control_number).where(bulk.among(connection, g.exchange, "ids"))
 
     found: dict[Key, list[_Used]] = defaultdict(list)
-    ids = bulk.listed(connection, connection.execute(newest).scalars())
+    last = bulk.asked(connection, ("numbers: newest", limit), newest, {"partner": partner})
+    ids = bulk.listed(connection, (each for (each,) in last))
     pairs: dict[int, tuple[str, str]] = {}
     for number, *pair, written in bulk.asked(connection, "numbers: ours", ours, {"ids": ids, "direction": "out"}):
         if used := _number(written):
