@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from gateway.flow.checkpoint import ahead_of
+from gateway.ledger import bulk
 from gateway.ledger.counters import counters
+from gateway.ledger.literals import whole
 from gateway.ledger.tables import CONFIGURATION, event, exchange, functional_group
 from gateway.ledger.verify import Difference
 from partners.numbering import LAST, next_number
@@ -73,9 +75,13 @@ def _put(connection: Connection) -> Mapping[Key, tuple[int, int]]:
 def _partners(connection: Connection) -> set[str]:
     """Who has exchanges: one step in the index for each."""
     partner = exchange.c.partner
+
+    def after() -> Select[Any]:
+        return select(func.min(partner)).where(partner > bindparam("last"))
+
     found: set[str] = set()
     last: str | None = ""
-    while (last := connection.execute(select(func.min(partner)).where(partner > last)).scalar()) is not None:
+    while (last := bulk.asked(connection, "numbers: partner", after, {"last": last})[0][0]) is not None:
         found.add(last)
     return found
 
@@ -83,22 +89,30 @@ def _partners(connection: Connection) -> set[str]:
 def _used(connection: Connection, partner: str, limit: int) -> Mapping[Key, Sequence[_Used]]:
     """The numbers that the newest exchanges of a partner carry."""
     x, g = exchange.c, functional_group.c
-    newest = select(x.id).where(x.partner == partner).order_by(x.at.desc(), x.id.desc()).limit(limit)
-    wanted = select(
-        x.id, x.direction, x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id, x.control_number
-    )
-    pairs: dict[int, tuple[str, str]] = {}
+    names = (x.id, x.sender_qualifier, x.sender_id, x.receiver_qualifier, x.receiver_id, x.control_number)
+
+    def newest() -> Select[Any]:
+        mine = select(x.id).where(x.partner == bindparam("partner"))
+        return mine.order_by(x.at.desc(), x.id.desc()).limit(whole(limit)).offset(whole(0))
+
+    def ours() -> Select[Any]:
+        return select(*names).where(bulk.among(connection, x.id, "ids"), x.direction == bindparam("direction"))
+
+    def groups() -> Select[Any]:
+        return select(g.exchange, g.control_number).where(bulk.among(connection, g.exchange, "ids"))
+
     found: dict[Key, list[_Used]] = defaultdict(list)
-    ids = list(connection.execute(newest).scalars())
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        for row in connection.execute(wanted.where(x.id.in_(some))):
-            if row.direction == "out" and (number := _number(row.control_number)):
-                pairs[row.id] = f"{row.sender_qualifier}:{row.sender_id}", f"{row.receiver_qualifier}:{row.receiver_id}"
-                found[partner, *pairs[row.id], "interchange"].append(_Used(row.id, number))
-        for owner, written in connection.execute(select(g.exchange, g.control_number).where(g.exchange.in_(some))):
-            if owner in pairs and (number := _number(written)):
-                found[partner, *pairs[owner], "group"].append(_Used(owner, number))
+    last = bulk.asked(connection, ("numbers: newest", limit), newest, {"partner": partner})
+    ids = bulk.listed(connection, (each for (each,) in last))
+    pairs: dict[int, tuple[str, str]] = {}
+    for number, *pair, written in bulk.asked(connection, "numbers: ours", ours, {"ids": ids, "direction": "out"}):
+        if used := _number(written):
+            pairs[number] = "{}:{}".format(*pair[:2]), "{}:{}".format(*pair[2:])
+            found[partner, *pairs[number], "interchange"].append(_Used(number, used))
+    ids = bulk.listed(connection, pairs)
+    for owner, written in bulk.asked(connection, "numbers: groups", groups, {"ids": ids}) if pairs else ():
+        if used := _number(written):
+            found[partner, *pairs[owner], "group"].append(_Used(owner, used))
     return found
 
 

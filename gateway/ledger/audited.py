@@ -7,10 +7,8 @@ whatever was recorded of it later. Of tables whose rows never change at all the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -19,14 +17,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from gateway.ledger import tables
-from gateway.ledger.asking import MARK_SQL, Asking, Parts, Pick
+from gateway.ledger.asking import Asking
 from gateway.ledger.encoding import CORE, GONE, LENGTH, UNTOLD, Digest, Encoding
-from gateway.ledger.plain_json import compact
 from gateway.ledger.quick_json import compact_any
 
 __all__ = ["AUDITED", "CORE", "GONE", "LENGTH", "UNTOLD", "Audited", "Digest"]  # some are defined elsewhere
 
-_sha256 = hashlib.sha256
 _quote = sqlite.dialect().identifier_preparer.quote
 
 
@@ -42,12 +38,13 @@ class OwnEncoding(Encoding):
             end -= 1
         return compact_any(values[:end])
 
+    def plain(self) -> Encoding:
+        """The same for a process that has nothing but Python's own library."""
+        return Encoding(self.columns, self.blank, self.start, self.length)
+
     def digest(self, rows: Sequence[bytes]) -> Digest:
         """The digest of one row, or of all rows of an owner, encoded; no rows at all are gone."""
-        if not rows:
-            return bytes(self.length)
-        # In UTF-8 they have the order of their characters.
-        return _sha256(self.start + b"\n".join(sorted(rows))).digest()[: self.length]
+        return self.digest_together(rows) if rows else bytes(self.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +93,9 @@ class Audited(OwnEncoding):
 def _encoding(table: Table, columns: Iterable[str], mark: str = "") -> dict[str, Any]:
     names = tuple(columns)
     blank = tuple(_default(table, each) for each in names)
-    ends = ["," + compact([each])[1:-1] for each in blank]
-    tails = tuple(("".join(ends[place:]) + "]").encode() for place in range(len(ends) + 1))
     return {
         "columns": names,
         "blank": blank,
-        "tails": tails,
-        "usual": [0, 0],
         "start": f"{table.name}{mark}\0".encode(),
     }
 
@@ -146,7 +139,6 @@ def _audited(
     part = itemgetter(*(every.index(each) for each in columns)) if columns != every else None
     core = _core(table, columns, changing, only) if changing else None
     encoding = _encoding(table, columns)
-    whole = Encoding(**encoding, length=LENGTH)
     return Audited(
         **encoding,
         length=LENGTH,
@@ -155,68 +147,59 @@ def _audited(
         core=core,
         whole=itemgetter(*every),
         part=part,
-        asking=_asking(table, owner, whole, core, only),
+        asking=_asking(table, owner, Encoding(**encoding, length=LENGTH), core and core.plain(), only),
     )
 
 
 def _asking(
-    table: Table, owner: str, whole: Encoding, core: Core | None, only: Mapping[str, Collection[str]]
+    table: Table, owner: str, whole: Encoding, core: Encoding | None, only: Mapping[str, Collection[str]]
 ) -> Asking:
     of = _quote(owner)
-    parts: Parts | None = None
-    asked = [_quote(each) for each in whole.columns]
+    asked = [of, _encoded_by_sqlite(whole, {})]
     if core is not None:
-        alike = _alike(whole.columns, core.columns, only)
-        asked = [each for _, names in alike for each in (*map(_quote, names), MARK_SQL)]
-        parts = _parts(alike, only)
+        asked.append(_encoded_by_sqlite(core, only))
     return Asking(
-        sql=f"SELECT {of}, CAST(json_array({', '.join(asked)}) AS BLOB) FROM {_quote(table.name)} WHERE {of} ",  # noqa: S608 - names of ours
+        sql=f"SELECT {', '.join(asked)} FROM {_quote(table.name)} WHERE {of} ",  # noqa: S608 - names of ours
         order=f" ORDER BY {of}",
         one_by_one=owner == "id",
         whole=whole,
-        core=core and Encoding(core.columns, core.blank, core.tails, [0, 0], core.start, core.length),
-        parts=parts,
+        core=core,
     )
 
 
-_ALWAYS, _NEVER, _DIRECTION = "always", "never", "direction"
-_Alike = Sequence[tuple[object, Sequence[str]]]  # when columns are of the core, and their names
+def _encoded_by_sqlite(encoding: Encoding, only: Mapping[str, Collection[str]]) -> str:
+    """What SQLite makes the text of a row of, as ``OwnEncoding.encoded`` does.
+
+    One case for each column: the last one that has not its default ends the list. Columns of ``only`` hold nothing in
+    another direction.
+    """
+    values = [
+        _value(each, [direction for direction, names in only.items() if each in names]) for each in encoding.columns
+    ]
+    cases = [
+        f"WHEN {_is_other(value, blank)} THEN json_array({', '.join(values[:end])})"
+        for end, (value, blank) in enumerate(zip(values, encoding.blank, strict=True), 1)
+    ]
+    return f"CAST(CASE {' '.join(reversed(cases[1:]))} ELSE json_array({values[0]}) END AS BLOB)"
 
 
-def _alike(columns: Sequence[str], core: Collection[str], only: Mapping[str, Collection[str]]) -> _Alike:
-    """Columns that follow each other and are of the core in the same directions."""
-
-    def when(column: str) -> object:
-        if column not in core:
-            return _NEVER
-        if only and column == "direction":
-            return _DIRECTION
-        return tuple(each for each in only if column in only[each]) or _ALWAYS
-
-    return [(which, tuple(names)) for which, names in groupby(columns, when)]
+def _value(column: str, directions: Sequence[str]) -> str:
+    name = _quote(column)
+    if not directions:
+        return name
+    some = ", ".join(map(_literal, directions))
+    return f"CASE WHEN (+direction) COLLATE BINARY IN ({some}) THEN {name} END"
 
 
-def _parts(alike: _Alike, only: Mapping[str, Collection[str]]) -> Parts:
-    """Which parts of a row are its core; beyond them, and the bracket, stand those that hold nothing instead."""
-    sometimes = [place for place, (which, _) in enumerate(alike) if isinstance(which, tuple)]
-    nothing = tuple(b",null" * len(alike[place][1]) for place in sometimes)
+def _is_other(value: str, blank: Any) -> str:
+    """Whether a value is not its column's default, whatever somebody made of the column's type: so a plus before it."""
+    return f"(+{value}) COLLATE BINARY IS NOT {_literal(blank)}"
 
-    def pick(direction: str | None) -> Pick:
-        found = []
-        for place, (which, _) in enumerate(alike):
-            if isinstance(which, tuple) and direction not in which:
-                found.append(len(alike) + 1 + sometimes.index(place))
-            elif which != _NEVER:
-                found.append(place)
-        return itemgetter(*found, len(alike))
 
-    direction = next((place for place, (which, _) in enumerate(alike) if which == _DIRECTION), None)
-    return Parts(
-        pick=pick(None),
-        direction=direction,
-        picks={f",{compact(each)}".encode(): pick(each) for each in only},
-        nothing=nothing,
-    )
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return str(int(value)) if isinstance(value, int) else "'{}'".format(value.replace("'", "''"))
 
 
 _OPENED = (

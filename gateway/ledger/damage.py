@@ -8,20 +8,22 @@ no damage; what is gone in any other way is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, select, text
-from sqlalchemy.exc import NoResultFound
+from sqlalchemy import Connection, Engine, Select, bindparam, exists, func, select, text
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from gateway.errors import ConfigurationFault, ContentErased, GatewayError, PayloadKeyUnreadable
-from gateway.ledger import archive, tables
+from gateway.ledger import archive, bulk, tables
 from gateway.ledger.database import reading
 from gateway.ledger.erasures import Erasures
+from gateway.ledger.literals import whole
 from gateway.ledger.payload_keys import vault_of
 from gateway.ledger.retention_checks import unexplained
 
-_AT_ONCE = 50  # pieces of content in memory
+_AT_ONCE = 500  # names in memory
+_BYTES = 4_000_000  # of small content in memory
 _LOST = 100  # that are named one by one
 
 
@@ -64,26 +66,33 @@ def contents(connection: Connection, is_erased: Callable[[str], bool] | None = N
             one; all others were looked at.
     """
     is_erased = is_erased or Erasures(connection).accept
-    c = tables.content
+    c = tables.content.c
+
+    def following() -> Select[Any]:
+        wanted = select(c.sha256, c.size, func.length(c.bytes)).where(c.sha256 > bindparam("after"))
+        return wanted.order_by(c.sha256).limit(whole(_AT_ONCE)).offset(whole(0))
+
     after: Any = ""
     locked: GatewayError | None = None
     while True:
-        wanted = select(c.c.sha256, c.c.size, c.c.cipher).where(c.c.sha256 > after).order_by(c.c.sha256).limit(_AT_ONCE)
-        rows = connection.execute(wanted).all()
-        for row in rows:
+        rows = bulk.asked(connection, ("contents", _AT_ONCE), following, {"after": after})
+        right = _whole_together(connection, rows)
+        for name, size, _ in rows:
+            if name in right:
+                continue
             said = "are not what they were"
             try:
-                if _is_whole(connection, row.sha256, row.size, is_erased):
+                if _is_whole(connection, name, size, is_erased):
                     continue
             except (PayloadKeyUnreadable, ConfigurationFault) as fault:
-                if _has_key(connection, row.sha256) and not _opens_any(connection):
+                if _has_key(connection, name) and not _opens_any(connection):
                     locked = fault
                     continue
                 said = "are said to be encrypted, and no key opens them"
-            yield f"The kept bytes {row.sha256} {said}{_owners(connection, row.sha256)}."
+            yield f"The kept bytes {name} {said}{_owners(connection, name)}."
         if len(rows) < _AT_ONCE:
             break
-        after = rows[-1].sha256
+        after = rows[-1][0]
     if locked is not None:
         raise locked
 
@@ -115,6 +124,46 @@ def missing(connection: Connection) -> Iterator[str]:
         )
         for row in connection.execute(lost):
             yield f"{word}{row.id} names the bytes {row.sha256}, which are missing."
+
+
+def _whole_together(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[str]:
+    """The names of those that lie in clear, in one value each, and have the hash and the size that their row tells.
+
+    Of all others, and of those that nobody can read like that, nothing is said.
+    """
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    sql = f"SELECT sha256, size, pieces, cipher, bytes FROM content WHERE sha256 BETWEEN {mark} AND {mark}"  # noqa: S608
+    found: set[str] = set()
+    for first, last in _together(rows):
+        try:
+            found.update(
+                name
+                for name, size, pieces, cipher, data in bulk.tuples(connection, sql, [first, last])
+                if not pieces
+                and not cipher
+                and isinstance(data, bytes)
+                and len(data) == size
+                and hashlib.sha256(data).hexdigest() == name
+            )
+        except DBAPIError:  # SQLite, of bytes that are stored as a text
+            if connection.dialect.name != "sqlite":
+                raise
+    return found
+
+
+def _together(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    """The first and the last name of rows that follow each other and together have a few bytes."""
+    first, last, held = "", "", 0
+    for name, _, size in rows:
+        if not isinstance(name, str) or not isinstance(size, int):  # SQLite keeps any value
+            continue
+        held += size
+        if first and held > _BYTES:
+            yield first, last
+            first, held = "", size
+        first, last = first or name, name
+    if first:
+        yield first, last
 
 
 def _is_whole(connection: Connection, name: Any, size: Any, is_erased: Callable[[str], bool]) -> bool:

@@ -57,43 +57,23 @@ class Latest:
         noted = self._noted.get(name)
         if noted is None:
             return None
-        found: Retelling | None = None
         before = noted.swap(first, digests)
+        kept = self._cores.get(name)
+        altered: list[int] = []
+        again: list[int] = []
+        gone: list[int] = []
         if not _NOTHING.startswith(before):
-            found = Retelling()
             if GONE in digests:
-                self._note_gone(name, first, before, digests, found)
+                gone = _newly_gone(first, before, digests, kept)
             if name == TOLD_OF:
-                found.again = _others(first, before, digests)
-            if name not in self._cores:
-                found.altered = _others(first, before, digests)
-        if cores and name in self._cores and (altered := self._note_cores(name, first, cores)):
-            found = found or Retelling()
-            found.altered = altered
-        return found if found and (found.altered or found.again or found.gone) else None
-
-    def _note_gone(self, name: str, first: int, before: bytes, fresh: bytes, found: Retelling) -> None:
-        """Whoever gets the number of a row that is gone has a core of its own."""
-        for owner, (old, new) in enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True), first):
-            if new == GONE != old:
-                found.gone.append(owner)
-                if name in self._cores:
-                    self._cores[name].swap(owner, UNTOLD)
-
-    def _note_cores(self, name: str, first: int, cores: bytes) -> list[int]:
-        """What is told first stays; the owners of whom another core is told."""
-        kept = self._cores[name]
-        before = kept.swap(first, cores)
-        if before == cores or _NOTHING.startswith(before):
-            return []
-        altered = []
-        stays = bytearray()
-        for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):
-            stays += new if old == UNTOLD else old
-            if UNTOLD not in {old, new} and old != new:
-                altered.append(owner)
-        kept.swap(first, bytes(stays))
-        return altered
+                again = _others(first, before, digests)
+            if kept is None:
+                altered = _others(first, before, digests)
+        if cores and kept is not None:
+            told = kept.swap(first, cores)
+            if told != cores and not _NOTHING.startswith(told):
+                altered = _first_told(kept, first, told, cores)
+        return Retelling(altered, again, gone) if altered or again or gone else None
 
     def found(self, name: str, first: int, digests: bytes, cores: bytes = b"") -> None:
         """The digests of a run of owners, and of their cores, as their rows are now."""
@@ -147,13 +127,13 @@ class _Digests:
     def swap(self, first: int, digests: bytes) -> bytes:
         """Puts the digests of a run of owners; what was there before."""
         page, at = divmod(first, PAGE)
-        start = self.places.get(page, -1)
+        start, at = self.places.get(page, -1), at * self._length
         if start < 0:
             start = self._new(page)
-        start += at * self._length
-        room = (PAGE - at) * self._length
-        if len(digests) > room:
-            return self.swap(first, digests[:room]) + self.swap(first + PAGE - at, digests[room:])
+        if at + len(digests) > self._size:
+            room = self._size - at
+            return self.swap(first, digests[:room]) + self.swap((page + 1) * PAGE, digests[room:])
+        start += at
         end = start + len(digests)
         before = self._map[start:end]
         self._map[start:end] = digests
@@ -169,6 +149,28 @@ class _Digests:
             self._map.resize(2 * start)  # a file with holes: it takes what is written
         self.places[page] = start
         return start
+
+
+def _newly_gone(first: int, before: bytes, fresh: bytes, kept: _Digests | None) -> list[int]:
+    """The owners of a run who are gone now; whoever gets the number of such a row has a core of its own."""
+    both = enumerate(zip(_each(before, LENGTH), _each(fresh, LENGTH), strict=True), first)
+    gone = [owner for owner, (old, new) in both if new == GONE != old]
+    if kept is not None:
+        for owner in gone:
+            kept.swap(owner, UNTOLD)
+    return gone
+
+
+def _first_told(kept: _Digests, first: int, before: bytes, cores: bytes) -> list[int]:
+    """What is told first stays; the owners of a run of whom another core is told."""
+    altered = []
+    stays = bytearray()
+    for owner, (old, new) in enumerate(zip(_each(before, CORE), _each(cores, CORE), strict=True), first):
+        stays += new if old == UNTOLD else old
+        if UNTOLD not in {old, new} and old != new:
+            altered.append(owner)
+    kept.swap(first, bytes(stays))
+    return altered
 
 
 def _others(first: int, before: bytes, fresh: bytes) -> list[int]:

@@ -13,7 +13,7 @@ from gateway.ledger import bulk, prints, tables, tree
 from gateway.ledger.garbage import without_collecting
 from gateway.ledger.strays import LAST
 
-PAGE = 8_192  # events that are read at once
+PAGE = 2_048  # events that are read at once
 
 
 class Leaf(NamedTuple):  # a third of what a frozen dataclass costs, of which there are millions

@@ -1,7 +1,8 @@
 """Digests of all rows as they are now, computed by processes side by side.
 
 Each process reads the ledger by itself, so it may see later commits than the verification does: what differs is
-looked at again within the verification's own moment. A small ledger is not worth another process.
+looked at again within the verification's own moment. A small ledger is not worth another process. On SQLite the process
+that verifies is one of them: once it has seen all events, it does pieces too.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from gateway.ledger.helpers import Helpers, Piece
 from gateway.ledger.latest import PAGE
 from gateway.ledger.strays import LAST
 
-WORTH_IT = 16  # pieces of work from which on other processes are started
-_AHEAD = 3  # pieces of work that wait for each process
+PIECE = PAGE // 4  # owners; the smaller it is, the less one process waits for the last piece of another
+WORTH_IT = 32  # pieces of work from which on other processes are started
+_AHEAD = 6  # pieces that each process has to do while this one is at something else
+_AT_HAND = 2  # pieces that each has while this one does pieces too
 
 Take = Callable[[str, int, bytes, bytes], None]
 
@@ -48,7 +51,7 @@ class Scanning:
         connection: of the verification, for what is computed here.
         pieces: what there is to do.
         take: told of every piece, in any order.
-        processes: how many to use; 1 or a small ledger: none but this one.
+        processes: how many to use, this one among them; 1 or a small ledger: none but this one.
     """
 
     def __init__(self, connection: Connection, pieces: Sequence[Piece], take: Take, processes: int) -> None:
@@ -59,6 +62,8 @@ class Scanning:
         self._stack = ExitStack()
         self._ask: Callable[[Piece], _Answer] | None = None
         self._running: deque[tuple[Piece, _Answer]] = deque()
+        self._others = 0  # processes
+        self._takes_part = True  # this process does pieces too
 
     def __enter__(self) -> Self:
         url = self._connection.engine.url
@@ -66,12 +71,14 @@ class Scanning:
             return self
         if self._connection.dialect.name != "sqlite":
             # Not forked: a connection to the database must not be shared with a child.
-            pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+            self._others, self._takes_part = self._processes, False
+            pool = ProcessPoolExecutor(self._others, mp_context=multiprocessing.get_context("spawn"))
             self._stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._ask = partial(_submitted, pool, url.render_as_string(hide_password=False))
         elif agrees():
             tables = {name: audited.asking for name, audited in prints.AUDITED.items()}
-            self._ask = self._stack.enter_context(closing(Helpers(str(url.database), tables, self._processes))).ask
+            self._others = self._processes - 1
+            self._ask = self._stack.enter_context(closing(Helpers(str(url.database), tables, self._others))).ask
         self.go_on()
         return self
 
@@ -86,22 +93,26 @@ class Scanning:
             return
         while self._running and self._running[0][1].done():
             self._collect()
-        self._begin()
+        self._begin(_AHEAD)
 
     def finish(self) -> Iterator[Piece]:
         """Does what is left; gives each piece once it is done."""
-        while self._ask is not None and (self._running or self._left):
-            self._begin()
-            yield self._collect()
-        while self._left:
-            name, first, last = piece = self._left.popleft()
-            self._take(name, first, *digests(self._connection, name, first, last))
-            yield piece
+        while self._running or self._left:
+            self._begin(_AT_HAND if self._takes_part else _AHEAD)
+            if self._left and self._takes_part and not (self._running and self._running[0][1].done()):
+                yield self._own(self._left.popleft())
+            else:
+                yield self._collect()
 
-    def _begin(self) -> None:
-        while self._ask is not None and self._left and len(self._running) < _AHEAD * self._processes:
+    def _begin(self, ahead: int) -> None:
+        while self._ask is not None and self._left and len(self._running) < ahead * self._others:
             piece = self._left.popleft()
             self._running.append((piece, self._ask(piece)))
+
+    def _own(self, piece: Piece) -> Piece:
+        name, first, last = piece
+        self._take(name, first, *digests(self._connection, name, first, last))
+        return piece
 
     def _collect(self) -> Piece:
         piece, done = self._running.popleft()
@@ -141,8 +152,8 @@ def pieces(connection: Connection) -> list[Piece]:
         first = 1
         while top is not None and first <= top:
             ((there,),) = bulk.tuples(connection, f"SELECT min({of}) {within}", [first, LAST])
-            first = max(first, int(there) // PAGE * PAGE)
-            last = first - first % PAGE + PAGE - 1
+            first = max(first, int(there) // PIECE * PIECE)
+            last = first - first % PIECE + PIECE - 1
             found.append((name, first, min(last, int(top))))
             first = last + 1
     return found

@@ -16,6 +16,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Row, select
 
 from gateway.ledger import prints, tables, tree
+from gateway.ledger.garbage import without_collecting
 from gateway.ledger.heads import head_of
 from gateway.ledger.latest import Latest
 from gateway.ledger.leaves import Leaf, Pages
@@ -113,12 +114,13 @@ class Verification:
         """
         if not self._head.adopted:
             yield Difference("tree", "tree", "What was there before the tree was never taken into it: migrate again.")
-        yield from self._beginning(every=True)
         work = pieces(self._connection)
         with (
+            without_collecting(),
             Latest() as latest,
             Scanning(self._connection, work, latest.found, self._processes) as scanning,
         ):
+            yield from self._beginning(every=True)
             for each in self._tree(latest):
                 scanning.go_on()
                 if each is not None:

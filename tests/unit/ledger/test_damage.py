@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from gateway.errors import DatabaseUnavailable, DiskFailed
 from gateway.flow import checkpoint
 from gateway.flow.check_ledger import check_newest, check_whole
+from gateway.ledger import damage as damage_module
 from gateway.ledger.archive import PIECE, WHOLE
 from gateway.ledger.damage import damage
 from gateway.ledger.database import guarded, settle, writing
@@ -124,3 +125,20 @@ def test_what_a_dead_process_left_in_the_log_goes_into_the_database(stage):
     settle(stage.engine)
     assert (stage.directory / "ledger.db").read_bytes() != before
     assert stage.kinds()[-1] == "secret-set"
+
+
+@pytest.mark.parametrize("together", [1, 40, 4_000_000])
+def test_of_many_small_contents_exactly_those_that_changed_are_named_however_many_are_read_at_once(
+    stage, monkeypatch, together
+):
+    monkeypatch.setattr(damage_module, "_BYTES", together)
+    monkeypatch.setattr(damage_module, "_AT_ONCE", 7)
+    with stage.ledger.transaction() as recorder:
+        names = sorted(recorder.keep(b"%02d" % each * (each % 9)) for each in range(1, 30))
+    names = list(dict.fromkeys(names))
+    assert list(damage(stage.engine)) == []
+    spoil(stage, "UPDATE content SET bytes = 'text' WHERE sha256 = :name", name=names[2])
+    spoil(stage, "UPDATE content SET size = size + 1 WHERE sha256 = :name", name=names[9])
+    spoil(stage, "UPDATE content SET bytes = x'00' WHERE sha256 = :name", name=names[-1])
+    said = [f"The kept bytes {names[each]} are not what they were." for each in (2, 9, -1)]
+    assert list(damage(stage.engine)) == said
