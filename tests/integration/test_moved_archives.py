@@ -114,6 +114,49 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
 
 
+def test_bytes_whose_own_time_is_over_are_in_no_archive(stage):
+    stage.settings = replace(
+        stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=30))
+    )
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, written = moved_out(stage)
+    assert (written.exchanges, written.messages) == (4, 4)
+    with opened(path) as archive, database.reading(archive) as connection:
+        assert connection.execute(select(tables.content.c.sha256)).all() == []
+        assert len(connection.execute(select(tables.put_away.c.sha256)).all()) == 8
+    assert list(verify(stage.engine, path)) == []
+    assert_whole(stage)
+
+
+def test_bytes_that_are_kept_as_long_as_the_ledger_are_in_the_archive_of_their_month(stage):
+    life(stage)
+    stage.now += 28 * DAY  # on the last day of the month; the acknowledgment comes in the next one
+    submit(stage.context(), "acme", invoice("INV-2"))
+    stage.run()
+    group = max(
+        int(str(row["control_number"])) for row in stage.rows("functional_group") if row["functional_id"] == "IN"
+    )
+    stage.now += DAY
+    stage.mail(acknowledgment(3, group))
+    stage.run()
+    assert stage.states("out")[-1] == "acknowledged"
+    stage.now += 340 * DAY
+    contents = {str(row["sha256"]): row["bytes"] for row in stage.rows("content")}
+    life(stage, 3)  # keeps the newest numbers
+    for _ in range(4):
+        stage.now += 31 * DAY
+        for _ in range(2):
+            stage.now += DAY
+            retain.apply(stage.context(), move_to=stage.directory / "old")
+    kept = set()
+    for path in sorted((stage.directory / "old").iterdir()):
+        with opened(path) as archive, database.reading(archive) as connection:
+            kept |= set(connection.execute(select(tables.content.c.sha256)).scalars())
+    assert kept == contents.keys()
+    assert_whole(stage)
+
+
 def test_what_came_back_stays_until_it_is_released(stage):
     old(stage)
     retain.apply(stage.context(), move_to=stage.directory / "old")
