@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,10 +20,12 @@ from gateway.flow.seal import seal
 from gateway.flow.submit import submit
 from gateway.ledger import daily, database, holds, moved, moved_write, retention_purge, tables, tree
 from gateway.ledger.damage import damage
-from gateway.ledger.moved_file import opened
+from gateway.ledger.moved_file import opened, sha256_of
 from gateway.ledger.moved_rows import rows_of
 from gateway.ledger.moved_verify import verify
 from gateway.ledger.query import Query
+from gateway.ledger.retention_policy import Policies, Spans
+from gateway.ledger.retention_units import Judge
 from gateway.ledger.search import parse_query, search
 from gateway.ledger.story import raw_bytes, story
 from gateway.ledger.verify import Verification
@@ -284,6 +287,45 @@ def test_a_run_that_is_ended_anywhere_is_taken_up_by_the_next(stage, after, monk
     found["event"] = [row for row in found["event"] if row["kind"] != "recalled"]
     assert found == before
     assert_whole(stage)
+
+
+def test_what_a_run_that_was_killed_left_of_an_archive_is_gone_after_the_next(stage, monkeypatch):
+    old(stage)
+    place = stage.directory / "old"
+    died = os.fork()
+    if not died:
+        stage.engine.dispose(close=False)
+        monkeypatch.setattr(moved_write, "_read_back", lambda *_: os._exit(9))
+        retain.apply(stage.context(), move_to=place)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(died, 0)[1]) == 9
+    left = list(place.iterdir())
+    assert any(b"ACMERETAIL" in each.read_bytes() for each in left)
+    assert {each.stat().st_mode & 0o077 for each in left} == {0}
+    retain.apply(stage.context(), move_to=place)
+    assert [each.name for each in place.iterdir()] == ["ledger-2026-11.db"]
+    assert_whole(stage)
+
+
+def test_two_gateways_that_write_into_one_directory_give_no_name_twice(stage, monkeypatch):
+    """What was written first was lost: the second one was renamed over it."""
+    old(stage)
+    place = stage.directory / "old"
+    read_back, others = moved_write._read_back, []
+
+    def another(*arguments):
+        read_back(*arguments)
+        if not others:
+            others.append(None)
+            others[0] = moved_write.write(stage.engine, place, units)
+
+    with database.reading(stage.engine) as connection:
+        units = list(Judge(connection, Policies(Spans(0, 0))).units([("m", numbers(stage)[1][0])]).values())
+    monkeypatch.setattr(moved_write, "_read_back", another)
+    mine = moved_write.write(stage.engine, place, units)
+    assert mine.path != others[0].path
+    for each in (mine, *others):
+        assert sha256_of(each.path) == each.sha256
 
 
 def test_where_no_archive_can_be_written_nothing_goes(stage):
