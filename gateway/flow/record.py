@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
 _FEW = 100  # groups, sets and findings that are kept of a message that is quarantined as a whole
+_SEGMENT_ID = 3  # characters, at most
 _SUBJECT = 1_000  # characters that each interchange of such a message repeats
 _TYPES = 100  # that are named with an exchange
 
@@ -242,7 +243,7 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             code=finding.code,
             x12=finding.x12,
             scope=finding.scope,
-            segment=finding.segment,
+            segment=_segment_id(finding.segment),
             position=finding.position,
             loop=finding.loop,
             element=finding.element,
@@ -253,6 +254,15 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             # A sentence quotes the document, be it only a number that does not agree.
             message=recorder.encrypted(finding.message, entry.partner),
         )
+
+
+def _segment_id(found: str) -> str:
+    """What stood where a segment id belongs, if it can be one (2 or 3 characters, X12.6); else "?".
+
+    After a terminator that came into the middle of a text, the rest of that text stands there. This column is kept in
+    clear, and alerts tell it; sentence and value quote it too, which are encrypted and can be erased.
+    """
+    return found if len(found) <= _SEGMENT_ID else "?"
 
 
 def all_findings(report: InterchangeReport) -> Iterator[tuple[Finding, int | None, tuple[int, int] | None]]:

@@ -315,6 +315,18 @@ def findings_of(stage, number=1):
     return [each for group in told.groups for one in group.sets for each in one.findings]
 
 
+def test_a_text_that_was_cut_by_a_terminator_is_nowhere_in_clear(stage):
+    """Its rest stands where a segment id belongs, which alerts and views name."""
+    document = documents.order("PO-1", WHEN)
+    stage.mail(orders(1, [*document[:-1], "SMITH, JOHN*1", document[-1]]))
+    stage.run()
+    clear = {name: str(stage.rows(name)) for name in ("alert", "event", "finding", "batch", "exchange")}
+    assert "segment.unknown in segment 10" in clear["alert"]
+    assert [name for name, rows in clear.items() if "SMITH" in rows] == []
+    told = [each.message for each in findings_of(stage)]
+    assert any("SMITH, JOHN" in each for each in told)
+
+
 @pytest.mark.parametrize("before", [False, True])
 def test_values_in_findings_are_encrypted_and_told_as_before(stage, before):
     """As they are found, or where they lay in clear before; sentences quote them."""
