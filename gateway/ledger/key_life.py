@@ -5,6 +5,7 @@ See ``payload_keys`` for what they are.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import NotFound
 from gateway.ledger import payload_keys
@@ -163,24 +165,37 @@ def forget(recorder: Recorder, partner: str, month: Month, reason: str) -> None:
     )
 
 
-def wipe(engine: Engine) -> None:
+def wipe(engine: Engine) -> bool:
     """What was just removed leaves the database's files too, as far as the database can see to that.
 
     SQLite overwrites what it frees (see ``thorough``); here its write-ahead log is emptied. PostgreSQL writes the small
     table of keys anew; other rows it overwrites in time.
 
+    Returns:
+        False where somebody is at work on it, or reads an older state: then it is done the next time.
+
     Raises:
         DatabaseUnavailable: with the reason.
     """
     with guarded(engine), engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
         if engine.dialect.name == "sqlite":
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return
-        with suppress(Exception):  # somebody is at work on it: the next time
+            return _emptied(connection)
+        with suppress(Exception):
             options = connection.execution_options(isolation_level="AUTOCOMMIT")
             options.execute(text("SET lock_timeout = '2s'"))
             options.execute(text("VACUUM FULL payload_key"))
+            return True
+    return False
+
+
+def _emptied(connection: Connection) -> bool:
+    """Whether SQLite's write-ahead log is empty now; it waits for readers as long as for a writer."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as problem:
+        raise DBAPIError("PRAGMA wal_checkpoint", None, problem) from problem
+    return not busy
 
 
 def thorough(connection: Connection) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -13,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 
 from gateway.demo import documents
-from gateway.errors import ContentErased, HeldBack, PayloadKeyUnreadable
+from gateway.errors import ContentErased, DatabaseUnavailable, HeldBack, PayloadKeyUnreadable, StillInFiles
 from gateway.flow import erase, retain
 from gateway.flow.collect import collect
 from gateway.flow.recall import recall
@@ -198,6 +201,67 @@ def test_a_forgotten_key_leaves_the_files_of_the_database(on_sqlite):
     (found,) = erase.erasable(on_sqlite.context(), "acme")
     erase.erase(on_sqlite.context(), "acme", [found.month], actor="the officer", reason="the law")
     assert token.encode() not in on_disk(on_sqlite)
+
+
+@pytest.fixture
+def impatient(on_sqlite, monkeypatch):
+    """One that waits for readers for an instant only."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 50)
+    on_sqlite.engine.dispose()
+    return on_sqlite
+
+
+def test_while_somebody_reads_an_older_state_erasing_says_that_it_is_not_complete(impatient):
+    impatient.mail(order(1))
+    impatient.run()
+    token = next(str(row["token"]) for row in impatient.rows("payload_key") if row["partner"] == "acme")
+    (found,) = erase.erasable(impatient.context(), "acme")
+    with closing(sqlite3.connect(impatient.directory / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT token FROM payload_key").fetchall()
+        with pytest.raises(StillInFiles):
+            erase.erase(impatient.context(), "acme", [found.month], actor="the officer", reason="the law")
+        assert token.encode() in on_disk(impatient)
+        assert erase.erasable(impatient.context(), "acme") == []
+    assert erase.erase(impatient.context(), "acme", [], actor="the officer", reason="the law") == 0
+    assert token.encode() not in on_disk(impatient)
+
+
+def test_putting_away_also_overwrites_what_a_run_that_was_killed_left(impatient):
+    impatient.profiles = [ACME, GLOBEX]
+    impatient.settings = replace(impatient.settings, retention=RetentionSettings(payload=timedelta(days=2)))
+    impatient.mail(order(1), body=CANARY)
+    impatient.run()
+    impatient.now += 3 * DAY
+    with closing(sqlite3.connect(impatient.directory / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT sha256 FROM content").fetchall()
+        assert retain.apply(impatient.context()).contents > 0
+        assert CANARY.encode() in on_disk(impatient)
+    assert retain.apply(impatient.context()).contents == 0
+    assert CANARY.encode() not in on_disk(impatient)
+
+
+def test_a_disk_that_is_full_after_erasing_is_told_in_a_sentence(on_sqlite, monkeypatch):
+    on_sqlite.mail(order(1))
+    on_sqlite.run()
+    (found,) = erase.erasable(on_sqlite.context(), "acme")
+    context, before = on_sqlite.context(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    wiped = erase.wipe
+
+    def full(engine):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, before[1]))
+        try:
+            return wiped(engine)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr(erase, "wipe", full)
+    with pytest.raises(DatabaseUnavailable):
+        erase.erase(context, "acme", [found.month], actor="the officer", reason="the law")
+    monkeypatch.setattr(erase, "wipe", wiped)
+    assert erase.erase(on_sqlite.context(), "acme", [], actor="the officer", reason="the law") == 0
+    assert_whole(on_sqlite)
 
 
 def test_big_content_is_encrypted_in_pieces(stage):
