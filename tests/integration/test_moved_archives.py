@@ -348,6 +348,32 @@ def test_what_is_no_archive_is_said(stage, tmp_path):
         connection.execute("CREATE TABLE x (y)")
     with pytest.raises(MovedArchiveUnreadable, match="no such table"), opened(tmp_path / "empty.db"):
         pass
+    os.mkfifo(tmp_path / "pipe.db")
+    writer = os.open(tmp_path / "pipe.db", os.O_RDWR | os.O_NONBLOCK)
+    for each in (tmp_path, tmp_path / "pipe.db"):
+        with pytest.raises(MovedArchiveUnreadable, match="it is no file"), opened(each):
+            pass
+        with pytest.raises(MovedArchiveUnreadable, match="it is no file"):
+            recall.recall(stage.context(), each, None, actor="me", reason="x")
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE event", "DROP TABLE exchange", "DELETE FROM tree_head", "UPDATE tree_head SET size = 'x'"]
+)
+def test_what_somebody_wrote_into_an_archive_ends_no_verification(stage, statement):
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+        connection.commit()
+    first, *_, last = verify(stage.engine, path)
+    assert "none of the archives" in first
+    assert "cannot be looked at to its end" in last
 
 
 def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch):
