@@ -139,6 +139,29 @@ def test_everything_of_the_partner_lies_under_its_key_and_is_read_as_before(stag
     assert_whole(stage)
 
 
+def test_a_document_that_comes_back_in_a_bounce_lies_under_the_key_of_its_partner(stage):
+    """A bounce comes from a mail host, and has the document in it."""
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    returned = stage.transport.sent[-1]
+    status = (
+        "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; edi@acme.example\r\nAction: failed\r\n"
+        "Status: 5.1.1\r\n"
+    )
+    head = (
+        f"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nTo: {returned.envelope_sender}\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="=b"\r\n\r\n'
+        f"--=b\r\nContent-Type: message/delivery-status\r\n\r\n{status}\r\n"
+        "--=b\r\nContent-Type: message/rfc822\r\n\r\n"
+    )
+    stage.mailbox.deliver(head.encode() + bytes(returned.raw) + b"\r\n--=b--\r\n")
+    stage.run()
+    assert stage.states("out") == ["bounced"]
+    bounce = str(stage.rows("message")[-1]["sha256"])
+    assert scopes(stage)[bounce] == {"acme"}
+    assert_whole(stage)
+
+
 def test_a_partner_without_the_setting_is_kept_as_before(stage):
     stage.mail(order(1, "GLOBEX1", sender="14:0700000000001"), sender="edi@globex.example")
     stage.run()
