@@ -40,6 +40,7 @@ class Entry(Struct, frozen=True):
     state: ExchangeState
     fault: MessageFault | None = None
     duplicate_of: int | None = None
+    owner: str = ""  # the partner under whose key its bytes lie, also where no exchange of the partner's comes of it
 
     @property
     def partner(self) -> str:
@@ -48,8 +49,8 @@ class Entry(Struct, frozen=True):
         return partner.key if partner else ""
 
 
-def record_message(recorder: Recorder, case: Case) -> None:
-    """What opening the mail told about it, and where it stands now."""
+def record_message(recorder: Recorder, case: Case, owner: str) -> None:
+    """What opening the mail told about it, and where it stands now; its bytes belong to ``owner``."""
     letter, fault = case.letter, case.fault
     state = MessageState.PROCESSED
     if fault is not None:
@@ -74,7 +75,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
         }
     facts |= recorder.fault(fault) if fault is not None else {"fault_code": "", "fault": ""}
     recorder.change(tables.message, case.message.id, **facts)
-    recorder.entrust(case.message.sha256, case.partner.key if case.partner else "")
+    recorder.entrust(case.message.sha256, owner)
     if fault is not None:
         recorder.event("quarantined", message=case.message.id, code=fault.code, reason=str(fault))
     elif state is MessageState.NOTED and case.self_test is None:
@@ -250,9 +251,9 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             component=finding.component,
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
-            value=recorder.encrypted(masked_text(finding.value), entry.partner),
+            value=recorder.encrypted(masked_text(finding.value), entry.owner),
             # A sentence quotes the document, be it only a number that does not agree.
-            message=recorder.encrypted(finding.message, entry.partner),
+            message=recorder.encrypted(finding.message, entry.owner),
         )
 
 

@@ -162,6 +162,22 @@ def test_a_document_that_comes_back_in_a_bounce_lies_under_the_key_of_its_partne
     assert_whole(stage)
 
 
+@pytest.mark.parametrize("why", ["no X12", "suspended"])
+def test_what_is_quarantined_of_the_partner_lies_under_its_key_too(stage, why):
+    """Whose it is tells the address: nobody asked further."""
+    if why == "suspended":
+        stage.profiles = [SECRET.replace('"live"', '"suspended"'), GLOBEX]
+    file = b"patient " + CANARY.encode() if why == "no X12" else order(1).replace(b"*00*SA*", f"*{CANARY}*SA*".encode())
+    stage.mail(file)
+    stage.run()
+    (mail,) = [row for row in stage.rows("message") if row["direction"] == "in"]
+    assert mail["state"] == "quarantined"
+    found = scopes(stage)
+    assert {frozenset(found[str(row["sha256"])]) for row in (mail, *stage.rows("exchange"))} == {frozenset({"acme"})}
+    assert [row for row in stage.rows("finding") if CANARY in f"{row['message']}{row['value']}"] == []
+    assert_whole(stage)
+
+
 def test_a_partner_without_the_setting_is_kept_as_before(stage):
     stage.mail(order(1, "GLOBEX1", sender="14:0700000000001"), sender="edi@globex.example")
     stage.run()
