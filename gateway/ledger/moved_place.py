@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 @contextmanager
-def reserved(directory: Path, month: str) -> Iterator[tuple[Path, Path]]:
+def reserved(directory: Path, month: str, known: Collection[str] = ()) -> Iterator[tuple[Path, Path]]:
     """The file to write into, and the name that it gets: ``ledger-2019-03.db``, or ``ledger-2019-03-2.db``.
 
     Nothing is left of either where the block ended before the file got its name.
@@ -28,13 +28,14 @@ def reserved(directory: Path, month: str) -> Iterator[tuple[Path, Path]]:
     Args:
         directory: where the archive goes; it is made where it is missing.
         month: as 2019-03.
+        known: names that are not given again, wherever the archives of these names are kept by now.
 
     Raises:
         OSError: with the reason.
     """
     directory.mkdir(parents=True, exist_ok=True)
     clear_abandoned(directory)
-    target, lock = _reserve(directory, month)
+    target, lock = _reserve(directory, month, known)
     work = _work(target)
     try:
         _remove(work)
@@ -71,11 +72,14 @@ def _clear(target: Path) -> None:
         os.close(lock)
 
 
-def _reserve(directory: Path, month: str) -> tuple[Path, int]:
+def _reserve(directory: Path, month: str, known: Collection[str]) -> tuple[Path, int]:
     """The first name that is free, taken, with the descriptor that holds its lock."""
     number = 1
     while True:
         target = directory / f"ledger-{month}{f'-{number}' if number > 1 else ''}.db"
+        if target.name in known:
+            number += 1
+            continue
         try:
             lock = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:

@@ -8,7 +8,7 @@ ledger, so that forgetting a key erases in archives too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from gateway.ledger.moved_proof import problems_of, seqs_in, write_proof
 from gateway.ledger.moved_rows import are_same, numbers, rows_of
 from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.retention_units import Unit, ask
-from gateway.ledger.tables import content, content_key, content_piece, put_away
+from gateway.ledger.tables import content, content_key, content_piece, moved_archive, put_away
 
 _AT_ONCE = 100  # units that are copied at once
 
@@ -57,7 +57,9 @@ def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
         MovedArchiveUnwritable: with the reason; nothing is left of it.
     """
     first, last = min(unit.at for unit in units), max(unit.at for unit in units)
-    with _unfinished(directory, first) as (work, target):
+    with reading(engine) as connection:
+        known = {Path(file).name for file in connection.execute(select(moved_archive.c.file)).scalars()}
+    with _unfinished(directory, first, known) as (work, target):
         with _blank(work) as archive:
             seqs = _copy(engine, archive, units)
         _read_back(engine, work, units, target)
@@ -71,11 +73,11 @@ def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
 
 
 @contextmanager
-def _unfinished(directory: Path, at: int) -> Iterator[tuple[Path, Path]]:
+def _unfinished(directory: Path, at: int, known: Collection[str]) -> Iterator[tuple[Path, Path]]:
     """The file that is written, and the name that it gets, which is of the month of ``at``."""
     month = f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
     try:
-        with reserved(directory, month) as (work, target):
+        with reserved(directory, month, known) as (work, target):
             yield work, target
     except OSError as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem.strerror or problem) from problem

@@ -206,16 +206,20 @@ def test_an_archive_is_checked_against_the_ledger_and_the_seals(stage):
             recall.recall(stage.context(), altered, None, actor="me", reason="x")
 
 
-def test_the_same_month_twice_makes_two_archives(stage):
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_same_month_twice_makes_two_archives_of_two_names(stage, carried):
+    """Also where the first was carried away: the second would replace it there."""
     old(stage)
     with stage.ledger.transaction() as recorder:
         number = holds.add(recorder, ["type=850"], Query(type="850"), reason="a dispute")
     retain.apply(stage.context(), move_to=stage.directory / "old")
+    if carried:
+        (stage.directory / "old" / "ledger-2026-11.db").rename(stage.directory / "on another disk.db")
     with stage.ledger.transaction() as recorder:
         holds.release(recorder, number, reason="over")
     retain.apply(stage.context(), move_to=stage.directory / "old")
     names = sorted(each.name for each in (stage.directory / "old").iterdir())
-    assert names == ["ledger-2026-11-2.db", "ledger-2026-11.db"]
+    assert names == ["ledger-2026-11-2.db", "ledger-2026-11.db"][: 1 if carried else 2]
     assert_whole(stage)
 
 
