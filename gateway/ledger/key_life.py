@@ -26,6 +26,11 @@ from gateway.ledger.tables import content_key, message, payload_key
 
 RESTING = 2 * 86_400_000  # ms after its day in which a key in transit may still be used by a slow transaction
 _AT_ONCE = 500
+# PostgreSQL keeps a row's earlier state as long as anybody's snapshot is older than the change.
+_SEEN = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND age(backend_xmin) >= (SELECT min(age(xmin)) FROM payload_key WHERE token IS NULL) LIMIT 1
+"""
 
 
 def ready(ledger: Ledger, encrypting: Collection[str]) -> None:
@@ -184,7 +189,7 @@ def wipe(engine: Engine) -> bool:
             options = connection.execution_options(isolation_level="AUTOCOMMIT")
             options.execute(text("SET lock_timeout = '2s'"))
             options.execute(text("VACUUM FULL payload_key"))
-            return True
+            return options.execute(text(_SEEN)).first() is None
     return False
 
 

@@ -266,6 +266,24 @@ def test_while_somebody_reads_an_older_state_erasing_says_that_it_is_not_complet
     assert token.encode() not in on_disk(impatient)
 
 
+def test_on_postgres_too_a_reader_of_an_older_state_keeps_the_key(stage):
+    if stage.engine.dialect.name == "sqlite":
+        return
+    stage.mail(order(1))
+    stage.run()
+    (found,) = erase.erasable(stage.context(), "acme")
+    token = next(str(row["token"]) for row in stage.rows("payload_key") if row["partner"] == "acme")
+    file = sql("SELECT pg_read_binary_file(pg_relation_filepath('payload_key'))")
+    with stage.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
+        reader.execute(select(tables.exchange.c.id)).all()
+        with pytest.raises(StillInFiles):
+            erase.erase(stage.context(), "acme", [found.month], actor="the officer", reason="the law")
+    assert erase.erase(stage.context(), "acme", [], actor="the officer", reason="the law") == 0
+    with stage.engine.connect() as connection:
+        connection.execute(sql("CHECKPOINT"))
+        assert token[:40].encode() not in bytes(connection.execute(file).scalar_one())
+
+
 def test_putting_away_also_overwrites_what_a_run_that_was_killed_left(impatient):
     impatient.profiles = [ACME, GLOBEX]
     impatient.settings = replace(impatient.settings, retention=RetentionSettings(payload=timedelta(days=2)))
