@@ -46,7 +46,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
             "mails": each.messages,
             "events": each.events,
             "bytes": each.size,
-            "state": _state(each.file, moved=each.moved_at is not None),
+            "state": _state(each.file, each.size, moved=each.moved_at is not None),
         }
         for each in found
     ]
@@ -54,9 +54,11 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     return 0
 
 
-def _state(file: str, *, moved: bool) -> str:
-    if not Path(file).exists():
+def _state(file: str, size: int, *, moved: bool) -> str:
+    if not Path(file).is_file():
         return "not at its place"
+    if Path(file).stat().st_size != size:
+        return "not what was written"
     return "moved out" if moved else "being moved out"
 
 

@@ -26,7 +26,7 @@ that ends with it::
     │   ├── ConsoleUnavailable, ConsoleOutOfOrder, ProviderUnavailable
     │   └── DeliveryFailed, AlertNotTold, OutputUnwritable
     ├── TryAgainLater                 75
-    │   └── HomeInUse, LeaseLost
+    │   └── HomeInUse, LeaseLost, StillInFiles
     ├── MessageFault                  65  a message or its content that cannot be processed: quarantine
     │   ├── MessageTooLarge, HeadersTooLarge, StructureTooDeep, TooManyParts, MessageMalformed
     │   ├── MessageTooSlow, LoopDetected, ContentDamaged, ArchiveRefused, ArchiveLocked, ContentMissing
@@ -193,6 +193,7 @@ from gateway.errors.retention import (
     MovedArchiveUnreadable,
     MovedArchiveUnwritable,
     PayloadKeyUnreadable,
+    StillInFiles,
 )
 from gateway.errors.security import (
     AlgorithmRefused,
@@ -381,6 +382,7 @@ __all__ = [
     "SmtpCrowded",
     "SmtpInterrupted",
     "SmtpUnavailable",
+    "StillInFiles",
     "StructureTooDeep",
     "SubmittedAgain",
     "SubmittedBefore",

@@ -46,6 +46,7 @@ CAUSES: Mapping[str, str] = {
     "try-again-later": "Somebody else is at work on the same thing.",
     "home.in-use": "A batch, a service or another command is at work on this home.",
     "lease.lost": "This process slept longer than its lease: the machine was overloaded or suspended, and another took over.",
+    "content.still-in-files": "An export, a report, a backup or another program has had the database open for reading since before: the database keeps for it what it may still look at.",
     # sending
     "sending": "The mail host did not take a mail.",
     "sending.deferred": "The host is busy, limits how many mails it takes, or greylists: it says itself that trying again helps.",

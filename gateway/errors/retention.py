@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors.base import Side
-from gateway.errors.hosts import Unavailable
+from gateway.errors.hosts import TryAgainLater, Unavailable
 from gateway.errors.requests import NotAllowedNow, NotFound
 from gateway.errors.setup import ConfigurationFault
 
@@ -33,6 +33,15 @@ class HeldBack(NotAllowedNow):
     code = "hold.held-back"
     sentence = "{what} {key} is held: {reason}"
     advice = "`gateway ledger hold list` shows who holds what, and why; release the hold first."
+
+
+class StillInFiles(TryAgainLater):
+    code = "content.still-in-files"
+    sentence = (
+        "{what} can be read by nobody any more through the ledger, and may lie in the files of its database still: "
+        "somebody reads an older state of it."
+    )
+    advice = "All else is done. End what reads for long (an export, a report, a backup), and give the command again."
 
 
 class MovedArchiveUnreadable(NotFound):

@@ -23,6 +23,7 @@ from gateway.flow.confirmed import confirmed
 from gateway.flow.context import Context
 from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.explain import explanation
+from gateway.flow.identify import owner_of
 from gateway.flow.receipts import Given, give
 from gateway.flow.record import GOOD, Entry, how_many_findings, record_exchange, record_message, record_payload
 from gateway.flow.repeats import Repeats, held_fault
@@ -54,16 +55,17 @@ def acknowledge(context: Context, recorder: Recorder, cases: Sequence[Case]) -> 
     given = Given(recorder, cases)
     for case in cases:
         before = Before.of(recorder, case)
-        record_message(recorder, case)
+        owner = owner_of(case, context.directory)
+        record_message(recorder, case, owner)
         if case.self_test is not None:
             answer_self_test(context, recorder, case)
             continue
         for payload in case.payloads:
             row = before.payloads.get(payload.path) or record_payload(recorder, case, payload)
             for interchange in payload.interchanges:
-                partner = interchange.partner or case.partner
-                sha256 = recorder.keep(interchange.raw, owner=partner.key if partner else None)
-                entry = Entry(case, payload, row, interchange, sha256, ExchangeState.ACCEPTED)
+                whose = interchange.partner.key if interchange.partner is not None else owner
+                sha256 = recorder.keep(interchange.raw, owner=whose or None)
+                entry = Entry(case, payload, row, interchange, sha256, ExchangeState.ACCEPTED, owner=whose)
                 if before.deals_with(entry.sha256):
                     _act(context, recorder, known, repeats, _decide(known, repeats, entry), before)
         if case.letter is not None and case.letter.kind == "bounce":

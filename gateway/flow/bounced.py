@@ -105,6 +105,7 @@ def _record(
     context: Context, recorder: Recorder, case: Case, bounce: Bounce, named: _Named, told: dict[str, Any]
 ) -> None:
     exchange = named.exchange
+    recorder.entrust(case.message.sha256, exchange.partner)  # it comes from a mail host, and returns the document
     failed = bounce.action == "failed"
     kind = "bounce-unproven" if not named.proven else "bounced" if failed else "bounce-notice"
     recorder.event(kind, exchange=exchange.id, message=case.message.id, partner=exchange.partner, **told)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from sqlalchemy import Connection, and_, exists, or_, select
 
-from gateway.errors import HeldBack, NotAllowedNow
+from gateway.errors import HeldBack, NotAllowedNow, StillInFiles
 from gateway.flow.context import Context
 from gateway.flow.retain import PAGE, policies
 from gateway.ledger import encrypting, key_life, retention_purge
@@ -57,6 +57,7 @@ def erase(context: Context, partner: str, months: Iterable[Month], *, actor: str
     Raises:
         HeldBack: something under one of them is held or at work; those before it are forgotten.
         NotAsRecorded: a legal hold was changed past the gateway; no key is forgotten any more.
+        StillInFiles: the keys are forgotten, and in the files of the database still.
     """
     rules = policies(context.settings, context.directory)
     contents = 0
@@ -69,8 +70,13 @@ def erase(context: Context, partner: str, months: Iterable[Month], *, actor: str
             thorough(recorder.connection)
             key_life.forget(recorder, partner, month, reason)
         contents += month.contents
-    wipe(context.ledger.engine)
+    _leave_the_files(context, f"The keys of {partner}")
     return contents
+
+
+def _leave_the_files(context: Context, what: str) -> None:
+    if not wipe(context.ledger.engine):
+        raise StillInFiles(what=what)
 
 
 def _kept_by(connection: Connection, judge: Judge, partner: str, month: Month) -> str:
@@ -112,6 +118,7 @@ def encrypt(context: Context, partner: str) -> int:
 
     Raises:
         NotAllowedNow: the partner's profile does not say that its bytes are to be encrypted.
+        StillInFiles: they are encrypted, and in clear in the files of the database still.
     """
     _refuse_unless_wanted(context, partner)
     context.reporter.step("encrypt what lies in clear")
@@ -128,7 +135,7 @@ def encrypt(context: Context, partner: str) -> int:
                     recorder.event("encrypted", partner=partner, contents=done)
             total += done
             context.reporter.advance(len(keys))
-    wipe(context.ledger.engine)
+    _leave_the_files(context, f"What lay in clear of {partner}")
     return total
 
 

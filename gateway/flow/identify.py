@@ -66,6 +66,18 @@ def sender_of(address: str, problem: str, directory: Directory) -> Partner:
     return partner
 
 
+def owner_of(case: Case, directory: Directory) -> str:
+    """The partner under whose key the bytes of a mail lie; "" where it is nobody's.
+
+    Also of what was quarantined before its sender was asked for, or because nothing is exchanged with the partner now.
+    """
+    if case.partner is not None:
+        return case.partner.key
+    letter = case.letter
+    known = directory.by_address(letter.from_address) if letter is not None and not letter.sender_problem else None
+    return known.key if known is not None else ""
+
+
 def identify_interchange(case: InterchangeCase, partner: Partner, address: str, directory: Directory) -> None:
     """Binds an interchange to its partner and every document in it to an agreement, or says why not."""
     case.partner = partner

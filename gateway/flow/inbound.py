@@ -28,7 +28,7 @@ from gateway.flow.acknowledge import acknowledge
 from gateway.flow.ahead import Ahead
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
-from gateway.flow.identify import identify_interchange, identify_sender
+from gateway.flow.identify import identify_interchange, identify_sender, owner_of
 from gateway.flow.keys import business_keys
 from gateway.flow.patience import patiently
 from gateway.flow.prove import prove, try_again
@@ -147,6 +147,7 @@ def _record(context: Context, waiting: Sequence[StoredMessage], cases: Sequence[
         if not context.leases.alone:
             _keep_bytes(recorder, cases)
         partners = _partners(cases) | bounced.whose(context, recorder.connection, cases)
+        partners |= {owner for case in cases if (owner := owner_of(case, context.directory))}
         take_turns_over(recorder.connection, partners, *_turns(cases))
         for fence in fences:  # now: while we waited for our turn, it kept nobody waiting
             fence.hold(recorder.connection)

@@ -201,7 +201,8 @@ def _entry(case: Case, exchange: Found) -> Entry:
     payload, interchange = found
     rejected = interchange.report.status is Status.REJECTED
     state = ExchangeState.REJECTED if rejected else ExchangeState.ACCEPTED
-    return Entry(case, payload, exchange.payload, interchange, exchange.sha256, state)
+    owner = interchange.partner.key if interchange.partner is not None else ""
+    return Entry(case, payload, exchange.payload, interchange, exchange.sha256, state, owner=owner)
 
 
 def _earlier(context: Context, recorder: Recorder, entry: Entry, number: int) -> tuple[Known, Earlier | None]:

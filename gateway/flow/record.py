@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 GOOD = (Status.ACCEPTED, Status.ACCEPTED_WITH_ERRORS)
 _FEW = 100  # groups, sets and findings that are kept of a message that is quarantined as a whole
+_SEGMENT_ID = 3  # characters, at most
 _SUBJECT = 1_000  # characters that each interchange of such a message repeats
 _TYPES = 100  # that are named with an exchange
 
@@ -39,6 +40,7 @@ class Entry(Struct, frozen=True):
     state: ExchangeState
     fault: MessageFault | None = None
     duplicate_of: int | None = None
+    owner: str = ""  # the partner under whose key its bytes lie, also where no exchange of the partner's comes of it
 
     @property
     def partner(self) -> str:
@@ -47,8 +49,8 @@ class Entry(Struct, frozen=True):
         return partner.key if partner else ""
 
 
-def record_message(recorder: Recorder, case: Case) -> None:
-    """What opening the mail told about it, and where it stands now."""
+def record_message(recorder: Recorder, case: Case, owner: str) -> None:
+    """What opening the mail told about it, and where it stands now; its bytes belong to ``owner``."""
     letter, fault = case.letter, case.fault
     state = MessageState.PROCESSED
     if fault is not None:
@@ -73,7 +75,7 @@ def record_message(recorder: Recorder, case: Case) -> None:
         }
     facts |= recorder.fault(fault) if fault is not None else {"fault_code": "", "fault": ""}
     recorder.change(tables.message, case.message.id, **facts)
-    recorder.entrust(case.message.sha256, case.partner.key if case.partner else "")
+    recorder.entrust(case.message.sha256, owner)
     if fault is not None:
         recorder.event("quarantined", message=case.message.id, code=fault.code, reason=str(fault))
     elif state is MessageState.NOTED and case.self_test is None:
@@ -242,16 +244,16 @@ def _record_findings(recorder: Recorder, entry: Entry, exchange: int, rows: _Row
             code=finding.code,
             x12=finding.x12,
             scope=finding.scope,
-            segment=finding.segment,
+            segment=_segment_id(finding.segment),
             position=finding.position,
             loop=finding.loop,
             element=finding.element,
             component=finding.component,
             repetition=finding.repetition,
             offset=finding.offset - base if finding.offset >= base else -1,
-            value=recorder.encrypted(masked_text(finding.value), entry.partner),
+            value=recorder.encrypted(masked_text(finding.value), entry.owner),
             # A sentence quotes the document, be it only a number that does not agree.
-            message=recorder.encrypted(finding.message, entry.partner),
+            message=recorder.encrypted(finding.message, entry.owner),
         )
 
 
@@ -259,6 +261,15 @@ def how_many_findings(report: InterchangeReport) -> int:
     """How many ``all_findings`` gives."""
     of_sets = [len(each.findings) for group in report.groups for each in group.sets]
     return len(report.findings) + sum([len(group.findings) for group in report.groups]) + sum(of_sets)
+
+
+def _segment_id(found: str) -> str:
+    """What stood where a segment id belongs, if it can be one (2 or 3 characters, X12.6); else "?".
+
+    After a terminator that came into the middle of a text, the rest of that text stands there. This column is kept in
+    clear, and alerts tell it; sentence and value quote it too, which are encrypted and can be erased.
+    """
+    return found if len(found) <= _SEGMENT_ID else "?"
 
 
 def all_findings(report: InterchangeReport) -> Iterator[tuple[Finding, int | None, tuple[int, int] | None]]:

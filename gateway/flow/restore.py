@@ -207,6 +207,7 @@ def _settle(
         revision=(manifest.revision, newest()),
         submitted=submitted_since(context.settings.outbox, manifest.at),
         left_on_server=left_on_server(context.settings),
+        again=present.again,
         dry_run=wish.dry_run,
     )
 

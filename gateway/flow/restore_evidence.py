@@ -8,8 +8,10 @@ that was waiting may have gone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, func, inspect, select
@@ -19,9 +21,11 @@ from gateway.errors import GatewayError
 from gateway.flow.checkpoint import Checkpoint
 from gateway.ledger import tables
 from gateway.ledger.database import reading
+from gateway.ledger.erasures import FORGOTTEN
 from gateway.ledger.reached import Reached, holds, marked, reached
 from gateway.ledger.states import MessageState
 
+_HELD, _RELEASED = "held", "hold-released"
 # Of the events of the lost part, those that tell people what it held.
 _TOLD = ("received", "submitted", "answered", "sent", "delivered", "acknowledgment")
 
@@ -49,6 +53,7 @@ class Present(Struct, frozen=True):
     waiting: Mapping[int, int] = field(default_factory=dict)  # exchange whose mail never left → attempts
     stored: frozenset[int] = frozenset()  # messages that were not processed
     lost: Mapping[str, int] = field(default_factory=dict)  # kind of event → how many, after the backup
+    again: tuple[str, ...] = ()  # holds and erasures after the backup, a sentence each
 
     @property
     def is_empty(self) -> bool:
@@ -90,6 +95,7 @@ def _read(connection: Connection, backup: Reached, known: Checkpoint | None) -> 
         waiting=_waiting(connection) if newer else {},
         stored=_stored(connection) if newer else frozenset(),
         lost=_lost(connection, backup.newest.seq) if newer else {},
+        again=_again(connection, backup.newest.seq) if newer else (),
     )
 
 
@@ -121,6 +127,23 @@ def _lost(connection: Connection, seq: int) -> dict[str, int]:
     counted = select(e.kind, func.count().label("number")).where(e.seq > seq, e.kind.in_(_TOLD)).group_by(e.kind)
     found = {row.kind: row.number for row in connection.execute(counted)}
     return {kind: found[kind] for kind in _TOLD if kind in found}
+
+
+def _again(connection: Connection, seq: int) -> tuple[str, ...]:
+    """What a person has to do again: what was held is put away by the next night else, and what was erased is back."""
+    e = tables.event.c
+    wanted = select(e.kind, e.partner, e.body).where(e.seq > seq, e.kind.in_([_HELD, _RELEASED, FORGOTTEN]))
+    return tuple(
+        _act(row.kind, row.partner, json.loads(row.body)) for row in connection.execute(wanted.order_by(e.seq))
+    )
+
+
+def _act(kind: str, partner: str, said: Mapping[str, Any]) -> str:
+    if kind == FORGOTTEN:
+        return f"the key of {partner} for {said.get('period')} was forgotten ({said.get('reason')})"
+    if kind == _RELEASED:
+        return f"hold {said.get('hold')} was released ({said.get('reason')})"
+    return f"hold {said.get('hold')} on {said.get('words')} was made ({said.get('reason')})"
 
 
 def judge(present: Present, backup: Reached) -> Outcome:

@@ -41,6 +41,7 @@ class Restored(Struct, frozen=True):
     revision: tuple[str, str]  # of the tables: in the backup, and now
     submitted: tuple[str, ...] = ()  # files that were submitted since, by what lies in the outbox
     left_on_server: tuple[str, ...] = ()  # mailboxes whose mail is taken again
+    again: tuple[str, ...] = ()  # holds and erasures since the backup, by the ledger that was there
     dry_run: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,6 +70,7 @@ class Restored(Struct, frozen=True):
             yield "Nothing was lost: the ledger that was there ended where the backup ends. All numbers go on."
         else:
             yield from self._lost()
+            yield from self._again()
             yield from self._in_doubt()
         if self.settled.due:
             yield (
@@ -97,6 +99,16 @@ class Restored(Struct, frozen=True):
             "Profiles, secrets, keys of ours, holds and erasures are as they were then: do again what was done since."
             " Seals that were made since do not fit this ledger; it says why, and the auditor should know."
         )
+
+    def _again(self) -> Iterator[str]:
+        if not self.again:
+            return
+        yield (
+            "Do these again before the next batch, which may put away what was held; what was erased can be read again:"
+        )
+        yield from (one_line(f"  {each}") for each in self.again[:_SHOWN])
+        if len(self.again) > _SHOWN:
+            yield f"  … and {len(self.again) - _SHOWN} more"
 
     def _numbers(self) -> Iterator[str]:
         if self.outcome is Outcome.UNKNOWN and not self.settled.jumps:

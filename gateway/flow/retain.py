@@ -200,11 +200,14 @@ def apply(context: Context, *, move_to: Path | None = None, since: int | None = 
         ledger = Ledger(engine, context.ledger.clock, context.ledger.actor)
         rules = policies(context.settings, context.directory, whole_months=move_to is not None)
         work = _Work(replace(context, ledger=ledger), rules, context.clock())
-        total = work.leave() if move_to is None else work.move(move_to)
-        total += work.payload(since)
+        if move_to is None:
+            total = work.leave() + work.payload(since)
+        else:  # bytes whose own time is over go first: no archive may keep them for longer
+            total = work.payload(since)
+            total += work.move(move_to)
         if since is None:
             work.records()
-    if total != Gone():
+    if total != Gone() or context.ledger.engine.dialect.name == "sqlite":  # an earlier run may have been killed before
         wipe(context.ledger.engine)
     return total
 

@@ -5,6 +5,7 @@ See ``payload_keys`` for what they are.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Row, func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import NotFound
 from gateway.ledger import payload_keys
@@ -24,6 +26,11 @@ from gateway.ledger.tables import content_key, message, payload_key
 
 RESTING = 2 * 86_400_000  # ms after its day in which a key in transit may still be used by a slow transaction
 _AT_ONCE = 500
+# PostgreSQL keeps a row's earlier state as long as anybody's snapshot is older than the change.
+_SEEN = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND age(backend_xmin) >= (SELECT min(age(xmin)) FROM payload_key WHERE token IS NULL) LIMIT 1
+"""
 
 
 def ready(ledger: Ledger, encrypting: Collection[str]) -> None:
@@ -163,24 +170,37 @@ def forget(recorder: Recorder, partner: str, month: Month, reason: str) -> None:
     )
 
 
-def wipe(engine: Engine) -> None:
+def wipe(engine: Engine) -> bool:
     """What was just removed leaves the database's files too, as far as the database can see to that.
 
     SQLite overwrites what it frees (see ``thorough``); here its write-ahead log is emptied. PostgreSQL writes the small
     table of keys anew; other rows it overwrites in time.
 
+    Returns:
+        False where somebody is at work on it, or reads an older state: then it is done the next time.
+
     Raises:
         DatabaseUnavailable: with the reason.
     """
     with guarded(engine), engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
         if engine.dialect.name == "sqlite":
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return
-        with suppress(Exception):  # somebody is at work on it: the next time
+            return _emptied(connection)
+        with suppress(Exception):
             options = connection.execution_options(isolation_level="AUTOCOMMIT")
             options.execute(text("SET lock_timeout = '2s'"))
             options.execute(text("VACUUM FULL payload_key"))
+            return options.execute(text(_SEEN)).first() is None
+    return False
+
+
+def _emptied(connection: Connection) -> bool:
+    """Whether SQLite's write-ahead log is empty now; it waits for readers as long as for a writer."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as problem:
+        raise DBAPIError("PRAGMA wal_checkpoint", None, problem) from problem
+    return not busy
 
 
 def thorough(connection: Connection) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -51,6 +52,7 @@ def _uri(path: Path) -> str:
 
 
 def _revision(path: Path) -> str:
+    _refuse_no_file(path)
     try:
         with path.open("rb") as file:
             head = file.read(len(_HEADER))
@@ -101,6 +103,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         MovedArchiveUnreadable: it cannot be read.
     """
+    _refuse_no_file(path)
     hashed = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -109,6 +112,16 @@ def sha256_of(path: Path) -> str:
     except OSError as problem:
         raise MovedArchiveUnreadable(path=path, reason=problem.strerror or problem) from problem
     return hashed.hexdigest()
+
+
+def _refuse_no_file(path: Path) -> None:
+    """A pipe in the place of an archive would be waited for, and a device read, for ever."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except OSError as problem:
+        raise MovedArchiveUnreadable(path=path, reason=problem.strerror or problem) from problem
+    if not is_file:
+        raise MovedArchiveUnreadable(path=path, reason="it is no file")
 
 
 def sync(path: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.errors import SealInvalid
+from gateway.errors import DatabaseUnavailable, SealInvalid
 from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
 from gateway.ledger.moved_file import opened, sha256_of
@@ -17,6 +18,7 @@ from gateway.ledger.seals import SealKey
 from gateway.ledger.tables import event, moved_archive, seal, tree_head
 
 _AT_ONCE = 10_000
+_NOT_AS_WRITTEN = (DatabaseUnavailable, SQLAlchemyError, LookupError, TypeError, ValueError)
 
 
 def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str]:
@@ -34,7 +36,15 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
         known = connection.execute(select(moved_archive.c.id).where(moved_archive.c.sha256 == sha256_of(path))).first()
     if known is None:
         yield f"{path.name} is none of the archives that this ledger recorded: it was changed, or is another ledger's."
-    with opened(path, archive_vault(home)) as engine, reading(engine) as archive:
+    with opened(path, archive_vault(home)) as engine:
+        try:
+            yield from _wrong(home, engine, key)
+        except _NOT_AS_WRITTEN as problem:  # whatever somebody wrote into it; what was found before stands
+            yield f"The archive cannot be looked at to its end: {problem}"
+
+
+def _wrong(home: Engine, engine: Engine, key: SealKey | None) -> Iterator[str]:
+    with reading(engine) as archive:
         for (said,) in archive.execute(text("PRAGMA integrity_check")):
             if said != "ok":
                 yield f"The file: {said}"

@@ -8,9 +8,8 @@ ledger, so that forgetting a key erases in archives too.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ from gateway.ledger import archive as contents
 from gateway.ledger import daily, text
 from gateway.ledger.database import open_engine, reading, upgrade, writing
 from gateway.ledger.moved_file import opened, sha256_of, sync
+from gateway.ledger.moved_place import reserved
 from gateway.ledger.moved_proof import problems_of, seqs_in, write_proof
 from gateway.ledger.moved_rows import are_same, numbers, rows_of
 from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.retention_units import Unit, ask
-from gateway.ledger.tables import content, content_key, content_piece, put_away
+from gateway.ledger.tables import content, content_key, content_piece, moved_archive, put_away
 
 _AT_ONCE = 100  # units that are copied at once
 
@@ -57,42 +57,32 @@ def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
         MovedArchiveUnwritable: with the reason; nothing is left of it.
     """
     first, last = min(unit.at for unit in units), max(unit.at for unit in units)
-    with _unfinished(directory, first) as (work, target):
+    with reading(engine) as connection:
+        known = {Path(file).name for file in connection.execute(select(moved_archive.c.file)).scalars()}
+    with _unfinished(directory, first, known) as (work, target):
         with _blank(work) as archive:
             seqs = _copy(engine, archive, units)
         _read_back(engine, work, units, target)
         work.chmod(0o400)
         sync(work)
+        sha256, size = sha256_of(work), work.stat().st_size  # takes its time: what has its name is recorded at once
         work.rename(target)
         sync(directory)
         x, m = numbers(units)
-        return Written(target, sha256_of(target), target.stat().st_size, len(x), len(m), seqs, first, last)
+        return Written(target, sha256, size, len(x), len(m), seqs, first, last)
 
 
 @contextmanager
-def _unfinished(directory: Path, at: int) -> Iterator[tuple[Path, Path]]:
-    """The file that is written, and the name that it gets: ``ledger-2019-03.db``, or ``ledger-2019-03-2.db``."""
+def _unfinished(directory: Path, at: int, known: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """The file that is written, and the name that it gets, which is of the month of ``at``."""
     month = f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
-    work = directory / f".ledger-{month}.{os.getpid()}.part"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _remove(work)
-        taken = {each.name for each in directory.iterdir()}
-        names = (f"ledger-{month}{f'-{n}' if n > 1 else ''}.db" for n in range(1, len(taken) + 2))
-        target = directory / next(name for name in names if name not in taken)
-        yield work, target
+        with reserved(directory, month, known) as (work, target):
+            yield work, target
     except OSError as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem.strerror or problem) from problem
     except DatabaseUnavailable as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem) from problem
-    finally:
-        _remove(work)
-
-
-def _remove(work: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            Path(f"{work}{suffix}").unlink()
 
 
 @contextmanager

@@ -57,6 +57,7 @@ class Unit(Struct, frozen=True):
 
     ``name`` is the SHA-256 of the raw mail, empty without one; ``over_at`` is when its time in the ledger is over;
     ``kept_by`` says why it stays whatever its age; ``hold`` is the legal hold that keeps any of it.
+    ``by_month``: it leaves with its month, into an archive.
     """
 
     key: Key
@@ -68,6 +69,7 @@ class Unit(Struct, frozen=True):
     parts: tuple[Part, ...]
     kept_by: str
     hold: int | None = None
+    by_month: bool = False
 
     @property
     def message(self) -> int | None:
@@ -96,10 +98,16 @@ class Unit(Struct, frozen=True):
 
     def names_over(self, now: int) -> tuple[str, ...]:
         """The bytes whose time is over, each name once."""
-        found = [name for part in self.parts if part.at + part.spans.payload <= now for name in part.names]
-        if self.name and self.at + self.spans.payload <= now:
+        found = [name for part in self.parts if self._are_over(part.at, part.spans, now) for name in part.names]
+        if self.name and self._are_over(self.at, self.spans, now):
             found.append(self.name)
         return tuple(dict.fromkeys(found))
+
+    def _are_over(self, at: int, spans: Spans, now: int) -> bool:
+        """Whether the time of bytes is over. What is kept as long as the ledger goes into the archive with it."""
+        if self.by_month and spans.payload >= self.spans.ledger:
+            return False
+        return at + spans.payload <= now
 
 
 class Judge:
@@ -159,6 +167,7 @@ class Judge:
             parts=parts,
             kept_by=next((each for each in reasons if each), ""),
             hold=kept.hold(mail.id if mail is not None else None, [row.id for row in rows]),
+            by_month=self._policies.whole_months,
         )
 
     def _part(self, row: Row[Any], inner: str) -> Part:

@@ -28,11 +28,13 @@ from gateway.flow.checkpoint import AHEAD
 from gateway.flow.restore import Wish, restore
 from gateway.flow.restore_evidence import Outcome
 from gateway.flow.submit import submit
-from gateway.ledger import backup_manifest, tables
+from gateway.ledger import backup_manifest, holds, key_life, tables
 from gateway.ledger.backup import Order, back_up
 from gateway.ledger.backup_files import Nobody
 from gateway.ledger.database import newest, open_engine, revision, upgrade
+from gateway.ledger.key_life import Month
 from gateway.ledger.leases import SharedLeases
+from gateway.ledger.query import Query
 from gateway.ledger.recording import Ledger
 from gateway.mail.memory import MemoryTransport
 
@@ -200,6 +202,27 @@ def test_numbers_go_on_exactly_where_the_replaced_ledger_tells_them(place):
     assert dict(done.lost) == {"submitted": 2, "sent": 2}
     place.send("INV-5")
     assert place.stage.sent_edi[-1][0][13] == "000000006"
+
+
+def test_holds_and_erasures_since_the_backup_are_named_to_be_done_again(place):
+    with place.stage.ledger.transaction("olga") as recorder:
+        first = holds.add(recorder, ["partner=acme"], Query(partner="acme"), reason="an audit")
+    backup = place.back_up()
+    with place.stage.ledger.transaction("olga") as recorder:
+        holds.release(recorder, first, reason="it is over")
+        second = holds.add(recorder, ["type=850"], Query(type="850"), reason="Acme v. us")
+        month = Month(7, "2024-05", 0)
+        key_life.forget(recorder, "clinic", month, "the law")
+    done = place.restore(backup, replace=True)
+    assert done.again == (
+        f"hold {first} was released (it is over)",
+        f"hold {second} on type=850 was made (Acme v. us)",
+        "the key of clinic for 2024-05 was forgotten (the law)",
+    )
+    lines = list(done.lines())
+    assert all(f"  {each}" in lines for each in done.again)
+    assert done.as_dict()["again"] == done.again
+    assert place.restore(place.back_up("second"), replace=True).again == ()
 
 
 def test_nothing_moves_where_nothing_was_lost(place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,10 +20,12 @@ from gateway.flow.seal import seal
 from gateway.flow.submit import submit
 from gateway.ledger import daily, database, holds, moved, moved_write, retention_purge, tables, tree
 from gateway.ledger.damage import damage
-from gateway.ledger.moved_file import opened
+from gateway.ledger.moved_file import opened, sha256_of
 from gateway.ledger.moved_rows import rows_of
 from gateway.ledger.moved_verify import verify
 from gateway.ledger.query import Query
+from gateway.ledger.retention_policy import Policies, Spans
+from gateway.ledger.retention_units import Judge
 from gateway.ledger.search import parse_query, search
 from gateway.ledger.story import raw_bytes, story
 from gateway.ledger.verify import Verification
@@ -114,6 +117,49 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
 
 
+def test_bytes_whose_own_time_is_over_are_in_no_archive(stage):
+    stage.settings = replace(
+        stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=30))
+    )
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, written = moved_out(stage)
+    assert (written.exchanges, written.messages) == (4, 4)
+    with opened(path) as archive, database.reading(archive) as connection:
+        assert connection.execute(select(tables.content.c.sha256)).all() == []
+        assert len(connection.execute(select(tables.put_away.c.sha256)).all()) == 8
+    assert list(verify(stage.engine, path)) == []
+    assert_whole(stage)
+
+
+def test_bytes_that_are_kept_as_long_as_the_ledger_are_in_the_archive_of_their_month(stage):
+    life(stage)
+    stage.now += 28 * DAY  # on the last day of the month; the acknowledgment comes in the next one
+    submit(stage.context(), "acme", invoice("INV-2"))
+    stage.run()
+    group = max(
+        int(str(row["control_number"])) for row in stage.rows("functional_group") if row["functional_id"] == "IN"
+    )
+    stage.now += DAY
+    stage.mail(acknowledgment(3, group))
+    stage.run()
+    assert stage.states("out")[-1] == "acknowledged"
+    stage.now += 340 * DAY
+    contents = {str(row["sha256"]): row["bytes"] for row in stage.rows("content")}
+    life(stage, 3)  # keeps the newest numbers
+    for _ in range(4):
+        stage.now += 31 * DAY
+        for _ in range(2):
+            stage.now += DAY
+            retain.apply(stage.context(), move_to=stage.directory / "old")
+    kept = set()
+    for path in sorted((stage.directory / "old").iterdir()):
+        with opened(path) as archive, database.reading(archive) as connection:
+            kept |= set(connection.execute(select(tables.content.c.sha256)).scalars())
+    assert kept == contents.keys()
+    assert_whole(stage)
+
+
 def test_what_came_back_stays_until_it_is_released(stage):
     old(stage)
     retain.apply(stage.context(), move_to=stage.directory / "old")
@@ -160,16 +206,20 @@ def test_an_archive_is_checked_against_the_ledger_and_the_seals(stage):
             recall.recall(stage.context(), altered, None, actor="me", reason="x")
 
 
-def test_the_same_month_twice_makes_two_archives(stage):
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_same_month_twice_makes_two_archives_of_two_names(stage, carried):
+    """Also where the first was carried away: the second would replace it there."""
     old(stage)
     with stage.ledger.transaction() as recorder:
         number = holds.add(recorder, ["type=850"], Query(type="850"), reason="a dispute")
     retain.apply(stage.context(), move_to=stage.directory / "old")
+    if carried:
+        (stage.directory / "old" / "ledger-2026-11.db").rename(stage.directory / "on another disk.db")
     with stage.ledger.transaction() as recorder:
         holds.release(recorder, number, reason="over")
     retain.apply(stage.context(), move_to=stage.directory / "old")
     names = sorted(each.name for each in (stage.directory / "old").iterdir())
-    assert names == ["ledger-2026-11-2.db", "ledger-2026-11.db"]
+    assert names == ["ledger-2026-11-2.db", "ledger-2026-11.db"][: 1 if carried else 2]
     assert_whole(stage)
 
 
@@ -243,6 +293,45 @@ def test_a_run_that_is_ended_anywhere_is_taken_up_by_the_next(stage, after, monk
     assert_whole(stage)
 
 
+def test_what_a_run_that_was_killed_left_of_an_archive_is_gone_after_the_next(stage, monkeypatch):
+    old(stage)
+    place = stage.directory / "old"
+    died = os.fork()
+    if not died:
+        stage.engine.dispose(close=False)
+        monkeypatch.setattr(moved_write, "_read_back", lambda *_: os._exit(9))
+        retain.apply(stage.context(), move_to=place)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(died, 0)[1]) == 9
+    left = list(place.iterdir())
+    assert any(b"ACMERETAIL" in each.read_bytes() for each in left)
+    assert {each.stat().st_mode & 0o077 for each in left} == {0}
+    retain.apply(stage.context(), move_to=place)
+    assert [each.name for each in place.iterdir()] == ["ledger-2026-11.db"]
+    assert_whole(stage)
+
+
+def test_two_gateways_that_write_into_one_directory_give_no_name_twice(stage, monkeypatch):
+    """What was written first was lost: the second one was renamed over it."""
+    old(stage)
+    place = stage.directory / "old"
+    read_back, others = moved_write._read_back, []
+
+    def another(*arguments):
+        read_back(*arguments)
+        if not others:
+            others.append(None)
+            others[0] = moved_write.write(stage.engine, place, units)
+
+    with database.reading(stage.engine) as connection:
+        units = list(Judge(connection, Policies(Spans(0, 0))).units([("m", numbers(stage)[1][0])]).values())
+    monkeypatch.setattr(moved_write, "_read_back", another)
+    mine = moved_write.write(stage.engine, place, units)
+    assert mine.path != others[0].path
+    for each in (mine, *others):
+        assert sha256_of(each.path) == each.sha256
+
+
 def test_where_no_archive_can_be_written_nothing_goes(stage):
     old(stage)
     (stage.directory / "old").write_text("a file in the way")
@@ -263,6 +352,32 @@ def test_what_is_no_archive_is_said(stage, tmp_path):
         connection.execute("CREATE TABLE x (y)")
     with pytest.raises(MovedArchiveUnreadable, match="no such table"), opened(tmp_path / "empty.db"):
         pass
+    os.mkfifo(tmp_path / "pipe.db")
+    writer = os.open(tmp_path / "pipe.db", os.O_RDWR | os.O_NONBLOCK)
+    for each in (tmp_path, tmp_path / "pipe.db"):
+        with pytest.raises(MovedArchiveUnreadable, match="it is no file"), opened(each):
+            pass
+        with pytest.raises(MovedArchiveUnreadable, match="it is no file"):
+            recall.recall(stage.context(), each, None, actor="me", reason="x")
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE event", "DROP TABLE exchange", "DELETE FROM tree_head", "UPDATE tree_head SET size = 'x'"]
+)
+def test_what_somebody_wrote_into_an_archive_ends_no_verification(stage, statement):
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+        connection.commit()
+    first, *_, last = verify(stage.engine, path)
+    assert "none of the archives" in first
+    assert "cannot be looked at to its end" in last
 
 
 def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -13,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 
 from gateway.demo import documents
-from gateway.errors import ContentErased, HeldBack, PayloadKeyUnreadable
+from gateway.errors import ContentErased, DatabaseUnavailable, HeldBack, PayloadKeyUnreadable, StillInFiles
 from gateway.flow import erase, retain
 from gateway.flow.collect import collect
 from gateway.flow.recall import recall
@@ -136,6 +139,45 @@ def test_everything_of_the_partner_lies_under_its_key_and_is_read_as_before(stag
     assert_whole(stage)
 
 
+def test_a_document_that_comes_back_in_a_bounce_lies_under_the_key_of_its_partner(stage):
+    """A bounce comes from a mail host, and has the document in it."""
+    submit(stage.context(), "acme", invoice())
+    stage.run()
+    returned = stage.transport.sent[-1]
+    status = (
+        "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; edi@acme.example\r\nAction: failed\r\n"
+        "Status: 5.1.1\r\n"
+    )
+    head = (
+        f"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nTo: {returned.envelope_sender}\r\n"
+        'MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="=b"\r\n\r\n'
+        f"--=b\r\nContent-Type: message/delivery-status\r\n\r\n{status}\r\n"
+        "--=b\r\nContent-Type: message/rfc822\r\n\r\n"
+    )
+    stage.mailbox.deliver(head.encode() + bytes(returned.raw) + b"\r\n--=b--\r\n")
+    stage.run()
+    assert stage.states("out") == ["bounced"]
+    bounce = str(stage.rows("message")[-1]["sha256"])
+    assert scopes(stage)[bounce] == {"acme"}
+    assert_whole(stage)
+
+
+@pytest.mark.parametrize("why", ["no X12", "suspended"])
+def test_what_is_quarantined_of_the_partner_lies_under_its_key_too(stage, why):
+    """Whose it is tells the address: nobody asked further."""
+    if why == "suspended":
+        stage.profiles = [SECRET.replace('"live"', '"suspended"'), GLOBEX]
+    file = b"patient " + CANARY.encode() if why == "no X12" else order(1).replace(b"*00*SA*", f"*{CANARY}*SA*".encode())
+    stage.mail(file)
+    stage.run()
+    (mail,) = [row for row in stage.rows("message") if row["direction"] == "in"]
+    assert mail["state"] == "quarantined"
+    found = scopes(stage)
+    assert {frozenset(found[str(row["sha256"])]) for row in (mail, *stage.rows("exchange"))} == {frozenset({"acme"})}
+    assert [row for row in stage.rows("finding") if CANARY in f"{row['message']}{row['value']}"] == []
+    assert_whole(stage)
+
+
 def test_a_partner_without_the_setting_is_kept_as_before(stage):
     stage.mail(order(1, "GLOBEX1", sender="14:0700000000001"), sender="edi@globex.example")
     stage.run()
@@ -198,6 +240,85 @@ def test_a_forgotten_key_leaves_the_files_of_the_database(on_sqlite):
     (found,) = erase.erasable(on_sqlite.context(), "acme")
     erase.erase(on_sqlite.context(), "acme", [found.month], actor="the officer", reason="the law")
     assert token.encode() not in on_disk(on_sqlite)
+
+
+@pytest.fixture
+def impatient(on_sqlite, monkeypatch):
+    """One that waits for readers for an instant only."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 50)
+    on_sqlite.engine.dispose()
+    return on_sqlite
+
+
+def test_while_somebody_reads_an_older_state_erasing_says_that_it_is_not_complete(impatient):
+    impatient.mail(order(1))
+    impatient.run()
+    token = next(str(row["token"]) for row in impatient.rows("payload_key") if row["partner"] == "acme")
+    (found,) = erase.erasable(impatient.context(), "acme")
+    with closing(sqlite3.connect(impatient.directory / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT token FROM payload_key").fetchall()
+        with pytest.raises(StillInFiles):
+            erase.erase(impatient.context(), "acme", [found.month], actor="the officer", reason="the law")
+        assert token.encode() in on_disk(impatient)
+        assert erase.erasable(impatient.context(), "acme") == []
+    assert erase.erase(impatient.context(), "acme", [], actor="the officer", reason="the law") == 0
+    assert token.encode() not in on_disk(impatient)
+
+
+def test_on_postgres_too_a_reader_of_an_older_state_keeps_the_key(stage):
+    if stage.engine.dialect.name == "sqlite":
+        return
+    stage.mail(order(1))
+    stage.run()
+    (found,) = erase.erasable(stage.context(), "acme")
+    token = next(str(row["token"]) for row in stage.rows("payload_key") if row["partner"] == "acme")
+    file = sql("SELECT pg_read_binary_file(pg_relation_filepath('payload_key'))")
+    with stage.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
+        reader.execute(select(tables.exchange.c.id)).all()
+        with pytest.raises(StillInFiles):
+            erase.erase(stage.context(), "acme", [found.month], actor="the officer", reason="the law")
+    assert erase.erase(stage.context(), "acme", [], actor="the officer", reason="the law") == 0
+    with stage.engine.connect() as connection:
+        connection.execute(sql("CHECKPOINT"))
+        assert token[:40].encode() not in bytes(connection.execute(file).scalar_one())
+
+
+def test_putting_away_also_overwrites_what_a_run_that_was_killed_left(impatient):
+    impatient.profiles = [ACME, GLOBEX]
+    impatient.settings = replace(impatient.settings, retention=RetentionSettings(payload=timedelta(days=2)))
+    impatient.mail(order(1), body=CANARY)
+    impatient.run()
+    impatient.now += 3 * DAY
+    with closing(sqlite3.connect(impatient.directory / "ledger.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT sha256 FROM content").fetchall()
+        assert retain.apply(impatient.context()).contents > 0
+        assert CANARY.encode() in on_disk(impatient)
+    assert retain.apply(impatient.context()).contents == 0
+    assert CANARY.encode() not in on_disk(impatient)
+
+
+def test_a_disk_that_is_full_after_erasing_is_told_in_a_sentence(on_sqlite, monkeypatch):
+    on_sqlite.mail(order(1))
+    on_sqlite.run()
+    (found,) = erase.erasable(on_sqlite.context(), "acme")
+    context, before = on_sqlite.context(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    wiped = erase.wipe
+
+    def full(engine):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, before[1]))
+        try:
+            return wiped(engine)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr(erase, "wipe", full)
+    with pytest.raises(DatabaseUnavailable):
+        erase.erase(context, "acme", [found.month], actor="the officer", reason="the law")
+    monkeypatch.setattr(erase, "wipe", wiped)
+    assert erase.erase(on_sqlite.context(), "acme", [], actor="the officer", reason="the law") == 0
+    assert_whole(on_sqlite)
 
 
 def test_big_content_is_encrypted_in_pieces(stage):
@@ -313,6 +434,18 @@ def test_what_lay_in_clear_and_is_offered_by_a_partner_that_encrypts_is_encrypte
 def findings_of(stage, number=1):
     told = story(stage.engine, number)
     return [each for group in told.groups for one in group.sets for each in one.findings]
+
+
+def test_a_text_that_was_cut_by_a_terminator_is_nowhere_in_clear(stage):
+    """Its rest stands where a segment id belongs, which alerts and views name."""
+    document = documents.order("PO-1", WHEN)
+    stage.mail(orders(1, [*document[:-1], "SMITH, JOHN*1", document[-1]]))
+    stage.run()
+    clear = {name: str(stage.rows(name)) for name in ("alert", "event", "finding", "batch", "exchange")}
+    assert "segment.unknown in segment 10" in clear["alert"]
+    assert [name for name, rows in clear.items() if "SMITH" in rows] == []
+    told = [each.message for each in findings_of(stage)]
+    assert any("SMITH, JOHN" in each for each in told)
 
 
 @pytest.mark.parametrize("before", [False, True])

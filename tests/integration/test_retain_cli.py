@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, Stage, acknowledgment, invoice, orders
@@ -95,6 +97,10 @@ def test_from_a_plan_to_an_archive_and_back(home):
     assert json.loads(back[0])["hold"] == 1
     assert len(home.rows("exchange")) == 5
     assert gateway(home, "ledger", "verify", "--full")[1] == 0
+    assert "moved out" in gateway(home, "ledger", "archive", "list")[0]
+    Path(path).chmod(0o600)
+    os.truncate(path, 4_096)
+    assert "not what was written" in gateway(home, "ledger", "archive", "list")[0]
     listed = json.loads(gateway(home, "ledger", "hold", "list", "--json")[0])
     assert listed["exchanges"] == [int(number)]
 
