@@ -24,12 +24,15 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.app import open_app
     from gateway.flow.check_running import workers_at_work
     from gateway.flow.standing import standing
+    from gateway.flow.stops import stops_of
     from gateway.ledger.standing import counts, last_batch, repeated_documents
+    from gateway.ledger.stops import KEPT_BACK, kept_back
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         partners, keys = app.partners.current(), app.keys.list()
         found = standing(connection, app.settings, partners, keys, app.access_tokens, app.now())
         numbers = counts(connection, app.now() - _WEEK) | repeated_documents(connection, app.now() - _WEEK)
+        numbers[KEPT_BACK] = sum(kept_back(connection, stops_of(partners)).values())
         batch = last_batch(connection)
         working = workers_at_work(connection, app.now())
         rules = {each.name: each.target for each in app.settings.alerts}

@@ -130,7 +130,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("partner.incomplete", "a partner has no address, identity or agreement", "complete the profile"),
         ("partner.our-address", "a partner's address is our own: mail would run in circles", "correct addresses"),
         ("partner.unknown-zone", "the time zone of its calendar is not known here", "correct time_zone, or update tzdata"),
-        ("partner.stopped-waiting", "documents wait for a partner that is suspended or ended", "`gateway partner activate`, or cancel them"),
+        ("partner.stopped-waiting", "documents wait for a partner that is suspended, ended or a draft; or, in earnest, for one in testing", "`gateway partner activate`, or cancel them"),
         ("agreement.no-deadline", "an acknowledgment is wanted, but no time is given for it", "set within"),
         ("agreement.test-indicator", "the partner is live, but what we send is marked as a test", '`usage = "P"`'),
         ("agreement.no-guideline", "a guideline is named that is not kept with the profile", "apply the profile with the file beside it"),

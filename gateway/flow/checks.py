@@ -44,6 +44,7 @@ from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
 from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
+from gateway.flow.stops import stops_of
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
 from gateway.ledger.mailboxes import left_on_server
@@ -260,12 +261,11 @@ def _check_partners(app: Opened, now: int, *, online: bool) -> Iterator[Check]:
 
 def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterator[Check]:
     trading = any(each.status in {Status.TESTING, Status.LIVE} for each in partners)
-    stopped = [each.key for each in partners if each.status.stopped]
     with database.reading(app.engine) as connection:
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
         yield from check_told(connection, app.settings)
-        yield from check_stopped(connection, stopped, app.settings)
+        yield from check_stopped(connection, stops_of(partners), app.settings)
 
 
 def _check_security(keys: Keys, partners: Sequence[Partner]) -> Iterator[Check]:

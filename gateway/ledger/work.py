@@ -15,6 +15,7 @@ from gateway.ledger import archive
 from gateway.ledger.archive import Raw
 from gateway.ledger.literals import word
 from gateway.ledger.states import MessageState
+from gateway.ledger.stops import Stops, may_go
 from gateway.ledger.tables import (
     content,
     event,
@@ -311,17 +312,17 @@ def partners_to_mail(
     limit: int,
     skip: Iterable[int] = (),
     without: Iterable[str] = (),
-    stopped: Iterable[str] = (),
+    stops: Stops = Stops(),  # noqa: B008 - it is frozen
 ) -> list[str]:
     """The partners whose mails are due, or were being sent, those who wait longest first.
 
-    ``skip`` are exchanges, and ``without`` partners, to leave out; for ``stopped`` ones nothing is due.
+    ``skip`` are exchanges, and ``without`` partners, to leave out; what ``stops`` keep back is not due.
     """
     ready = and_(
         outgoing.c.state == "ready",
         outgoing.c.next_at <= now,
         outgoing.c.exchange.not_in(list(skip)),
-        outgoing.c.partner.not_in(list(stopped)),
+        may_go(stops),
     )
     found = (
         select(outgoing.c.partner)
@@ -340,26 +341,23 @@ def due_mails(
     skip: Iterable[int] = (),
     without: Iterable[str] = (),
     only: Iterable[str] | None = None,
+    stops: Stops = Stops(),  # noqa: B008 - it is frozen
 ) -> list[DueMail]:
     """Mails that are ready and due, in the order in which they were numbered.
 
-    ``skip`` are exchanges, and ``without`` partners, to leave out; ``only`` partners to look at.
+    ``skip`` are exchanges, and ``without`` partners, to leave out; ``only`` partners to look at; what ``stops`` keep
+    back is not due.
     """
     ready = and_(
         outgoing.c.state == "ready",
         outgoing.c.next_at <= now,
         outgoing.c.exchange.not_in(list(skip)),
         outgoing.c.partner.not_in(list(without)),
+        may_go(stops),
     )
     if only is not None:
         ready = and_(ready, outgoing.c.partner.in_(list(only)))
     return _mails(connection, ready, limit)
-
-
-def mails_ready(connection: Connection, partner: str) -> int:
-    """How many mails to a partner wait for the wire."""
-    ready = outgoing.c.state == "ready", outgoing.c.partner == partner
-    return connection.execute(select(func.count()).select_from(outgoing).where(*ready)).scalar_one()
 
 
 def taken_since(connection: Connection, moment: int) -> int:

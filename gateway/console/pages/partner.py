@@ -15,10 +15,12 @@ from gateway.console.routing import act, view
 from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
+from gateway.flow.check_mail import count
 from gateway.flow.configuration import set_status
 from gateway.flow.expiry import endings
 from gateway.flow.onboarding import refuse_unready
 from gateway.flow.start_numbers import standing_numbers
+from gateway.flow.stops import waiting_while
 from gateway.ledger import alerts
 from gateway.ledger.changes import changes
 from gateway.ledger.partner_health import health
@@ -104,11 +106,14 @@ def status(visit: Visit) -> Response:
         try:
             missing = _missing(app, key, chosen, anyway=visit.form.get("anyway") == "yes")
             done = set_status(app.ledger, app.partners, key, chosen, actor=app.actor, reason=why, missing=missing)
+            with app.ledger.reading() as connection:
+                waiting = waiting_while(connection, app.partners.get(key), chosen)
         except GatewayError as fault:
             return visit.to(page, fault_in_words(fault))
     if done.change == UNCHANGED:
         return visit.to(page, f"{key} is {wanted} already; nothing was changed.")
-    return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.")
+    kept = f" {count(waiting, 'mail')} for it will not go while it is {wanted}." if waiting else ""
+    return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.{kept}")
 
 
 def _missing(app: App, key: str, wanted: Status, *, anyway: bool) -> list[str]:

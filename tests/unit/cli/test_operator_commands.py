@@ -299,6 +299,22 @@ def test_who_stops_a_partner_hears_what_waits_for_it(run, home, tmp_path):
     assert run("partner", "end", "acme", "--why", "over")[1] == ""
 
 
+@pytest.mark.parametrize("status", ["testing", "draft"])
+def test_who_sets_a_partner_back_hears_what_waits_in_earnest_and_so_do_status_and_doctor(run, home, tmp_path, status):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    assert "kept back" not in run("status")[0]
+    if status == "testing":
+        said = run("partner", "activate", "acme", "--testing")[1]
+    else:
+        (tmp_path / "draft.toml").write_text(PROFILE.replace('"live"', '"draft"'), encoding="utf-8")
+        said = run("partner", "apply", str(tmp_path / "draft.toml"))[1]
+    assert f"1 mail waits for it and will not go while it is {status}" in said
+    assert "1  of the mails waiting: kept back until their partners are active, or live, again" in run("status")[0]
+    report = json.loads(run("doctor", "--offline", "--json")[0])
+    (found,) = [each for each in report["checks"] if each["code"] == "partner.stopped-waiting"]
+    assert "gateway partner activate acme" in found["advice"]
+
+
 def test_a_document_that_cannot_be_sent_is_counted_among_what_needs_a_person(home, run, tmp_path):
     assert "Nothing needs a person." in run("status")[0]
     refused = tmp_path / "home" / "outbox" / "acme" / ".refused"

@@ -24,6 +24,7 @@ from gateway.errors import (
     UnknownPartner,
 )
 from gateway.flow import operate
+from gateway.flow.stops import stops_of
 from gateway.flow.submit import submit
 from gateway.ledger import tables
 from gateway.ledger.work import partners_to_mail
@@ -154,7 +155,7 @@ def test_what_waits_for_a_partner_that_was_stopped_since_goes_when_it_is_active_
     assert {each.recipients for each in stage.transport.sent} == {("edi@globex.example",)}
     with stage.ledger.reading() as connection:
         assert partners_to_mail(connection, stage.now, 9) == ["acme"]
-        assert partners_to_mail(connection, stage.now, 9, stopped=stage.context().directory.stopped) == []
+        assert partners_to_mail(connection, stage.now, 9, stops=stops_of(stage.context().directory)) == []
     stage.profiles[0] = ACME
     stage.run()
     assert stage.transport.sent[-1].recipients == ("edi@acme.example",)
