@@ -84,6 +84,7 @@ class DueMail(Struct, frozen=True):
 
     ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
     partner refused it when it went before. ``redirected``: it goes elsewhere than was written when it was made.
+    ``types`` and ``versions`` are ST01 and GS08 of a document, with blanks between; of what is none they are empty.
     """
 
     exchange: int
@@ -99,6 +100,8 @@ class DueMail(Struct, frozen=True):
     rest: bool = False
     refused: bool = False
     redirected: bool = False
+    types: str = ""
+    versions: str = ""
 
 
 class Overdue(Struct, frozen=True):
@@ -112,6 +115,8 @@ class Overdue(Struct, frozen=True):
     agreement: str
     within: int
     overdue_at: int | None
+    types: str  # ST01
+    versions: str  # GS08
 
 
 def stored_messages(
@@ -385,6 +390,8 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             exchange.c.control_number,
             exchange.c.to_addresses,
             exchange.c.verdict,
+            exchange.c.types,
+            exchange.c.versions,
         )
         .join(message, message.c.id == outgoing.c.message)
         .join(exchange, exchange.c.id == outgoing.c.exchange)
@@ -406,6 +413,8 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             row.sha256,
             json.loads(row.recipients) != json.loads(row.to_addresses),
             row.verdict == "rejected",
+            types=row.types if row.kind == "document" else "",
+            versions=row.versions if row.kind == "document" else "",
         )
         for row in rows
     ]
@@ -423,6 +432,17 @@ def long_overdue(connection: Connection) -> list[Overdue]:
 
 def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue]:
     e, x = expectation.c, exchange.c
-    columns = (e.exchange, e.kind, e.partner, e.due_at, x.state, x.agreement, e.within, e.overdue_at)
+    columns = (
+        e.exchange,
+        e.kind,
+        e.partner,
+        e.due_at,
+        x.state,
+        x.agreement,
+        e.within,
+        e.overdue_at,
+        x.types,
+        x.versions,
+    )
     rows = connection.execute(select(*columns).join(exchange, x.id == e.exchange).where(which).order_by(e.due_at))
     return [Overdue(*row) for row in rows]
