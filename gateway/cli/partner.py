@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from gateway.cli.integers import NATURAL
-from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.output import json_option, moment, print_document, print_rows, print_text
 from gateway.cli.partner_add import command as add
 from gateway.cli.partner_certificate import command as certificate
 from gateway.cli.partner_check import command as check
@@ -179,7 +179,7 @@ def export(ctx: click.Context, keys: Sequence[str], directory: Path | None, forc
     if directory is None:
         if len(texts) > 1:
             raise UsageFault(reason="These are several profiles: name a directory with --to, or one partner.")
-        click.echo("".join(texts.values()), nl=False)
+        print_text("".join(texts.values()))
         return
     directory.mkdir(parents=True, exist_ok=True)
     files = {directory / f"{key}.toml": text for key, text in texts.items()}

@@ -46,7 +46,7 @@ that ends with it::
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
-    │   ├── DocumentMisaddressed, DocumentMisplaced, DocumentNotTaken
+    │   ├── DocumentMisaddressed, DocumentMisplaced, DocumentNotTaken, DocumentsLeft
     │   └── KeyReused, SubmittedAgain, SubmittedBefore
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
@@ -174,6 +174,7 @@ from gateway.errors.requests import (
     DocumentMisaddressed,
     DocumentMisplaced,
     DocumentNotTaken,
+    DocumentsLeft,
     DocumentUnreadable,
     KeyReused,
     NotAllowedNow,
@@ -289,6 +290,7 @@ __all__ = [
     "DocumentNotTaken",
     "DocumentRepeated",
     "DocumentUnreadable",
+    "DocumentsLeft",
     "DoorFault",
     "DuplicateNumber",
     "FileInTheWay",

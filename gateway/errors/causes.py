@@ -142,6 +142,7 @@ CAUSES: Mapping[str, str] = {
     "document": "What the business gave us cannot be sent as it is.",
     "document.unreadable": "The file is not X12, is empty, or was cut short.",
     "document.misaddressed": "The file lies in the directory of another partner, or its ISA names the wrong one.",
+    "document.left": "Another outbox is named in gateway.toml since, and documents lay in the one before, or were put there later.",
     "document.misplaced": "The file lies beside the partners' directories, or in one that belongs to nobody.",
     "document.not-taken": "The file, or a directory of the outbox, is another user's; or the disk is full or read-only.",
     "document.submitted-again": "The business, or its program, put the same file there twice.",

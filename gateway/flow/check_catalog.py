@@ -135,6 +135,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("agreement.test-indicator", "the partner is live, but what we send is marked as a test", '`usage = "P"`'),
         ("agreement.no-guideline", "a guideline is named that is not kept with the profile", "apply the profile with the file beside it"),
         ("agreement.kept-too-short", "what is sent is put away before its acknowledgment is overdue", "longer retention, shorter within"),
+        ("outbox.left", "documents lie in a directory that was the outbox before: nobody sends them", "move them into the outbox of today"),
         ("outbox.nobody", "a directory in the outbox belongs to no partner", "rename it, or apply the profile"),
         ("delivery.no-program", "the program that documents are delivered to is not there", "correct the profile"),
         ("delivery.not-writable", "the directory that documents are delivered to is not writable, or cannot be made", "correct owner or mode"),

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, select
 
-from gateway.flow.check_mail import count
 from gateway.flow.check_result import Check
+from gateway.flow.former_outbox import left_behind
 from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
@@ -17,6 +17,7 @@ from gateway.ledger.alerts import cannot_tell, last_batches
 from gateway.ledger.moments import duration, spoken
 from gateway.ledger.stops import Stops, kept_back
 from gateway.settings import Settings
+from gateway.words import count
 
 LONGEST = timedelta(hours=26)  # between two batches, where the settings do not say: a night, and a little late
 WORKER = "worker"  # who acts in events of `gateway worker`
@@ -103,6 +104,15 @@ def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
         said = row.subject or "It could not tell."
         advice = f"Correct it, then `gateway alert test {row.reference}`."
         yield Check(f"alert {row.reference}", False, said, advice, code="alerts.failing")
+
+
+def check_former_outboxes(connection: Connection, settings: Settings) -> Iterator[Check]:
+    """Nothing lies in directories that gateway.toml named as the outbox before."""
+    for place, number in left_behind(connection, settings).items():
+        goes = "does not go" if number == 1 else "do not go"
+        said = f"{place} was the outbox before: {count(number, 'document')} there {goes}."
+        advice = f"Move what is to go into {settings.outbox}, into the directory of its partner."
+        yield Check("outbox", None, said, advice, code="outbox.left")
 
 
 def check_stopped(connection: Connection, stops: Stops, settings: Settings) -> Iterator[Check]:

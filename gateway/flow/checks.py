@@ -39,7 +39,7 @@ from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
 from gateway.flow.check_result import CONFIGURATION, Check, failed
-from gateway.flow.check_running import check_nights, check_seal, check_stopped, check_told
+from gateway.flow.check_running import check_former_outboxes, check_nights, check_seal, check_stopped, check_told
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
@@ -53,6 +53,7 @@ from gateway.ledger.secrets import LEDGER, Secrets
 from gateway.mail.domain_records import DomainRecords
 from gateway.mail.model import Mailbox, Transport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings
+from gateway.words import count
 from partners.model import Partner, Status
 from partners.store import PartnerStore
 
@@ -202,7 +203,7 @@ def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
         yield Check(
             "ledger",
             None,
-            f"The newest event is {ahead} minutes in the future: the clock went back.",
+            f"The newest event is {count(ahead, 'minute')} in the future: the clock went back.",
             advice,
             code="clock.went-back",
         )
@@ -265,6 +266,7 @@ def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterat
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
         yield from check_told(connection, app.settings)
+        yield from check_former_outboxes(connection, app.settings)
         yield from check_stopped(connection, stops_of(partners), app.settings)
 
 

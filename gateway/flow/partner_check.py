@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from gateway.errors import DnsUnavailable
-from gateway.flow.check_mail import count
 from gateway.flow.check_security import check_needs
 from gateway.flow.context import Context
 from gateway.flow.expiry import endings
@@ -16,6 +15,7 @@ from gateway.flow.partner_evidence import Evidence, Refusal, evidence_of
 from gateway.ledger.moments import duration
 from gateway.settings.values import say_duration
 from gateway.values import asdict
+from gateway.words import count
 from partners.model import Direction, Identity, Partner, Status
 from partners.model import Evidence as Wanted
 from partners.onboarding import unknown_addresses

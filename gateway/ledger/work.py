@@ -445,4 +445,4 @@ def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue
         x.versions,
     )
     rows = connection.execute(select(*columns).join(exchange, x.id == e.exchange).where(which).order_by(e.due_at))
-    return [Overdue(*row) for row in rows]
+    return [Overdue(**row) for row in rows.mappings()]

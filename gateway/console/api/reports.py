@@ -21,7 +21,7 @@ from gateway.ledger.reports.volumes import volumes
 from gateway.ledger.saved import expanded
 from gateway.ledger.standing import counts, last_batch
 from gateway.ledger.stops import KEPT_BACK, kept_back
-from gateway.ledger.written import split_line
+from gateway.ledger.written import split_words
 
 _NEEDS = 1_000
 _WEEK = 7 * 86_400_000  # ms
@@ -59,7 +59,7 @@ def _volumes(call: Call) -> Response:
     for each in by:
         if each not in _BY:
             raise RequestInvalid(where="by", reason=f"some of {', '.join(_BY)} are wanted, with commas")
-    scope = _scope(call, split_line(call.values["q"]))
+    scope = _scope(call, split_words(call.values["q"]))
     with call.app.ledger.reading() as connection:
         return JSONResponse(volumes(connection, scope, by).as_dict())
 

@@ -15,7 +15,6 @@ from gateway.console.routing import act, view
 from gateway.console.saying import SAY_WHY, fault_in_words, reason
 from gateway.console.visit import Visit
 from gateway.errors import GatewayError, NotFound
-from gateway.flow.check_mail import count
 from gateway.flow.configuration import set_status
 from gateway.flow.expiry import endings
 from gateway.flow.onboarding import refuse_unready
@@ -26,6 +25,7 @@ from gateway.ledger.changes import changes
 from gateway.ledger.partner_health import health
 from gateway.ledger.search import search
 from gateway.ledger.words import parse_query
+from gateway.words import count
 from partners.model import Partner, Status
 from partners.profile import read_profile
 from partners.store import UNCHANGED, Revision
