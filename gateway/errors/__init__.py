@@ -41,7 +41,7 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest, AcknowledgmentOfGone
     │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
@@ -137,6 +137,7 @@ from gateway.errors.received import (
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
     AcknowledgmentOfCancelled,
+    AcknowledgmentOfGone,
     AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
@@ -246,6 +247,7 @@ __all__ = [
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
     "AcknowledgmentOfCancelled",
+    "AcknowledgmentOfGone",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlertNotTold",

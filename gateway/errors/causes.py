@@ -113,6 +113,7 @@ CAUSES: Mapping[str, str] = {
     "payload.not-x12": "The file, or a piece of it, is cut short, damaged, or something else than X12.",
     "interchange.duplicate-number": "The partner's counter was reset, or its system numbers two interchanges alike.",
     "acknowledgment.unmatched": "It answers something that another system sent in our name, or a number of long ago.",
+    "acknowledgment.of-gone": "The partner answers late, or again, what was put away since by the policy of retention.",
     "acknowledgment.as-test": "The partner's test system answers, or its production marks what it sends as a test.",
     "acknowledgment.contradicting": "The partner corrected itself, or two of its systems answer.",
     "acknowledgment.cancelled": "It was cancelled while in doubt, and the partner had it after all.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import HOUR, Stage, acknowledgment, invoice, orders
+from builders.stage import HOUR, Stage, acknowledgment, invoice, orders, ta1
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
@@ -112,6 +113,24 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert_whole(stage)
     again = recall.recall(stage.context(), path, None, actor="the auditor", reason="an audit")
     assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
+
+
+@pytest.mark.parametrize("kind", ["997", "TA1"])
+def test_an_acknowledgment_of_what_was_put_away_names_the_archive(stage, kind):
+    """It was called one of something that we never sent."""
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    for number, named in ((91, 1), (92, 77)):
+        stage.mail(acknowledgment(number, named) if kind == "997" else ta1(number, named))
+    stage.run()
+    faults = [json.loads(str(row["fault"])) for row in stage.rows("exchange") if row["state"] == "unmatched"]
+    assert [each["code"] for each in faults] == ["acknowledgment.of-gone", "acknowledgment.unmatched"]
+    assert str(path) in faults[0]["message"]
+    word = "group=1" if kind == "997" else "control=000000001"
+    assert f"search {word} --archive" in faults[0]["advice"]
+    with opened(path) as archive:
+        assert search(archive, parse_query([word, "direction=out"]))
 
 
 def test_what_came_back_stays_until_it_is_released(stage):
