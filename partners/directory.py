@@ -39,11 +39,6 @@ class Directory:
         return identity in self._ours
 
     @property
-    def stopped(self) -> frozenset[str]:
-        """The keys of partners that get nothing for now, or ever again: what waits for them stays."""
-        return frozenset(each.key for each in self if each.status.stopped)
-
-    @property
     def our_identities(self) -> tuple[Identity, ...]:
         """Our identities in the order of gateway.toml."""
         return self._ours

@@ -6,6 +6,7 @@ characters (``2`` is ``02``, X12 element I05), its id no padding; an address has
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import time, timedelta
 from enum import StrEnum
 
@@ -331,3 +332,12 @@ class Partner(Struct, frozen=True):
         fitting = [a for a in self.agreements if a.direction is direction and a.covers(set_id, version)]
         fitting.sort(key=lambda a: "*" in a.sets)
         return fitting[0] if fitting else None
+
+    def agreement_named(self, name: str, direction: Direction, sets: Iterable[tuple[str, str]]) -> Agreement | None:
+        """The agreement of that name; else the first that is about one of ``sets`` (id and version) by now.
+
+        The name of one may be made of its sets: it is another one when a set is added.
+        """
+        found = next((each for each in self.agreements if each.name == name), None)
+        fitting = (self.agreement_for(direction, *each) for each in sets)
+        return found or next((each for each in fitting if each is not None), None)

@@ -10,6 +10,7 @@ import click
 from gateway.cli.acting import act_options, each_act, say, say_fault
 from gateway.cli.reporting import counting
 from gateway.errors import GatewayError, UsageFault
+from gateway.words import count
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -86,7 +87,7 @@ def _range(
         context.directory.get(partner)
     total = len(operate.replayable(context, start, end, partner))
     if total > limit:
-        raise UsageFault(reason=f"{total} mails were received then; choose a shorter time, or --limit {total}")
+        raise UsageFault(reason=f"{count(total, 'mail')} came then; choose a shorter time, or --limit {total}")
     click.echo(f"{total} mail{'' if total == 1 else 's'} to replay", err=True)
     code = 0
     outcomes = operate.replay_range(

@@ -9,6 +9,7 @@ import click
 from gateway.cli.acting import act_options
 from gateway.cli.output import json_option, moment, print_document, print_rows
 from gateway.cli.query_words import with_saved
+from gateway.words import count
 
 _COLUMNS = ("archive", "file", "from", "to", "exchanges", "mails", "events", "bytes", "state")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -119,7 +120,7 @@ def restore(
         print_document(back.as_dict() | {"dry_run": dry_run})
         return 0
     would = "would come back (dry run: nothing was changed)" if dry_run else "came back"
-    click.echo(f"{back.exchanges} exchanges and {back.messages} mails {would}.")
+    click.echo(f"{count(back.exchanges, 'exchange')} and {count(back.messages, 'mail')} {would}.")
     if back.hold is not None:
         click.echo(f"Hold {back.hold} keeps them.")
     return 0

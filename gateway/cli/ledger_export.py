@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.looking import archive_option, looking
+from gateway.cli.output import print_text
 from gateway.cli.query_words import SETTINGS, criteria, query_of, said
 from gateway.errors import UsageFault
 
@@ -46,7 +47,7 @@ def export(ctx: click.Context, /, words: tuple[str, ...], form: str, target: Pat
         rows = every(app.engine, query_of(app, asked, limit=None))
         if target is None:
             for line in json_lines(rows) if form == "jsonl" else csv_lines(rows):
-                click.echo(line, nl=False)
+                print_text(line)
             return 0
         with counting("rows written") as advance:
             counted = _Counted(rows, advance)

@@ -10,7 +10,7 @@ import click
 
 from gateway.cli.ledger_statement import statement
 from gateway.cli.looking import archive_option, looking
-from gateway.cli.output import json_option, print_document, print_rows
+from gateway.cli.output import json_option, print_document, print_rows, print_text
 from gateway.cli.query_words import with_saved
 
 if TYPE_CHECKING:
@@ -310,9 +310,9 @@ def _print_table(rows: Sequence[Row], columns: Sequence[str], empty: str = "Ther
 def _print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
     from gateway.ledger.export import csv_line
 
-    click.echo(csv_line(columns), nl=False)
+    print_text(csv_line(columns))
     for row in rows:
-        click.echo(csv_line([row.get(name, "") for name in columns]), nl=False)
+        print_text(csv_line([row.get(name, "") for name in columns]))
 
 
 def _share(share: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.output import json_option, print_document, print_rows
+from gateway.words import count
 
 if TYPE_CHECKING:
     from gateway.flow.retain import Plan
@@ -89,8 +90,8 @@ def _print_gone(gone: Gone, *, stopped: bool, as_json: bool) -> None:
         print_document({**gone.as_dict(), "complete": not stopped})
         return
     click.echo(
-        f"Put away: {gone.exchanges} exchanges, {gone.messages} mails with {gone.events} events, "
-        f"{gone.contents} contents of {gone.size} bytes."
+        f"Put away: {count(gone.exchanges, 'exchange')}, {count(gone.messages, 'mail')} "
+        f"with {count(gone.events, 'event')}, {count(gone.contents, 'content')} of {count(gone.size, 'byte')}."
     )
     if stopped:
         click.echo("Stopped before all was done; the next run goes on.", err=True)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.cli.integers import NATURAL
 from gateway.cli.looking import archive_option, looking
-from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.output import json_option, moment, print_document, print_rows, print_text
 from gateway.cli.query_words import SETTINGS, criteria, query_of, said
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def search(
         from gateway.ledger.export import csv_lines
 
         for line in csv_lines(iter(found)):
-            click.echo(line, nl=False)
+            print_text(line)
     elif as_json:
         print_rows((row.as_dict() for row in found), (), as_json=True)
     else:
@@ -126,7 +126,8 @@ def _print_counts(counted: dict[str, tuple[int, bool]], *, as_json: bool) -> Non
         print_document({what: number for what, (number, _) in counted.items()} | ({"more": more} if more else {}))
         return
     for what, (number, is_more) in counted.items():
-        click.echo(f"{number}{'+' if is_more else ''} {what}")
+        one = number == 1 and not is_more
+        click.echo(f"{number}{'+' if is_more else ''} {what.removesuffix('s') if one else what}")
 
 
 def _print_found(exchanges: list[ExchangeRow], messages: list[MessageRow]) -> None:

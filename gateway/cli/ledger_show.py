@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from gateway.cli.integers import NATURAL
 from gateway.cli.looking import archive_option, looking
-from gateway.cli.output import json_option, print_document
+from gateway.cli.output import json_option, print_bytes, print_document
+from gateway.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,10 +185,16 @@ def _show_segments(app: App, wish: _Wish) -> None:
         style = _coloured if sys.stdout.isatty() else plain
         for line in segment_lines(page, style, elements=wish.elements):
             click.echo(line)
-        if not page.segments and wish.only_findings:
-            click.echo("Nothing was found wrong with it.", err=True)
+        if not page.segments:
+            click.echo(_nothing_there(wish, page.total), err=True)
     if page.more:
         click.echo(f"There are more: add --from {page.next}", err=True)
+
+
+def _nothing_there(wish: _Wish, total: int) -> str:
+    if wish.first > total:
+        return f"It has {count(total, 'segment')}: none from {wish.first:,} on."
+    return "Nothing was found wrong with it." if wish.first == 1 else "Nothing was found wrong with it from there on."
 
 
 def _coloured(text: str, colour: str) -> str:
@@ -209,8 +216,7 @@ def _bytes(app: App, wish: _Wish) -> Iterable[bytes]:
 
 
 def _write(pieces: Iterable[bytes]) -> None:
-    for piece in pieces:
-        click.echo(piece, nl=False)
+    print_bytes(pieces)
 
 
 def _resolved(engine: Engine, reference: str, *, exactly: bool) -> tuple[int, bool]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gateway.cli.looking import archive_option, looking
 from gateway.cli.output import json_option, print_document
+from gateway.words import count as numbered
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -169,7 +170,7 @@ def _write_all(
         # A key is ours, but an old ledger may hold any: it is a name of a file, never a path.
         _write(directory / f"{quote(key, safe='')}-{told.month}.{form}", render(told))
         count += 1
-    click.echo(f"{count} statements written to {directory}", err=True)
+    click.echo(f"{numbered(count, 'statement')} written to {directory}", err=True)
     return 0
 
 

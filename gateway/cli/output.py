@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +25,7 @@ def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, 
     if as_json:
         count = 0
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False, default=str))
+            click.echo(_as_json(row))
             count += 1
         return count
     listed = list(rows)
@@ -50,7 +51,7 @@ def print_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, 
 
 def print_document(document: Mapping[str, object]) -> None:
     """Prints one JSON document."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    click.echo(_as_json(document, indent=2))
 
 
 def moment(milliseconds: int | None) -> str:
@@ -63,6 +64,40 @@ def moment(milliseconds: int | None) -> str:
 def print_line(line: str, *, err: bool = False) -> None:
     """Prints one line that may hold what a partner, or a stranger, wrote: it stays one, and no terminal obeys it."""
     click.echo(printable(line), err=err)
+
+
+def print_text(text: str) -> None:
+    """Prints text that may hold what a partner wrote, without a line end of its own.
+
+    Into a file or pipe it goes as it is. On a terminal its lines stay, and a blank stands for whatever it would obey.
+    """
+    # click would take the sequences of a terminal out of what goes into a pipe.
+    click.echo(_obeyed_by_none(text) if sys.stdout.isatty() else text, nl=False, color=True)
+
+
+def print_bytes(pieces: Iterable[bytes]) -> None:
+    """Prints what came, or goes, byte by byte into a file or pipe; on a terminal as ``print_text`` does."""
+    if not sys.stdout.isatty():
+        for piece in pieces:
+            click.echo(piece, nl=False)
+        return
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        print_text(decoder.decode(piece))
+    print_text(decoder.decode(b"", final=True))
+
+
+def _obeyed_by_none(text: str) -> str:
+    """Lines and tabs stay; CR LF ends one line, and a CR alone would write over what is there."""
+    return "".join(each if each.isprintable() or each in "\n\t" else " " for each in text.replace("\r\n", "\n"))
+
+
+def _as_json(value: object, **options: Any) -> str:
+    """JSON; on a terminal with whatever it would obey spelt out, which is the same JSON."""
+    text = json.dumps(value, ensure_ascii=False, default=str, **options)
+    if text.isprintable() or not sys.stdout.isatty():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def _cell(value: object) -> str:

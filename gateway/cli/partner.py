@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from gateway.cli.integers import NATURAL
-from gateway.cli.output import json_option, moment, print_document, print_rows
+from gateway.cli.output import json_option, moment, print_document, print_rows, print_text
 from gateway.cli.partner_add import command as add
 from gateway.cli.partner_certificate import command as certificate
 from gateway.cli.partner_check import command as check
@@ -24,7 +24,7 @@ from gateway.cli.partner_missing import numbers as received_numbers
 from gateway.cli.partner_spec import command as spec
 from gateway.cli.partner_start import command as start
 from gateway.cli.partner_start import number_lines, numbers_of
-from gateway.cli.partner_status import activate, end, suspend
+from gateway.cli.partner_status import activate, end, say_waiting, suspend
 from gateway.cli.partner_test import command as test
 from gateway.errors import NotAllowedNow, ProfileInvalid, UsageFault
 from partners.model import Agreement, Partner, Status
@@ -70,6 +70,7 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
     from gateway.app import open_app
     from gateway.flow.configuration import apply_profiles
     from gateway.flow.guideline_files import ready
+    from gateway.flow.stops import waiting_while
     from partners.profile import says_status
 
     with open_app(ctx.obj["home"], actor=by) as app:
@@ -81,7 +82,17 @@ def apply(ctx: click.Context, paths: Sequence[Path], dry_run: bool, by: str | No
         for one, (partner, text, _) in zip(applied, profiles, strict=True):
             status = partner.status if says_status(text) else before.get(one.key, partner.status)
             rows.append({"key": one.key, "change": one.change, "revision": one.revision, "status": status.value})
+        with app.ledger.reading() as connection:
+            # A profile may set a partner back.
+            kept = [
+                (each.key, each.status, waiting_while(connection, each, each.status))
+                for each in app.partners.current()
+                if before.get(each.key, each.status) is not each.status
+            ]
     print_rows(rows, ["key", "change", "revision", "status"], as_json=as_json)
+    if not as_json:
+        for each in kept:
+            say_waiting(*each)
     drafts = [row["key"] for row in rows if row["status"] == Status.DRAFT.value]
     if dry_run:
         click.echo("Nothing was changed (--dry-run).", err=True)
@@ -168,7 +179,7 @@ def export(ctx: click.Context, keys: Sequence[str], directory: Path | None, forc
     if directory is None:
         if len(texts) > 1:
             raise UsageFault(reason="These are several profiles: name a directory with --to, or one partner.")
-        click.echo("".join(texts.values()), nl=False)
+        print_text("".join(texts.values()))
         return
     directory.mkdir(parents=True, exist_ok=True)
     files = {directory / f"{key}.toml": text for key, text in texts.items()}

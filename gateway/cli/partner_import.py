@@ -11,6 +11,7 @@ import click
 
 from gateway.cli.output import json_option, print_document, print_rows
 from gateway.errors import NotAllowedNow, UsageFault
+from gateway.words import count
 
 if TYPE_CHECKING:
     from gateway.flow.partner_import import Import
@@ -119,7 +120,7 @@ def _say(found: Import, output_dir: Path | None, *, dry_run: bool, as_json: bool
             click.echo(f"to check in {each.key}: {check}", err=True)
     added = sum(each.change == "added" for each in found.rows)
     would = "would be added" if dry_run else "added as drafts"
-    click.echo(f"{added} {would}, {len(found.wrong)} wrong, {len(found.rows)} rows.", err=True)
+    click.echo(f"{added} {would}, {len(found.wrong)} wrong, {count(len(found.rows), 'row')}.", err=True)
     if output_dir is None and (found.channels or found.starts):
         click.echo("Accounts and control numbers were found, too: --output-dir writes them.", err=True)
     if dry_run:

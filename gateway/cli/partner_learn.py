@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.output import json_option, print_document, print_rows
+from gateway.cli.output import json_option, print_document, print_rows, print_text
 from gateway.errors import NotAllowedNow, UsageFault
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _say(
     if output_dir is not None or len(learned.proposals) > 1:
         print_rows([_row(learned, at) for at in range(len(learned.proposals))], _COLUMNS, as_json=False)
     elif output is None:
-        click.echo(learned.proposals[0].text, nl=False)
+        print_text(learned.proposals[0].text)
     for name, reason in (*learned.skipped[:20], *(("", each) for each in learned.odd[:20])):
         click.echo(f"left out: {name}{': ' if name else ''}{reason}", err=True)
     left = len(learned.skipped) + len(learned.odd)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.output import json_option, print_document
+from gateway.cli.output import json_option, print_document, print_text
 from gateway.errors import UsageFault
 from gateway.values import asdict
 
@@ -62,7 +62,7 @@ def command(
         return
     data = _renderer(chosen, paper, font)(page)
     if output is None:
-        click.echo(data.decode(), nl=False)
+        print_text(data.decode())
         return
     try:
         output.write_bytes(data)

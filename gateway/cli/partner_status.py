@@ -66,9 +66,11 @@ def activate(
             app.ledger, app.partners, key, wanted, actor=app.actor, dry_run=dry_run, reason=reason, missing=missing
         )
         begins = any(each["next"] == 1 for each in numbers_of(app, key))
+        waiting = _kept_back(app, key, wanted)
     _say(key, wanted, before, applied, dry_run=dry_run, as_json=as_json, missing=missing)
     if as_json or applied.change == "unchanged":
         return
+    say_waiting(key, wanted, waiting)
     if missing:
         click.echo(f"Missing: {', '.join(missing)}; `gateway partner checklist {key}` tells more.", err=True)
     if begins:
@@ -121,15 +123,27 @@ def _set(
 ) -> None:
     from gateway.app import open_app
     from gateway.flow.configuration import set_status
-    from gateway.ledger.work import mails_ready
 
     with open_app(ctx.obj["home"], actor=by) as app:
         before = app.partners.get(key).status
         applied = set_status(app.ledger, app.partners, key, status, actor=app.actor, dry_run=dry_run, reason=reason)
-        with app.ledger.reading() as connection:
-            waiting = mails_ready(connection, key)
+        waiting = _kept_back(app, key, status)
     _say(key, status, before, applied, dry_run=dry_run, as_json=as_json)
-    if waiting and not as_json:
+    if not as_json:
+        say_waiting(key, status, waiting)
+
+
+def _kept_back(app: App, key: str, status: Status) -> int:
+    """How many mails wait for a partner and do not go while it has that status."""
+    from gateway.flow.stops import waiting_while
+
+    with app.ledger.reading() as connection:
+        return waiting_while(connection, app.partners.get(key), status)
+
+
+def say_waiting(key: str, status: Status, waiting: int) -> None:
+    """Tells on standard error what a status keeps back, if anything."""
+    if waiting:
         click.echo(
             f"{waiting} mail{' waits' if waiting == 1 else 's wait'} for it and will not go while it is {status}: "
             f"`gateway ledger search partner={key} state=ready`; `gateway exchange cancel` takes them off the wire.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli.acting import act_options, each_act
-from gateway.cli.output import json_option, moment, print_document, print_line, print_rows
+from gateway.cli.output import json_option, moment, print_bytes, print_document, print_line, print_rows
 
 _COLUMNS = ("reference", "at", "state", "partner", "what", "reason")
 
@@ -65,8 +65,7 @@ def show(ctx: click.Context, reference: str, raw: bool, unmasked: bool, as_json:
                 pieces = showing.mail_bytes(app.ledger, named.message, limits, unmasked=unmasked)
             else:
                 pieces = showing.interchange_bytes(app.ledger, named.exchange or 0, unmasked=unmasked)
-            for piece in pieces:
-                click.echo(piece, nl=False)
+            print_bytes(pieces)
             return 0
     if as_json:
         print_document(found)

@@ -13,6 +13,7 @@ from gateway.cli.output import json_option, moment, print_document, print_line
 if TYPE_CHECKING:
     from gateway.ledger.alerts import Alert
 
+_WORKING = "Workers do what is due as it comes."
 _WEEK = 7 * 86_400_000  # ms
 
 
@@ -24,17 +25,20 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from gateway.app import open_app
     from gateway.flow.check_running import workers_at_work
     from gateway.flow.standing import standing
+    from gateway.flow.stops import stops_of
     from gateway.ledger.standing import counts, last_batch, repeated_documents
+    from gateway.ledger.stops import KEPT_BACK, kept_back
 
     with open_app(ctx.obj["home"]) as app, app.ledger.reading() as connection:
         partners, keys = app.partners.current(), app.keys.list()
         found = standing(connection, app.settings, partners, keys, app.access_tokens, app.now())
         numbers = counts(connection, app.now() - _WEEK) | repeated_documents(connection, app.now() - _WEEK)
+        numbers[KEPT_BACK] = sum(kept_back(connection, stops_of(partners)).values())
         batch = last_batch(connection)
         working = workers_at_work(connection, app.now())
         rules = {each.name: each.target for each in app.settings.alerts}
     if as_json:
-        print_document(found.as_dict() | {"counts": numbers, "last_batch": batch})
+        print_document(found.as_dict() | {"counts": numbers, "last_batch": batch, "workers": working})
         return 0
     click.echo(_batch(batch, working=working))
     total = len(found.needs) + len(found.met) + len(found.refused)  # as the console's first page counts
@@ -63,9 +67,10 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 def _batch(batch: Mapping[str, int | None] | None, *, working: bool) -> str:
     if batch is None:
-        return "Workers do what is due as it comes." if working else "No batch has run yet: gateway night runs one."
+        return _WORKING if working else "No batch has run yet: gateway night runs one."
     ended = moment(batch["ended_at"]) if batch["ended_at"] else "it did not end: it was interrupted or still runs"
-    return f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}"
+    said = f"Last batch: {batch['id']}, began {moment(batch['started_at'])}, ended {ended}"
+    return f"{_WORKING} {said}" if working else said
 
 
 def _say_told(one: Alert | None, rules: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway.words import count
 from gateway.x12 import (
     Finding,
     GroupReport,
@@ -127,7 +128,7 @@ def file_lines(name: str, reports: list[InterchangeReport], style: Style = plain
 
 
 def _group_lines(group: GroupReport, style: Style) -> Iterator[str]:
-    counts = f"{group.sets_accepted} of {len(group.sets)} sets accepted"
+    counts = f"{group.sets_accepted} of {count(len(group.sets), 'set')} accepted"
     title = f"group {group.functional_id} {group.control_number}, version {group.version}"
     yield f"  {title}: {_verdict(group.status, style)}, {counts}"
     yield from _finding_lines(group.findings, "    ", style)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode, urlsplit
 
+from starlette.requests import Request
+
 SIGN_IN = "/sign-in"
+SIGN_OUT = "/sign-out"
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 _LONGEST = 2_000  # characters of where somebody wanted to go
 
@@ -21,12 +24,23 @@ def local(wanted: str) -> str:
         parts = urlsplit(wanted)
     except ValueError:
         return "/"
-    if parts.scheme or parts.netloc or parts.path.startswith((SIGN_IN, "/sign-out")):
+    if parts.scheme or parts.netloc or parts.path.startswith((SIGN_IN, SIGN_OUT)):
         return "/"
     return wanted
 
 
-def sign_in_to(wanted: str) -> str:
-    """The sign-in page, which leads on to ``wanted``."""
+def came_from(request: Request) -> str:
+    """The page of ours on which a form stood; the first page where the browser does not say."""
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    ours = parts.netloc == request.headers.get("host")
+    return local(f"{parts.path}?{parts.query}" if parts.query else parts.path) if ours else "/"
+
+
+def sign_in_to(wanted: str, *, undone: bool = False) -> str:
+    """The sign-in page, which leads on to ``wanted``; ``undone``: it says that what was sent was not done."""
     place = local(wanted)
-    return SIGN_IN if place == "/" else f"{SIGN_IN}?{urlencode({'to': place})}"
+    query = urlencode(({"to": place} if place != "/" else {}) | ({"undone": "1"} if undone else {}))
+    return f"{SIGN_IN}?{query}" if query else SIGN_IN

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from gateway.ledger import events
 from gateway.ledger.events import one_line
 from gateway.ledger.moments import at_zone, duration
+from gateway.words import count
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -33,7 +34,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"at": at, "size": size, "span": span, "line": one_line, "number": number}
+    made.filters |= {"at": at, "size": size, "span": span, "line": one_line, "number": number, "count": count}
     made.filters["sentence"] = sentence
     return made
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from gateway.console.answers import know
 from gateway.console.door import NO_TEXT
 from gateway.console.people import People, Role
-from gateway.console.places import SIGN_IN, local, sign_in_to
+from gateway.console.places import SIGN_IN, SIGN_OUT, came_from, local, sign_in_to
 from gateway.console.rendering import rendered
 from gateway.console.site import Site
 from gateway.console.visit import LARGEST_FILE, SAID, Upload, Visit
@@ -89,7 +89,9 @@ def _visit(request: Request, role: Role) -> Visit | None:
 
 def _to_sign_in(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
-        return RedirectResponse(SIGN_IN, 303)
+        # Leaving needs nobody; whoever sent anything else must not take it for done.
+        leaving = request.url.path == SIGN_OUT
+        return RedirectResponse(SIGN_IN if leaving else sign_in_to(came_from(request), undone=True), 303)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.headers.get("sec-fetch-site") == "cross-site":
         # A link in a mail or on another site: the browser keeps the cookie to itself, until the page asks for itself.

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.console.faults import status_of
 from gateway.console.keeper import Keeper, cookie_name
 from gateway.console.people import Role
-from gateway.console.places import SIGN_IN, local
+from gateway.console.places import SIGN_IN, SIGN_OUT, local
 from gateway.console.rendering import rendered
 from gateway.console.routing import act, text_of
 from gateway.console.visit import Visit
@@ -51,6 +51,7 @@ def sign_in_page(request: Request, wanted: str, fault: DoorFault | None = None, 
         provider=oidc.label if oidc else "",
         is_new=oidc is None and not keeper.knows_anybody(),
         query=urlencode({"to": local(wanted)}),
+        undone=fault is None and request.query_params.get("undone") == "1",
     )
     return HTMLResponse(page, status)
 
@@ -134,5 +135,5 @@ def _text(value: object) -> str:
 ROUTES: tuple[BaseRoute, ...] = (
     Route(SIGN_IN, _show, methods=["GET"], name="sign-in"),
     Route(SIGN_IN, _post, methods=["POST"], name="sign-in-post"),
-    act("/sign-out", _sign_out, Role.VIEWER),
+    act(SIGN_OUT, _sign_out, Role.VIEWER),
 )

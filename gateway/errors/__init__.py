@@ -41,12 +41,12 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest, AcknowledgmentOfGone
     │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
-    │   ├── DocumentMisaddressed, DocumentMisplaced, DocumentNotTaken
+    │   ├── DocumentMisaddressed, DocumentMisplaced, DocumentNotTaken, DocumentsLeft
     │   └── KeyReused, SubmittedAgain, SubmittedBefore
     ├── SendingFault                      an attempt to mail something that did not succeed
     │   ├── TemporarilyRefused        75
@@ -137,6 +137,7 @@ from gateway.errors.received import (
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
     AcknowledgmentOfCancelled,
+    AcknowledgmentOfGone,
     AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
@@ -174,6 +175,7 @@ from gateway.errors.requests import (
     DocumentMisaddressed,
     DocumentMisplaced,
     DocumentNotTaken,
+    DocumentsLeft,
     DocumentUnreadable,
     KeyReused,
     NotAllowedNow,
@@ -246,6 +248,7 @@ __all__ = [
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
     "AcknowledgmentOfCancelled",
+    "AcknowledgmentOfGone",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlertNotTold",
@@ -290,6 +293,7 @@ __all__ = [
     "DocumentNotTaken",
     "DocumentRepeated",
     "DocumentUnreadable",
+    "DocumentsLeft",
     "DoorFault",
     "DuplicateNumber",
     "FileInTheWay",

@@ -195,6 +195,12 @@ class AcknowledgmentUnmatched(MessageFault):
     advice = "Ask the partner what it received; it may belong to another system or be forged."
 
 
+class AcknowledgmentOfGone(MessageFault):
+    code = "acknowledgment.of-gone"
+    sentence = "{partner} acknowledges {what}: a number that we used, and nothing in the ledger has any more{where}."
+    advice = "`gateway ledger search {word} --archive FILE` tells what it was (`gateway ledger archive list`)."
+
+
 class AcknowledgmentAsTest(MessageFault):
     code = "acknowledgment.as-test"
     sentence = (

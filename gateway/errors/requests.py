@@ -32,6 +32,12 @@ class DocumentMisplaced(DocumentFault):
     advice = "Put it into outbox/<partner>/, by the partner's key (`gateway partner list`)."
 
 
+class DocumentsLeft(DocumentFault):
+    code = "document.left"
+    sentence = "Documents ({count}) lie in {place}, which was the outbox before: nobody sends them."
+    advice = "Move them into the outbox of today ({outbox}), into the directory of their partner; or remove them."
+
+
 class DocumentNotTaken(DocumentFault):
     code = "document.not-taken"
     sentence = "{name} cannot be taken from the outbox: {reason}"
@@ -89,6 +95,12 @@ class NotFound(UsageFault):
         "See what there is: `gateway ledger search`, `gateway partner list`, `gateway quarantine list`, "
         "`gateway alert list`."
     )
+
+    @property
+    def next_step(self) -> str:
+        """The advice; where ``see`` names the command that lists what there is, that one."""
+        see = self.details.get("see")
+        return f"See what there is: `{see}`." if see else super().next_step
 
 
 class NotAllowedNow(UsageFault):

@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, select
 from gateway.flow import deadlines
 from gateway.flow.acts import told
 from gateway.flow.context import Context
+from gateway.flow.terms import terms_of
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -32,7 +33,7 @@ def await_anew(context: Context, recorder: Recorder, lane: Sequence[DueMail]) ->
     if not refused:
         return
     x = tables.exchange.c
-    columns = (x.id, x.partner, x.agreement, x.sha256, x.verdict)
+    columns = (x.id, x.partner, x.agreement, x.sha256, x.verdict, x.types, x.versions)
     for row in recorder.connection.execute(select(*columns).where(x.id.in_(refused)).order_by(x.id)).all():
         _forget_verdict(recorder, row)
         _expect(context, recorder, row)
@@ -59,7 +60,7 @@ def _forget_verdict(recorder: Recorder, row: Row[*tuple[Any, ...]]) -> None:
 
 def _expect(context: Context, recorder: Recorder, row: Row[*tuple[Any, ...]]) -> None:
     """As was agreed; under an agreement that is gone, as usual: who refused it will answer it."""
-    terms = deadlines.terms_of(context.directory, row.partner, row.agreement)
+    terms = terms_of(context.directory, row.partner, row.agreement, row.types, row.versions)
     policy = terms.acknowledgment if terms is not None else AcknowledgmentPolicy()
     asks = archive.head(recorder.connection, row.sha256, _ASKS.stop)[_ASKS] == b"1"
     e = tables.expectation

@@ -9,14 +9,17 @@ from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from gateway.flow.segments import SegmentView, segments
+from gateway.ledger import parts
+from gateway.ledger.database import reading
 from gateway.ledger.rows import ExchangeRow
 from gateway.ledger.story import story
 from gateway.ledger.story_values import AcknowledgmentStory, GroupStory, SetStory
 from gateway.x12.model import ExaminePolicy
 
-SETS = 100  # sets that are shown beside each other
+SETS = 50  # sets that are shown beside each other
+_LONGEST_NUMBER = 9  # characters of an ST02
 _FEW = 20  # of our findings on one set that are told in words
-_SEGMENTS = 3_000  # of an acknowledgment that are read
+_SEGMENTS = 2_000  # of an acknowledgment that are read
 _TROUBLED = 200  # segments of what is judged that something is wrong with, and those around
 
 _Name = tuple[str, str, str, str]  # functional id, group number, set, set number
@@ -81,17 +84,31 @@ def beside(engine: Engine, judged: int, answer: int, policy: ExaminePolicy | Non
     troubled: dict[tuple[int, int], list[SegmentView]] = {}
     if told.exchange.findings or any(each.errors for each in told.answered):  # else no segment is worth the search
         troubled = _troubled(segments(engine, judged, count=_TROUBLED, only_findings=True, policy=policy).segments)
-    mine = [each for each in told.answered if each.carrier == answer]
-    known = {
-        (group.functional_id, _bare(group.control_number), each.set_id, _bare(each.control_number)): (group, each)
-        for group in told.groups
-        for each in group.sets
-    }
     named = [each for each in said if len(told.groups) == 0 or _is_of(each.name, told.groups)]
     shown = sorted(named, key=_is_accepted)[:SETS]
+    known, mine = _known(engine, judged, answer, shown)
     pairs = tuple(_pair(each, known, mine, troubled) for each in shown)
     whole = tuple(each for each in mine if each.transaction_set is None)
     return Beside(told.exchange, answering, around, whole, pairs, len(named) - len(shown), cut=page.more)
+
+
+def _known(
+    engine: Engine, judged: int, answer: int, shown: Sequence[_Said]
+) -> tuple[dict[_Name, tuple[GroupStory, SetStory]], tuple[AcknowledgmentStory, ...]]:
+    """The sets that are spoken of, wherever among thousands they stand, and what was recorded of them and the whole."""
+    bare = {each.name[3] for each in shown}
+    controls = {each.zfill(width) for each in bare for width in range(len(each), _LONGEST_NUMBER + 1)}
+    with reading(engine) as connection:
+        bounds = parts.Bounds(connection, 2 * _SEGMENTS)
+        groups = parts.sets_numbered(bounds, judged, controls)
+        ids = [each.id for group in groups for each in group.sets]
+        mine = parts.acknowledgments_by(bounds, judged, answer, ids)
+    known = {
+        (group.functional_id, _bare(group.control_number), each.set_id, _bare(each.control_number)): (group, each)
+        for group in groups
+        for each in group.sets
+    }
+    return known, mine
 
 
 def _pair(

@@ -10,6 +10,7 @@ from gateway.flow.check_result import UNAVAILABLE, Check
 from gateway.mail.probe import Seen, Shown, Target, look
 from gateway.mail.wire import tls_context
 from gateway.settings import MailboxSettings, SmtpSettings
+from gateway.words import count
 
 SOON = 14  # days before its end in which a server's certificate is spoken of: most renew themselves before
 _NAMES = {"pop3": "POP3", "imap": "IMAP", "smtp": "SMTP"}
@@ -70,7 +71,7 @@ def check_host(name: str, target: Target) -> Iterator[Check]:
 def _ending(name: str, target: Target, shown: Shown) -> Iterator[Check]:
     days = (shown.not_after - datetime.now(UTC)).days
     if days <= SOON:
-        said = f"The certificate of {target.host} ends on {shown.not_after:%Y-%m-%d}, in {days} days."
+        said = f"The certificate of {target.host} ends on {shown.not_after:%Y-%m-%d}, in {count(days, 'day')}."
         advice = f"Ask who runs {target.host} whether it is renewed in time: after that day no mail moves."
         yield Check(name, None, said, advice, code="tls.ends-soon")
 

@@ -15,6 +15,7 @@ from gateway.mail.smtp_connection import Reply, SmtpConnection
 from gateway.mail.verp import with_token
 from gateway.mail.wire import ConnectionLostError
 from gateway.settings import Limits, MailboxSettings, SmtpSettings
+from gateway.words import count
 
 _MICROSOFT = (".office365.com", ".outlook.com")
 
@@ -184,11 +185,6 @@ def listing(mailbox: Mailbox) -> tuple[Listed, ...]:
     """
     with mailbox.session() as session:
         return tuple(session.listing())
-
-
-def count(number: int, thing: str) -> str:
-    """``1 message``, ``2 messages``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _in_clear(name: str, host: str) -> Iterator[Check]:

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gateway.flow.check_mail import count
 from gateway.flow.check_result import Check, failed
 from gateway.ledger.secrets import Secrets
+from gateway.words import count
 from partners.directory import overlaps
 from partners.model import Delivery, Direction, Identity, Partner, Status
 

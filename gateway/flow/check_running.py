@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from gateway.flow.check_result import Check
+from gateway.flow.former_outbox import left_behind
 from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
 from gateway.ledger.alerts import cannot_tell, last_batches
 from gateway.ledger.moments import duration, spoken
+from gateway.ledger.stops import Stops, kept_back
 from gateway.settings import Settings
+from gateway.words import count
 
 LONGEST = timedelta(hours=26)  # between two batches, where the settings do not say: a night, and a little late
 WORKER = "worker"  # who acts in events of `gateway worker`
@@ -103,26 +106,40 @@ def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
         yield Check(f"alert {row.reference}", False, said, advice, code="alerts.failing")
 
 
-def check_stopped(connection: Connection, stopped: Sequence[str], settings: Settings) -> Iterator[Check]:
-    """Nothing waits for partners with whom we do not trade now.
+def check_former_outboxes(connection: Connection, settings: Settings) -> Iterator[Check]:
+    """Nothing lies in directories that gateway.toml named as the outbox before."""
+    for place, number in left_behind(connection, settings).items():
+        goes = "does not go" if number == 1 else "do not go"
+        said = f"{place} was the outbox before: {count(number, 'document')} there {goes}."
+        advice = f"Move what is to go into {settings.outbox}, into the directory of its partner."
+        yield Check("outbox", None, said, advice, code="outbox.left")
+
+
+def check_stopped(connection: Connection, stops: Stops, settings: Settings) -> Iterator[Check]:
+    """Nothing waits for partners with whom we do not trade now, or not in earnest.
 
     Args:
         connection: within a transaction that reads.
-        stopped: keys of partners that are suspended or ended.
+        stops: to whom not everything goes.
         settings: where the outbox is.
     """
-    waiting: dict[str, int] = dict(
-        connection.execute(
-            select(tables.outgoing.c.partner, func.count())
-            .where(tables.outgoing.c.partner.in_(stopped))
-            .group_by(tables.outgoing.c.partner)
-        ).all()
-    )
-    for key in stopped:
+    waiting = kept_back(connection, stops)
+    for key in sorted(stops.everything | stops.drafts):
         place = settings.outbox / key
         files = sum(each.is_file() for each in place.iterdir()) + claimed(place) if place.is_dir() else 0
         number = waiting.get(key, 0) + files
         if number:
-            said = f"It is not trading, but {number} document{'' if number == 1 else 's'} for it wait."
+            said = f"It is not trading, but {count(number, 'document')} for it {'waits' if number == 1 else 'wait'}."
             advice = f"`gateway partner activate {key}` lets them go; else `gateway exchange cancel`, or empty {place}."
             yield Check(f"partner {key}", None, said, advice, code="partner.stopped-waiting")
+    for key in sorted(stops.testing & waiting.keys()):
+        number = waiting[key]
+        said = f"It is in testing, but {count(number, 'document')} in earnest (ISA15 P) for it "
+        advice = f"`gateway partner activate {key}` lets them go; else `gateway exchange cancel`, or, as tests, "
+        yield Check(
+            f"partner {key}",
+            None,
+            f"{said}{'waits' if number == 1 else 'wait'}.",
+            f"{advice}`gateway exchange resend --new-number`.",
+            code="partner.stopped-waiting",
+        )

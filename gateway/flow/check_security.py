@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.errors import GatewayError
-from gateway.flow.check_mail import count
 from gateway.flow.check_result import Check, failed
 from gateway.flow.expiry import endings
 from gateway.flow.keyring import Keyring
 from gateway.ledger.keys import ACTIVE
+from gateway.words import count
 from partners.certificates import WARN_DAYS, describe, for_encryption, trusted, valid_at
 from partners.model import Agreement, CertificateState, Direction, Evidence, Partner, Status
 

@@ -39,11 +39,12 @@ from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
 from gateway.flow.check_result import CONFIGURATION, Check, failed
-from gateway.flow.check_running import check_nights, check_seal, check_stopped, check_told
+from gateway.flow.check_running import check_former_outboxes, check_nights, check_seal, check_stopped, check_told
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
 from gateway.flow.logins import check_client_secrets, check_tls, check_tokens
+from gateway.flow.stops import stops_of
 from gateway.ledger import database, tables
 from gateway.ledger.keys import Keys
 from gateway.ledger.mailboxes import left_on_server
@@ -52,6 +53,7 @@ from gateway.ledger.secrets import LEDGER, Secrets
 from gateway.mail.domain_records import DomainRecords
 from gateway.mail.model import Mailbox, Transport
 from gateway.settings import MailboxSettings, Settings, SmtpSettings
+from gateway.words import count
 from partners.model import Partner, Status
 from partners.store import PartnerStore
 
@@ -201,7 +203,7 @@ def check_newest_event(engine: Engine, now: int) -> Iterator[Check]:
         yield Check(
             "ledger",
             None,
-            f"The newest event is {ahead} minutes in the future: the clock went back.",
+            f"The newest event is {count(ahead, 'minute')} in the future: the clock went back.",
             advice,
             code="clock.went-back",
         )
@@ -260,12 +262,12 @@ def _check_partners(app: Opened, now: int, *, online: bool) -> Iterator[Check]:
 
 def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterator[Check]:
     trading = any(each.status in {Status.TESTING, Status.LIVE} for each in partners)
-    stopped = [each.key for each in partners if each.status.stopped]
     with database.reading(app.engine) as connection:
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
         yield from check_told(connection, app.settings)
-        yield from check_stopped(connection, stopped, app.settings)
+        yield from check_former_outboxes(connection, app.settings)
+        yield from check_stopped(connection, stops_of(partners), app.settings)
 
 
 def _check_security(keys: Keys, partners: Sequence[Partner]) -> Iterator[Check]:

@@ -8,7 +8,6 @@ that came into the database by another way than through this module.
 from __future__ import annotations
 
 import hashlib
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 
 from gateway import __version__
+from gateway.flow.former_outbox import place_of
 from gateway.ledger.changes import SETTINGS, count_told, last_of, told_revisions
 from gateway.ledger.keys import Keys, OwnKey
 from gateway.ledger.mailboxes import forget_not_taken, not_giving
@@ -223,7 +223,7 @@ def _changed(connection: Connection, settings: Settings) -> dict[str, Any] | Non
     Several machines that share a ledger have a home each. A home that is new tells nothing where another one has the
     same settings: a container has a new name every time.
     """
-    place = _place(settings)
+    place = place_of(settings)
     now = {**dict(settings.written), _PROGRAM: __version__}
     newest = _newest(connection)
     known = newest.get(place)
@@ -236,10 +236,6 @@ def _changed(connection: Connection, settings: Settings) -> dict[str, Any] | Non
     names = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
     changes = {name: [before.get(name), now.get(name)] for name in names}
     return body | {"before": known.get("sha256"), "changes": changes}
-
-
-def _place(settings: Settings) -> str:
-    return f"{socket.gethostname()}:{settings.home}"
 
 
 def _newest(connection: Connection) -> dict[str, Mapping[str, Any]]:
@@ -258,7 +254,7 @@ def _gone(connection: Connection, settings: Settings) -> list[str]:
     named = {each.name for each in settings.mailboxes}
     gone = not_giving(connection) - named if settings.sha256 else set()
     if gone and connection.dialect.name == "postgresql":
-        here = _place(settings)
+        here = place_of(settings)
         others = [each.get("settings", {}) for place, each in _newest(connection).items() if place != here]
         gone = {each for each in gone if not any(one.get(f"mailbox.{each}.protocol") == "maildir" for one in others)}
     return sorted(gone)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Update, bindparam, null, select, update
 
 from gateway.flow.context import Context
+from gateway.flow.terms import terms_of
 from gateway.ledger import bulk, tables
 from gateway.ledger.recording import Recorder
 from partners.calendar import NeverWorksError
@@ -46,8 +47,8 @@ def begin(context: Context, recorder: Recorder, exchanges: Sequence[int], *, ane
     rows = bulk.asked(connection, ("awaited", anew), partial(_awaited, connection, anew=anew), some)
     due_at = cache(partial(later, context.directory, recorder.now))
     together: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for exchange, kind, partner, within, agreement in rows:
-        together[kind, due_at(partner, agreement, kind, within)].append(exchange)
+    for exchange, kind, within, *under in rows:
+        together[kind, due_at(*under, kind, within)].append(exchange)
     for (kind, due), ids in together.items():
         row = {"exchanges": bulk.listed(connection, ids), "of": kind, "due": due}
         bulk.write(connection, "time begins", partial(_begins, connection), [row])
@@ -67,7 +68,9 @@ def stop(recorder: Recorder, exchange: int) -> None:
 
 def _awaited(connection: Connection, *, anew: bool) -> Select[Any]:
     e, x = tables.expectation, tables.exchange
-    found = select(e.c.exchange, e.c.kind, e.c.partner, e.c.within, x.c.agreement).join(x, x.c.id == e.c.exchange)
+    found = select(e.c.exchange, e.c.kind, e.c.within, e.c.partner, x.c.agreement, x.c.types, x.c.versions).join(
+        x, x.c.id == e.c.exchange
+    )
     found = found.where(bulk.among(connection, e.c.exchange, "exchanges"))
     return found if anew else found.where(e.c.due_at.is_(None))
 
@@ -78,12 +81,15 @@ def _begins(connection: Connection) -> Update:
     return update(e).where(*which).values(due_at=bindparam("due"), overdue_at=null(), escalated_at=null())
 
 
-def later(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:
+def later(
+    directory: Directory, moment: int, partner: str, agreement: str, types: str, versions: str, kind: str, span: int
+) -> int:
     """The moment ``span`` ms after another one, as an agreement counts the time for a kind of acknowledgment.
 
-    Where the partner or agreement is gone, or its calendar has no working day, all time counts.
+    ``types`` and ``versions`` are those of the document, with blanks between. Where the partner or agreement is gone,
+    or its calendar has no working day, all time counts.
     """
-    terms = terms_of(directory, partner, agreement)
+    terms = terms_of(directory, partner, agreement, types, versions)
     if terms is None or counted(terms, kind) is Counted.ALWAYS:
         return moment + span
     try:
@@ -92,21 +98,16 @@ def later(directory: Directory, moment: int, partner: str, agreement: str, kind:
         return moment + span
 
 
-def escalation(directory: Directory, moment: int, partner: str, agreement: str, kind: str, span: int) -> int:
+def escalation(
+    directory: Directory, moment: int, partner: str, agreement: str, types: str, versions: str, kind: str, span: int
+) -> int:
     """When what was called overdue at ``moment`` becomes urgent: after the agreed time, or after its own span again."""
-    terms = terms_of(directory, partner, agreement)
+    terms = terms_of(directory, partner, agreement, types, versions)
     patience = terms.acknowledgment.escalate_after if terms is not None else None
     more = span if patience is None else int(patience.total_seconds() * 1000)
-    return later(directory, moment, partner, agreement, kind, more)
+    return later(directory, moment, partner, agreement, types, versions, kind, more)
 
 
 def counted(agreement: Agreement, kind: str) -> Counted:
     """How the time for a kind of acknowledgment passes under an agreement."""
     return agreement.security.receipt_counted if kind == "receipt" else agreement.acknowledgment.counted
-
-
-def terms_of(directory: Directory, partner: str, agreement: str) -> Agreement | None:
-    """The agreement of that name; None where it, or the partner, is gone."""
-    if partner not in directory:
-        return None
-    return next((each for each in directory.get(partner).agreements if each.name == agreement), None)

@@ -177,13 +177,8 @@ def test_inbox(inbox: Path, partner: str) -> Path:
 
 
 def _agreement(partner: Partner, due: DueSet) -> Agreement:
-    """The agreement that the set was accepted under, as it stands now; else the one that is about it by now.
-
-    The name of one may be made of its sets: it is another one when a set is added.
-    """
-    found = next((each for each in partner.agreements if each.name == due.agreement), None)
-    fitting = (partner.agreement_for(Direction.IN, due.set_id, each) for each in due.versions)
-    found = found or next((each for each in fitting if each is not None), None)
+    """The agreement that the set was accepted under, as it stands now; else the one that is about it by now."""
+    found = partner.agreement_named(due.agreement, Direction.IN, [(due.set_id, each) for each in due.versions])
     if found is None:
         reason = f"{partner.key} has no agreement {due.agreement} any more, nor another one on {due.set_id}"
         raise DeliveryFailed(what=f"{due.set_id} {due.control_number}", target="?", reason=reason)

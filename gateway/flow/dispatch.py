@@ -44,6 +44,7 @@ from gateway.flow.pace import Pace
 from gateway.flow.patience import patiently
 from gateway.flow.redirect import redirected
 from gateway.flow.reporter import Held
+from gateway.flow.stops import stops_of
 from gateway.flow.turf import INTERRUPTED, Turf
 from gateway.ledger import bulk, tables
 from gateway.ledger.leases import SENT, SharedLeases, holding, take_turns_over
@@ -91,7 +92,7 @@ def _send(context: Context, smtp: SmtpSettings, transport: Transport, turf: Turf
 
 def _complain_without_transport(context: Context) -> None:
     with context.ledger.reading() as connection:
-        waiting = due_mails(connection, context.clock(), 1, without=context.directory.stopped)
+        waiting = due_mails(connection, context.clock(), 1, stops=stops_of(context.directory))
     if waiting:
         fault = ConfigurationFault(reason="gateway.toml has no [smtp] section, so nothing can be sent")
         context.reporter.trouble(fault, "smtp")
@@ -144,7 +145,7 @@ class _Run:
         self._stop = Event()
         self._away = False
         self._order = Order(context.directory)
-        self._stopped = context.directory.stopped
+        self._stops = stops_of(context.directory)
         self._from = smtp.sender
         self._tried: set[int] = set()  # what was not taken, or waits for that, is not asked for again in this run
         self._rebuffs = 0
@@ -245,7 +246,7 @@ class _Run:
     def _claim(self, recorder: Recorder) -> list[list[DueMail]]:
         """Marks the next mails as ``sending``, for each free session some."""
         lanes: list[list[DueMail]] = []
-        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane} | self._stopped
+        busy = {mail.partner for _, lane in self._lanes.values() for mail in lane}
         self._waits = False
         only = None if self._turf is None else [each for each in self._turf.partners if self._turf.is_fresh(each)]
         while len(lanes) < len(self._free) and not self._away and not self._context.stopping():
@@ -253,7 +254,9 @@ class _Run:
                 recorder.connection,
                 recorder.now,
                 self._tried,
-                lambda: due_mails(recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy, only),
+                lambda: due_mails(
+                    recorder.connection, recorder.now, ACKNOWLEDGMENTS_AT_ONCE, self._tried, busy, only, self._stops
+                ),
             )
             lane = next_lane(due, len(self._free) - len(lanes))
             room = self._pace.room(len(lane))

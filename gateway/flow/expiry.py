@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway.errors import Side
 from gateway.ledger.attention import Attention
 from gateway.ledger.keys import ACTIVE, OwnKey
+from gateway.words import count
 from partners.certificates import WARN_DAYS, days_left, describe, trusted
 from partners.model import Partner, Status
 
@@ -43,7 +44,7 @@ class Ending(Struct, frozen=True):
     def sentence(self) -> str:
         """When it ends, and what then stops."""
         when = f"{datetime.fromtimestamp(self.not_after / 1000, UTC):%Y-%m-%d}"
-        said = f"ended on {when}" if self.days < 0 else f"ends on {when}, in {self.days} days"
+        said = f"ended on {when}" if self.days < 0 else f"ends on {when}, in {count(self.days, 'day')}"
         return f"{self.what[0].upper()}{self.what[1:]} {said}, and no other can {self.use}."
 
     @property

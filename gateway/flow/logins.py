@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.flow.check_result import Check
 from gateway.ledger.attention import Attention
 from gateway.settings import OAuthSettings, Settings
+from gateway.words import count
 from partners.certificates import WARN_DAYS
 
 
@@ -112,7 +113,9 @@ def _days(end: date, today: date) -> int:
 def _sentence(table: OAuthSettings, today: date) -> str:
     assert table.secret_expires is not None
     days = _days(table.secret_expires, today)
-    when = f"ended on {table.secret_expires}" if days < 0 else f"ends on {table.secret_expires}, in {days} days"
+    when = (
+        f"ended on {table.secret_expires}" if days < 0 else f"ends on {table.secret_expires}, in {count(days, 'day')}"
+    )
     return f"The client secret or certificate of [oauth.{table.name}] {when}; without it no mail moves."
 
 

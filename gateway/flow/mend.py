@@ -16,6 +16,7 @@ from gateway.errors import ContentDamaged
 from gateway.flow.intact import end_of, find_isa, is_intact, terminator_at
 from gateway.mail import repairs
 from gateway.mail.model import Part
+from gateway.words import count
 from gateway.x12.isa import LENGTH
 
 WORDS = ("text/plain", "text/html", "text/enriched")
@@ -61,7 +62,9 @@ def mend(part: Part) -> Mended:
     _check_text(part, data, at)
     before = data[:at].removeprefix(_BOM).strip()
     return Mended(
-        data, at, (*done, f"{len(before)} bytes of text before the interchange passed over") if before else done
+        data,
+        at,
+        (*done, f"{count(len(before), 'byte')} of text before the interchange passed over") if before else done,
     )
 
 

@@ -11,6 +11,7 @@ from gateway.flow.acts import Act, Found, acting, before, not_now, outbound, tol
 from gateway.flow.context import Context
 from gateway.flow.earlier import usage_for
 from gateway.flow.settle import UNDER_WAY, await_again
+from gateway.flow.stops import stops_of
 from gateway.flow.submit import outbounds
 from gateway.ledger import archive, tables
 from gateway.ledger.recording import Recorder
@@ -37,7 +38,8 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
     """Queues the same bytes with the same numbers and Message-ID again. While it waits, a repetition does nothing.
 
     Raises:
-        NotFound, NotAllowedNow: it is inbound, waits for its first sending, or was cancelled.
+        NotFound, NotAllowedNow: it is inbound, waits for its first sending, was cancelled, or is in earnest and the
+            partner in testing.
         PartnerNotActive: nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
@@ -46,16 +48,21 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
             return before(number, "it is queued again already", number)
         if exchange.state not in RESENDABLE:
             raise not_now("exchange", exchange, "it cannot be sent again from there")
-        _require_trade(context, exchange.partner)
+        _require_trade(context, exchange)
         await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
     return Act(str(number), f"queued again, the same bytes and numbers; {_NEXT_BATCH}", exchange=number)
 
 
-def _require_trade(context: Context, partner: str) -> None:
+def _require_trade(context: Context, exchange: Found) -> None:
     """Where nothing is sent to a partner now, what is queued again would wait, and nobody would know why."""
-    if partner in context.directory.stopped:
-        raise PartnerNotActive(partner=partner, status=context.directory.get(partner).status)
+    stops = stops_of(context.directory)
+    if not stops.keeps(exchange.partner, exchange.kind, exchange.usage):
+        return
+    if exchange.partner in stops.testing:
+        reason = f"it is in earnest (ISA15 P) and {exchange.partner} is in testing; `--new-number` sends it as a test"
+        raise not_now("exchange", exchange, reason)
+    raise PartnerNotActive(partner=exchange.partner, status=context.directory.get(exchange.partner).status)
 
 
 def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
@@ -131,7 +138,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
     """Ends a doubt: the partner has it (``sent``), or it is sent again.
 
     Raises:
-        NotFound, NotAllowedNow: it is not in doubt.
+        NotFound, NotAllowedNow: it is not in doubt, or to be sent again in earnest to a partner in testing.
         PartnerNotActive: it is to be sent again, and nothing is sent to the partner now.
     """
     with acting(context, actor, dry_run=dry_run) as recorder:
@@ -143,7 +150,7 @@ def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: st
                 return before(number, f"the doubt was resolved: {was.get('reason') or 'by a person'}", number)
             raise not_now("exchange", exchange, "only one in doubt can be resolved")
         if not sent:
-            _require_trade(context, exchange.partner)
+            _require_trade(context, exchange)
         recorder.event(
             "resolved", exchange=number, partner=exchange.partner, reason=reason, sent=sent, was=exchange.state
         )

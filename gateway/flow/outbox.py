@@ -12,6 +12,7 @@ from gateway.errors import (
     ConfigurationFault,
     DocumentMisplaced,
     DocumentNotTaken,
+    DocumentsLeft,
     GatewayError,
     SubmittedAgain,
     UnknownPartner,
@@ -19,7 +20,17 @@ from gateway.errors import (
 )
 from gateway.flow.context import Context
 from gateway.flow.earlier import Key
-from gateway.flow.outbox_files import FAILED_DIRECTORY, SENT_DIRECTORY, Claim, Group, claim, interrupted, spelt
+from gateway.flow.former_outbox import left_behind
+from gateway.flow.outbox_files import (
+    FAILED_DIRECTORY,
+    SENT_DIRECTORY,
+    Claim,
+    Group,
+    claim,
+    interrupted,
+    is_document,
+    spelt,
+)
 from gateway.flow.submit import Submission, submit
 from gateway.ledger.reached import newest
 
@@ -31,10 +42,11 @@ def submit_outbox(context: Context) -> None:
     """Submits every file in ``outbox/<partner>/``; it moves to .submitted, or with a reason to .refused."""
     context.reporter.step("submit")
     outbox = context.settings.outbox
+    _tell_left_behind(context)
     if not outbox.is_dir():
         return
     for place in sorted(outbox.iterdir()):
-        if _is_document(place):
+        if is_document(place):
             context.reporter.trouble(DocumentMisplaced(name=spelt(place.name)), f"outbox/{spelt(place.name)}")
         if not place.is_dir():
             continue
@@ -46,14 +58,18 @@ def submit_outbox(context: Context) -> None:
             return
 
 
+def _tell_left_behind(context: Context) -> None:
+    """What lies where the outbox was before: whoever put it there may think that it goes."""
+    with context.ledger.reading() as connection:
+        former = left_behind(connection, context.settings)
+    for place, number in former.items():
+        fault = DocumentsLeft(count=number, place=spelt(place), outbox=spelt(context.settings.outbox))
+        context.reporter.trouble(fault, spelt(place))
+
+
 def refused_documents(outbox: Path) -> list[Path]:
     """What lies in .refused of the partners' directories: it could not be sent, and somebody should know."""
     return sorted(each for each in outbox.glob(f"*/{FAILED_DIRECTORY}/*") if not each.name.endswith(_WHY))
-
-
-def _is_document(file: Path) -> bool:
-    """A finished file: writers are asked to write under a name that begins with a dot or ends in .tmp, and rename."""
-    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in {".tmp", ".part"}
 
 
 def _submit_place(context: Context, place: Path) -> None:
@@ -63,7 +79,7 @@ def _submit_place(context: Context, place: Path) -> None:
     there = sorted(place.iterdir())
     for each in there:
         _tell_stray(context, each)
-    files = [each for each in there if _is_document(each)]
+    files = [each for each in there if is_document(each)]
     if not files or context.stopping():
         return
     try:

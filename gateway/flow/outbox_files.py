@@ -147,6 +147,11 @@ def claim(place: Path, files: Sequence[Path], mark: int) -> tuple[Group, list[tu
     return Group(directory, tuple(claims), mark), refused
 
 
+def is_document(file: Path) -> bool:
+    """A finished file: writers are asked to write under a name that begins with a dot or ends in .tmp, and rename."""
+    return file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in {".tmp", ".part"}
+
+
 def claimed(place: Path) -> int:
     """How many files are in work, or were left there."""
     return sum(not each.is_dir() for each in place.glob(f"{WORK_DIRECTORY}/*/*"))

@@ -16,10 +16,11 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, Delete, Select, delete, func, select, update
 
-from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded, UnknownPartner
+from gateway.errors import GatewayError, GivenUp, OutcomeUnknown, Refused, SmtpCrowded
 from gateway.flow import deadlines
 from gateway.flow.context import Context
 from gateway.flow.lanes import Attempt, is_away
+from gateway.flow.terms import terms_of
 from gateway.ledger import bulk, tables
 from gateway.ledger.literals import word
 from gateway.ledger.recording import Recorder
@@ -272,11 +273,8 @@ def doubt(context: Context, recorder: Recorder, mail: DueMail, reason: str) -> N
 
 
 def _policy(context: Context, mail: DueMail) -> str:
-    try:
-        partner = context.directory.get(mail.partner)
-    except UnknownPartner:
-        return "hold"
-    return next((each.on_doubt for each in partner.agreements if each.name == mail.agreement), "hold")
+    terms = terms_of(context.directory, mail.partner, mail.agreement, mail.types, mail.versions)
+    return terms.on_doubt if terms is not None else "hold"
 
 
 def _ready(recorder: Recorder, mail: DueMail) -> None:

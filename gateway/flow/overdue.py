@@ -48,7 +48,7 @@ def _raise(context: Context, due: Sequence[Overdue]) -> None:
 
 def _escalation(context: Context, each: Overdue) -> int:
     """From when on it is urgent."""
-    span = (each.partner, each.agreement, each.kind, each.within)
+    span = (each.partner, each.agreement, each.types, each.versions, each.kind, each.within)
     return deadlines.escalation(context.directory, each.overdue_at or each.due_at, *span)
 
 

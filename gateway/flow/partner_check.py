@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from gateway.errors import DnsUnavailable
-from gateway.flow.check_mail import count
 from gateway.flow.check_security import check_needs
 from gateway.flow.context import Context
 from gateway.flow.expiry import endings
@@ -16,6 +15,7 @@ from gateway.flow.partner_evidence import Evidence, Refusal, evidence_of
 from gateway.ledger.moments import duration
 from gateway.settings.values import say_duration
 from gateway.values import asdict
+from gateway.words import count
 from partners.model import Direction, Identity, Partner, Status
 from partners.model import Evidence as Wanted
 from partners.onboarding import unknown_addresses
@@ -215,6 +215,9 @@ def _outgoing(partner: Partner, seen: Evidence) -> Iterator[Observation]:
         tried = f", after up to {count(seen.waiting_tried, 'attempt')}" if seen.waiting_tried else ""
         said = f"{count(seen.waiting, 'mail')} to it not sent yet{tried}."
         yield Observation("sending", state, said, f"gateway ledger search partner={partner.key} state=ready")
+    if seen.kept_back and partner.status is Status.TESTING:
+        said = f"{count(seen.kept_back, 'document')} in earnest (ISA15 P) will not go while it is in testing."
+        yield Observation("sending", WRONG, said, f"gateway partner activate {partner.key}")
     if seen.undelivered:
         said = f"{count(seen.undelivered, 'accepted interchange')} could not be handed to the business."
         yield Observation("delivery", WRONG, said, "gateway status")

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, Row, func, or_, select
 
 from gateway.flow.check_running import workers_at_work
 from gateway.flow.context import Context
+from gateway.flow.stops import waiting_while
 from gateway.ledger import tables
 from gateway.ledger.alerts import Alert, of_kinds
 from gateway.ledger.at_rest import opened_sentences
@@ -70,6 +71,7 @@ class Evidence(Struct, frozen=True):
     troubles: dict[str, Trouble] = field(default_factory=dict)
     waiting: int = 0
     waiting_tried: int = 0
+    kept_back: int = 0  # of those that wait, for as long as the partner has its status
     undelivered: int = 0
     awaited: tuple[Awaited, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ def evidence_of(context: Context, partner: Partner) -> Evidence:
             troubles=_troubles(went),
             waiting=waiting,
             waiting_tried=tried,
+            kept_back=waiting_while(connection, partner, partner.status),
             undelivered=sum(row.state == ExchangeState.ACCEPTED and bool(row.fault_code) for row in came),
             awaited=tuple(awaited(context.ledger.engine, partner=partner.key, now=context.clock())),
             gaps=tuple(

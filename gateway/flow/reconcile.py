@@ -13,10 +13,11 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, delete, select
 
-from gateway.errors import AcknowledgmentAsTest, AcknowledgmentUnmatched, MessageFault
+from gateway.errors import AcknowledgmentAsTest, AcknowledgmentOfGone, AcknowledgmentUnmatched, MessageFault
 from gateway.flow import anew, contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
+from gateway.flow.gone_before import Gone, gone_before
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
@@ -75,7 +76,8 @@ def _interchange(
     exchange = named.interchange(recorder, header, ta1)
     if exchange is None:
         other = (earnest := named.in_earnest(header)) and named.interchange(recorder, earnest, ta1)
-        return _orphan(context, recorder, partner, said, carrier, other.id if other else None)
+        gone = None if other else gone_before(recorder, header, "interchange", ta1.control_number, ta1.date)
+        return _orphan(context, recorder, partner, said, carrier, other.id if other else None, gone)
     repetition = _refuses_the_repetition(recorder, ta1, exchange.id)
     relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
     if repetition:
@@ -135,7 +137,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     found = named.group(recorder, header, ack)
     if found is None:
         other = (earnest := named.in_earnest(header)) and named.group(recorder, earnest, ack)
-        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None)
+        gone = None if other else gone_before(recorder, header, "group", ack.control_number)
+        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None, gone)
     group, exchange_id = int(found.group_id), int(found.exchange)
     relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
@@ -286,19 +289,37 @@ def _as_kept(recorder: Recorder, errors: tuple[str, ...], carrier: int) -> str:
 
 
 def _orphan(
-    context: Context, recorder: Recorder, partner: str, said: _Said, carrier: int, in_earnest: int | None
+    context: Context,
+    recorder: Recorder,
+    partner: str,
+    said: _Said,
+    carrier: int,
+    in_earnest: int | None,
+    gone: Gone | None,
 ) -> bool:
-    """An acknowledgment of nothing that we sent; or a test that names ``in_earnest``, an exchange which was none."""
+    """An acknowledgment of nothing that we have: ``gone`` tells of what was put away since.
+
+    Or a test that names ``in_earnest``, an exchange which was none.
+    """
     _keep(recorder, said, "orphan", carrier)
-    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest)
+    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest, gone)
     return False
 
 
 def _unmatched(
-    context: Context, recorder: Recorder, partner: str, what: str, carrier: int, in_earnest: int | None = None
+    context: Context,
+    recorder: Recorder,
+    partner: str,
+    what: str,
+    carrier: int,
+    in_earnest: int | None = None,
+    gone: Gone | None = None,
 ) -> None:
     """The interchange that carries it keeps why somebody must ask."""
     fault: MessageFault = AcknowledgmentUnmatched(partner=partner, what=what)
+    if gone is not None:
+        where = f"; it may be in {', '.join(gone.archives)}" if gone.archives else ""
+        fault = AcknowledgmentOfGone(partner=partner, what=what, where=where, word=gone.word)
     if in_earnest is not None:
         fault = AcknowledgmentAsTest(partner=partner, what=what, exchange=in_earnest)
     recorder.change(tables.exchange, carrier, **recorder.fault(fault))

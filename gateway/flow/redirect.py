@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from gateway.flow.terms import terms_of
 from gateway.ledger.work import DueMail
 from partners.directory import Directory
 from partners.model import Partner
@@ -35,7 +36,7 @@ def redirected(directory: Directory, sender: str, mail: DueMail) -> DueMail:
     if len(kept) == len(mail.recipients):
         return mail
     if not any(each.lower() in first for each in kept):
-        kept = tuple(dict.fromkeys((*_current(partner, mail.agreement), *kept)))
+        kept = tuple(dict.fromkeys((*_current(directory, partner, mail), *kept)))
     return replace(mail, recipients=kept, redirected=True)
 
 
@@ -46,7 +47,7 @@ def _first(partner: Partner) -> Iterator[str]:
         yield from agreement.mail.to
 
 
-def _current(partner: Partner, agreement: str) -> tuple[str, ...]:
-    """Where a mail under an agreement would be sent now."""
-    to = next((each.mail.to for each in partner.agreements if each.name == agreement), ())
-    return to or partner.addresses[:1]
+def _current(directory: Directory, partner: Partner, mail: DueMail) -> tuple[str, ...]:
+    """Where a mail under its agreement would be sent now."""
+    terms = terms_of(directory, mail.partner, mail.agreement, mail.types, mail.versions)
+    return (terms.mail.to if terms is not None else ()) or partner.addresses[:1]

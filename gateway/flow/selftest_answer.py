@@ -14,6 +14,7 @@ from gateway.ledger.states import ExchangeState, MessageState
 from gateway.mail.compose import compose, is_message_id, message_id, written_date
 from gateway.mail.model import Attachment, Draft
 from gateway.settings import SmtpSettings
+from gateway.words import count
 from partners.model import Partner
 
 KIND = "test-report"  # of the mail and the exchange that carry one
@@ -29,7 +30,7 @@ def answer_self_test(context: Context, recorder: Recorder, case: Case) -> None:
     assert partner is not None
     most = context.settings.selftest.per_hour
     given = _given(recorder, partner.key)
-    outcome = told.outcome if given < most else f"not answered: {given} reports went out within an hour"
+    outcome = told.outcome if given < most else f"not answered: {count(given, 'report')} went out within an hour"
     recorder.event("self-test", message=case.message.id, partner=partner.key, outcome=outcome)
     if given < most and smtp is not None:
         _queue(context, recorder, case, partner, smtp, told)

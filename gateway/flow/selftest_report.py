@@ -11,6 +11,7 @@ from gateway.errors import IdentityMismatch, IdentityUnknown, MessageFault, Rece
 from gateway.flow.case import Case, InterchangeCase
 from gateway.flow.context import Context
 from gateway.ledger.events import one_line
+from gateway.words import count
 from gateway.x12.model import Finding, GroupReport, Header, InterchangeReport, SetReport
 from partners.model import Partner
 
@@ -91,7 +92,7 @@ def _envelope(told: InterchangeReport, header: Header) -> Iterator[str]:
     usage = _USAGE.get(header.usage, header.usage)
     yield (
         f"   Interchange {header.control_number} from {header.sender} to {header.receiver}, {usage} "
-        f"(ISA15 {header.usage}), version {header.version}, {told.segments} segments"
+        f"(ISA15 {header.usage}), version {header.version}, {count(told.segments, 'segment')}"
     )
     named = (("element", marks.element), ("component", marks.component), ("segment", marks.segment))
     words = [f"{name} {_shown(mark)}" for name, mark in (*named, ("repetition", marks.repetition)) if mark]
@@ -140,7 +141,7 @@ def _group(group: GroupReport, left: int) -> Iterator[str]:
 def _set(found: SetReport) -> Iterator[str]:
     status = str(found.status).replace("_", " ")
     judged = f", judged by {found.guideline}" if found.guideline else ""
-    yield f"      {found.id} {found.control_number}: {status}{judged}, {found.segments} segments"
+    yield f"      {found.id} {found.control_number}: {status}{judged}, {count(found.segments, 'segment')}"
     yield from _findings(found.findings, "         ")
 
 

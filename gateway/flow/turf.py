@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from gateway.errors import LeaseLost
 from gateway.flow import outcome
 from gateway.flow.context import Context
+from gateway.flow.stops import stops_of
 from gateway.ledger.leases import Lease, SharedLeases
 from gateway.ledger.recording import Recorder
 from gateway.ledger.work import interrupted_mails, partners_to_mail
@@ -28,7 +29,7 @@ class Turf:
         self._leases = leases
         self._ours: dict[str, Lease] = {}
         self._elsewhere: set[str] = set()
-        self._stopped = context.directory.stopped
+        self._stops = stops_of(context.directory)
 
     @property
     def partners(self) -> list[str]:
@@ -51,7 +52,7 @@ class Turf:
             return False
         with self._context.ledger.reading() as connection:
             others = [*self._ours, *self._elsewhere]
-            wanted = partners_to_mail(connection, self._context.clock(), room, tried, others, self._stopped)
+            wanted = partners_to_mail(connection, self._context.clock(), room, tried, others, self._stops)
         taken = [each for each in wanted if self._take(each)]
         return bool(taken)
 
@@ -95,4 +96,4 @@ class Turf:
         names = self._leases.elsewhere("partner:")
         self._elsewhere = {each.removeprefix("partner:").removesuffix(":send") for each in names}
         with self._context.ledger.reading() as connection:
-            return bool(partners_to_mail(connection, self._context.clock(), 1, tried, self._elsewhere, self._stopped))
+            return bool(partners_to_mail(connection, self._context.clock(), 1, tried, self._elsewhere, self._stops))

@@ -20,6 +20,7 @@ from gateway.ledger.put_away import put_away_since
 from gateway.ledger.retention_checks import unexplained
 from gateway.ledger.seals import Seal, SealKey
 from gateway.ledger.verify import Difference, Extent, Progress, Verification, sealed_otherwise
+from gateway.words import count
 
 _NO_TEXT = "Could not decode"  # SQLite, of bytes that are stored as a text
 
@@ -148,7 +149,7 @@ def _sealed(look: Verification, known: Sequence[Seal], verdict: Verdict) -> Iter
     size, nodes = look.extent.size, look.nodes
     for each in known:
         if each.size > size:
-            said = f"The ledger has {size} events; on {each.time} it was sealed with {each.size}: it is an older one."
+            said = f"The ledger has {count(size, 'event')}; on {each.time} it was sealed with {each.size}: it is older."
             yield Difference("seal", str(each.size), said)
             continue
         try:

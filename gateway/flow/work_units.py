@@ -20,6 +20,7 @@ from gateway.flow.inbound import process
 from gateway.flow.night import STEPS
 from gateway.flow.outbox import submit_outbox
 from gateway.flow.reporter import Reporter, Tally
+from gateway.flow.stops import stops_of
 from gateway.ledger.claims import is_any_free
 from gateway.ledger.leases import holding
 from gateway.ledger.work import partners_to_deliver, partners_to_mail
@@ -47,7 +48,7 @@ def sweep(context: Context, _: str = "") -> None:
             recorder.wake("process")
         for partner in partners_to_deliver(recorder.connection):
             recorder.wake("deliver", partner)
-        if partners_to_mail(recorder.connection, recorder.now, 1, stopped=context.directory.stopped):
+        if partners_to_mail(recorder.connection, recorder.now, 1, stops=stops_of(context.directory)):
             recorder.wake("dispatch")
 
 

@@ -16,6 +16,7 @@ from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
 from gateway.ledger.needing import need_of, needs_a_person, places
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
+from gateway.words import count
 
 _NEXT: dict[ExchangeState, str] = {
     ExchangeState.QUARANTINED: "gateway quarantine show {ref}",
@@ -235,7 +236,7 @@ def _of_not_taken(row: Row[Any]) -> Attention:
         "not taken",
         row.at,
         "",
-        f"message {row.uid} in mailbox {row.mailbox}: {row.size} bytes",
+        f"message {row.uid} in mailbox {row.mailbox}: {count(row.size, 'byte')}",
         _fault(row.fault) or row.fault_code,
         f"gateway mailbox test {row.mailbox}",
         side=_fault(row.fault, "side"),

@@ -122,7 +122,7 @@ def release(recorder: Recorder, number: int, *, reason: str) -> bool:
     _alone(recorder.connection)
     row = recorder.connection.execute(select(hold.c.released_at).where(hold.c.id == number)).one_or_none()
     if row is None:
-        raise NotFound(what="legal hold", key=number)
+        raise NotFound(what="legal hold", key=number, see="gateway ledger hold list")
     if row.released_at is not None:
         return False
     recorder.change(hold, number, released_at=recorder.now, released_by=recorder.actor, release_reason=reason)

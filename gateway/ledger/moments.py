@@ -22,7 +22,8 @@ def parse_span(written: str, now: datetime, zone: tzinfo | None = None) -> Span:
     """The span of time that ``written`` names; ``now`` is aware, ``zone`` None means the local zone.
 
     ``2026-11-22``, ``20261122``, ``2026-11``, ``2026``, ``2026-W47``, ``2026-W47-7``, ``today`` and ``yesterday`` are
-    spans; ``7d``, ``12h``, ``now`` and ISO 8601 timestamps are moments.
+    spans; ``7d``, ``12h``, ``now`` and ISO 8601 timestamps are moments. A time of day that
+    the clock shows twice, or leaves out, on the day when it is set is both moments and what lies between.
 
     Raises:
         ValueError: it names no time.
@@ -42,10 +43,11 @@ def parse_span(written: str, now: datetime, zone: tzinfo | None = None) -> Span:
         span = _without_time(word)
         if span is not None:
             return _aware(span[0], zone), _aware(span[1], zone)
-        moment = _aware(datetime.fromisoformat(written.strip()), zone)
+        named = datetime.fromisoformat(written.strip())
+        moments = sorted((_aware(named.replace(fold=fold), zone) for fold in (0, 1)), key=datetime.timestamp)
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"it is no time; write for example {EXAMPLES}") from None
-    return moment, moment
+    return moments[0], moments[1]
 
 
 def milliseconds(moment: datetime) -> int:

@@ -15,6 +15,7 @@ from gateway.ledger.moments import iso
 from gateway.ledger.rows import ExchangeRow, MessageRow
 from gateway.ledger.story import LIMIT, MessageStory, Story, message_story_on, story_on
 from gateway.ledger.story_values import AcknowledgmentStory, GroupStory, PayloadStory, RelatedStory, SetStory
+from gateway.words import count
 
 _WHOLE = 20  # exchanges of one mail whose own branches are read
 _Said = Mapping[tuple[int | None, int | None], Sequence[AcknowledgmentStory]]  # by group and set
@@ -113,7 +114,7 @@ def _letter(row: MessageRow) -> str:
 def _payload(part: PayloadStory, inside: Sequence[Branch]) -> Branch:
     name = part.file_name or (f"part {part.path}" if part.path else "its body")
     said = f"mended: {part.repairs}" if part.repairs else ""
-    return Branch("payload", "", f"{name} ({part.content_type}, {part.size:,} bytes)", said, None, tuple(inside))
+    return Branch("payload", "", f"{name} ({part.content_type}, {count(part.size, 'byte')})", said, None, tuple(inside))
 
 
 def _receipts(told: Story) -> list[Branch]:

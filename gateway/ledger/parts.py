@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, and_, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, and_, bindparam, func, or_, select
 
 from gateway.ledger import bulk
 from gateway.ledger.at_rest import opened_row, opened_sentences
@@ -171,13 +171,36 @@ def groups(bounds: Bounds, number: int, found: Findings) -> tuple[tuple[GroupSto
     held = bounds.rows("groups", _GROUPS, number=number)
     wanted = {row["functional_group"] for row in rows} | {place[0] for place in found}
     held += _more(bounds.connection, _THOSE_GROUPS, wanted, {row["id"] for row in held})
+    total = _HOW_MANY.rows(bounds.connection, number=number)[0]["sets"] or 0
+    return _told(bounds, number, found, rows, held), max(int(total), len(rows))
+
+
+def sets_numbered(bounds: Bounds, number: int, controls: Iterable[str]) -> tuple[GroupStory, ...]:
+    """The sets of an exchange that have one of these ST02, wherever in it they stand, in their groups."""
+    t, f = transaction_set.c, finding.c
+    wanted = select(transaction_set).where(t.exchange == number, t.control_number.in_(sorted(controls)))
+    rows = [dict(row) for row in bounds.connection.execute(wanted.order_by(t.id).limit(bounds.limit)).mappings()]
+    groups_ = {row["functional_group"] for row in rows}
+    about = select(finding).where(f.exchange == number, f.transaction_set.in_([row["id"] for row in rows]))
+    found: dict[tuple[int | None, int | None], list[FindingStory]] = defaultdict(list)
+    for row in bounds.connection.execute(about.order_by(f.id).limit(bounds.limit)).mappings():
+        told = FindingStory(**_fields(FindingStory, opened_row(bounds.connection, dict(row))))
+        found[row["functional_group"], row["transaction_set"]].append(told)
+    held = _more(bounds.connection, _THOSE_GROUPS, groups_, set())
+    return _told(bounds, number, {place: tuple(each) for place, each in found.items()}, rows, held)
+
+
+def _told(
+    bounds: Bounds, number: int, found: Findings, rows: Sequence[Row], held: Sequence[Row]
+) -> tuple[GroupStory, ...]:
+    """Groups with those of their sets that were read."""
     keys = _keys(bounds, number, [row["id"] for row in rows])
     sets: dict[int, list[SetStory]] = defaultdict(list)
     for row in sorted(rows, key=_in_order):
         mine = found.get((row["functional_group"], row["id"]), ()) or found.get((None, row["id"]), ())
         told = SetStory(**_fields(SetStory, row))
         sets[row["functional_group"]].append(replace(told, keys=tuple(sorted(keys[row["id"]])), findings=mine))
-    told_groups = tuple(
+    return tuple(
         replace(
             GroupStory(**_fields(GroupStory, row, but=("sets",))),
             sets=tuple(sets[row["id"]]),
@@ -186,8 +209,6 @@ def groups(bounds: Bounds, number: int, found: Findings) -> tuple[tuple[GroupSto
         )
         for row in sorted(held, key=_in_order)
     )
-    total = _HOW_MANY.rows(bounds.connection, number=number)[0]["sets"] or 0
-    return told_groups, max(int(total), len(rows))
 
 
 def _in_order(row: Row) -> tuple[int, int]:
@@ -225,6 +246,17 @@ _RECEIPTS_OUT = _of("receipts out", receipt, "id", receipt.c.original == _NUMBER
 def acknowledgments_of(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:
     """What partners said of an exchange."""
     return _acknowledgments(bounds.connection, bounds.rows("answered", _ANSWERED, number=number))
+
+
+def acknowledgments_by(
+    bounds: Bounds, number: int, carrier: int, sets: Sequence[int]
+) -> tuple[AcknowledgmentStory, ...]:
+    """What one acknowledgment, ``carrier``, says of an exchange as a whole, and of some of its sets."""
+    a = acknowledgment.c
+    of_these = or_(a.transaction_set.is_(None), a.transaction_set.in_(list(sets)))
+    wanted = select(acknowledgment).where(a.exchange == number, a.carrier == carrier, of_these).order_by(a.id)
+    rows = bounds.connection.execute(wanted.limit(bounds.limit)).mappings()
+    return _acknowledgments(bounds.connection, map(dict, rows))
 
 
 def acknowledgments_in(bounds: Bounds, number: int) -> tuple[AcknowledgmentStory, ...]:

@@ -24,7 +24,9 @@ def put_away_since(connection: Connection, seal: Seal) -> Iterator[str]:
     for (actor, policy), counts in sorted(found.items()):
         by = f"{actor}, by the policy {policy}" if policy else actor
         times = "once" if len(counts) == 1 else f"{len(counts)} times"
-        yield f"{sum(counts)} events that the seal of {seal.time} covers were put away after it, {times}: {by}."
+        said = "1 event" if counts == [1] else f"{sum(counts)} events"
+        went = "was" if counts == [1] else "were"
+        yield f"{said} that the seal of {seal.time} covers {went} put away after it, {times}: {by}."
 
 
 def _covered(body: str, seq: int) -> tuple[str, int]:

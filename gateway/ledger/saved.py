@@ -102,7 +102,7 @@ def wanted(connection: Connection, name: str) -> SavedQuery:
     found = find(connection, name)
     if found is None:
         near = get_close_matches(name, [each.name for each in every(connection)], n=1)
-        raise NotFound(what=WHAT, key=f"{name}; there is {near[0]}" if near else name)
+        raise NotFound(what=WHAT, key=f"{name}; there is {near[0]}" if near else name, see="gateway ledger query list")
     return found
 
 

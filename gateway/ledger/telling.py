@@ -23,6 +23,7 @@ from gateway.ledger.story import (
     Story,
 )
 from gateway.values import asdict
+from gateway.words import count
 
 _T = TypeVar("_T")
 
@@ -129,7 +130,7 @@ def _facts(story: Story, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
         yield "interchange", f"{row.control_number}, version {row.interchange_version}{usage}"
         yield "identities", f"{row.sender} → {row.receiver}"
     sets = f"{story.sets:,} sets, " if story.sets > 1 else ""
-    yield "size", f"{row.size:,} bytes, {sets}{row.segments:,} segments, SHA-256 {row.sha256}"
+    yield "size", f"{count(row.size, 'byte')}, {sets}{count(row.segments, 'segment')}, SHA-256 {row.sha256}"
     yield "TA1", row.ta1
     yield "keys", ", ".join(f"{name} {value}" for name, value in row.keys[:MOST])
     yield ("payload", _payload(story.payload)) if story.payload is not None else ("file", row.file_name)
@@ -142,7 +143,7 @@ def _facts(story: Story, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     yield "Message-ID", row.message_id
     if story.mail is not None:
         dated = f", dated {story.mail.dated}" if story.mail.dated else ""
-        yield "mail", f"m{story.mail.id}, {story.mail.size:,} bytes, SHA-256 {story.mail.sha256}{dated}"
+        yield "mail", f"m{story.mail.id}, {count(story.mail.size, 'byte')}, SHA-256 {story.mail.sha256}{dated}"
     yield "mailbox", row.mailbox
     yield "host", row.host
     yield "user", row.user
@@ -173,7 +174,7 @@ def _payload(part: PayloadStory) -> str:
     where = f" in part {part.path}" if part.path else ""
     mended = f"; {part.repairs}" if part.repairs else ""
     name = part.file_name or "no file name"
-    return f"{name}{where}, {part.content_type}, {part.size:,} bytes, SHA-256 {part.sha256}{mended}"
+    return f"{name}{where}, {part.content_type}, {count(part.size, 'byte')}, SHA-256 {part.sha256}{mended}"
 
 
 def _timeline(events: Sequence[Event], facts: Mapping[str, Any], zone: tzinfo | None, *, cut: bool) -> Iterator[str]:

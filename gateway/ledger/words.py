@@ -68,6 +68,7 @@ _SEVERAL = frozenset(
     }
 )
 
+_SHORTEST = 12 * 3_600_000  # ms of a day; less is a time of day that the clock showed twice
 _WORD = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(!=|[=:]|[<>]=?)(.*)", re.DOTALL)
 _SAVED = re.compile(r"-*@([a-z0-9][a-z0-9_-]{0,39})", re.ASCII)
 _STRANGERS = "(strangers)"  # as reports call the partner of what is no partner's
@@ -295,7 +296,7 @@ def _times(field: str, value: str, word: str, now: datetime, zone: tzinfo | None
             raise QueryInvalid(where=word, reason=str(problem)) from None
     if field != "on":
         return {field: span[0] if field == "since" else span[1]}
-    if span[0] == span[1]:
+    if span[1] - span[0] < _SHORTEST:
         raise QueryInvalid(
             where=word, reason="a day, week, month or year is wanted here; use since= and until= for moments"
         )

@@ -15,6 +15,7 @@ from gateway.ledger import archive
 from gateway.ledger.archive import Raw
 from gateway.ledger.literals import word
 from gateway.ledger.states import MessageState
+from gateway.ledger.stops import Stops, may_go
 from gateway.ledger.tables import (
     content,
     event,
@@ -83,6 +84,7 @@ class DueMail(Struct, frozen=True):
 
     ``rest``: some recipients have it already; ``recipients`` are those that were refused for a time. ``refused``: the
     partner refused it when it went before. ``redirected``: it goes elsewhere than was written when it was made.
+    ``types`` and ``versions`` are ST01 and GS08 of a document, with blanks between; of what is none they are empty.
     """
 
     exchange: int
@@ -98,6 +100,8 @@ class DueMail(Struct, frozen=True):
     rest: bool = False
     refused: bool = False
     redirected: bool = False
+    types: str = ""
+    versions: str = ""
 
 
 class Overdue(Struct, frozen=True):
@@ -111,6 +115,8 @@ class Overdue(Struct, frozen=True):
     agreement: str
     within: int
     overdue_at: int | None
+    types: str  # ST01
+    versions: str  # GS08
 
 
 def stored_messages(
@@ -311,17 +317,17 @@ def partners_to_mail(
     limit: int,
     skip: Iterable[int] = (),
     without: Iterable[str] = (),
-    stopped: Iterable[str] = (),
+    stops: Stops = Stops(),  # noqa: B008 - it is frozen
 ) -> list[str]:
     """The partners whose mails are due, or were being sent, those who wait longest first.
 
-    ``skip`` are exchanges, and ``without`` partners, to leave out; for ``stopped`` ones nothing is due.
+    ``skip`` are exchanges, and ``without`` partners, to leave out; what ``stops`` keep back is not due.
     """
     ready = and_(
         outgoing.c.state == "ready",
         outgoing.c.next_at <= now,
         outgoing.c.exchange.not_in(list(skip)),
-        outgoing.c.partner.not_in(list(stopped)),
+        may_go(stops),
     )
     found = (
         select(outgoing.c.partner)
@@ -340,26 +346,23 @@ def due_mails(
     skip: Iterable[int] = (),
     without: Iterable[str] = (),
     only: Iterable[str] | None = None,
+    stops: Stops = Stops(),  # noqa: B008 - it is frozen
 ) -> list[DueMail]:
     """Mails that are ready and due, in the order in which they were numbered.
 
-    ``skip`` are exchanges, and ``without`` partners, to leave out; ``only`` partners to look at.
+    ``skip`` are exchanges, and ``without`` partners, to leave out; ``only`` partners to look at; what ``stops`` keep
+    back is not due.
     """
     ready = and_(
         outgoing.c.state == "ready",
         outgoing.c.next_at <= now,
         outgoing.c.exchange.not_in(list(skip)),
         outgoing.c.partner.not_in(list(without)),
+        may_go(stops),
     )
     if only is not None:
         ready = and_(ready, outgoing.c.partner.in_(list(only)))
     return _mails(connection, ready, limit)
-
-
-def mails_ready(connection: Connection, partner: str) -> int:
-    """How many mails to a partner wait for the wire."""
-    ready = outgoing.c.state == "ready", outgoing.c.partner == partner
-    return connection.execute(select(func.count()).select_from(outgoing).where(*ready)).scalar_one()
 
 
 def taken_since(connection: Connection, moment: int) -> int:
@@ -387,6 +390,8 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             exchange.c.control_number,
             exchange.c.to_addresses,
             exchange.c.verdict,
+            exchange.c.types,
+            exchange.c.versions,
         )
         .join(message, message.c.id == outgoing.c.message)
         .join(exchange, exchange.c.id == outgoing.c.exchange)
@@ -408,6 +413,8 @@ def _mails(connection: Connection, which: object, limit: int | None) -> list[Due
             row.sha256,
             json.loads(row.recipients) != json.loads(row.to_addresses),
             row.verdict == "rejected",
+            types=row.types if row.kind == "document" else "",
+            versions=row.versions if row.kind == "document" else "",
         )
         for row in rows
     ]
@@ -425,6 +432,17 @@ def long_overdue(connection: Connection) -> list[Overdue]:
 
 def _overdue(connection: Connection, which: ColumnElement[bool]) -> list[Overdue]:
     e, x = expectation.c, exchange.c
-    columns = (e.exchange, e.kind, e.partner, e.due_at, x.state, x.agreement, e.within, e.overdue_at)
+    columns = (
+        e.exchange,
+        e.kind,
+        e.partner,
+        e.due_at,
+        x.state,
+        x.agreement,
+        e.within,
+        e.overdue_at,
+        x.types,
+        x.versions,
+    )
     rows = connection.execute(select(*columns).join(exchange, x.id == e.exchange).where(which).order_by(e.due_at))
-    return [Overdue(*row) for row in rows]
+    return [Overdue(**row) for row in rows.mappings()]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from gateway.errors import QueryInvalid
 from gateway.ledger.query import FLAGS, PROSE, Criterion, Cursor, Query
 from gateway.ledger.words import FIELDS, STATES, canonical
 
@@ -24,6 +25,7 @@ _SHORT = {
 _STATE_WORDS: dict[str, str] = {state: word for word, state in STATES.items()}
 _PLAIN = re.compile(r"[\w.*#/+][\w.*#/+-]*")
 _DEFAULT_LIMIT = 50
+_SHOWN = 40  # characters of a line that are told
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,6 +55,22 @@ def split_line(line: str) -> list[str]:
             word = None
         at += 1
     return found if word is None else [*found, word]
+
+
+def split_words(line: str) -> list[str]:
+    """As ``split_line``, where nobody is still typing: a quote that opens must be closed.
+
+    Raises:
+        QueryInvalid: names what follows the quote that nothing closes.
+    """
+    at = 0
+    while (at := line.find('"', at)) >= 0:
+        end = _closing(line, at)
+        if end < 0:
+            reason = "nothing closes the quote that opens there; within quotes a quote is written twice"
+            raise QueryInvalid(where=line[at : at + _SHOWN], reason=reason)
+        at = end + 1
+    return split_line(line)
 
 
 def _closing(line: str, opening: int) -> int:

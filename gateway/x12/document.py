@@ -69,7 +69,8 @@ def _read_interchanges(data: bytes, name: str) -> Document:
     while True:
         opening, junk = reader.seek()
         if junk.count:
-            reason = f"{junk.count} bytes at byte {junk.offset + 1} belong to no interchange"
+            said = "1 byte at byte {} belongs" if junk.count == 1 else f"{junk.count} bytes at byte {{}} belong"
+            reason = f"{said.format(junk.offset + 1)} to no interchange"
             raise DocumentUnreadable(name=name, reason=reason)
         if opening is None:
             break

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
+from gateway.words import count
 from gateway.x12.isa import Opening, has_repetition
 from gateway.x12.model import Finding, Level, Separators
 
@@ -147,7 +148,9 @@ def check_isa(opening: Opening, offset: int) -> Iterator[Finding]:
         )
     for number in opening.wrong_widths:
         if number != 16:
-            yield fault(number, "isa-length", f"has {len(opening.fields[number - 1])} characters, its width is fixed")
+            yield fault(
+                number, "isa-length", f"has {count(len(opening.fields[number - 1]), 'character')}, its width is fixed"
+            )
     yield from (fault(*each) for each in _values_amiss(opening))
     yield from (fault(*each, level=Level.WARNING) for each in _values_odd(opening))
 

@@ -86,10 +86,12 @@ def _interchange(
 
 
 def _junk_finding(junk: Skipped, where: str) -> Finding:
+    one = "1 byte that belongs to no interchange stands"
+    said = one if junk.count == 1 else f"{junk.count} bytes that belong to no interchange stand"
     return Finding(
         Level.WARNING,
         f"interchange.text-{where}",
-        f"{junk.count} bytes that belong to no interchange stand {where} this one.",
+        f"{said} {where} this one.",
         "interchange",
         offset=junk.offset,
         value=junk.sample.decode("latin-1")[:99],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from gateway.words import count
 from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
 from gateway.x12.facts import groups, known_groups
 from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
@@ -104,7 +105,7 @@ class OpenSet:
             return
         trailer = [each.strip()[:CLIP] for each in (*judge.trailer[1:3], "", "")]
         if as_count(trailer[0]) != judge.count:
-            message = f"SE01 says {trailer[0] or 'nothing'}, the set has {judge.count} segments."
+            message = f"SE01 says {trailer[0] or 'nothing'}, the set has {count(judge.count, 'segment')}."
             self.say("count", message, "4", segment="SE")
         if trailer[1] != self.number:
             message = f"SE02 is {trailer[1]!r}, the set has the control number {self.number!r}."

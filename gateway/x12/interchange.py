@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 from msgspec.structs import replace
 
+from gateway.words import count
 from gateway.x12.envelope import CLIP, as_count, check_gs, check_service, envelope_finding, same_number
 from gateway.x12.facts import known_groups
 from gateway.x12.group import OpenGroup, OpenSet
@@ -199,7 +200,7 @@ class OpenInterchange:
         self._close_group(here)
         fields = [each.strip()[:CLIP] for each in (*elements, "", "")[:3]]
         if as_count(fields[1]) != len(self._groups):
-            message = f"IEA01 says {fields[1] or 'nothing'}, the interchange has {len(self._groups)} groups."
+            message = f"IEA01 says {fields[1] or 'nothing'}, the interchange has {count(len(self._groups), 'group')}."
             self._say("count", message, "021", here, segment="IEA", element=1, value=fields[1])
         number = self._header.control_number
         if fields[2] != number:

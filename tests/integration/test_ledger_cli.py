@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -95,15 +96,15 @@ def test_a_full_page_tells_how_to_go_on(run):
 
 
 def test_counts(run):
-    assert told(run(ledger, "search", "--count")) == "2 exchanges\n1 mails\n"
+    assert told(run(ledger, "search", "--count")) == "2 exchanges\n1 mail\n"
     assert json.loads(told(run(ledger, "search", "po=4711", "--count", "--json"))) == {"exchanges": 2, "mails": 0}
 
 
 def test_a_count_may_stop_at_a_number(run):
-    assert told(run(ledger, "search", "--count", "--up-to", "1")) == "1+ exchanges\n1 mails\n"
+    assert told(run(ledger, "search", "--count", "--up-to", "1")) == "1+ exchanges\n1 mail\n"
     counted = json.loads(told(run(ledger, "search", "--count", "--up-to", "1", "--json")))
     assert counted == {"exchanges": 1, "mails": 1, "more": ["exchanges"]}
-    assert told(run(ledger, "search", "--count", "--up-to", "2")) == "2 exchanges\n1 mails\n"
+    assert told(run(ledger, "search", "--count", "--up-to", "2")) == "2 exchanges\n1 mail\n"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,46 @@ def test_more_mails_are_told_of_also_in_an_order_that_they_lack(run):
 def test_search_prints_csv_that_no_spreadsheet_computes(run):
     first = next(csv.DictReader(io.StringIO(told(run(ledger, "search", "--csv")), newline="")))
     assert first["subject"] == "'=1+1"
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Runs a command whose standard output is a terminal, and gives what it wrote there."""
+
+    def running(command, words, home):
+        seen = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", _Terminal(seen, encoding="utf-8", newline=""))
+        command.main(words, obj={"home": home, "debug": False}, standalone_mode=False)
+        sys.stdout.flush()
+        return seen.getvalue().decode()
+
+    return running
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202egnp"  # clears the screen, colours, turns the direction
+
+
+def test_a_partner_cannot_move_a_terminal_by_csv_json_or_raw_bytes(run, tmp_path, on_terminal):
+    """Into a pipe all of it goes as it came, byte by byte."""
+    with database.writing(database.open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")) as connection:
+        data = f"ISA*00*{HOSTILE}~\r\n\tGS~\r".encode()
+        make.insert(connection, tables.content, sha256="22" * 32, size=len(data), at=START, bytes=data)
+        number = make.exchange(connection, subject=HOSTILE, sha256="22" * 32, control_number="000000222")
+    asked = ["search", "control=222", "--csv"]
+    assert HOSTILE in told(run(ledger, *asked))
+    assert run(ledger, "show", f"{number}", "--raw").stdout_bytes == data
+    seen = on_terminal(ledger, asked, tmp_path)
+    assert "[2J" in seen
+    assert not set(seen) & set(HOSTILE + "\r") - set("[2J31mgnp")
+    seen = on_terminal(ledger, ["search", "control=222", "--json"], tmp_path)
+    assert seen.strip().isprintable()
+    assert json.loads(seen)["subject"] == HOSTILE
+    assert on_terminal(ledger, ["show", f"{number}", "--raw"], tmp_path) == "ISA*00* [2J 31m gnp~\n\tGS~ "
 
 
 def test_nothing_found_is_said_on_stderr(run):

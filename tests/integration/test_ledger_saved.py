@@ -147,7 +147,9 @@ def test_a_query_is_saved_asked_shown_and_deleted(home):
     assert "@orders" in home("query", "list").output
     assert json.loads(home("query", "list", "--json").output)["name"] == "orders"
     assert home("query", "delete", "orders").output == "@orders deleted: type=850 -state=sent\n"
-    assert isinstance(home("search", "@orders").exception, NotFound)
+    gone = home("search", "@orders").exception
+    assert isinstance(gone, NotFound)
+    assert gone.next_step == "See what there is: `gateway ledger query list`."
 
 
 def test_an_export_takes_saved_queries_too(home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -10,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import HOUR, Stage, acknowledgment, invoice, orders
+from builders.stage import HOUR, Stage, acknowledgment, invoice, orders, ta1
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
@@ -158,6 +159,24 @@ def test_bytes_that_are_kept_as_long_as_the_ledger_are_in_the_archive_of_their_m
             kept |= set(connection.execute(select(tables.content.c.sha256)).scalars())
     assert kept == contents.keys()
     assert_whole(stage)
+
+
+@pytest.mark.parametrize("kind", ["997", "TA1"])
+def test_an_acknowledgment_of_what_was_put_away_names_the_archive(stage, kind):
+    """It was called one of something that we never sent."""
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    for number, named in ((91, 1), (92, 77)):
+        stage.mail(acknowledgment(number, named) if kind == "997" else ta1(number, named))
+    stage.run()
+    faults = [json.loads(str(row["fault"])) for row in stage.rows("exchange") if row["state"] == "unmatched"]
+    assert [each["code"] for each in faults] == ["acknowledgment.of-gone", "acknowledgment.unmatched"]
+    assert str(path) in faults[0]["message"]
+    word = "group=1" if kind == "997" else "control=000000001"
+    assert f"search {word} --archive" in faults[0]["advice"]
+    with opened(path) as archive:
+        assert search(archive, parse_query([word, "direction=out"]))
 
 
 def test_what_came_back_stays_until_it_is_released(stage):

@@ -37,7 +37,7 @@ from gateway.ledger.saved import expanded
 from gateway.ledger.search import cursor_of, exchange_on
 from gateway.ledger.story import message_story, story
 from gateway.ledger.words import field_of, parse_query
-from gateway.ledger.written import cursor_word, split_line
+from gateway.ledger.written import cursor_word, split_words
 
 _STORY = 1_000  # groups, sets, findings and events of one exchange
 _COUNTED = 10_000
@@ -75,7 +75,7 @@ def _count(call: Call) -> Response:
 
 def _query(call: Call) -> Query:
     """What is asked for, of the token's own partner where it has one."""
-    written = split_line(call.values["q"])
+    written = split_words(call.values["q"])
     for name in ("limit", "before"):
         if any(field_of(word) == name for word in written):
             raise RequestInvalid(where="q", reason=f"{name} is a parameter of its own here")

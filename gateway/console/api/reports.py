@@ -12,6 +12,7 @@ from gateway.console.api.declared import JSON, QUERY, Answer, Call, Operation, P
 from gateway.console.api.schemas import reference
 from gateway.errors import NotFound, RequestInvalid, UnknownPartner
 from gateway.flow.standing import standing
+from gateway.flow.stops import stops_of
 from gateway.ledger.attention import Attention
 from gateway.ledger.moments import at_zone
 from gateway.ledger.reports import statement as statements
@@ -19,7 +20,8 @@ from gateway.ledger.reports.scope import Scope, month_of, parse_scope
 from gateway.ledger.reports.volumes import volumes
 from gateway.ledger.saved import expanded
 from gateway.ledger.standing import counts, last_batch
-from gateway.ledger.written import split_line
+from gateway.ledger.stops import KEPT_BACK, kept_back
+from gateway.ledger.written import split_words
 
 _NEEDS = 1_000
 _WEEK = 7 * 86_400_000  # ms
@@ -42,7 +44,9 @@ def _standing(call: Call) -> Response:
             # Of the gateway itself, and of others, such a token learns nothing.
             theirs = [_told(each) for each, _ in found.needs if each.partner == only]
             return JSONResponse({"attention": theirs})
-        told = found.as_dict() | {"counts": counts(connection, app.now() - _WEEK), "last_batch": last_batch(connection)}
+        numbers = counts(connection, app.now() - _WEEK)
+        numbers[KEPT_BACK] = sum(kept_back(connection, stops_of(app.partners.current())).values())
+        told = found.as_dict() | {"counts": numbers, "last_batch": last_batch(connection)}
     return JSONResponse(told)
 
 
@@ -55,7 +59,7 @@ def _volumes(call: Call) -> Response:
     for each in by:
         if each not in _BY:
             raise RequestInvalid(where="by", reason=f"some of {', '.join(_BY)} are wanted, with commas")
-    scope = _scope(call, split_line(call.values["q"]))
+    scope = _scope(call, split_words(call.values["q"]))
     with call.app.ledger.reading() as connection:
         return JSONResponse(volumes(connection, scope, by).as_dict())
 

@@ -19,11 +19,13 @@ from gateway.flow.configuration import set_status
 from gateway.flow.expiry import endings
 from gateway.flow.onboarding import refuse_unready
 from gateway.flow.start_numbers import standing_numbers
+from gateway.flow.stops import waiting_while
 from gateway.ledger import alerts
 from gateway.ledger.changes import changes
 from gateway.ledger.partner_health import health
 from gateway.ledger.search import search
 from gateway.ledger.words import parse_query
+from gateway.words import count
 from partners.model import Partner, Status
 from partners.profile import read_profile
 from partners.store import UNCHANGED, Revision
@@ -104,11 +106,14 @@ def status(visit: Visit) -> Response:
         try:
             missing = _missing(app, key, chosen, anyway=visit.form.get("anyway") == "yes")
             done = set_status(app.ledger, app.partners, key, chosen, actor=app.actor, reason=why, missing=missing)
+            with app.ledger.reading() as connection:
+                waiting = waiting_while(connection, app.partners.get(key), chosen)
         except GatewayError as fault:
             return visit.to(page, fault_in_words(fault))
     if done.change == UNCHANGED:
         return visit.to(page, f"{key} is {wanted} already; nothing was changed.")
-    return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.")
+    kept = f" {count(waiting, 'mail')} for it will not go while it is {wanted}." if waiting else ""
+    return visit.to(page, f"{key} is now {wanted} (it was {before}); revision {done.revision}.{kept}")
 
 
 def _missing(app: App, key: str, wanted: Status, *, anyway: bool) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from gateway.words import count
 from gateway.x12.guideline import standard, values
 from gateway.x12.guideline.model import Condition, Element, Requirement, Segment
 from gateway.x12.model import Level, Separators
@@ -73,7 +74,7 @@ class ElementJudge(Struct, frozen=True):
     def _surplus(self, elements: tuple[Element, ...], fields: list[str], written: list[bool]) -> Iterator[Complaint]:
         extra = [index for index in range(len(elements), len(fields)) if written[index]]
         if extra:
-            sentence = f"the segment has only {len(elements)} elements here"
+            sentence = f"the segment has only {count(len(elements), 'element')} here"
             yield Complaint(Level.ERROR, "element.too-many", "3", sentence, extra[0] + 1, value=fields[extra[0]])
 
     def _element(self, element: Element, value: str, position: int, date_format: str) -> Iterator[Complaint]:
@@ -112,7 +113,7 @@ class ElementJudge(Struct, frozen=True):
         parts = value.split(self.separators.component)
         if len(parts) > len(element.parts) and any(parts[len(element.parts) :]):
             code = "13" if self.version >= FIRST_WITH_MANY_CODES else "3"
-            sentence = f"has more than {len(element.parts)} components"
+            sentence = f"has more than {count(len(element.parts), 'component')}"
             yield self._complain(element, "element.component-too-many", code, sentence, position, value, 0, repetition)
         for index, part in enumerate(element.parts):
             text = parts[index] if index < len(parts) else ""

@@ -10,6 +10,7 @@ from builders.stage import orders as orders_from_acme
 
 from gateway.app import open_app
 from gateway.cli.main import main
+from gateway.cli.status import _batch
 from gateway.demo import documents
 from gateway.flow.collect import collect
 from gateway.flow.inbound import process
@@ -297,6 +298,37 @@ def test_who_stops_a_partner_hears_what_waits_for_it(run, home, tmp_path):
     assert "1 mail waits for it and will not go while it is suspended" in run("partner", "suspend", "acme")[1]
     run("exchange", "cancel", "1", "--why", "x")
     assert run("partner", "end", "acme", "--why", "over")[1] == ""
+
+
+@pytest.mark.parametrize("status", ["testing", "draft"])
+def test_who_sets_a_partner_back_hears_what_waits_in_earnest_and_so_do_status_and_doctor(run, home, tmp_path, status):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    assert "kept back" not in run("status")[0]
+    if status == "testing":
+        said = run("partner", "activate", "acme", "--testing")[1]
+    else:
+        (tmp_path / "draft.toml").write_text(PROFILE.replace('"live"', '"draft"'), encoding="utf-8")
+        said = run("partner", "apply", str(tmp_path / "draft.toml"))[1]
+    assert f"1 mail waits for it and will not go while it is {status}" in said
+    assert "1  of the mails waiting: kept back until their partners are active, or live, again" in run("status")[0]
+    report = json.loads(run("doctor", "--offline", "--json")[0])
+    (found,) = [each for each in report["checks"] if each["code"] == "partner.stopped-waiting"]
+    assert "gateway partner activate acme" in found["advice"]
+
+
+def test_segments_from_past_the_end_are_told_with_how_many_there_are(run, home, tmp_path):
+    run("send", "acme", str(tmp_path / "inv.edi"))
+    out, err = run("ledger", "show", "1", "--segments", "--from", "99999")
+    assert out == ""
+    number = len(run("ledger", "show", "1", "--segments")[0].splitlines())
+    assert err == f"It has {number} segments: none from 99,999 on.\n"
+
+
+@pytest.mark.parametrize("ended", [1_000, None])
+def test_where_workers_work_the_last_batch_is_not_what_was_done_last(ended):
+    batch = {"id": 7, "started_at": 0, "ended_at": ended, "exit_code": 0}
+    assert _batch(batch, working=True).startswith("Workers do what is due as it comes. Last batch: 7, ")
+    assert _batch(batch, working=False).startswith("Last batch: 7, ")
 
 
 def test_a_document_that_cannot_be_sent_is_counted_among_what_needs_a_person(home, run, tmp_path):

@@ -306,6 +306,16 @@ def test_what_cannot_be_understood_is_said_with_its_place(erp, params, code):
     assert answer.json()["code"] == code or not code
 
 
+@pytest.mark.parametrize("path", ["/exchanges", "/exchanges/count", "/mails", "/reports/volumes"])
+def test_a_quote_that_nothing_closes_is_told_with_what_follows_it(erp, path):
+    """What a program means by it nobody knows; it found nothing, and said nothing."""
+    answer = erp._client.get(f"{ROOT}{path}", params={"q": 'partner=acme subject="blue paint'})
+    assert answer.status_code in {400, 422}
+    assert answer.json()["code"] == "query.invalid"
+    assert '"blue paint' in answer.json()["detail"]
+    assert "nothing closes the quote" in answer.json()["detail"]
+
+
 def test_a_saved_query_is_asked_with_the_limit_of_the_request(site, erp):
     """What it says of how many are wanted is for people, who ask without parameters."""
     with site.app.ledger.transaction("bob") as recorder:

@@ -263,3 +263,30 @@ def test_what_partners_write_is_text_on_every_page(hostile):
     assert "<b>PO</b>&\"'" in story
     letter = _words(client.get("/mails/26").text)
     assert "Hello <script>alert(1)</script>" in letter
+
+
+def test_what_partners_write_turns_no_direction_and_stretches_no_page(home, browser):
+    """An override of the direction shows fdp.exe where exe.pdf stands; a key may have thousands of characters."""
+    turned, key = "\u202eexe.pdf\u2066\x9b31m", "K" * 5_000
+    with open_app(home) as app, app.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE exchange SET subject = ?, file_name = ?, control_number = ?", (turned,) * 3)
+        connection.exec_driver_sql("UPDATE message SET subject = ?", (turned,))
+        connection.exec_driver_sql("UPDATE business_key SET value = ?", (f"{turned}{key}",))
+        (number,) = connection.exec_driver_sql("SELECT exchange FROM business_key LIMIT 1").one()
+        (mail,) = connection.exec_driver_sql("SELECT message FROM exchange WHERE id = ?", (number,)).one()
+    client = browser(Role.OPERATOR)
+    exchange = (f"/exchanges/{number}", f"/mails/{mail}")
+    for address in (
+        *exchange,
+        "/",
+        "/exchanges",
+        "/partners/acme",
+        "/partners/acme/checklist",
+        "/nights/1",
+        "/quarantine",
+    ):
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+        assert not set("\u202e\u2066\x9b") & set(answer.text), address
+        if address not in exchange:  # which tell all of it, once
+            assert key not in re.sub(r'"[^"]*"', "", answer.text), address

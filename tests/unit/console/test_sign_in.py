@@ -308,6 +308,31 @@ def test_a_session_ends_when_it_is_not_used_and_after_its_longest_time(client, c
     assert client.get("/").status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        ("http://127.0.0.1:8025/exchanges?q=overdue", "/exchanges?q=overdue"),
+        ("http://elsewhere.example/exchanges", "/"),
+        ("http://127.0.0.1:8025//elsewhere.example/", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+def test_who_does_something_after_the_session_ended_hears_that_nothing_was_done(client, clock, keeper, referer, back):
+    """The way leads back to the page on which the form stood, and never to another host."""
+    client.post("/sign-in", data=OLGA)
+    secret = re.search(r"What to do: (\S+)</p>", client.get("/").text)[1]
+    clock.now += int(keeper.settings.session_longest.total_seconds() * 1000) + 1
+    answer = client.post("/done", data={"csrf": secret}, headers={"referer": referer})
+    assert answer.status_code == 303
+    page = client.get(answer.headers["location"]).text
+    assert "nothing was done" in page
+    to = re.search(r'name="to" value="([^"]*)"', page)[1]
+    assert to == back
+    assert client.post("/sign-in", data=OLGA | {"to": to}).headers["location"] == back
+    assert "nothing was done" not in client.get("/sign-in").text
+
+
 def test_looking_around_writes_once_a_minute_at_most(client, clock, keeper, site):
     client.post("/sign-in", data=OLGA)
 

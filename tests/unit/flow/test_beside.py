@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders.stage import WHEN, Stage, acknowledgment, invoice, orders
+from builders.stage import OURS, WHEN, Stage, acknowledgment, invoice, orders
 
 from gateway.demo import documents
 from gateway.errors import NotFound
@@ -73,3 +73,24 @@ def test_what_is_not_there_is_said_so(stage):
     """Neither of the two may be missing."""
     with pytest.raises(NotFound):
         beside(stage.ledger.engine, 1, 2)
+
+
+def test_a_set_that_stands_behind_very_many_others_is_known_with_what_was_said_of_it(stage, monkeypatch):
+    """The partner rejects the last of our invoices; it was called one that we do not have."""
+    monkeypatch.setattr(besides, "SETS", 3)
+    many = [documents.invoice(f"INV-{number}", "PO-1", WHEN) for number in range(1, 9)]
+    sets = [[each[0].replace("0001", f"{number:04}"), *each[1:]] for number, each in enumerate(many, 1)]
+    submit(stage.context(), "acme", b"".join(documents.bare(each) for each in sets), name="invoices.edi")
+    stage.run()
+    judged = _exchange(stage, direction="out", kind="document")
+    group = stage.rows("functional_group")[0]["control_number"]
+    said = [line for number in range(1, 8) for line in (f"AK2*810*{number:04}", "AK5*A")]
+    ack = ["ST*997*0001", f"AK1*IN*{group}", *said, "AK2*810*0008", "AK3*BIG*2", "AK4*1**7*X", "AK5*R*5", "AK9*P*8*8*7"]
+    stage.mail(documents.interchange("ZZ:ACMERETAIL", OURS, 1, WHEN, [("FA", "004010", [ack])]))
+    stage.run()
+    answer = _exchange(stage, direction="in", kind="acknowledgment")
+    first = beside(stage.ledger.engine, judged, answer).pairs[0]
+    assert (first.status, first.name) == ("rejected", "810 0008")
+    assert first.judged is not None
+    assert first.judged.keys[0][1] in {"INV-8", "PO-1"}
+    assert first.errors

@@ -15,6 +15,7 @@ from gateway.flow.check_running import check_nights, check_seal, check_stopped, 
 from gateway.jobs.lock import HomeLock, held_since
 from gateway.ledger import database, tables
 from gateway.ledger.database import open_engine, upgrade, writing
+from gateway.ledger.stops import Stops
 from gateway.settings import AlertSettings, Settings
 
 HOUR = 3_600_000
@@ -223,7 +224,8 @@ def test_a_gateway_that_tells_nobody_is_told(connection, settings):
 
 def test_documents_that_wait_for_a_suspended_partner_are_told(connection, settings):
     """In the ledger, and in the outbox."""
-    assert codes(check_stopped(connection, ["acme", "globex"], settings)) == []
+    stops = Stops(everything=frozenset({"acme", "globex"}))
+    assert codes(check_stopped(connection, stops, settings)) == []
     (settings.outbox / "acme" / "failed").mkdir(parents=True)
     (settings.outbox / "acme" / "order.edi").write_text("x")
     (settings.outbox / "acme" / ".submitting" / "7").mkdir(parents=True)
@@ -232,10 +234,10 @@ def test_documents_that_wait_for_a_suspended_partner_are_told(connection, settin
     row = {"message": 1, "state": "ready", "next_at": 1, "recipients": json.dumps([])}
     for number, partner in enumerate(("acme", "globex", "other"), 1):
         connection.execute(tables.outgoing.insert().values(exchange=number, partner=partner, **row))
-    found = list(check_stopped(connection, ["acme", "globex"], settings))
+    found = list(check_stopped(connection, stops, settings))
     assert codes(found) == [("partner.stopped-waiting", None)] * 2
     assert "3 documents" in found[0].sentence
-    assert "1 document " in found[1].sentence
+    assert "1 document for it waits" in found[1].sentence
 
 
 def test_a_database_of_a_newer_gateway_is_wrong(tmp_path):

@@ -534,6 +534,38 @@ def test_nothing_is_sent_to_a_partner_that_was_suspended_until_it_is_active_agai
     assert {waits, went, other} == {row["id"] for row in stage.rows("exchange")}
 
 
+def test_what_waits_in_earnest_does_not_go_while_its_partner_is_in_testing_again(stage):
+    """Its bytes say ISA15 P; tests, and what answers the partner, go on."""
+    went, waits = sent(stage, "INV-0"), submitted(stage)
+    submitted(stage, "INV-2", test=True)
+    stage.profiles[0] = TESTING
+    stage.mail(orders(7).replace(b"*0*P*:", b"*0*T*:"))
+    stage.run()
+    assert stage.states("out") == ["sent", "ready", "sent", "complete"]
+    assert [edi[0][15] for edi in stage.sent_edi][1:] == ["T", "T"]
+    with pytest.raises(NotAllowedNow, match="in testing; `--new-number` sends it as a test"):
+        act(stage, "resend", went)
+    stage.profiles[0] = ACME
+    stage.run()
+    assert stage.states("out") == ["sent", "sent", "sent", "complete"]
+    assert stage.sent_edi[-1][0][15] == "P"
+    assert waits == 2
+
+
+def test_nothing_that_waits_goes_to_a_partner_that_is_a_draft_again(stage):
+    went = sent(stage, "INV-0")
+    submitted(stage)
+    submitted(stage, "INV-2", test=True)
+    stage.profiles[0] = ACME.replace('status = "live"', 'status = "draft"')
+    stage.run()
+    assert stage.states("out") == ["sent", "ready", "ready"]
+    with pytest.raises(PartnerNotActive):
+        act(stage, "resend", went)
+    stage.profiles[0] = ACME
+    stage.run()
+    assert stage.states("out") == ["sent"] * 3
+
+
 def test_a_doubt_about_what_went_to_a_partner_that_was_suspended_is_ended_but_not_by_sending(stage):
     exchange = in_doubt(stage)
     stage.profiles[0] = stage.profiles[0].replace('status = "live"', 'status = "suspended"')

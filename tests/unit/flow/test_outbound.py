@@ -24,6 +24,7 @@ from gateway.errors import (
     UnknownPartner,
 )
 from gateway.flow import operate
+from gateway.flow.stops import stops_of
 from gateway.flow.submit import submit
 from gateway.ledger import tables
 from gateway.ledger.work import partners_to_mail
@@ -154,7 +155,7 @@ def test_what_waits_for_a_partner_that_was_stopped_since_goes_when_it_is_active_
     assert {each.recipients for each in stage.transport.sent} == {("edi@globex.example",)}
     with stage.ledger.reading() as connection:
         assert partners_to_mail(connection, stage.now, 9) == ["acme"]
-        assert partners_to_mail(connection, stage.now, 9, stopped=stage.context().directory.stopped) == []
+        assert partners_to_mail(connection, stage.now, 9, stops=stops_of(stage.context().directory)) == []
     stage.profiles[0] = ACME
     stage.run()
     assert stage.transport.sent[-1].recipients == ("edi@acme.example",)
@@ -569,3 +570,22 @@ def test_an_acknowledgment_that_goes_again_was_given_the_first_time(stage):
     assert len(stage.sent) == 2
     (again,) = [row["handed_over_at"] for row in stage.rows("exchange") if row["kind"] == "acknowledgment"]
     assert again == first
+
+
+def test_what_was_settled_holds_also_when_the_agreement_has_another_name_by_now(tmp_path):
+    """A name that is made of the sets is another one when a set is added: addresses and doubts are as settled."""
+    settled = 'on_doubt = "resend"\nmail.to = ["{}"]\n'
+    before = ACME.replace('name = "invoices"\n', settled.format("old@acme.example")).replace(
+        '["810", "855"]', '["810"]'
+    )
+    stage = Stage(tmp_path, [before])
+    send(stage)
+    after = before.replace("old@acme.example", "new@acme.example").replace('["810"]', '["810", "855"]')
+    stage.profiles[0] = after
+    stage.transport.answer = raising(OutcomeUnknown(host="memory"))
+    stage.run()
+    assert stage.states("out") == ["ready"]
+    stage.transport.answer = None
+    stage.now += HOUR
+    stage.run()
+    assert [each.recipients for each in stage.transport.sent] == [("new@acme.example",)]

@@ -57,6 +57,17 @@ def test_the_time_for_an_acknowledgment_passes_as_was_agreed(tmp_path, counted, 
     assert due(stage) == expected
 
 
+def test_the_time_passes_as_agreed_also_when_the_agreement_has_another_name_by_now(tmp_path):
+    """A name that is made of the sets is another one when a set is added."""
+    named = profile(counted="working", within="4h")
+    before = named.replace('name = "invoices"\n', "").replace('["810", "855"]', '["810"]')
+    stage = Stage(tmp_path, [before])
+    submit(stage.context(), "acme", invoice())
+    stage.profiles[0] = before.replace('["810"]', '["810", "855"]')
+    stage.run()
+    assert due(stage) == "2026-11-04T16:00+00:00"
+
+
 def test_the_time_begins_anew_when_a_person_says_that_it_was_sent(tmp_path):
     stage = Stage(tmp_path, [profile(counted="working", within="4h")])
 

@@ -262,3 +262,14 @@ def test_times_for_people():
     assert iso(1_795_312_813_042, BERLIN) == "2026-11-22T03:00:13.042+01:00"
     assert iso(None) is None
     assert [duration(ms) for ms in (0, 5_000, 840_000, 90_061_000)] == ["0 s", "5 s", "14 min", "1 d 1 h"]
+
+
+@pytest.mark.parametrize("written", ["2026-10-25T02:30", "2026-03-29T02:30"])
+def test_a_time_that_the_clock_shows_twice_or_leaves_out_leaves_nothing_out(written):
+    """Berlin sets its clock by an hour at those: from the first of both moments, and up to the last."""
+    first = parse_query([f"since={written}"], NOW, BERLIN).since
+    last = parse_query([f"until={written}"], NOW, BERLIN).until
+    assert last - first == 3_600_000
+    assert parse_query([f"since={written}:00Z"], NOW, BERLIN).since == parse_query([f"until={written}Z"], NOW).until
+    with pytest.raises(QueryInvalid, match="for moments"):
+        parse_query([f"on={written}"], NOW, BERLIN)
