@@ -20,7 +20,6 @@ HEAD = struct.Struct("!qq")  # of an answer: bytes of digests, and of those of c
 CANNOT = -1  # in place of the first: what was asked cannot be done here
 
 _FETCHED = 250  # rows
-_MAPPED = 1 << 40  # bytes of the ledger that are read without being copied; SQLite takes as many as it can
 _WAIT = 30.0  # seconds for another process that keeps the ledger locked
 
 
@@ -32,8 +31,6 @@ def answer() -> None:
         tables: Mapping[str, Asking]
         place, tables = pickle.load(asked)  # noqa: S301 - from the process that started this one
         with closing(sqlite3.connect(place, uri=True, isolation_level=None, timeout=_WAIT)) as connection:
-            # Should the file become shorter meanwhile, this process dies, and its pieces are done by another.
-            connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
             while True:
                 name, first, last = pickle.load(asked)  # noqa: S301 - as above
                 found = _found(connection, tables[name], first, last)

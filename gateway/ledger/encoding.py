@@ -28,8 +28,13 @@ class Encoding:
 
     def each_digest(self, rows: Sequence[bytes]) -> list[Digest]:
         """The digests of single rows, encoded in UTF-8."""
-        sha256, start, length = _sha256, self.start, self.length
-        return [sha256(start + each).digest()[:length] for each in rows]
+        begun, length = _sha256(self.start).copy, self.length  # a copy takes less than a new one
+        found = []
+        for each in rows:
+            hashed = begun()
+            hashed.update(each)
+            found.append(hashed.digest()[:length])
+        return found
 
     def digest_together(self, rows: Sequence[bytes]) -> Digest:
         """The digest of all rows of an owner, encoded, at least one."""
