@@ -13,6 +13,7 @@ from gateway.ledger import holds
 from gateway.ledger.conditions import Conditions
 from gateway.ledger.query import Query
 from gateway.ledger.tables import exchange, message
+from gateway.words import count
 
 
 def numbers_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -59,7 +60,8 @@ def add(
                 for table, met in which
             ]
             found = found[0] + counted[0], found[1] + counted[1]
-    sentence = f"hold {number} keeps {found[0]} exchanges and {found[1]} mails without one, and what comes and meets it"
+    kept = f"{count(found[0], 'exchange')} and {count(found[1], 'mail')}"
+    sentence = f"hold {number} keeps {kept} without one, and what comes and meets it"
     return Act(str(number), sentence)
 
 

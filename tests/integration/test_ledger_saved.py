@@ -167,7 +167,7 @@ def test_limit_takes_the_place_of_that_of_a_saved_query(home):
 
 def test_a_hold_takes_saved_queries_and_keeps_their_words(home):
     home("query", "save", "orders", "type=850")
-    assert "keeps 1 exchanges" in home("hold", "add", "--why", "test", "@orders", "partner=acme").output
+    assert "keeps 1 exchange and" in home("hold", "add", "--why", "test", "@orders", "partner=acme").output
     home("query", "delete", "orders")
     (hold,) = map(json.loads, home("hold", "list", "--json").output.splitlines())
     assert hold["words"] == ["type=850", "partner=acme"]
