@@ -58,19 +58,13 @@ class Reader:
     __slots__ = ("_chunk", "_inner", "_keep_binary", "_memory", "_plain", "_source", "base", "ended", "pos", "text")
 
     def __init__(self, source: bytes | BinaryIO, chunk: int = CHUNK, *, keep_binary: bool = False) -> None:
-        self._source: BinaryIO
+        self._source = BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
         self._chunk = max(1, chunk)
         self._keep_binary = keep_binary
         self.text = ""
         self.base = 0
         self.pos = 0
         self.ended = False
-        if not isinstance(source, bytes | bytearray | memoryview):
-            self._source = source
-        elif len(source) > self._chunk or not isinstance(source, bytes):
-            self._source = BytesIO(source)
-        else:  # all of it at once
-            self.text, self.ended = source.decode("latin-1"), True
         self._inner = -1  # offset of an ISA that was found before the cursor reached it
         self._plain = -1  # offset of a BIN that is none
         self._memory: dict[str, tuple[int, int, int]] = {}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 import re
-from io import BytesIO
 from unittest.mock import patch
 
 import pytest
-from builders.x12 import group, interchange, isa
+from builders.x12 import isa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.flow.intact import terminator_at
-from gateway.x12 import envelope, examine, sniff
+from gateway.x12 import envelope, sniff
 from gateway.x12 import isa as isa_module
 from gateway.x12.envelope import check_gs, check_isa
 from gateway.x12.facts import known_groups
@@ -126,14 +125,6 @@ def test_the_terminator_of_an_isa_is_that_of_all_its_signs(header, edits, before
 def test_what_is_found_in_a_long_text_is_what_str_finds(pieces, needle, start, end):
     text = "".join(pieces) + "x" * 1_100 + "".join(reversed(pieces))
     assert find(text, needle, start, end) == text.find(needle, start, end)
-
-
-@settings(max_examples=200, deadline=None)
-@given(changes, st.integers(0, 400), st.sampled_from(["", "ISA", "BIN*9*1", "~"]))
-def test_bytes_that_are_there_at_once_are_read_as_a_stream_of_them_is(edits, cut, after):
-    text = changed(interchange(group()) + "\r\n" + interchange(number="000000002"), edits)
-    data = (text[: len(text) - cut] + after).encode("latin-1")
-    assert list(examine(data)) == list(examine(BytesIO(data)))
 
 
 def singly(shape, chunk):
