@@ -21,6 +21,7 @@ from gateway.x12.model import Separators
 
 CODES_IN_PATTERN = 48  # longer lists are looked up by the judge, and remembered
 NEVER = "(?!)"
+_SIGNS = " -.+"
 ALWAYS, ABSENT = -1, 0  # how a condition learns of an element: always there, never there, or a group number
 _DAY = (
     r"(?:(?:0[13578]|1[02])(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)(?:0[1-9]|[12]\d|30)"
@@ -57,10 +58,20 @@ def compile_pattern(
         basic: only characters of the basic set.
         before: a pattern of what may stand before the segment.
         end: a pattern of what stands behind it; it takes no character.
+
+    Where a separator is a sign of numbers, dates or codes, as a damaged ISA may say, it matches nothing: a value and
+    the separators in it could not be told apart.
     """
+    if _may_stand_in_values(separators):
+        return SegmentPattern(re.compile(NEVER), ())
     builder = _Builder(separators, basic, end)
     text = before + builder.segment(segment)
     return SegmentPattern(re.compile(text, re.DOTALL), tuple(builder.looked_up))
+
+
+def _may_stand_in_values(separators: Separators) -> bool:
+    marks = (separators.element, separators.component, separators.repetition)  # no segment holds its terminator
+    return any(mark.isalnum() or mark in _SIGNS for mark in marks if mark)
 
 
 def alternatives(codes: Iterable[str]) -> str:
