@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,26 +149,6 @@ def test_what_is_work_is_not_digested():
     assert "attempts" not in AUDITED["message"].columns
     assert {"outgoing", "expectation", "lease"}.isdisjoint(AUDITED)
     assert tables.content.name not in AUDITED
-
-
-@pytest.mark.parametrize("name", sorted(AUDITED))
-@settings(max_examples=30, deadline=None)
-@given(data=st.data())
-def test_what_sqlite_encodes_is_what_we_encode(name, data):
-    """A row that SQLite turns into JSON is cut to the very text that its digest is made of."""
-    audited = AUDITED[name]
-    text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-    some = st.one_of(
-        text, st.integers(-(2**63), 2**63 - 1), st.none(), st.sampled_from(['","', '"]', ',""', ",0", "{}", "[]"])
-    )
-    values = [data.draw(st.one_of(st.just(blank), some)) for blank in audited.blank]
-    values[0] = 1  # the key is never blank
-    marks = ", ".join("?" * len(values))
-    with closing(sqlite3.connect(":memory:")) as connection:
-        made = connection.execute(f"SELECT json_array({marks})", values).fetchone()[0]
-    for usual in (0, data.draw(st.integers(0, len(audited.tails) - 1)), audited.usual[0]):
-        audited.usual[0] = usual
-        assert audited.cut([made.encode()] * 2) == [audited.encoded(values)[:-1]] * 2
 
 
 def test_this_sqlite_writes_every_character_as_we_do_so_rows_that_changed_are_encoded_by_it():
