@@ -194,7 +194,7 @@ class Life:
         self, recorder: Recorder, case: Case, awaiting: Awaiting | None, job: Job, came: list[tuple[Entry, int]]
     ) -> None:
         """One message, as ``acknowledge.acknowledge`` records it."""
-        record_message(recorder, case)
+        record_message(recorder, case, case.partner.key if case.partner else "")
         if job.fate == "bounce":
             self._bounced(recorder, case, job.about)
         for payload, interchange in case.interchanges:

@@ -9,6 +9,7 @@ from gateway.errors import NotFound, QueryInvalid
 from gateway.flow.hold import add, release
 from gateway.ledger import holds, tables
 from gateway.ledger.words import parse_query
+from gateway.words import count
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def held(stage):
 def test_a_query_holds_what_it_finds(stage, words, exchanges):
     act = hold(stage, *words)
     assert held(stage)[0] == exchanges
-    assert f"keeps {len(exchanges)} exchanges" in act.sentence
+    assert f"keeps {count(len(exchanges), 'exchange')} and" in act.sentence
 
 
 def test_numbers_are_held_and_those_that_are_not_there_are_refused(stage):
