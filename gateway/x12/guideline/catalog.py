@@ -9,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.x12.guideline import hipaa, standard
-from gateway.x12.guideline.judge import SetJudge, UnknownJudge
+from gateway.x12.guideline.judge import SetJudge
 from gateway.x12.guideline.model import Guideline
 from gateway.x12.guideline.plan import plan_for
+from gateway.x12.guideline.unknown import UnknownJudge
 from gateway.x12.model import ExaminePolicy, Separators
 
 VERSION_LENGTH = 6  # GS08: the first six characters name the version of the standard

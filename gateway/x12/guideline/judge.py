@@ -12,33 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from operator import length_hint, methodcaller
 from re import Match
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gateway.x12.guideline.elements import ElementJudge
-from gateway.x12.guideline.model import Guideline, Requirement, Segment
+from gateway.x12.guideline.model import Guideline, Requirement
 from gateway.x12.guideline.numbering import Numbering
 from gateway.x12.guideline.plan import KEY, REMEMBERED_VALUES, Choice, Move, Node, Plan, Way
 from gateway.x12.guideline.shapes import Quick
+from gateway.x12.guideline.steps import BLANKS, ENVELOPE, Step, step_to
 from gateway.x12.guideline.wording import Notes
 from gateway.x12.model import Finding
 
-BLANKS: Final = "\r\n\t \x00"
-ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "GE", "IEA"})
 REPORTED: Final = -1  # a counter's value once the absence of a required segment has been reported
 _FEW, _MANY = 8, 128  # segments that are tried at once: at first, and at most
 _BLANK: Final = tuple(BLANKS)
 _stripped = methodcaller("lstrip", BLANKS)
 STOP, OVER, DONE = "stop", "over", "done"  # what else than a move a segment may lead to
-
-
-class Step(NamedTuple):
-    """One segment as it was placed, for showing a set to people."""
-
-    position: int  # 1 for ST
-    depth: int  # how many loops it stands in
-    loop: str  # id of the innermost loop, "" at the top
-    name: str  # the segment's name, where the guideline has one
-    segment: Segment | None  # its definition, None where it could not be placed
 
 
 class SetJudge:
@@ -138,7 +127,7 @@ class SetJudge:
             if behind == index:
                 return index
             if self.count > before:
-                trace.append(_step(self.count, None if self._astray else self._at))
+                trace.append(step_to(self.count, None if self._astray else self._at))
             if self.ended:
                 return behind
         return len(pieces)
@@ -420,48 +409,3 @@ class SetJudge:
         if not complaints and not text[len(node.segment.id) :].strip(self._plan.separators.element):
             self._notes.bare(node, index, position)
         return bool(complaints)
-
-
-class UnknownJudge:
-    """Stands in where there is no guideline: counts segments up to SE and finds nothing."""
-
-    known = False
-    trusted = True
-
-    def __init__(self, name: str, mark: str) -> None:
-        self.name = name
-        self.ended = False
-        self.count = 0
-        self.trailer: list[str] = []
-        self.findings: list[Finding] = []
-        self.trace: list[Step] | None = None
-        self._mark = mark
-
-    def feed(self, pieces: Sequence[str], start: int, offset: int) -> int:  # noqa: ARG002  # the judge's signature
-        """Consume segments, as ``SetJudge.feed``."""
-        if self.ended:
-            return start
-        for index in range(start, len(pieces)):
-            text = pieces[index].lstrip(BLANKS)
-            if not text:
-                continue
-            segment_id = text.partition(self._mark)[0]
-            if segment_id in ENVELOPE and (segment_id != "ST" or self.count):
-                return index
-            self.count += 1
-            if self.trace is not None:
-                self.trace.append(_step(self.count, None))
-            if segment_id == "SE":
-                self.trailer = text.split(self._mark)
-                self.ended = True
-                return index + 1
-        return len(pieces)
-
-
-def _step(position: int, node: Node | None) -> Step:
-    if node is None or node.parent is None:
-        return Step(position, 0, "", "", None)
-    depth, above = 0, node.parent
-    while above.parent is not None:
-        depth, above = depth + 1, above.parent
-    return Step(position, depth, node.loop_id, node.segment.name, node.segment)
