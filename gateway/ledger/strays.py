@@ -7,9 +7,10 @@ themselves, by an index, which costs next to nothing where there are none.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, Dialect, Table, func, select
 
 from gateway.ledger import bulk, tables
 from gateway.ledger.prints import AUDITED
@@ -29,28 +30,41 @@ def stray_owners(connection: Connection, *, every: bool) -> Iterator[Stray]:
         every: also fractions, for which SQLite reads an index from beginning to end.
     """
     for name, audited in AUDITED.items():
-        yield from _strays(connection, name, audited.table.c[audited.owner], every=every)
+        yield from _strays(connection, name, audited.table, audited.owner, every=every)
 
 
 def stray_events(connection: Connection, *, every: bool) -> Iterator[Stray]:
     """Numbers of events, and of leaves in the place of one, that none can have; ``every`` as above."""
     for table in (tables.event, tables.event_leaf):
-        yield from _strays(connection, table.name, table.c.seq, every=every)
+        yield from _strays(connection, table.name, table, "seq", every=every)
 
 
-def _strays(connection: Connection, name: str, column: ColumnElement[Any], *, every: bool) -> Iterator[Stray]:
-    found = _asked(connection, column, column < 1)
-    if connection.dialect.name == "sqlite":  # whose texts and bytes come after all numbers
-        found += _asked(connection, column, column > LAST)
-        if every:
-            found += _asked(connection, column, (func.typeof(column) == "real") & (column > 0))
+def _strays(connection: Connection, name: str, table: Table, column: str, *, every: bool) -> Iterator[Stray]:
+    found: list[Any] = []
+    for sql in _questions(connection.dialect, table, column, every):
+        found += [value for (value,) in bulk.legible(connection, sql)]
     for number in dict.fromkeys(found[:AT_MOST]):
         yield name, number
     if len(found) > AT_MOST:
         yield name, None
 
 
-def _asked(connection: Connection, column: ColumnElement[Any], condition: ColumnElement[bool]) -> list[Any]:
-    wanted = select(column).where(condition).order_by(column).limit(AT_MOST + 1)
-    sql = str(wanted.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
-    return [value for (value,) in bulk.legible(connection, sql)]
+@cache
+def _questions(dialect: Dialect, table: Table, name: str, every: bool) -> tuple[str, ...]:
+    """As texts: a verification asks one of every table, and would make them anew for longer than they take."""
+    column = table.c[name]
+    conditions = [column < 1]
+    if dialect.name == "sqlite":  # whose texts and bytes come after all numbers
+        conditions.append(column > LAST)
+        if every:
+            conditions.append((func.typeof(column) == "real") & (column > 0))
+    return tuple(
+        str(
+            select(column)
+            .where(condition)
+            .order_by(column)
+            .limit(AT_MOST + 1)
+            .compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        )
+        for condition in conditions
+    )
