@@ -226,7 +226,7 @@ class Rows:
 def steer(connection: Connection, without: Sequence[str] = ()) -> None:
     """Tells PostgreSQL until the transaction ends what not to use; nothing: it is to do as it thinks best.
 
-    What a plan is thought to cost without these must not make PostgreSQL compile it, or start processes for it.
+    What a plan is thought to cost without these must not make PostgreSQL start processes for it.
     """
     bulk.run(connection, _steering(tuple(without)))
 
@@ -234,5 +234,5 @@ def steer(connection: Connection, without: Sequence[str] = ()) -> None:
 @cache
 def _steering(without: tuple[str, ...]) -> str:
     values = {f"enable_{each}": "OFF" if each in without else "ON" for each in _WALK}
-    values |= {"jit": "OFF", "max_parallel_workers_per_gather": "0"}
+    values["max_parallel_workers_per_gather"] = "0"
     return "; ".join(f"SET LOCAL {name} TO {value if without else 'DEFAULT'}" for name, value in values.items())

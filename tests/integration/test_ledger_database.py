@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import ConfigurationFault, DatabaseUnavailable, NotInstalled
 from gateway.ledger import database, tables
 from gateway.ledger.database import open_engine, reading, upgrade, writing
+from gateway.ledger.walking import steer
 
 pytestmark = pytest.mark.integration
 
@@ -253,6 +254,17 @@ def test_a_statement_on_postgresql_is_planned_for_its_values_however_often_it_is
         assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() == 0
         # What the server plans for itself, for foreign keys, it may keep.
         assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar() == "auto"
+    engine.dispose()
+
+
+def test_no_statement_on_postgresql_is_compiled_also_after_a_search_had_its_way_of_planning(postgres):
+    """Where statistics are missing it compiled a look-up of a hundred rows, for up to 300 ms."""
+    engine = open_engine(postgres.fresh_database())
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar() == "off"
+        steer(connection, ["seqscan"])
+        steer(connection)
+        assert connection.exec_driver_sql("SHOW jit").scalar() == "off"
     engine.dispose()
 
 
