@@ -331,6 +331,32 @@ def test_a_code_counts_once(client, provider):
     assert client.get(back, params=parameters).status_code == 403
 
 
+def test_two_tabs_sign_in_and_neither_disturbs_the_other(client, provider):
+    """As after a browser was opened anew with all of its tabs."""
+    ways = [client.get("/sign-in/provider", params={"to": to}).headers["location"] for to in ("/rare", "/exchanges")]
+    for way, to in zip(ways, ("/rare", "/exchanges"), strict=True):
+        back, parameters = provider.authorized(way)
+        done = client.get(back, params=parameters)
+        assert (done.status_code, f'content="0;url={to}"' in done.text) == (200, True), done.text
+    assert [each for each in client.cookies if "provider" in each] == []
+
+
+def test_a_browser_keeps_few_sign_ins_that_never_came_to_their_end(client, provider):
+    """Else its requests would grow until no server takes them."""
+    ways = [client.get("/sign-in/provider").headers["location"] for _ in range(9)]
+    assert len([each for each in client.cookies if "provider" in each]) == 4
+    back, parameters = provider.authorized(ways[-1])
+    assert client.get(back, params=parameters).status_code == 200
+
+
+@pytest.mark.parametrize("state", ["", "x", "=;,", "a" * 7 + "\r\nSet-Cookie: x=y", "ä" * 8])
+def test_an_answer_with_a_state_that_is_none_is_refused(client, provider, state):
+    client.get("/sign-in/provider")
+    refused = client.get("/sign-in/provider/return", params={"state": state, "code": "c"})
+    assert (refused.status_code, "began in another browser" in refused.text) == (403, True)
+    assert "x=y" not in refused.headers.get("set-cookie", "")
+
+
 def test_a_place_elsewhere_is_not_gone_to(client, provider):
     done = go(client, provider, to="//evil.example/")
     assert 'content="0;url=/"' in done.text
