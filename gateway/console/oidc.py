@@ -256,7 +256,8 @@ class Provider:
         name = claims.get(settings.name_claim)
         if not isinstance(name, str) or not name.strip():
             raise ProviderRefused(reason=f"its id_token has no {settings.name_claim}, which is to name the user")
-        if settings.name_claim == "email" and claims.get("email_verified") is False:
+        # Some providers write it as a text; one that says nothing of it vouches for the address itself.
+        if settings.name_claim == "email" and str(claims.get("email_verified", True)).lower() != "true":
             raise ProviderRefused(reason="it has not verified that the email address is this person's")
         found = _at(claims, settings.role_claim)
         listed = found if isinstance(found, list) else [found]

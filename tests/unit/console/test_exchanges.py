@@ -8,6 +8,7 @@ import json
 import re
 from html import unescape
 from itertools import chain
+from urllib.parse import quote
 
 import pytest
 
@@ -123,6 +124,26 @@ def test_what_is_wrong_in_the_line_is_explained_at_it(browser, line, said):
     assert said in text
     assert 'aria-invalid="true" aria-describedby="q-fault"' in text
     assert f'value="{line}"' in text
+
+
+TURNED = "abc\u202efdp.exe\x1b\x85"  # what is behind it would be read backwards
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/exchanges", {"q": f"state={TURNED}"}),
+        ("/exchanges", {"q": f"partner={TURNED}"}),
+        ("/documents", {"key": TURNED}),
+        (f"/partners/{quote(TURNED)}", {}),
+    ],
+)
+def test_a_link_turns_no_text_of_a_page_round(browser, path, params):
+    """What was asked for stands in its field as it is, and elsewhere without characters that nobody sees."""
+    text = unescape(browser(Role.VIEWER).get(path, params=params).text)
+    text = re.sub(r'(value|href|content)="[^"]*"', "", text)
+    assert "abc" in text
+    assert [each for each in text if not each.isprintable() and each != "\n"] == []
 
 
 def test_a_line_without_end_and_a_cursor_of_nothing_are_refused(browser):

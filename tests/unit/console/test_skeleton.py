@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from urllib.parse import parse_qs
 
 import pytest
 from starlette.testclient import TestClient
@@ -60,6 +61,15 @@ def test_an_act_needs_the_secret_of_its_session(client):
     assert (odd.status_code, "NUL" in odd.text) == (400, True)
     done = client.post("/done", data={"what": "x", "csrf": "form-secret-of-somebody"})
     assert (done.status_code, done.headers["location"]) == (303, "/shown?page=2")
+
+
+def test_a_long_sentence_of_any_letters_fits_into_what_a_browser_keeps(client):
+    """Browsers drop a cookie of more than 4,096 bytes, and the page after the act would say nothing."""
+    for letter in ("x", " ", "é", "ж", "箱", "\U0001f4e6"):
+        done = client.post("/done", data={"what": letter * 2_000, "csrf": "form-secret-of-somebody"})
+        cookie = done.headers["set-cookie"].partition(";")[0]
+        assert len(cookie) < 4_096, letter
+        assert f"done: {letter * 200}" in parse_qs(cookie.partition("=")[2].strip('"'))[""][0]
 
 
 def test_a_role_that_is_too_low_is_told_which_is_needed(client):
