@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console.api import OPERATIONS, documents, exchanges
+from gateway.console.api import OPERATIONS, acting, documents, exchanges
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
@@ -522,6 +522,24 @@ def test_a_batch_does_not_hold_up_submissions_but_a_restore_does(home, site, erp
     with HomeLock(home, "gateway ledger"):
         refused = erp._client.post(f"{ROOT}/documents?partner=globex", content=INVOICE.replace(b"77001", b"77002"))
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+
+
+def test_many_submissions_wait_for_a_restore_no_longer_than_one(home, site, erp, monkeypatch):
+    """Each used to wait for all before it, in a thread of those that show pages."""
+    monkeypatch.setattr(site, "patience", 0.1)
+    with ThreadPoolExecutor(1) as thread, acting._one_at_a_time:
+        waiting = thread.submit(erp._client.post, f"{ROOT}/documents?partner=globex", content=INVOICE)
+        try:
+            refused = waiting.result(timeout=10)
+        except TimeoutError:
+            acting._one_at_a_time.release()
+            waiting.result()
+            acting._one_at_a_time.acquire()
+            raise
+    assert (refused.status_code, refused.json()["code"]) == (503, "home.in-use")
+    assert "submissions that came before" in refused.json()["detail"]
+    monkeypatch.undo()
+    erp("POST", "/documents?partner=globex", 201, content=INVOICE)
 
 
 def test_documents_that_came_are_fetched_as_they_were_delivered(home, site, erp):
