@@ -1,4 +1,4 @@
-"""Threads of those who act: acts wait for a batch to end, and who only looks at pages must not wait for a thread."""
+"""Threads of those who wait, acts for a batch to end and sign-ins for a provider: not those that show pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 _P = ParamSpec("_P")
 _Given = TypeVar("_Given")
-_AT_ONCE = 40  # acts that are worked on or wait for the home; further ones wait without a thread
+_AT_ONCE = 40  # that are worked on, or wait for the home or a provider; further ones wait without a thread
 
 
 async def in_turn(request: Request, function: Callable[_P, _Given], *given: _P.args, **named: _P.kwargs) -> _Given:

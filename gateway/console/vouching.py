@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -28,6 +27,7 @@ from gateway.console.oidc import Errand, Provider, Vouched, role_of
 from gateway.console.places import SIGN_IN, local
 from gateway.console.rendering import rendered
 from gateway.console.sign_in import give_cookie, keeper_of, sign_in_page
+from gateway.console.turns import in_turn
 from gateway.errors import DoorFault, GatewayError, ProviderRefused, ProviderUnavailable, SignInPaused, UsageFault
 from gateway.ledger import sign_in_pauses, users
 from gateway.ledger.moments import duration
@@ -48,7 +48,7 @@ _guard = threading.Lock()
 
 
 async def _there(request: Request) -> Response:
-    return await run_in_threadpool(_send, request)
+    return await in_turn(request, _send, request)
 
 
 def _send(request: Request) -> Response:
@@ -71,7 +71,7 @@ def _send(request: Request) -> Response:
 
 
 async def _back(request: Request) -> Response:
-    return await run_in_threadpool(_take, request)
+    return await in_turn(request, _take, request)
 
 
 def _take(request: Request) -> Response:

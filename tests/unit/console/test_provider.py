@@ -19,9 +19,11 @@ from gateway.console.keeper import Keeper
 from gateway.console.people import Role
 from gateway.console.routing import view
 from gateway.console.site import Site
+from gateway.errors import ProviderUnavailable
 from gateway.ledger import passwords, users
 from gateway.ledger.tables import event
-from gateway.settings import read_settings
+from gateway.mail.oauth.http import EndpointError
+from gateway.settings import OidcSettings, read_settings
 
 BASE = "http://localhost:8025"
 
@@ -402,6 +404,27 @@ def test_a_provider_that_is_away_is_no_defect(client, provider, site):
     provider.answer = (401, {"error": "invalid_client", "error_description": openid.SECRET})
     refused = go(client, provider)
     assert (refused.status_code, "invalid_client" in refused.text, openid.SECRET in refused.text) == (403, True, False)
+
+
+def test_a_provider_that_does_not_answer_is_waited_for_once_in_a_while(monkeypatch):
+    """Else everybody who comes waits one after the other, each as long as its timeout is."""
+    moment, asked = [100.0], []
+    monkeypatch.setattr(oidc.time, "monotonic", lambda: moment[0])
+
+    def away(url):
+        asked.append(url)
+        raise EndpointError("it does not answer")
+
+    settings = OidcSettings(issuer="https://id.example", client_id="x", roles=())
+    away_now = oidc.Provider(settings, "https://edi.example/back", str, away, None)
+    for _ in range(9):
+        with pytest.raises(ProviderUnavailable, match="it does not answer"):
+            away_now.address(oidc.Errand.new())
+    assert len(asked) == 1
+    moment[0] += 6
+    with pytest.raises(ProviderUnavailable):
+        away_now.address(oidc.Errand.new())
+    assert len(asked) == 2
 
 
 def test_without_the_table_there_is_no_such_page(home, client):
