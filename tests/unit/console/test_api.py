@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console.api import OPERATIONS, acting, documents, exchanges
+from gateway.console.api import OPERATIONS, acting, documents, exchanges, reports
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
@@ -722,6 +722,16 @@ def test_the_token_of_one_partner_sees_nothing_of_others(site, acme):
     acme("GET", "/reports/volumes", 404, params={"q": "partner=globex"})
     rows = acme("GET", "/reports/volumes", 200, params={"by": "partner", "q": "since=10d"})["rows"]
     assert {each["partner"] for each in rows} == {"acme"}
+
+
+def test_the_token_of_one_partner_hears_of_its_own_however_much_others_have(site, erp, program, monkeypatch):
+    """What needs a person is told up to a bound, which must not be that of all partners together."""
+    everything = [each["partner"] for each in erp("GET", "/status", 200)["attention"]]
+    last = next(each for each in reversed(everything) if each not in {"", everything[0]})
+    theirs = program("search", partner=last, name="theirs")
+    assert len(theirs("GET", "/status", 200)["attention"]) == everything.count(last)
+    monkeypatch.setattr(reports, "_NEEDS", 1)
+    assert [each["partner"] for each in theirs("GET", "/status", 200)["attention"]] == [last]
 
 
 def test_the_token_of_one_partner_does_its_own_work(site, acme):
