@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from gateway.app import open_app
+from gateway.console.pages import exchange_export, exchanges
 from gateway.console.people import Role
 from gateway.ledger.query import Query
 from gateway.ledger.search import search, search_messages
@@ -280,6 +281,19 @@ def test_a_download_is_as_long_as_the_line_or_its_saved_query_says(browser):
         lines = client.get("/exchanges/download.jsonl", params={"q": line}).text.splitlines()
         lengths[line] = sum(json.loads(each)["record"] == "exchange" for each in lines)
     assert lengths == {"": 25, "limit=2": 2, "@few": 3}
+
+
+@pytest.mark.parametrize(("sort", "most"), [("-size", 10_000), ("partner", 10_000), ("type", 10_000), ("-size", 5)])
+def test_a_download_of_some_in_another_order_is_what_the_page_shows(browser, home, monkeypatch, sort, most):
+    """The biggest, not the newest; where that would be too many to sort, both are in order of time."""
+    monkeypatch.setattr(exchanges, "SORTABLE", most)
+    monkeypatch.setattr(exchange_export, "SORTABLE", most)
+    client = browser(Role.OPERATOR)
+    line = {"q": f"sort={sort} limit=4"}
+    shown = re.findall(r'<td class="tight"><a href="/exchanges/(\d+)"', client.get("/exchanges", params=line).text)
+    lines = client.get("/exchanges/download.jsonl", params=line).text.splitlines()
+    taken = [str(each["id"]) for each in map(json.loads, lines) if each["record"] == "exchange"]
+    assert (taken, len(taken)) == (shown, 4)
 
 
 def test_parquet_is_a_whole_file_and_leaves_none_behind(browser, home):
