@@ -7,12 +7,15 @@ browser may do with an answer.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.console.answers import refusal
@@ -39,7 +42,10 @@ _YEAR = "max-age=31536000"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _FORM = 2_000_000  # bytes of a form without a file
 _SIGN_IN = 20_000
+_PATIENCE = 30.0  # seconds for what is sent to come
+_SLOWEST = 1_000  # bytes for each of which it may take a second longer
 _PATH = 2_000  # characters of a path: all of ours are short, and numbers of thousands of digits are no numbers
+_TOO_SLOW = "What was sent did not come to its end in time."
 NO_TEXT = "That holds a NUL character, which is no text."
 _PROBES = ("/healthz", "/readyz")  # what watches over us calls us by whatever name it likes
 
@@ -90,10 +96,13 @@ class Door:
         bounded = _Bounded(receive, self._room(scope, headers))
         try:
             await self._app(scope, bounded, sending)
-        except _TooLargeError:
+        except (_TooLargeError, _TooSlowError) as problem:
             if sending.began:
                 raise
-            await refusal(scope["path"], 413, _too_large(bounded.room))(scope, receive, sending)
+            answer = (413, _too_large(bounded.room)) if isinstance(problem, _TooLargeError) else (408, _TOO_SLOW)
+            await refusal(scope["path"], *answer)(scope, receive, sending)
+        except ClientDisconnect:  # nobody is there to be answered, and nothing was done
+            return
 
     # ------------------------------------------------------------ who asks
 
@@ -171,21 +180,38 @@ class _TooLargeError(Exception):
     """More came than there is room for."""
 
 
+class _TooSlowError(Exception):
+    """What is sent does not come to its end."""
+
+
 class _Bounded:
-    """Takes no more than there is room for, whatever the request said of its length."""
+    """Takes no more than there is room for, whatever the request said of its length.
+
+    It is waited for as long as slow lines need: who never comes to an end takes the place of others.
+    """
 
     def __init__(self, receive: Receive, room: int) -> None:
         self._receive = receive
         self.room = room
         self._taken = 0
+        self._began = time.monotonic()
+        self._is_whole = False
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        message = await (self._receive() if self._is_whole else self._in_time())
         if message["type"] == "http.request":
             self._taken += len(message.get("body", b""))
             if self._taken > self.room:
                 raise _TooLargeError
+            self._is_whole = not message.get("more_body", False)
         return message
+
+    async def _in_time(self) -> Message:
+        left = self._began + _PATIENCE + self._taken / _SLOWEST - time.monotonic()
+        try:
+            return await asyncio.wait_for(self._receive(), max(left, 0.0))
+        except TimeoutError as problem:
+            raise _TooSlowError from problem
 
 
 class _Dressed:
@@ -216,9 +242,16 @@ def _is_foreign(headers: Headers, origin: str) -> bool:
     """Whether a browser says that another site sent this."""
     came_from = headers.get("origin")
     if came_from is not None:
-        host = urlsplit(came_from).netloc.lower() if came_from != "null" else ""
-        return came_from != origin and host != headers.get("host", "").lower()
+        return came_from != origin and _host_of(came_from) != headers.get("host", "").lower()
     return headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+
+
+def _host_of(origin: str) -> str:
+    """Host and port of an Origin; "" where it has none, or is no address at all."""
+    try:
+        return urlsplit(origin).netloc.lower() if origin != "null" else ""
+    except ValueError:
+        return ""
 
 
 def _holds_nul(scope: Scope) -> bool:

@@ -36,6 +36,7 @@ _KINDS: Mapping[str, Any] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _LEEWAY = 60  # seconds that two clocks may differ
 _FRESH = 3_600.0  # seconds that a description and its keys are used
 _AGAIN = 60.0  # seconds between two looks for a key that is not there
+_AWAY = 5.0  # seconds in which a provider that did not answer is not asked again
 _NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -93,6 +94,7 @@ class Provider:
         self._guard = threading.Lock()
         self._metadata: tuple[float, Mapping[str, Any]] | None = None
         self._keys: tuple[float, Sequence[Mapping[str, Any]]] | None = None
+        self._trouble: tuple[float, str] | None = None  # when it did not answer, and why
 
     def address(self, errand: Errand) -> str:
         """Where somebody is sent to."""
@@ -238,9 +240,13 @@ class Provider:
         return found
 
     def _asked(self, url: str) -> Mapping[str, Any]:
+        """What it says there. Those who waited for an answer that did not come need not wait for their own, too."""
+        if self._trouble is not None and time.monotonic() - self._trouble[0] < _AWAY:
+            raise self._unavailable(self._trouble[1])
         try:
             told = self._get(url)
         except EndpointError as problem:
+            self._trouble = (time.monotonic(), str(problem))
             raise self._unavailable(str(problem)) from None
         if told.status != 200:
             raise self._unavailable(f"HTTP {told.status} at {urlsplit(url).path}")
@@ -256,7 +262,8 @@ class Provider:
         name = claims.get(settings.name_claim)
         if not isinstance(name, str) or not name.strip():
             raise ProviderRefused(reason=f"its id_token has no {settings.name_claim}, which is to name the user")
-        if settings.name_claim == "email" and claims.get("email_verified") is False:
+        # Some providers write it as a text; one that says nothing of it vouches for the address itself.
+        if settings.name_claim == "email" and str(claims.get("email_verified", True)).lower() != "true":
             raise ProviderRefused(reason="it has not verified that the email address is this person's")
         found = _at(claims, settings.role_claim)
         listed = found if isinstance(found, list) else [found]

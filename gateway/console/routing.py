@@ -21,6 +21,7 @@ from gateway.console.people import People, Role
 from gateway.console.places import SIGN_IN, SIGN_OUT, came_from, local, sign_in_to
 from gateway.console.rendering import rendered
 from gateway.console.site import Site
+from gateway.console.turns import in_turn
 from gateway.console.visit import LARGEST_FILE, SAID, Upload, Visit
 
 Page = Callable[[Visit], Response]
@@ -59,7 +60,7 @@ def act(path: str, page: Page, role: Role = Role.OPERATOR) -> Route:
                     files.setdefault(name, Upload(value.filename, await value.read(LARGEST_FILE + 1)))
             if not hmac.compare_digest(form.pop(CSRF, "").encode(), visit.session.csrf.encode()):
                 raise HTTPException(403, "This form is not of your session. Load the page again, and try once more.")
-            return await run_in_threadpool(page, Visit(request, visit.site, visit.session, form, files))
+            return await in_turn(request, page, Visit(request, visit.site, visit.session, form, files))
 
     return Route(path, endpoint, methods=["POST"], name=f"{page.__module__}.{page.__name__}")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from gateway.console.build import build
+from gateway.console.connections import Connection
 from gateway.console.door import Entrance
 from gateway.console.keeper import Keeper
 from gateway.console.pages import PAGES
@@ -23,7 +24,7 @@ from gateway.settings import ConsoleSettings, read_settings
 from gateway.settings.console import own_url
 
 _AT_ONCE = 200  # requests and connections that are kept; more are told to come later
-_IDLE = 15  # seconds that an open connection without a request is kept
+_IDLE = 15  # seconds that an open connection is kept until a whole head of a request has come
 _GRACE = 10  # seconds that a request has to end when we are to stop
 
 
@@ -67,6 +68,7 @@ def _config(app: object, console: ConsoleSettings) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         proxy_headers=False,  # the door reads them, of those that gateway.toml trusts
+        http=Connection,
         ws="none",
         lifespan="off",
         limit_concurrency=_AT_ONCE,

@@ -17,7 +17,7 @@ from gateway.console.site import Site
 
 SAID = "console-said"  # the cookie with the sentence that the next page shows once
 LARGEST_FILE = 1_000_000  # bytes of a file in a form
-_LONGEST = 1_000  # characters of that sentence
+_LONGEST = 1_000  # bytes of that sentence, each of which may be three of the cookie: browsers take 4,096
 
 
 class Upload(Struct, frozen=True):
@@ -73,7 +73,7 @@ class Visit(Struct, frozen=True):
         response = RedirectResponse(target, 303)
         if said:
             secure = self.request.url.scheme == "https"
-            quoted = urlencode({"": said[:_LONGEST]})
+            quoted = urlencode({"": said.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")})
             response.set_cookie(SAID, quoted, max_age=60, path="/", httponly=True, samesite="strict", secure=secure)
         return response
 

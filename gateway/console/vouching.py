@@ -1,19 +1,20 @@
 """Signing in through a provider: there, back, and who somebody is here.
 
 The way back comes from another site, so that the browser sends no strict cookie along: what we remember of somebody
-is in a cookie of its own, encrypted, for ten minutes, and the page that comes back leads on by itself.
+is in a cookie of its own, encrypted, for ten minutes, and the page that comes back leads on by itself. Each sign-in has
+its own cookie, so that two that begin in two tabs both come to their end.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from functools import partial
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -26,6 +27,7 @@ from gateway.console.oidc import Errand, Provider, Vouched, role_of
 from gateway.console.places import SIGN_IN, local
 from gateway.console.rendering import rendered
 from gateway.console.sign_in import give_cookie, keeper_of, sign_in_page
+from gateway.console.turns import in_turn
 from gateway.errors import DoorFault, GatewayError, ProviderRefused, ProviderUnavailable, SignInPaused, UsageFault
 from gateway.ledger import sign_in_pauses, users
 from gateway.ledger.moments import duration
@@ -40,11 +42,13 @@ from gateway.values import asdict
 
 _THERE, _BACK = f"{SIGN_IN}/provider", f"{SIGN_IN}/provider/return"
 _LIFE = 600  # seconds that somebody may take at the provider
+_TABS = 4  # sign-ins of one browser that may be under way at once
+_STATE = re.compile(r"([\w-]{8})[\w-]*", re.ASCII)
 _guard = threading.Lock()
 
 
 async def _there(request: Request) -> Response:
-    return await run_in_threadpool(_send, request)
+    return await in_turn(request, _send, request)
 
 
 def _send(request: Request) -> Response:
@@ -55,8 +59,10 @@ def _send(request: Request) -> Response:
     except GatewayError as fault:
         return _refused(request, wanted, fault)
     kept = json.dumps(asdict(errand) | {"to": wanted}).encode()
+    for name in _kept(request)[: 1 - _TABS]:
+        response.delete_cookie(name, **_of_cookie(request))
     response.set_cookie(
-        _cookie(request),
+        _cookie(request, errand.state),
         _cipher(request).encrypt(kept).decode(),
         max_age=_LIFE,
         **_of_cookie(request),
@@ -65,7 +71,7 @@ def _send(request: Request) -> Response:
 
 
 async def _back(request: Request) -> Response:
-    return await run_in_threadpool(_take, request)
+    return await in_turn(request, _take, request)
 
 
 def _take(request: Request) -> Response:
@@ -79,7 +85,7 @@ def _take(request: Request) -> Response:
     else:
         response = HTMLResponse(rendered("again.html", wanted=wanted))
         give_cookie(request, response, number)
-    response.delete_cookie(_cookie(request), **_of_cookie(request))
+    response.delete_cookie(_cookie(request, request.query_params.get("state", "")), **_of_cookie(request))
     return response
 
 
@@ -145,7 +151,8 @@ def _refused(request: Request, wanted: str, fault: GatewayError) -> Response:
 def _remembered(request: Request) -> tuple[Errand | None, str]:
     """What the browser's cookie says of whom we sent, and where they wanted to go."""
     try:
-        kept = json.loads(_cipher(request).decrypt(request.cookies.get(_cookie(request), "").encode(), ttl=_LIFE))
+        name = _cookie(request, request.query_params.get("state", ""))
+        kept = json.loads(_cipher(request).decrypt(request.cookies.get(name, "").encode(), ttl=_LIFE))
         return Errand(kept["state"], kept["nonce"], kept["verifier"]), local(kept["to"])
     except (InvalidToken, ValueError, KeyError):
         return None, "/"
@@ -156,8 +163,19 @@ def _cipher(request: Request) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(key))
 
 
-def _cookie(request: Request) -> str:
-    return "__Host-console-provider" if _is_secure(request) else "console-provider"
+def _cookie(request: Request, state: str) -> str:
+    """What the cookie of the sign-in with that state is called."""
+    known = _STATE.fullmatch(state)
+    return f"{_prefix(request)}{known[1] if known else ''}"
+
+
+def _kept(request: Request) -> list[str]:
+    """The cookies of sign-ins that are under way; browsers send the oldest first."""
+    return [name for name in request.cookies if name.startswith(_prefix(request))]
+
+
+def _prefix(request: Request) -> str:
+    return "__Host-console-provider-" if _is_secure(request) else "console-provider-"
 
 
 def _of_cookie(request: Request) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def standing(
     tokens: Mapping[str, logins.Source],
     now: int,
     limit: int = 1000,
+    only: str = "",
 ) -> Standing:
     """Everything that needs a person.
 
@@ -66,8 +67,9 @@ def standing(
         tokens: where access tokens come from (``App.access_tokens``).
         now: ms since 1970 UTC.
         limit: of things that the ledger knows of.
+        only: of these those of this partner, however many others have.
     """
-    found = [_workable(each, settings) for each in attention(connection, limit)]
+    found = [_workable(each, settings) for each in attention(connection, limit, only)]
     found += logins.attention_for_tokens(tokens)
     found += logins.attention_for(settings.oauth, now)
     found += attention_for(partners, keys, now)

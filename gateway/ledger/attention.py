@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select
 
 from gateway.ledger.alerts import cannot_tell
 from gateway.ledger.at_rest import opened_sentences, opened_text
@@ -83,12 +83,12 @@ class Attention(Struct, frozen=True):
         }
 
 
-def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
+def attention(connection: Connection, limit: int = 1000, only: str = "") -> list[Attention]:
     """Everything that needs a person now: what is urgent, then the rest, each newest first.
 
-    What a person settled or discarded is not in it.
+    What a person settled or discarded is not in it. ``only``: of this partner alone, however much there is of others.
     """
-    rows = _rows(connection, limit)
+    rows = _rows(connection, limit, only)
     reasons = _reasons(connection, rows)
     urgent = set(
         connection.execute(select(expectation.c.exchange).where(expectation.c.escalated_at.is_not(None))).scalars()
@@ -96,12 +96,15 @@ def attention(connection: Connection, limit: int = 1000) -> list[Attention]:
     found = [_of_exchange(row, reasons.get(row.id, _Reason()), urgent=row.id in urgent) for row in rows]
     found += [
         _of_message(row)
-        for row in connection.execute(select(message).where(_messages()).order_by(message.c.id.desc()).limit(limit))
+        for row in connection.execute(
+            select(message).where(_messages(), *_of(message, only)).order_by(message.c.id.desc()).limit(limit)
+        )
     ]
-    found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
-    found += [_of_gap(each) for each in raised_gaps(connection, limit)]
-    found += [_of_arrival(each) for each in missed_arrivals(connection, limit)]
-    found += [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
+    found += [_of_gap(each) for each in raised_gaps(connection, limit, only)]
+    found += [_of_arrival(each) for each in missed_arrivals(connection, limit, only)]
+    if not only:
+        found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
+        found += [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
 
 
@@ -117,10 +120,15 @@ def how_many(connection: Connection, most: int) -> int:
     return found + connection.execute(select(func.count()).select_from(messages)).scalar_one()
 
 
-def _rows(connection: Connection, limit: int) -> list[Row[Any]]:
+def _of(table: Table, only: str) -> list[ColumnElement[bool]]:
+    """That a row is this partner's, where it is asked for one."""
+    return [table.c.partner == only] if only else []
+
+
+def _rows(connection: Connection, limit: int, only: str) -> list[Row[Any]]:
     """The newest exchanges that need a person."""
     found: list[Row[Any]] = []
-    for chunk in _chunks(_newest(connection, limit)):
+    for chunk in _chunks(_newest(connection, limit, only)):
         rows = connection.execute(select(exchange).where(needs_a_person(), exchange.c.id.in_(chunk)))
         found += sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
         if len(found) >= limit:
@@ -128,7 +136,7 @@ def _rows(connection: Connection, limit: int) -> list[Row[Any]]:
     return found[:limit]
 
 
-def _newest(connection: Connection, limit: int) -> list[int]:
+def _newest(connection: Connection, limit: int, only: str = "") -> list[int]:
     """The newest exchanges among which those are that need a person, the newest first.
 
     Neither database finds what meets one of several conditions by the index of each, and in an old ledger in which all
@@ -137,7 +145,7 @@ def _newest(connection: Connection, limit: int) -> list[int]:
     x = exchange.c
     wanted: dict[int, int] = {}
     for place in places():
-        newest = select(x.id, x.at).where(*place).order_by(x.at.desc()).limit(limit)
+        newest = select(x.id, x.at).where(*place, *_of(exchange, only)).order_by(x.at.desc()).limit(limit)
         wanted |= {row.id: row.at for row in connection.execute(newest)}
     return sorted(wanted, key=lambda each: (wanted[each], each), reverse=True)
 

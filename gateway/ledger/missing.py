@@ -111,9 +111,11 @@ class Arrival(Struct, frozen=True):
         return asdict(self) | {name: iso(getattr(self, name)) for name in names} | {"state": self.state}
 
 
-def raised_gaps(connection: Connection, limit: int = 1000) -> list[Gap]:
-    """What people were told of and nobody explained."""
+def raised_gaps(connection: Connection, limit: int = 1000, only: str = "") -> list[Gap]:
+    """What people were told of and nobody explained; ``only``: of this partner."""
     wanted = select(number_gap).where(number_gap.c.closed_at.is_(None), number_gap.c.raised_at.is_not(None))
+    if only:
+        wanted = wanted.where(number_gap.c.partner == only)
     return [Gap(*row) for row in connection.execute(wanted.order_by(number_gap.c.id).limit(limit))]
 
 
@@ -158,11 +160,13 @@ def series_of(connection: Connection, partner: str) -> list[SeriesRow]:
     ]
 
 
-def missed_arrivals(connection: Connection, limit: int = 1000) -> list[Arrival]:
-    """Files that did not come, and that nobody put to rest."""
+def missed_arrivals(connection: Connection, limit: int = 1000, only: str = "") -> list[Arrival]:
+    """Files that did not come, and that nobody put to rest; ``only``: of this partner."""
     missed = (arrival.c.missed_at.is_not(None), arrival.c.exchange.is_(None), arrival.c.settled_at.is_(None))
-    wanted = select(arrival).where(*missed).order_by(arrival.c.id.desc()).limit(limit)
-    return [Arrival(*row) for row in connection.execute(wanted)]
+    wanted = select(arrival).where(*missed)
+    if only:
+        wanted = wanted.where(arrival.c.partner == only)
+    return [Arrival(*row) for row in connection.execute(wanted.order_by(arrival.c.id.desc()).limit(limit))]
 
 
 def arrivals_of(connection: Connection, partner: str, limit: int) -> Sequence[Arrival]:

@@ -31,15 +31,26 @@ def submitting(call: Call) -> Iterator[App]:
         LedgerBehind: an older ledger was put back; numbers that it gives out were used before.
         GatewayError: as ``open_app``.
     """
-    with _one_at_a_time, ExitStack() as stack:
-        app = _opened(call, stack)
+    deadline = time.monotonic() + call.site.patience
+    with _turn(call, deadline), ExitStack() as stack:
+        app = _opened(call, stack, deadline)
         app.ledger.listener = call.site.listener
         yield app
 
 
-def _opened(call: Call, stack: ExitStack) -> App:
+@contextmanager
+def _turn(call: Call, deadline: float) -> Iterator[None]:
+    """The turn of this submission. All that wait at once for a restore wait no longer than one of them would."""
+    if not _one_at_a_time.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        raise HomeInUse(path=call.site.home, holder=holder(call.site.home) or "submissions that came before")
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
+
+
+def _opened(call: Call, stack: ExitStack, deadline: float) -> App:
     home, clock = call.site.home, call.site.clock
-    deadline = time.monotonic() + call.site.patience
     while True:
         try:
             return stack.enter_context(open_app(home, lock=True, actor=call.actor, clock=clock))

@@ -39,6 +39,7 @@ def _standing(call: Call) -> Response:
             app.access_tokens,
             app.now(),
             _NEEDS,
+            only,
         )
         if only:
             # Of the gateway itself, and of others, such a token learns nothing.

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from gateway.console.answers import fault_problem, for_whom, know
 from gateway.console.api.declared import HEADER, JSON, PATH, QUERY, Body, Call, Operation, Parameter
 from gateway.console.callers import Callers
+from gateway.console.turns import in_turn
 from gateway.errors import ApiTokenRefused, GatewayError, RequestInvalid, TooManyRequests, TryAgainLater, Unavailable
 from gateway.ledger.api_tokens import ApiToken
 
@@ -31,7 +32,9 @@ def route(operation: Operation) -> Route:
             token = await run_in_threadpool(callers.caller, request, operation.scope)
             know(request)
             body = await _body(request, operation.body) if operation.body else b""
-            return await run_in_threadpool(_called, operation, request, token, body)
+            if operation.method == "GET":
+                return await run_in_threadpool(_called, operation, request, token, body)
+            return await in_turn(request, _called, operation, request, token, body)
         except GatewayError as problem:
             fault = for_whom(request, problem)
             return fault_problem(fault, _headers(fault))

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from msgspec.structs import replace
+from sqlalchemy import Engine
 from starlette.responses import Response
 
 from gateway.console.pages.downloads import PIECE, download, encoded
 from gateway.console.pages.exchange_query import read
+from gateway.console.pages.exchanges import SORTABLE
 from gateway.console.people import Role
 from gateway.console.routing import view
 from gateway.console.visit import Visit
 from gateway.errors import NotFound
 from gateway.ledger.export import Row, csv_lines, every, json_lines
 from gateway.ledger.parquet import write_parquet
+from gateway.ledger.query import Query
+from gateway.ledger.search import MAIL_SORTS, count, count_messages, search, search_messages
 
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -27,7 +32,7 @@ _TYPES = {
 
 
 def export(visit: Visit) -> Response:
-    """The file: exchanges, then mails that led to none, in order of time."""
+    """The file: exchanges, then mails that led to none."""
     form = visit.part("form")
     if form not in _TYPES:
         raise NotFound(what="form of download", key=form)
@@ -35,9 +40,19 @@ def export(visit: Visit) -> Response:
     if asked.fault is not None:
         raise asked.fault
     assert asked.query is not None, "it was understood"
-    in_time = asked.query if asked.query.order[0] == "at" else replace(asked.query, sort=None)
-    rows = every(visit.app.engine, in_time if asked.limited else replace(in_time, limit=None), visit.app.now())
+    rows = _rows(visit.app.engine, asked.query, visit.app.now(), limited=asked.limited)
     return download(_pieces(rows, form, visit.app.home), f"exchanges.{form}", _TYPES[form])
+
+
+def _rows(engine: Engine, query: Query, now: int, *, limited: bool) -> Iterator[Row]:
+    """Everything in order of time; where a number of them is wanted in another order, those that the page shows."""
+    in_time = query if query.order[0] == "at" else replace(query, sort=None)
+    if not limited:
+        return every(engine, replace(in_time, limit=None), now)
+    if in_time is query or any(tally(engine, query, now, SORTABLE) > SORTABLE for tally in (count, count_messages)):
+        return every(engine, in_time, now)
+    mails = query if query.order[0] in MAIL_SORTS else in_time
+    return chain(search(engine, query, now), search_messages(engine, mails, now))
 
 
 def _pieces(rows: Iterator[Row], form: str, home: Path) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console.api import OPERATIONS, documents, exchanges
+from gateway.console.api import OPERATIONS, acting, documents, exchanges, reports
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
@@ -524,6 +524,24 @@ def test_a_batch_does_not_hold_up_submissions_but_a_restore_does(home, site, erp
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
 
 
+def test_many_submissions_wait_for_a_restore_no_longer_than_one(home, site, erp, monkeypatch):
+    """Each used to wait for all before it, in a thread of those that show pages."""
+    monkeypatch.setattr(site, "patience", 0.1)
+    with ThreadPoolExecutor(1) as thread, acting._one_at_a_time:
+        waiting = thread.submit(erp._client.post, f"{ROOT}/documents?partner=globex", content=INVOICE)
+        try:
+            refused = waiting.result(timeout=10)
+        except TimeoutError:
+            acting._one_at_a_time.release()
+            waiting.result()
+            acting._one_at_a_time.acquire()
+            raise
+    assert (refused.status_code, refused.json()["code"]) == (503, "home.in-use")
+    assert "submissions that came before" in refused.json()["detail"]
+    monkeypatch.undo()
+    erp("POST", "/documents?partner=globex", 201, content=INVOICE)
+
+
 def test_documents_that_came_are_fetched_as_they_were_delivered(home, site, erp):
     """The same bytes under the same name as in the inbox, with the key of that delivery."""
     number = numbers(site, partner="acme", direction="in", state="delivered")[0]
@@ -704,6 +722,16 @@ def test_the_token_of_one_partner_sees_nothing_of_others(site, acme):
     acme("GET", "/reports/volumes", 404, params={"q": "partner=globex"})
     rows = acme("GET", "/reports/volumes", 200, params={"by": "partner", "q": "since=10d"})["rows"]
     assert {each["partner"] for each in rows} == {"acme"}
+
+
+def test_the_token_of_one_partner_hears_of_its_own_however_much_others_have(site, erp, program, monkeypatch):
+    """What needs a person is told up to a bound, which must not be that of all partners together."""
+    everything = [each["partner"] for each in erp("GET", "/status", 200)["attention"]]
+    last = next(each for each in reversed(everything) if each not in {"", everything[0]})
+    theirs = program("search", partner=last, name="theirs")
+    assert len(theirs("GET", "/status", 200)["attention"]) == everything.count(last)
+    monkeypatch.setattr(reports, "_NEEDS", 1)
+    assert [each["partner"] for each in theirs("GET", "/status", 200)["attention"]] == [last]
 
 
 def test_the_token_of_one_partner_does_its_own_work(site, acme):

@@ -8,10 +8,12 @@ import json
 import re
 from html import unescape
 from itertools import chain
+from urllib.parse import quote
 
 import pytest
 
 from gateway.app import open_app
+from gateway.console.pages import exchange_export, exchanges
 from gateway.console.people import Role
 from gateway.ledger.query import Query
 from gateway.ledger.search import search, search_messages
@@ -123,6 +125,26 @@ def test_what_is_wrong_in_the_line_is_explained_at_it(browser, line, said):
     assert said in text
     assert 'aria-invalid="true" aria-describedby="q-fault"' in text
     assert f'value="{line}"' in text
+
+
+TURNED = "abc\u202efdp.exe\x1b\x85"  # what is behind it would be read backwards
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/exchanges", {"q": f"state={TURNED}"}),
+        ("/exchanges", {"q": f"partner={TURNED}"}),
+        ("/documents", {"key": TURNED}),
+        (f"/partners/{quote(TURNED)}", {}),
+    ],
+)
+def test_a_link_turns_no_text_of_a_page_round(browser, path, params):
+    """What was asked for stands in its field as it is, and elsewhere without characters that nobody sees."""
+    text = unescape(browser(Role.VIEWER).get(path, params=params).text)
+    text = re.sub(r'(value|href|content)="[^"]*"', "", text)
+    assert "abc" in text
+    assert [each for each in text if not each.isprintable() and each != "\n"] == []
 
 
 def test_a_line_without_end_and_a_cursor_of_nothing_are_refused(browser):
@@ -259,6 +281,19 @@ def test_a_download_is_as_long_as_the_line_or_its_saved_query_says(browser):
         lines = client.get("/exchanges/download.jsonl", params={"q": line}).text.splitlines()
         lengths[line] = sum(json.loads(each)["record"] == "exchange" for each in lines)
     assert lengths == {"": 25, "limit=2": 2, "@few": 3}
+
+
+@pytest.mark.parametrize(("sort", "most"), [("-size", 10_000), ("partner", 10_000), ("type", 10_000), ("-size", 5)])
+def test_a_download_of_some_in_another_order_is_what_the_page_shows(browser, home, monkeypatch, sort, most):
+    """The biggest, not the newest; where that would be too many to sort, both are in order of time."""
+    monkeypatch.setattr(exchanges, "SORTABLE", most)
+    monkeypatch.setattr(exchange_export, "SORTABLE", most)
+    client = browser(Role.OPERATOR)
+    line = {"q": f"sort={sort} limit=4"}
+    shown = re.findall(r'<td class="tight"><a href="/exchanges/(\d+)"', client.get("/exchanges", params=line).text)
+    lines = client.get("/exchanges/download.jsonl", params=line).text.splitlines()
+    taken = [str(each["id"]) for each in map(json.loads, lines) if each["record"] == "exchange"]
+    assert (taken, len(taken)) == (shown, 4)
 
 
 def test_parquet_is_a_whole_file_and_leaves_none_behind(browser, home):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 
 import pytest
+from click.testing import CliRunner
 
 from gateway.app import open_app
+from gateway.cli.main import root
 from gateway.console.people import Role
+from gateway.ledger.attention import attention
+from gateway.ledger.query import Query
+from gateway.ledger.search import search, search_messages
 
 CSRF = {"csrf": "form-secret-of-somebody"}
 
@@ -31,6 +37,18 @@ def test_each_thing_says_why_it_is_there_and_whose_side_it_is_on(browser):
     assert "the base64 is broken after 0 bytes" in words
     assert "Interchanges 1" in words
     assert "Mails that no interchange speaks for 1" in words
+
+
+def test_the_command_line_lists_all_of_it_however_much_else_needs_a_person(home, monkeypatch):
+    """It is told out of all that needs a person, of which a usual question takes the first thousand."""
+    monkeypatch.setattr(attention, "__defaults__", (1, ""))
+    outcome = CliRunner().invoke(root, ["--home", str(home), "quarantine", "list", "--json"])
+    listed = {json.loads(line)["reference"] for line in outcome.stdout.splitlines()}
+    with open_app(home) as app:
+        waiting = Query(state="quarantined", limit=None)
+        exchanges, mails = search(app.engine, waiting), search_messages(app.engine, waiting)
+    assert listed == {str(each.id) for each in exchanges} | {f"m{each.id}" for each in mails}
+    assert len(listed) > 1
 
 
 def test_what_mends_it_is_a_link_for_who_may_do_it(browser):

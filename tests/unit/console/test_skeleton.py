@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import shutil
+import threading
+from urllib.parse import parse_qs
 
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 from starlette.testclient import TestClient
 
 from gateway.console.build import build
@@ -60,6 +64,47 @@ def test_an_act_needs_the_secret_of_its_session(client):
     assert (odd.status_code, "NUL" in odd.text) == (400, True)
     done = client.post("/done", data={"what": "x", "csrf": "form-secret-of-somebody"})
     assert (done.status_code, done.headers["location"]) == (303, "/shown?page=2")
+
+
+def test_a_long_sentence_of_any_letters_fits_into_what_a_browser_keeps(client):
+    """Browsers drop a cookie of more than 4,096 bytes, and the page after the act would say nothing."""
+    for letter in ("x", " ", "é", "ж", "箱", "\U0001f4e6"):
+        done = client.post("/done", data={"what": letter * 2_000, "csrf": "form-secret-of-somebody"})
+        cookie = done.headers["set-cookie"].partition(";")[0]
+        assert len(cookie) < 4_096, letter
+        assert f"done: {letter * 200}" in parse_qs(cookie.partition("=")[2].strip('"'))[""][0]
+
+
+def test_acts_that_wait_take_no_page_from_anybody(home):
+    """A batch may run for an hour, and each act waits for it in a thread for some seconds."""
+    end, begun, full, loop = threading.Event(), [], asyncio.Event(), None
+
+    def waits(visit):
+        begun.append(visit)
+        if len(begun) == 40:
+            loop.call_soon_threadsafe(full.set)
+        end.wait(30)
+        return visit.to("/shown")
+
+    site = Site(home)
+    app = build(site, Somebody(User("olga", Role.OPERATOR)), [view("/shown", _shown), act("/waits", waits)])
+
+    async def visits():
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+            form = {"csrf": "form-secret-of-somebody"}
+            acts = [asyncio.create_task(client.post("/waits", data=form)) for _ in range(60)]
+            try:
+                await full.wait()
+                shown = await asyncio.wait_for(client.get("/shown"), 5)
+            finally:
+                end.set()
+                done = await asyncio.gather(*acts)
+            return shown.status_code, {each.status_code for each in done}
+
+    assert asyncio.run(visits()) == (200, {303})
+    site.close()
 
 
 def test_a_role_that_is_too_low_is_told_which_is_needed(client):
