@@ -90,12 +90,13 @@ def _upgrade(place: Path, *, as_json: bool) -> None:
     from gateway.app import open_app
     from gateway.flow.configuration import note
     from gateway.jobs.queue import install
-    from gateway.ledger.database import newest, revision, upgrade
+    from gateway.ledger.database import guarded, newest, revision, upgrade
 
     with open_app(place, lock=True, verify=False) as app:
         before = revision(app.engine)
         upgrade(app.engine)
-        install(app.engine)
+        with guarded(app.engine):
+            install(app.engine)
         note(app.ledger, app.settings)
     if as_json:
         print_document({"home": str(place), "revision": newest(), "before": before})

@@ -49,7 +49,7 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     from gateway.flow.log import logged
     from gateway.jobs.queue import require
     from gateway.jobs.schedule import Pacer
-    from gateway.ledger.database import shown
+    from gateway.ledger.database import guarded, shown
 
     with (
         logged(ctx.obj["home"]) as log,
@@ -60,7 +60,8 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     ):
         if app.engine.dialect.name != "postgresql":
             raise WorkersNeedPostgres(url=shown(app.engine.url))
-        require(app.engine)
+        with guarded(app.engine):
+            require(app.engine)
         note(app.ledger, app.settings)
         app.stopping = lambda: pacer.stopped
         app.ledger.listener = log.heard
@@ -98,9 +99,11 @@ class _Worker:
         from gateway.flow.work_units import UNITS
         from gateway.jobs.queue import QUEUE, conninfo
         from gateway.jobs.worker import Plan
+        from gateway.ledger.postgres_sessions import PARAMETERS
 
         return Plan(
             conninfo=conninfo(self._app.engine),
+            parameters=PARAMETERS,
             work={name: partial(self._do, crew, name) for name in UNITS},
             beats=self._beats(),
             queues=(QUEUE, self._own_queue),

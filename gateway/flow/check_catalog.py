@@ -54,6 +54,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("database.newer", "a newer gateway wrote the database", "install that gateway again, or restore a backup"),
         ("database.readable", "everybody may read the ledger's file", "`chmod o=` it"),
         ("database.network-disk", "the SQLite ledger is on a network file system", "put it on a local disk, or use PostgreSQL"),
+        ("database.encoding", "the database is not in UTF8, and cannot hold every text", "make one in UTF8, and restore a backup into it"),
         ("database.no-trigrams", "SQLite or PostgreSQL lacks the index of trigrams", "newer SQLite; `CREATE EXTENSION pg_trgm`, then `gateway ledger reindex`"),
         ("database.rest", "what is kept in the database was not checked", "repair the database first"),
         ("ledger.behind", "an older ledger was put in the place of this home's", "put the newest back, or `gateway ledger accept-restore`"),

@@ -30,6 +30,7 @@ from gateway.flow.check_host import check_host, target_of
 from gateway.flow.check_ledger import check_newest, check_whole
 from gateway.flow.check_machine import (
     check_database_clock,
+    check_encoding,
     check_filesystem,
     check_held,
     check_trigrams,
@@ -134,6 +135,7 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
         )
         return
     now = time.time_ns() // 1_000_000
+    yield from _guarded("database", lambda: check_encoding(app.engine))
     yield from _guarded("database", lambda: check_trigrams(app.engine))
     yield from _guarded("clock", lambda: check_database_clock(app.engine, time.time()))
     yield from _guarded("ledger", lambda: check_newest_event(app.engine, now))

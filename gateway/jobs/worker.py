@@ -49,10 +49,12 @@ class Plan(Struct, frozen=True):
     """What a worker does.
 
     ``work`` does the jobs, by name; a job that raises is as done as any other, for the ledger knows what is still due.
-    ``stalled``: seconds without a sign of life after which a worker counts as dead.
+    ``parameters``: options of the sessions. ``stalled``: seconds without a sign of life after which a worker counts as
+    dead.
     """
 
     conninfo: str
+    parameters: str
     work: dict[str, Work]
     beats: Sequence[Beat]
     queues: Sequence[str] = (QUEUE,)
@@ -117,7 +119,11 @@ async def _engine(plan: Plan, pacer: Pacer, *, once: bool) -> None:
 def _app(plan: Plan) -> procrastinate.App:
     connector = procrastinate.PsycopgConnector(
         conninfo=plan.conninfo,
-        kwargs={"options": f"-c search_path={SCHEMA}", "connect_timeout": 10},
+        kwargs={
+            "options": f"-c search_path={SCHEMA} {plan.parameters}",
+            "connect_timeout": 10,
+            "client_encoding": "utf8",
+        },
         min_size=1,
         max_size=3,
         timeout=10,
