@@ -368,7 +368,8 @@ def _sqlite_begin(connection: Connection) -> None:
 def _postgresql(url: URL) -> Engine:
     know_postgres(metadata)
     engine = _create(url, **postgres_sessions.OPTIONS)
-    event.listen(engine, "connect", postgres_sessions.connected)
+    # Before SQLAlchemy asks what the server is like: it writes literals by the answer.
+    event.listen(engine, "connect", postgres_sessions.connected, insert=True)
     event.listen(engine, "checkout", partial(postgres_sessions.checked, engine))
     return engine
 

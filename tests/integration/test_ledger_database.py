@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from builders import ledger_rows as make
 from servers import need
-from sqlalchemy import func, select, text
+from sqlalchemy import func, literal, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import ConfigurationFault, DatabaseEncoding, DatabaseUnavailable, NotInstalled
@@ -266,6 +266,8 @@ def test_what_an_administrator_sets_changes_neither_what_a_statement_means_nor_w
     with writing(engine) as connection:
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
         assert connection.execute(text(r"SELECT '\' || :more"), {"more": "☃"}).scalar() == "\\☃"
+        escaped = literal("a_b").like("a\\_b", escape="\\")
+        assert connection.execute(select(escaped)).scalar() is True
         assert connection.exec_driver_sql("SELECT now()").scalar()
         shown = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in OTHERWISE}
     assert shown == {
