@@ -7,6 +7,7 @@ SQLite (one machine) and PostgreSQL (many workers) give the same answers. Every 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -367,6 +368,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 def _postgresql(url: URL) -> Engine:
     know_postgres(metadata)
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)  # what ends a transaction is a fault, and told as one
     engine = _create(url, **postgres_sessions.OPTIONS)
     # Before SQLAlchemy asks what the server is like: it writes literals by the answer.
     event.listen(engine, "connect", postgres_sessions.connected, insert=True)
