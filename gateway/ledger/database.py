@@ -89,6 +89,18 @@ _SQLSTATES = {
     "XX": "the server reports damage or an internal error",
     "25006": "it is read-only",
 }
+# A server that refuses a connection gives no SQLSTATE to the driver, only words; first match wins.
+_REFUSALS = (
+    ("authentication failed", _SQLSTATES["28"]),
+    ("no pg_hba.conf entry", _SQLSTATES["28"]),
+    ("too many", _SQLSTATES["53300"]),
+    ("connection slots", _SQLSTATES["53300"]),
+    ("role ", _SQLSTATES["28"]),
+    ("does not exist", _SQLSTATES["3D000"]),
+    ("starting up", _SQLSTATES["57P"]),
+    ("shutting down", _SQLSTATES["57P"]),
+    ("", "the server refuses the connection"),
+)
 _CONFLICTS = ("40001", "40P01")  # the same transaction may well succeed when it is done again
 
 
@@ -400,6 +412,9 @@ def _reason(problem: DBAPIError) -> str:
     for words, meaning in _SQLITE_REASONS:
         if words in lowered:
             return meaning if words.startswith(("database", "disk")) else f"{meaning} ({said})"
+    refused = lowered.partition(" fatal: ")[2] if "connection failed" in lowered else ""
+    if refused:
+        return f"{next(meaning for words, meaning in _REFUSALS if words in refused)} ({said})"
     if "connection" in lowered or "resolve" in lowered:
         return f"the server cannot be reached ({said})"
     return said

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from builders import ledger_rows as make
 from servers import need
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import func, literal, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import ConfigurationFault, DatabaseEncoding, DatabaseUnavailable, NotInstalled
@@ -296,6 +296,26 @@ def test_a_database_that_the_server_keeps_read_only_says_so_also_after_a_look(po
         connection.exec_driver_sql("SELECT 1")
     with pytest.raises(DatabaseUnavailable, match="it is read-only"), writing(engine) as connection:
         connection.exec_driver_sql("CREATE TABLE tried (n int)")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"password": "wrong"}, "the login was refused"),
+        ({"username": "nobody"}, "the login was refused"),
+        ({"username": "crowded", "password": "x"}, "the server has no connection left"),
+        ({"database": "elsewhere"}, "there is no such database on the server"),
+        ({"port": 1}, "the server cannot be reached"),
+    ],
+)
+def test_why_a_server_takes_no_connection_is_told(postgres, wrong, told):
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS crowded")
+        connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    engine = open_engine(make_url(postgres.url()).set(**wrong).render_as_string(hide_password=False))
+    with pytest.raises(DatabaseUnavailable, match=f"cannot be used: {told} "), reading(engine):
+        pass
     engine.dispose()
 
 
