@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         ("home.open", "everybody may write to the home", "`chmod o-w` the home"),
         ("home.not-writable", "the home is not writable for this user", "run as the gateway's own user"),
         ("home.other-owner", "what a batch writes belongs to another user, as after a command that root ran", "`chown` it back, and run commands as the gateway's own user"),
+        ("home.differs", "another company's home works on the same ledger", "give each company a database of its own"),
         ("home.no-key", "there is no secret.key", "restore it from a backup; else set all secrets again"),
         ("configuration", "settings or the key file cannot be used; others may read the key file", "do as the sentence says"),
         ("home.missing", "there is no gateway.toml", "`gateway init --home DIR`"),

@@ -40,7 +40,14 @@ from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
 from gateway.flow.check_result import CONFIGURATION, Check, failed
-from gateway.flow.check_running import check_former_outboxes, check_nights, check_seal, check_stopped, check_told
+from gateway.flow.check_running import (
+    check_company,
+    check_former_outboxes,
+    check_nights,
+    check_seal,
+    check_stopped,
+    check_told,
+)
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
@@ -268,6 +275,7 @@ def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterat
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
         yield from check_told(connection, app.settings)
+        yield from check_company(connection, app.settings)
         yield from check_former_outboxes(connection, app.settings)
         yield from check_stopped(connection, stops_of(partners), app.settings)
 
