@@ -6,6 +6,7 @@ import builtins
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from gateway.flow.check_machine import check_encoding
 from gateway.ledger import database, tables
 from gateway.ledger.database import open_engine, reading, revision, upgrade, writing
 from gateway.ledger.postgres_sessions import PARAMETERS
+from gateway.ledger.secrets import Secrets, make_key
 
 pytestmark = pytest.mark.integration
 
@@ -316,6 +318,28 @@ def test_why_a_server_takes_no_connection_is_told(postgres, wrong, told):
     engine = open_engine(make_url(postgres.url()).set(**wrong).render_as_string(hide_password=False))
     with pytest.raises(DatabaseUnavailable, match=f"cannot be used: {told} "), reading(engine):
         pass
+    engine.dispose()
+
+
+def test_of_two_that_keep_the_same_secret_at_once_neither_fails_and_the_key_of_seals_is_the_first(
+    postgres, migrated_template, tmp_path
+):
+    """Had both made a key, what one of them sealed would fit no key any more."""
+    engine = open_engine(postgres.fresh_database(migrated_template))
+    make_key(tmp_path / "key")
+    secrets = Secrets(engine, tmp_path / "key", {})
+    with ThreadPoolExecutor(2) as pool:
+        with writing(engine) as connection:
+            for name in ("seal", "smtp"):
+                secrets.set(name, "first", "ann", 1, within=connection)
+            begun = pool.submit(secrets.begin, "seal", "x", "bob", 2)
+            kept = pool.submit(secrets.set, "smtp", "y", "bob", 2)
+            until = time.monotonic() + 20
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while connection.execute(waiting).scalar() < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+        assert (begun.result(), kept.result()) == (False, None)
+    assert (secrets.get("seal"), secrets.get("smtp")) == ("first", "y")
     engine.dispose()
 
 
