@@ -18,6 +18,7 @@ from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
 from gateway.flow.work_units import sweep
 from gateway.ledger import tables
+from gateway.ledger.database import open_engine
 from gateway.ledger.leases import ALONE, SharedLeases
 from gateway.ledger.standing import repeated_documents
 from gateway.ledger.statements import odd_since, statements
@@ -188,11 +189,10 @@ def test_what_waits_for_a_partner_that_was_suspended_waits_and_what_was_being_se
     assert second in [row["id"] for row in stage.rows("exchange") if row["state"] == "sent"]
 
 
-def test_two_people_who_stand_in_each_others_way_are_both_served(ledger_engine, tmp_path, monkeypatch):
+def test_two_people_who_stand_in_each_others_way_are_both_served(postgres, migrated_template, tmp_path, monkeypatch):
     """One puts a mail aside, the other the interchange in it: each holds a row that the other waits for."""
-    if ledger_engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer")
-    stage = Stage(tmp_path, [PROFILE, GLOBEX], engine=ledger_engine)
+    engine = open_engine(postgres.fresh_database(migrated_template))
+    stage = Stage(tmp_path, [PROFILE, GLOBEX], engine=engine)
     stage.mail(orders(1), sender="sales@stranger.example")
     stage.run()
     (exchange,) = [row["id"] for row in stage.rows("exchange")]
@@ -216,3 +216,4 @@ def test_two_people_who_stand_in_each_others_way_are_both_served(ledger_engine, 
         acts = [pool.submit(operate.discard, stage.context(), name, **BY) for name in ("m1", str(exchange))]
     assert sorted(act.result().done for act in acts) == [False, True]
     assert stage.states("in") == ["discarded"]
+    engine.dispose()
