@@ -220,10 +220,10 @@ class App:
         try:
             return private_key(self.secrets.get("seal"))
         except SecretMissing:
-            made = new_key()
-        self.secrets.set("seal", made.hex(), by=self.actor, at=self.now())
-        self.record("secret-set", name="seal")
-        return made
+            made = new_key().hex()
+        if self.secrets.begin("seal", made, by=self.actor, at=self.now()):
+            self.record("secret-set", name="seal")
+        return private_key(self.secrets.get("seal"))  # another process may have made it meanwhile
 
     def seal_key_known(self) -> SealKey | None:
         """The public half of the key that signs seals; None where none was made yet.

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from gateway.errors import DatabaseUnavailable, NotFound, UsageFault
 from partners.certificates import Description
 from partners.model import Certificate, CertificateState
-from partners.tables import READS
 from partners.tables import partner_certificate as table
+from partners.tables import reads
 
 
 class Kept(Struct, frozen=True):
@@ -116,7 +116,7 @@ class CertificateStore:
         if partner is not None:
             wanted = wanted.where(table.c.partner == partner)
         try:
-            with self._engine.connect().execution_options(**READS) as connection:
+            with self._engine.connect().execution_options(**reads(self._engine)) as connection:
                 return [_kept(row) for row in connection.execute(wanted)]
         except DBAPIError as problem:
             raise DatabaseUnavailable(reason=str(problem.orig)) from problem

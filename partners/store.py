@@ -25,8 +25,8 @@ from partners.certificate_store import certificates_by_partner
 from partners.directory import overlaps
 from partners.model import Partner, Status
 from partners.profile import read_profile, says_status, with_status
-from partners.tables import READS
 from partners.tables import profile_revision as table
+from partners.tables import reads
 
 ADDED, CHANGED, UNCHANGED = "added", "changed", "unchanged"
 
@@ -222,7 +222,7 @@ class PartnerStore:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _faults(), self._engine.connect().execution_options(**READS) as connection:
+        with _faults(), self._engine.connect().execution_options(**reads(self._engine)) as connection:
             yield connection
 
     @contextmanager

@@ -5,11 +5,20 @@ Times are integers, milliseconds since 1970 UTC. The current revision of a partn
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, Table, Text
 
 # How a transaction that only reads is begun. SQLite engines of the gateway begin every other one by taking the lock for
 # writing: whoever looked at a profile would wait for a batch that writes, and make it wait.
-READS = {"ledger_read_only": True}
+_READS = {"ledger_read_only": True}
+
+
+def reads(engine: Engine) -> dict[str, Any]:
+    """Options of a transaction that only reads, and sees one moment: several queries speak of the same profiles."""
+    moment = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return _READS | (moment if engine.dialect.name == "postgresql" else {})
+
 
 metadata = MetaData(
     naming_convention={

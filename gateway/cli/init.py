@@ -6,10 +6,14 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.output import json_option, print_document
+
+if TYPE_CHECKING:
+    from gateway.app import App
 
 
 @click.command()
@@ -90,12 +94,14 @@ def _upgrade(place: Path, *, as_json: bool) -> None:
     from gateway.app import open_app
     from gateway.flow.configuration import note
     from gateway.jobs.queue import install
-    from gateway.ledger.database import newest, revision, upgrade
+    from gateway.ledger.database import guarded, newest, revision, upgrade
 
     with open_app(place, lock=True, verify=False) as app:
         before = revision(app.engine)
+        _refuse_workers(app, before)
         upgrade(app.engine)
-        install(app.engine)
+        with guarded(app.engine):
+            install(app.engine)
         note(app.ledger, app.settings)
     if as_json:
         print_document({"home": str(place), "revision": newest(), "before": before})
@@ -103,6 +109,20 @@ def _upgrade(place: Path, *, as_json: bool) -> None:
         click.echo(f"The database is at revision {newest()} already; nothing was changed.")
     else:
         click.echo(f"The database went from revision {before or 'nothing'} to {newest()}.")
+
+
+def _refuse_workers(app: App, before: str | None) -> None:
+    """Nothing is changed under workers: they would go on with tables that they do not know."""
+    from gateway.errors import HomeInUse
+    from gateway.jobs.queue import is_at_work, is_current
+    from gateway.ledger.database import guarded, newest, reading
+
+    with guarded(app.engine):
+        if before == newest() and is_current(app.engine):
+            return
+    with reading(app.engine) as connection:
+        if is_at_work(connection, app.settings.worker.lease.total_seconds()):
+            raise HomeInUse(path=app.home, holder="a worker, here or on another machine (`gateway worker`)")
 
 
 def _asked(question: str, default: str, *, asks: bool) -> str:

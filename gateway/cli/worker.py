@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,6 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     from gateway.flow.check_running import WORKER
     from gateway.flow.configuration import note
     from gateway.flow.log import logged
-    from gateway.jobs.queue import require
     from gateway.jobs.schedule import Pacer
     from gateway.ledger.database import shown
 
@@ -60,12 +59,29 @@ def command(ctx: click.Context, as_json: bool, once: bool, concurrency: int | No
     ):
         if app.engine.dialect.name != "postgresql":
             raise WorkersNeedPostgres(url=shown(app.engine.url))
-        require(app.engine)
+        _check(app)
         note(app.ledger, app.settings)
         app.stopping = lambda: pacer.stopped
         app.ledger.listener = log.heard
         worker = _Worker(app, pacer, log, as_json=as_json, debug=is_debugging())
         return worker.run(concurrency or app.settings.worker.concurrency, once=once)
+
+
+def _check(app: App) -> None:
+    """The ledger and the queue are those that this program and this home know; how far they came is kept outside.
+
+    Raises:
+        ConfigurationFault: they are not.
+    """
+    from gateway.flow import checkpoint
+    from gateway.jobs.queue import require
+    from gateway.ledger.database import check, guarded
+
+    check(app.engine)
+    with guarded(app.engine):
+        require(app.engine)
+    checkpoint.verify(app.home, app.ledger)
+    checkpoint.keep(app.home, app.ledger)
 
 
 class _Worker:
@@ -83,6 +99,8 @@ class _Worker:
         self._away_since: float | None = None  # since when the database cannot be used
 
     def run(self, concurrency: int, *, once: bool) -> int:
+        from gateway.errors import DatabaseUnavailable
+        from gateway.flow import checkpoint
         from gateway.flow.work_units import Crew
         from gateway.jobs import worker
 
@@ -91,6 +109,8 @@ class _Worker:
         gc.freeze()  # what is loaded stays: no collection needs to look at it again
         self._say("started", {"concurrency": concurrency, "cpu_seconds": round(time.process_time(), 2)})
         worker.run(self._plan(crew, concurrency), self._pacer, once=once)
+        with suppress(DatabaseUnavailable):
+            checkpoint.keep(self._app.home, self._app.ledger)
         self._say("ended", {"cpu_seconds": round(time.process_time(), 2), "counts": dict(self._counts)})
         return self._exit_code() if once else 0
 
@@ -98,9 +118,12 @@ class _Worker:
         from gateway.flow.work_units import UNITS
         from gateway.jobs.queue import QUEUE, conninfo
         from gateway.jobs.worker import Plan
+        from gateway.ledger.postgres_sessions import PARAMETERS
 
         return Plan(
             conninfo=conninfo(self._app.engine),
+            parameters=PARAMETERS,
+            check=partial(_check, self._app),
             work={name: partial(self._do, crew, name) for name in UNITS},
             beats=self._beats(),
             queues=(QUEUE, self._own_queue),

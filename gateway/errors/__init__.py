@@ -12,7 +12,7 @@ that ends with it::
     │   ├── GuidelineInvalid
     │   ├── CertificateUnreadable, CertificateMissing, OwnKeyMissing, OwnKeyUnusable
     │   ├── SecretMissing, SecretNotOutside, SecretUnreadable, UnknownPartner, NoAgreement
-    │   ├── MigrationsBehind, DatabaseEmpty, LedgerBehind, LedgerNewer, CheckpointUnreadable
+    │   ├── MigrationsBehind, DatabaseEmpty, DatabaseEncoding, LedgerBehind, LedgerNewer, CheckpointUnreadable
     │   ├── BackupUnfit, FileInTheWay, ProgramMissing, ProgramTooOld
     │   ├── NotAuthorized, PayloadKeyUnreadable
     │   ├── WorkersNeedPostgres, JobsMissing
@@ -223,6 +223,7 @@ from gateway.errors.setup import (
     CheckpointUnreadable,
     ConfigurationFault,
     DatabaseEmpty,
+    DatabaseEncoding,
     GuidelineInvalid,
     HomeExists,
     HomeMissing,
@@ -281,6 +282,7 @@ __all__ = [
     "ContentPutAway",
     "DatabaseConflict",
     "DatabaseEmpty",
+    "DatabaseEncoding",
     "DatabaseUnavailable",
     "DecompressionFailed",
     "DeliveryFailed",

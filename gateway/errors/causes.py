@@ -71,6 +71,7 @@ CAUSES: Mapping[str, str] = {
     "key.unusable": "Its private half cannot be decrypted with secret.key, or its algorithm does not fit.",
     "partner.unknown": "The key is misspelt, or its profile was never applied.",
     "agreement.missing": "The transaction set, or its version, is in no agreement of the partner for that direction.",
+    "database.encoding": "The server was set up without a locale (LANG=C), so that new databases are not in UTF8.",
     "database.empty": "The ledger's file, disk or database is not where gateway.toml says, or it was never made.",
     "database.migrations-behind": "The gateway was upgraded, and its database was not.",
     "ledger.behind": "A backup or an old copy was put in the ledger's place, or the settings point to another database.",

@@ -107,7 +107,10 @@ class OutputUnwritable(Unavailable):
 class DatabaseConflict(DatabaseUnavailable):
     code = "database.conflict"
     sentence = "Another transaction was in the way: {reason}"
-    advice = "Nothing was written; it is done again by itself. If it is reported often, tell us what ran side by side."
+    advice = (
+        "Nothing was written, though it was tried several times. Workers and nights do it again by themselves; give a "
+        "command again. If it is reported often, tell us what ran side by side."
+    )
 
 
 class DeliveryFailed(Unavailable):

@@ -135,6 +135,12 @@ class DatabaseEmpty(MigrationsBehind):
     )
 
 
+class DatabaseEncoding(ConfigurationFault):
+    code = "database.encoding"
+    sentence = "The database keeps text in {encoding}, which cannot hold what mails are written in; nothing was made."
+    advice = "Make a database in UTF8 (`createdb NAME --owner USER --encoding UTF8 --template template0`), and name it."
+
+
 class LedgerBehind(ConfigurationFault):
     code = "ledger.behind"
     sentence = "The ledger ends at {newest}; this home has seen {known}. An older ledger was put back, or another one."

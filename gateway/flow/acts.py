@@ -1,7 +1,7 @@
 """Acts: what every operator's verb shares: who, why, what is named, and whether it was done before.
 
-An act is one transaction. A repetition of one finds that it was done before, says so and changes nothing; a dry
-run does all of it and undoes it.
+An act is one transaction, done again where another one was in its way (``insisting``). A repetition of one finds that
+it was done before, says so and changes nothing; a dry run does all of it and undoes it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from gateway.flow.telling import tell
 from gateway.flow.unrecorded import record_told
 from gateway.ledger import alerts, tables
 from gateway.ledger.alerts import Alert
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 
 # Where a worker's unit meets its troubles, as it reports them.
 _PLACES = {"collect": "mailbox {}", "dispatch": "smtp"}
@@ -103,6 +103,7 @@ def _is_news(found: Alert | None, need: Need) -> bool:
     return found is None or need.again or need.subject != found.subject
 
 
+@insisting
 def mute(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Nobody is told of this alert any more; it is closed by itself when its cause is gone.
 
@@ -120,6 +121,7 @@ def mute(context: Context, number: int, *, actor: str, reason: str, dry_run: boo
     return Act(str(number), "muted: nobody is told of it until its cause is gone and comes back")
 
 
+@insisting
 def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person closes an alert. If the next batch still finds its cause, it is raised again.
 

@@ -21,7 +21,7 @@ from gateway.flow.context import Context
 from gateway.flow.record import GOOD
 from gateway.ledger import tables
 from gateway.ledger.missing import Arrival
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import taken_as_test
 from partners.calendar import NeverWorksError
@@ -171,6 +171,7 @@ def _arrived(context: Context, recorder: Recorder, file: Arrival, exchange: int,
         context.reporter.happened("expected files late")
 
 
+@insisting
 def settle(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person says that a file need not come any more.
 

@@ -80,6 +80,14 @@ def _file_system(file: Path, mounts: str) -> str:
     return kind
 
 
+def check_encoding(engine: Engine) -> Iterator[Check]:
+    """The database can hold what mails are written in."""
+    if encoding := database.narrow_encoding(engine):
+        said = f"The database keeps text in {encoding}: what it cannot hold of a mail keeps the mail from being taken."
+        advice = "Make a database in UTF8, and restore a backup of the ledger into it; docs/backup.md."
+        yield Check("database", False, said, advice, code="database.encoding")
+
+
 def check_trigrams(engine: Engine) -> Iterator[Check]:
     """The database can find text by trigrams; without them the search reads much more."""
     if engine.dialect.name == "sqlite":

@@ -8,12 +8,13 @@ from datetime import timedelta
 from sqlalchemy import Connection, select
 
 from gateway.flow.check_result import Check
-from gateway.flow.former_outbox import left_behind
+from gateway.flow.former_outbox import left_behind, place_of
 from gateway.flow.outbox_files import claimed
 from gateway.jobs.lock import holder
 from gateway.jobs.queue import last_sign
 from gateway.ledger import tables, tree
 from gateway.ledger.alerts import cannot_tell, last_batches
+from gateway.ledger.changes import SETTINGS, last_of
 from gateway.ledger.moments import duration, spoken
 from gateway.ledger.stops import Stops, kept_back
 from gateway.settings import Settings
@@ -22,6 +23,7 @@ from gateway.words import count
 LONGEST = timedelta(hours=26)  # between two batches, where the settings do not say: a night, and a little late
 WORKER = "worker"  # who acts in events of `gateway worker`
 _LOOKED_AT = 500  # events, the newest
+_COMPANY = ("gateway.name", "gateway.domain", "gateway.identities")
 _OWN = 2  # leaves that a seal itself adds to the tree
 
 
@@ -104,6 +106,18 @@ def check_told(connection: Connection, settings: Settings) -> Iterator[Check]:
         said = row.subject or "It could not tell."
         advice = f"Correct it, then `gateway alert test {row.reference}`."
         yield Check(f"alert {row.reference}", False, said, advice, code="alerts.failing")
+
+
+def check_company(connection: Connection, settings: Settings) -> Iterator[Check]:
+    """Homes that share a ledger are one company's: another's would take its mails with our names, and we its."""
+    last = next(iter(last_of(connection, SETTINGS, 1)), {})
+    theirs, ours = last.get("settings", {}), dict(settings.written)
+    differing = [name for name in _COMPANY if theirs.get(name) != ours.get(name)]
+    if last.get("place", place_of(settings)) == place_of(settings) or not differing:
+        return
+    said = f"The home {last['place']} works on this ledger with another {', '.join(differing)}."
+    advice = "Give each company a database of its own; machines that share one have the same gateway.toml."
+    yield Check("home", None, said, advice, code="home.differs")
 
 
 def check_former_outboxes(connection: Connection, settings: Settings) -> Iterator[Check]:

@@ -8,6 +8,7 @@ nothing is collected or sent with a ledger that is behind it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct, field
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from gateway.errors import CheckpointUnreadable, CheckpointUnwritable, LedgerBehind
 from gateway.ledger import tables
@@ -28,6 +29,7 @@ from partners.numbering import LAST, distance
 
 FILE_NAME = ".checkpoint"
 AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
+_ACCEPTED = ("restore-accepted", "ledger-restored")  # events
 WRAPPED = 10_000_000  # two counts that are further apart are not one of them after its wrap
 
 
@@ -54,6 +56,8 @@ class Jump(Struct, frozen=True):
 def verify(home: Path, ledger: Ledger) -> None:
     """Says nothing when the ledger is at the checkpoint of this home or further, or there is none yet.
 
+    An older one that somebody accepted or restored since, on another machine that shares it, is the newest there is.
+
     Raises:
         LedgerBehind: it is older, or has another history.
         CheckpointUnreadable: the file is there and tells nothing.
@@ -66,6 +70,8 @@ def verify(home: Path, ledger: Ledger) -> None:
         found = marked(connection, known.seq)
         if found.mark == known.mark:
             return
+        if _accepted(connection, known):
+            return
         last = newest(connection)
         oldest = connection.execute(select(func.min(tables.event.c.seq))).scalar() or 0
     if found.seq or oldest <= known.seq:  # else it was put away in order: history is kept for so long only
@@ -73,6 +79,16 @@ def verify(home: Path, ledger: Ledger) -> None:
             newest=f"event {last.seq} ({spoken(last.at).strip()})" if last.seq else "no event",
             known=f"event {known.seq} ({spoken(known.at).strip()})",
         )
+
+
+def _accepted(connection: Connection, known: Checkpoint) -> bool:
+    """Whether an older ledger was accepted since, and its numbers are past all that were known here."""
+    e = tables.event.c
+    told = select(e.seq).where(e.at > known.at, e.kind.in_(_ACCEPTED)).limit(1)
+    if connection.execute(told).first() is None:
+        return False
+    found = numbers(connection)
+    return all(ahead_of((found.get(name, 1), known.numbers[name]), 0) == found.get(name) for name in known.numbers)
 
 
 def keep(home: Path, ledger: Ledger) -> None:
@@ -171,13 +187,13 @@ def read(home: Path) -> Checkpoint | None:
 def _write(file: Path, data: bytes) -> None:
     """The file whole and durable, or as it was before."""
     temporary = file.with_name(f"{file.name}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with os.fdopen(_alone(temporary), "wb") as out:
+            out.truncate()
             out.write(data)
             out.flush()
-            os.fsync(descriptor)
-        temporary.rename(file)
+            os.fsync(out.fileno())
+            temporary.rename(file)
         directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
@@ -187,3 +203,14 @@ def _write(file: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _alone(file: Path) -> int:
+    """The file, opened for writing by nobody else: workers may share a home."""
+    while True:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # it became the checkpoint while we waited
+            if os.path.samestat(os.fstat(descriptor), file.stat()):
+                return descriptor
+        os.close(descriptor)

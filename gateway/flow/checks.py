@@ -30,6 +30,7 @@ from gateway.flow.check_host import check_host, target_of
 from gateway.flow.check_ledger import check_newest, check_whole
 from gateway.flow.check_machine import (
     check_database_clock,
+    check_encoding,
     check_filesystem,
     check_held,
     check_trigrams,
@@ -39,7 +40,14 @@ from gateway.flow.check_mail import check_mailbox, check_smtp
 from gateway.flow.check_partners import check_deliveries, check_outbox, check_overlaps, check_partners
 from gateway.flow.check_proof import check_dns, check_proof
 from gateway.flow.check_result import CONFIGURATION, Check, failed
-from gateway.flow.check_running import check_former_outboxes, check_nights, check_seal, check_stopped, check_told
+from gateway.flow.check_running import (
+    check_company,
+    check_former_outboxes,
+    check_nights,
+    check_seal,
+    check_stopped,
+    check_told,
+)
 from gateway.flow.check_security import check_endings, check_keys, check_needs
 from gateway.flow.check_terms import check_terms
 from gateway.flow.keyring import Keyring
@@ -134,6 +142,7 @@ def examine(app: Opened, key_file: Path, *, online: bool, whole: bool = False) -
         )
         return
     now = time.time_ns() // 1_000_000
+    yield from _guarded("database", lambda: check_encoding(app.engine))
     yield from _guarded("database", lambda: check_trigrams(app.engine))
     yield from _guarded("clock", lambda: check_database_clock(app.engine, time.time()))
     yield from _guarded("ledger", lambda: check_newest_event(app.engine, now))
@@ -266,6 +275,7 @@ def _check_running(app: Opened, partners: Sequence[Partner], now: int) -> Iterat
         yield from check_nights(connection, app.settings, now, partners=trading)
         yield from check_seal(connection, app.settings, now)
         yield from check_told(connection, app.settings)
+        yield from check_company(connection, app.settings)
         yield from check_former_outboxes(connection, app.settings)
         yield from check_stopped(connection, stops_of(partners), app.settings)
 

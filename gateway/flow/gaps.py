@@ -13,7 +13,7 @@ from gateway.flow.not_missing import explain
 from gateway.flow.series import GROUP, INTERCHANGE, Key, keep_irregularities, numbering_of, series_of
 from gateway.ledger import tables
 from gateway.ledger.missing import Gap
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from partners.model import Numbering
 from partners.series import ARRIVED, DECLARED, GAP, IRREGULAR, STEP_BACK, Series, is_consecutive
 
@@ -145,6 +145,7 @@ def _spoken_for(recorder: Recorder, gap: Gap) -> bool:
 # ---------------------------------------------------------------- what a person says
 
 
+@insisting
 def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person says why numbers are missing; the groups of missing interchanges are explained with them.
 
@@ -183,6 +184,7 @@ def _close(recorder: Recorder, which: Any, reason: str) -> None:
     )
 
 
+@insisting
 def reset(
     context: Context, partner: str, first: int, *, groups: bool, actor: str, reason: str, dry_run: bool = False
 ) -> list[Act]:

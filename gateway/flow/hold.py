@@ -12,6 +12,7 @@ from gateway.flow.retain import look_again
 from gateway.ledger import holds
 from gateway.ledger.conditions import Conditions
 from gateway.ledger.query import Query
+from gateway.ledger.recording import insisting
 from gateway.ledger.tables import exchange, message
 from gateway.words import count
 
@@ -22,6 +23,7 @@ def numbers_among(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return named, [each for each in words if each not in named]
 
 
+@insisting
 def add(
     context: Context,
     words: Sequence[str],
@@ -65,6 +67,7 @@ def add(
     return Act(str(number), sentence)
 
 
+@insisting
 def release(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Ends a legal hold.
 

@@ -14,6 +14,7 @@ from gateway.flow.context import Context
 from gateway.flow.prove import enough
 from gateway.ledger import tables
 from gateway.ledger.changes import changes
+from gateway.ledger.recording import insisting
 from gateway.ledger.states import ExchangeState
 from gateway.mail.model import Proof
 from gateway.x12.guideline.catalog import choose, known_sets
@@ -193,6 +194,7 @@ def _ever_known() -> frozenset[str]:
 # ---------------------------------------------------------------- what people decide
 
 
+@insisting
 def leave_numbers(context: Context, key: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Somebody says that our control numbers for a partner stay as they are, knowingly.
 

@@ -27,7 +27,7 @@ from gateway.flow.duplicates import Earlier, Known
 from gateway.flow.inbound import prepare
 from gateway.flow.record import GOOD, Entry
 from gateway.ledger import archive, tables
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import TAKEN_AS_TEST, stored_message
 from gateway.x12.model import Status
@@ -39,6 +39,7 @@ HELD = "document.repeated"  # a quarantined interchange that only a person's wor
 # ---------------------------------------------------------------- quarantine
 
 
+@insisting
 def release(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Puts a quarantined message back; the next run processes it again.
 
@@ -78,6 +79,7 @@ def _release(recorder: Recorder, reference: str, named: Reference, reason: str) 
     return Act(reference, f"message m{message} is processed again by the next batch (gateway night)")
 
 
+@insisting
 def discard(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Puts a quarantined message or exchange aside for good; its bytes are kept.
 
@@ -135,6 +137,7 @@ def _discard_emptied_message(recorder: Recorder, message: int | None, reason: st
 # ---------------------------------------------------------------- knowingly
 
 
+@insisting
 def accept(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Takes what was refused for its number (TA1 025), or held because its document came before: knowingly.
 
@@ -239,6 +242,7 @@ def _put_in_its_place(recorder: Recorder, known: Known, entry: Entry, number: in
     recorder.change_where(table, *good, delivery="due")
 
 
+@insisting
 def redeliver(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Hands the documents of an exchange to the business again, under the same names and keys.
 

@@ -14,7 +14,7 @@ from gateway.flow.settle import UNDER_WAY, await_again
 from gateway.flow.stops import stops_of
 from gateway.flow.submit import outbounds
 from gateway.ledger import archive, tables
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from gateway.ledger.states import ExchangeState
 from gateway.x12.model import Status
 
@@ -34,6 +34,7 @@ _UNDONE = "resend-cancelled"  # the event
 _NEXT_BATCH = "the next batch sends it (gateway night)"
 
 
+@insisting
 def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Queues the same bytes with the same numbers and Message-ID again. While it waits, a repetition does nothing.
 
@@ -65,6 +66,7 @@ def _require_trade(context: Context, exchange: Found) -> None:
     raise PartnerNotActive(partner=exchange.partner, status=context.directory.get(exchange.partner).status)
 
 
+@insisting
 def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Puts the documents of an exchange under new numbers and a new Message-ID, as new exchanges in its place.
 
@@ -134,6 +136,7 @@ def _forget(recorder: Recorder, number: int) -> None:
         recorder.connection.execute(delete(table).where(table.c.exchange == number))
 
 
+@insisting
 def resolve(context: Context, number: int, *, sent: bool, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Ends a doubt: the partner has it (``sent``), or it is sent again.
 
@@ -175,6 +178,7 @@ def _take_as_sent(context: Context, recorder: Recorder, number: int) -> None:
     )
 
 
+@insisting
 def cancel(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Takes an exchange off the wire before it was sent, or gives one up that failed. Its number stays used.
 
@@ -218,6 +222,7 @@ def _undo_resend(recorder: Recorder, exchange: Found, was: str, reason: str) -> 
     return Act(str(exchange.id), said, exchange=exchange.id)
 
 
+@insisting
 def acknowledge_by_hand(
     context: Context, number: int, verdict: Status, *, actor: str, reason: str, dry_run: bool = False
 ) -> Act:

@@ -15,7 +15,7 @@ from gateway.flow.inbound import prepare
 from gateway.flow.receipts import KIND as RECEIPT
 from gateway.ledger import tables
 from gateway.ledger.leases import take_turns_over
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.work import stored_message
 
@@ -37,6 +37,7 @@ class Became(Struct, frozen=True):
         return f"exchange {self.exchange} is {self.state}{of}"
 
 
+@insisting
 def replay(context: Context, reference: str, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """Takes a received mail the whole way again, as if it had come now: with the profiles and the checks of now.
 

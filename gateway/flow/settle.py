@@ -10,13 +10,14 @@ from gateway.flow.acts import Act, Found, acting, before, exchange_row, not_now,
 from gateway.flow.context import Context
 from gateway.ledger import tables
 from gateway.ledger.attention import needs_attention
-from gateway.ledger.recording import Recorder
+from gateway.ledger.recording import Recorder, insisting
 from gateway.ledger.states import ExchangeState
 
 UNDER_WAY = (ExchangeState.READY, ExchangeState.SENDING)  # nothing is missing of it yet
 WAITS = "it waits for the wire, and nothing is missing yet"
 
 
+@insisting
 def settle(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """A person looked at it and put it to rest: it needs no attention any more. Its state stays as it is.
 

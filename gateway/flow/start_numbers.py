@@ -15,7 +15,7 @@ from gateway.errors import ConfigurationFault, NotAllowedNow, UsageFault
 from gateway.flow.acts import acting
 from gateway.flow.context import Context
 from gateway.ledger import counters
-from gateway.ledger.recording import Ledger, Recorder
+from gateway.ledger.recording import Ledger, Recorder, insisting
 from gateway.values import asdict
 from partners.directory import Directory
 from partners.model import Direction, Identity, Partner
@@ -107,6 +107,7 @@ def start(
     return Start(partner, numbers[0], numbers[1], pair[0], pair[1])
 
 
+@insisting
 def start_numbers(
     context: Context,
     starts: Iterable[Start],

@@ -30,6 +30,7 @@ from gateway.flow.keys import business_keys
 from gateway.flow.repeats import Repeats
 from gateway.flow.strictness import outbound_policy
 from gateway.ledger import tables
+from gateway.ledger.recording import insisting
 from gateway.x12.drafts import DraftGroup, DraftSet
 from gateway.x12.model import InterchangeReport, Level, Party, Separators, Status
 from partners.model import Agreement, Direction, Identity, Partner
@@ -122,6 +123,7 @@ def submit(
     return _repeated(name, known)
 
 
+@insisting
 def _queue(
     context: Context, name: str, prepared: list[envelope.Outbound], repeats: Repeats, actor: str | None
 ) -> Submission:

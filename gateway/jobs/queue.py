@@ -31,6 +31,12 @@ DO UPDATE SET priority = job.priority
 """)  # noqa: S608 - a name of ours
 _NOTIFY = text(f"SELECT pg_notify('procrastinate_queue_v1#{QUEUE}', :said)")
 
+# Not every version of Procrastinate has them.
+_HEARTBEATS = text("""
+SELECT 1 FROM information_schema.columns
+WHERE table_schema = :schema AND table_name = 'procrastinate_workers' AND column_name = 'last_heartbeat'
+""").bindparams(schema=SCHEMA)
+
 
 def conninfo(engine: Engine) -> str:
     """How the driver reaches the database of an engine; it holds the password."""
@@ -83,12 +89,31 @@ def last_sign(connection: Connection) -> int | None:
     return None if found is None else int(found)
 
 
+def is_at_work(connection: Connection, seconds: float) -> bool:
+    """Whether a worker gave a sign of life in the last so many seconds, by the database's clock."""
+    if connection.dialect.name != "postgresql" or connection.execute(_HEARTBEATS).first() is None:
+        return False
+    recent = text(
+        f"SELECT count(*) FROM {SCHEMA}.procrastinate_workers"  # noqa: S608 - a name of ours
+        " WHERE last_heartbeat > clock_timestamp() - make_interval(secs => :seconds)"
+    )
+    return bool(connection.execute(recent, {"seconds": seconds}).scalar_one())
+
+
 def is_installed(engine: Engine) -> bool:
     """Whether the tables are there, so that jobs can be put in."""
     if engine.dialect.name != "postgresql":
         return False
     with engine.begin() as connection:
         return _installed(connection) is not None
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether ``install`` has nothing to do."""
+    if engine.dialect.name != "postgresql" or not _version():
+        return True
+    with engine.begin() as connection:
+        return _installed(connection) == _version()
 
 
 def require(engine: Engine) -> None:

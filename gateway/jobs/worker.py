@@ -23,7 +23,7 @@ from msgspec import Struct, field
 from procrastinate import exceptions
 from procrastinate.jobs import Job, Status
 
-from gateway.errors import DatabaseUnavailable, GatewayError, unexpected
+from gateway.errors import ConfigurationFault, DatabaseUnavailable, GatewayError, LeaseLost, unexpected
 from gateway.jobs.queue import QUEUE, SCHEMA, lock, queueing_lock
 from gateway.jobs.schedule import Pacer
 
@@ -49,10 +49,14 @@ class Plan(Struct, frozen=True):
     """What a worker does.
 
     ``work`` does the jobs, by name; a job that raises is as done as any other, for the ledger knows what is still due.
-    ``stalled``: seconds without a sign of life after which a worker counts as dead.
+    ``check`` raises where it may not go on; it is called before a life of the engine, and twice in ``stalled`` seconds.
+    ``parameters``: options of the sessions. ``stalled``: seconds without a sign of life after which a worker counts as
+    dead.
     """
 
     conninfo: str
+    parameters: str
+    check: Callable[[], None]
     work: dict[str, Work]
     beats: Sequence[Beat]
     queues: Sequence[str] = (QUEUE,)
@@ -71,6 +75,7 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
         once: every periodic job once, and what follows from it; then end.
 
     Raises:
+        ConfigurationFault: it may not go on, as ``check`` says.
         GatewayError: with ``once``, the queue cannot be used.
     """
     for name in ("procrastinate", "psycopg.pool", "asyncio"):
@@ -80,7 +85,10 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
     while not pacer.stopped:
         began = time.monotonic()
         try:
+            plan.check()
             asyncio.run(_engine(plan, pacer, once=once))
+        except ConfigurationFault:
+            raise
         except Exception as problem:
             fault = _fault(problem)
             if once:
@@ -97,6 +105,8 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
 def _fault(problem: Exception) -> GatewayError:
     if isinstance(problem, GatewayError):
         return problem
+    if isinstance(problem.__cause__, psycopg.errors.ForeignKeyViolation):
+        return LeaseLost(name="this worker's place in the queue", reason="it gave no sign of life for too long")
     away = (exceptions.ConnectorException, psycopg.Error, psycopg_pool.PoolTimeout, OSError)
     if isinstance(problem, away):
         cause = problem.__cause__ or problem
@@ -117,7 +127,11 @@ async def _engine(plan: Plan, pacer: Pacer, *, once: bool) -> None:
 def _app(plan: Plan) -> procrastinate.App:
     connector = procrastinate.PsycopgConnector(
         conninfo=plan.conninfo,
-        kwargs={"options": f"-c search_path={SCHEMA}", "connect_timeout": 10},
+        kwargs={
+            "options": f"-c search_path={SCHEMA} {plan.parameters}",
+            "connect_timeout": 10,
+            "client_encoding": "utf8",
+        },
         min_size=1,
         max_size=3,
         timeout=10,
@@ -213,6 +227,7 @@ async def _rhythm(app: procrastinate.App, plan: Plan) -> None:
                 await _put_in(app, beat, int(turn * beat.every))
         if time.monotonic() - cleared > plan.stalled / 2:
             cleared = time.monotonic()
+            await asyncio.to_thread(plan.check)
             await _clear_up(app, plan)
         if time.monotonic() - pulse > PULSE:
             pulse = time.monotonic()

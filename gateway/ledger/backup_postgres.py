@@ -55,6 +55,8 @@ def dump(engine: Engine, connection: Connection, to: Path, watcher: Watcher) -> 
     """
     version = server_version(connection)
     program = programs.find("pg_dump", int(version.partition(".")[0]), f"{DUMP} of a server {version}")
+    # It lasts as long as the dump, and asks nothing meanwhile. For its own transaction pg_dump does the same.
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
     where, secret = programs.conninfo(engine)
     words = [program.path, "--format=custom", "--no-owner", "--no-privileges", "--no-comments", "--no-password"]

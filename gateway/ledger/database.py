@@ -7,7 +7,7 @@ SQLite (one machine) and PostgreSQL (many workers) give the same answers. Every 
 
 from __future__ import annotations
 
-import select
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,7 +22,6 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     IntegrityError,
-    InvalidatePoolError,
     NoSuchModuleError,
     SQLAlchemyError,
 )
@@ -33,12 +32,14 @@ from gateway.errors import (
     ConfigurationFault,
     DatabaseConflict,
     DatabaseEmpty,
+    DatabaseEncoding,
     DatabaseUnavailable,
     DiskFailed,
     GatewayError,
     MigrationsBehind,
     NotInstalled,
 )
+from gateway.ledger import postgres_sessions
 from gateway.ledger.columns import know_postgres, metadata
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.turns import turn
@@ -51,8 +52,6 @@ BUSY_TIMEOUT = 30_000  # ms that a SQLite writer waits for another before it giv
 _READ_ONLY = "ledger_read_only"  # execution option: this transaction only reads
 _MIGRATION_LOCK = 7_305_997  # PostgreSQL advisory lock: one process migrates, the others wait and find it done
 _DISK_FAILED = frozenset({10, 11, 26})  # SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB
-_TRUSTED = 10.0  # seconds after its last use in which a silent connection counts as alive
-_NEVER = 1 << 30  # uses of a statement after which the driver prepares it
 _SECRET_PARAMETERS = ("password", "sslpassword")
 
 # What SQLite says, and what it means to an operator. First match wins; the texts are those of sqlite3_errstr.
@@ -79,14 +78,29 @@ _SQLSTATES = {
     "53200": "the server is out of memory",
     "53300": "the server has no connection left",
     "55P03": "another process keeps a row locked",
+    "22P05": "a text has characters that the database's encoding cannot hold",
+    "25P03": "the server ended a transaction in which nothing was asked for too long",
     "40001": "another transaction was at work at the same time",
     "40P01": "another transaction was at work at the same time (deadlock)",
     "57014": "the statement was cancelled or took too long",
+    "57P05": "the server ended a session in which nothing was asked for too long",
     "57P": "the server is shutting down or starting up",
     "58": "the server reports an error of its disk or system",
     "XX": "the server reports damage or an internal error",
     "25006": "it is read-only",
 }
+# A server that refuses a connection gives no SQLSTATE to the driver, only words; first match wins.
+_REFUSALS = (
+    ("authentication failed", _SQLSTATES["28"]),
+    ("no pg_hba.conf entry", _SQLSTATES["28"]),
+    ("too many", _SQLSTATES["53300"]),
+    ("connection slots", _SQLSTATES["53300"]),
+    ("role ", _SQLSTATES["28"]),
+    ("does not exist", _SQLSTATES["3D000"]),
+    ("starting up", _SQLSTATES["57P"]),
+    ("shutting down", _SQLSTATES["57P"]),
+    ("", "the server refuses the connection"),
+)
 _CONFLICTS = ("40001", "40P01")  # the same transaction may well succeed when it is done again
 
 
@@ -208,6 +222,7 @@ def upgrade(engine: Engine, wanted: str = "head") -> None:
     Raises:
         DatabaseUnavailable: with the reason; nothing was changed.
         ConfigurationFault: the database is at a revision that this gateway does not know.
+        DatabaseEncoding: it is empty, and cannot hold every text.
     """
     # Slow to import, and most commands never migrate.
     from alembic import command  # noqa: PLC0415
@@ -218,7 +233,10 @@ def upgrade(engine: Engine, wanted: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    _refuse_unknown(revision(engine))
+    found = revision(engine)
+    _refuse_unknown(found)
+    if found is None and (encoding := narrow_encoding(engine)):
+        raise DatabaseEncoding(encoding=encoding)
     with guarded(engine), _migrating(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, wanted)
@@ -238,6 +256,19 @@ def revision(engine: Engine) -> str | None:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def narrow_encoding(engine: Engine) -> str | None:
+    """The encoding of a database that cannot hold every text; None where it can.
+
+    Raises:
+        DatabaseUnavailable: with the reason.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    with reading(engine) as connection:
+        encoding = str(connection.exec_driver_sql("SHOW server_encoding").scalar())
+    return None if encoding == "UTF8" else encoding
 
 
 def newest() -> str:
@@ -349,43 +380,12 @@ def _sqlite_begin(connection: Connection) -> None:
 
 def _postgresql(url: URL) -> Engine:
     know_postgres(metadata)
-    engine = _create(url, pool_use_lifo=True, connect_args={"connect_timeout": 10})
-    event.listen(engine, "connect", _postgresql_connected)
-    event.listen(engine, "checkout", partial(_postgresql_checked, engine))
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)  # what ends a transaction is a fault, and told as one
+    engine = _create(url, **postgres_sessions.OPTIONS)
+    # Before SQLAlchemy asks what the server is like: it writes literals by the answer.
+    event.listen(engine, "connect", postgres_sessions.connected, insert=True)
+    event.listen(engine, "checkout", partial(postgres_sessions.checked, engine))
     return engine
-
-
-def _postgresql_checked(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
-    """A connection that the server ended is replaced. It has said so: only who hears something, or slept, asks back."""
-    now, last = time.monotonic(), record.info.get("used", 0.0)
-    record.info["used"] = now
-    try:
-        if now - last > _TRUSTED or _is_heard(connection.fileno()):
-            engine.dialect.do_ping(connection)
-    except engine.dialect.loaded_dbapi.Error as problem:
-        raise InvalidatePoolError from problem
-
-
-def _is_heard(socket: int) -> bool:
-    waiting = select.poll()
-    waiting.register(socket, select.POLLIN)
-    return bool(waiting.poll(0))
-
-
-def _postgresql_connected(connection: Any, _record: object) -> None:
-    # A generic plan turned a search of 5 ms into one of 60 s, so no statement is prepared by itself. Prepared are those
-    # that the driver repeats for many rows, and the server's own that check foreign keys: planned each time, these took
-    # a third of what it computes. A commit is a promise, whatever the server's default. Its own way to compress big
-    # values takes several times as long as LZ4, which not every server is built with. What it thinks costly it compiles
-    # (JIT), in 20 to 300 ms: each of our statements is done sooner than that.
-    connection.prepare_threshold = _NEVER
-    connection.execute(
-        "SELECT set_config('plan_cache_mode', 'auto', false), set_config('jit', 'off', false),"
-        " CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END,"
-        " (SELECT set_config(name, 'lz4', false) FROM pg_settings"
-        "  WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))"
-    )
-    connection.commit()
 
 
 def _create(url: URL, **options: Any) -> Engine:
@@ -406,12 +406,15 @@ def _reason(problem: DBAPIError) -> str:
     said = " ".join(str(problem.orig).split()) or type(problem.orig).__name__
     state = getattr(problem.orig, "sqlstate", None)
     if state:
-        known = [meaning for code, meaning in _SQLSTATES.items() if state.startswith(code)]
-        return f"{known[0]} ({said})" if known else said
+        known = max((code for code in _SQLSTATES if state.startswith(code)), key=len, default="")
+        return f"{_SQLSTATES[known]} ({said})" if known else said
     lowered = said.lower()
     for words, meaning in _SQLITE_REASONS:
         if words in lowered:
             return meaning if words.startswith(("database", "disk")) else f"{meaning} ({said})"
+    refused = lowered.partition(" fatal: ")[2] if "connection failed" in lowered else ""
+    if refused:
+        return f"{next(meaning for words, meaning in _REFUSALS if words in refused)} ({said})"
     if "connection" in lowered or "resolve" in lowered:
         return f"the server cannot be reached ({said})"
     return said

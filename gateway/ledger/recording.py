@@ -6,7 +6,8 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -16,14 +17,34 @@ from gateway.ledger.database import reading, writing
 from gateway.ledger.garbage import without_collecting
 from gateway.ledger.recorder import Recorder, Row, Wake
 
-__all__ = ["Clock", "Fence", "Ledger", "Listener", "Recorder", "Row", "Wake", "Waker"]
+__all__ = ["Clock", "Fence", "Ledger", "Listener", "Recorder", "Row", "Wake", "Waker", "insisting"]
 
 Clock = Callable[[], int]
 Waker = Callable[[Connection, Iterable[Wake]], None]
 Listener = Callable[[Sequence[Row]], None]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _TRIES = 8  # of a transaction that others are in the way of
+
+
+def insisting(work: Callable[P, T]) -> Callable[P, T]:
+    """Makes of work in one transaction one that is done again where another transaction was in its way.
+
+    Raises:
+        DatabaseConflict: others were in the way each time.
+    """
+
+    @wraps(work)
+    def insistent(*args: P.args, **options: P.kwargs) -> T:
+        for attempt in range(1, _TRIES):
+            try:
+                return work(*args, **options)
+            except DatabaseConflict:  # nothing was written
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
+        return work(*args, **options)
+
+    return insistent
 
 
 class Fence(Protocol):
@@ -81,14 +102,9 @@ class Ledger:
         if self.listener is not None and recorder.told:
             self.listener(recorder.told)
 
+    @insisting
     def write(self, work: Callable[[Recorder], T], *fences: Fence) -> T:
         """Does ``work`` in one transaction, and the whole of it again where another one was in the way."""
-        for attempt in range(1, _TRIES):
-            try:
-                with self.transaction(None, *fences) as recorder:
-                    return work(recorder)
-            except DatabaseConflict:
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
         with self.transaction(None, *fences) as recorder:
             return work(recorder)
 

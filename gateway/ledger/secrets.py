@@ -17,12 +17,14 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.dialects import sqlite
 
 from gateway.errors import ConfigurationFault, GatewayError, SecretMissing, SecretNotOutside, SecretUnreadable
+from gateway.ledger import on_postgres
 from gateway.ledger.database import reading, writing
 from gateway.ledger.tables import secret as table
 
@@ -39,6 +41,11 @@ class SecretPlace(NamedTuple):
     name: str
     where: str
     updated_at: int | None
+
+
+def _insert(connection: Connection) -> Any:
+    """The dialect's INSERT, which knows ON CONFLICT."""
+    return (sqlite if connection.dialect.name == "sqlite" else on_postgres).insert(table)
 
 
 class Secrets:
@@ -138,13 +145,28 @@ class Secrets:
             ConfigurationFault: the name or value cannot be used, or the key file cannot.
             DatabaseUnavailable: with the reason.
         """
+        row = self._row(name, value, by, at)
+        with self._writing(within) as connection:
+            wanted = _insert(connection).values(row)
+            connection.execute(wanted.on_conflict_do_update(index_elements=[table.c.name], set_=row))
+
+    def begin(self, name: str, value: str, by: str, at: int) -> bool:
+        """Encrypts and stores a secret where there is none of that name; whether it did. Of several, one is first.
+
+        Raises:
+            ConfigurationFault, DatabaseUnavailable: as ``set``.
+        """
+        row = self._row(name, value, by, at)
+        with self._writing(None) as connection:
+            wanted = _insert(connection).values(row).on_conflict_do_nothing()
+            return connection.execute(wanted).rowcount == 1
+
+    def _row(self, name: str, value: str, by: str, at: int) -> dict[str, Any]:
         check_name(name)
         if not value or len(_utf8(value, f"the secret {name}")) > LARGEST or "\0" in value:
             raise ConfigurationFault(reason=f"the secret {name} must have 1 to {LARGEST} bytes and no NUL.")
         token = self._cipher(name).encrypt(_sealed(name, value))
-        with self._writing(within) as connection:
-            connection.execute(delete(table).where(table.c.name == name))
-            connection.execute(insert(table).values(name=name, token=token, updated_at=at, updated_by=by))
+        return {"name": name, "token": token, "updated_at": at, "updated_by": by}
 
     def remove(self, name: str, within: Connection | None = None) -> None:
         """Removes a stored secret; the environment and the credentials directory are not ours to change.

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -401,3 +402,20 @@ def test_tables_of_others_in_the_same_schema_are_not_in_the_dump(on_postgres, tm
 def test_every_table_of_ours_is_known(on_postgres):
     with on_postgres.connect() as connection:
         assert backup_postgres.strangers(connection) == []
+
+
+def test_a_dump_that_takes_longer_than_a_transaction_may_be_idle_is_made(on_postgres, tmp_path, monkeypatch):
+    """The transaction whose moment is dumped asks nothing meanwhile; an administrator may have such ended."""
+    with on_postgres.connect() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = 400")
+        connection.commit()
+    on_postgres.dispose()
+    run = postgres_programs.run
+
+    def slowly(words, *more):
+        time.sleep(0.8 if "--format=custom" in words else 0)
+        return run(words, *more)
+
+    monkeypatch.setattr(postgres_programs, "run", slowly)
+    assert made(on_postgres, tmp_path / "backup").ledger.name == "ledger.dump"

@@ -6,16 +6,21 @@ import builtins
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from builders import ledger_rows as make
 from servers import need
-from sqlalchemy import func, select, text
+from sqlalchemy import func, literal, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.errors import ConfigurationFault, DatabaseUnavailable, NotInstalled
+from gateway.errors import ConfigurationFault, DatabaseEncoding, DatabaseUnavailable, NotInstalled
+from gateway.flow.check_machine import check_encoding
 from gateway.ledger import database, tables
-from gateway.ledger.database import open_engine, reading, upgrade, writing
+from gateway.ledger.database import open_engine, reading, revision, upgrade, writing
+from gateway.ledger.postgres_sessions import PARAMETERS
+from gateway.ledger.secrets import Secrets, make_key
 from gateway.ledger.walking import steer
 
 pytestmark = pytest.mark.integration
@@ -238,6 +243,117 @@ def test_a_commit_on_postgresql_is_durable_even_where_the_server_is_set_to_forge
     with writing(engine) as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
     engine.dispose()
+
+
+OTHERWISE = {
+    "standard_conforming_strings": "off",
+    "datestyle": "'German, DMY'",
+    "intervalstyle": "sql_standard",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+    "client_encoding": "LATIN1",
+    "default_transaction_isolation": "serializable",
+    "idle_session_timeout": "100",
+}
+
+
+def test_what_an_administrator_sets_changes_neither_what_a_statement_means_nor_what_a_transaction_sees(postgres):
+    """With standard_conforming_strings off a whole verification took a sound ledger for a changed one."""
+    url = postgres.fresh_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name, value in OTHERWISE.items():
+            connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET {name} = {value}")
+    engine = open_engine(url)
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"
+    with writing(engine) as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+        assert connection.execute(text(r"SELECT '\' || :more"), {"more": "☃"}).scalar() == "\\☃"
+        escaped = literal("a_b").like("a\\_b", escape="\\")
+        assert connection.execute(select(escaped)).scalar() is True
+        assert connection.exec_driver_sql("SELECT now()").scalar()
+        shown = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in OTHERWISE}
+    assert shown == {
+        "standard_conforming_strings": "on",
+        "datestyle": "ISO, DMY",
+        "intervalstyle": "postgres",
+        "array_nulls": "on",
+        "transform_null_equals": "off",
+        "client_encoding": "UTF8",
+        "default_transaction_isolation": "serializable",  # every transaction says what it is
+        "idle_session_timeout": "100ms",  # theirs; a connection that was ended is replaced
+    }
+    engine.dispose()
+    with psycopg.connect(url, options=PARAMETERS) as connection:
+        asked = ("transaction_isolation", "standard_conforming_strings", "datestyle", "idle_session_timeout")
+        found = [connection.execute(f"SHOW {name}").fetchone()[0] for name in asked]
+    assert found == ["read committed", "on", "ISO, MDY", "0"]
+
+
+def test_a_database_that_the_server_keeps_read_only_says_so_also_after_a_look(postgres):
+    url = postgres.fresh_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on")
+    engine = open_engine(url)
+    with reading(engine) as connection:
+        connection.exec_driver_sql("SELECT 1")
+    with pytest.raises(DatabaseUnavailable, match="it is read-only"), writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE tried (n int)")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"password": "wrong"}, "the login was refused"),
+        ({"username": "nobody"}, "the login was refused"),
+        ({"username": "crowded", "password": "x"}, "the server has no connection left"),
+        ({"database": "elsewhere"}, "there is no such database on the server"),
+        ({"port": 1}, "the server cannot be reached"),
+    ],
+)
+def test_why_a_server_takes_no_connection_is_told(postgres, wrong, told):
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS crowded")
+        connection.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
+    engine = open_engine(make_url(postgres.url()).set(**wrong).render_as_string(hide_password=False))
+    with pytest.raises(DatabaseUnavailable, match=f"cannot be used: {told} "), reading(engine):
+        pass
+    engine.dispose()
+
+
+def test_of_two_that_keep_the_same_secret_at_once_neither_fails_and_the_key_of_seals_is_the_first(
+    postgres, migrated_template, tmp_path
+):
+    """Had both made a key, what one of them sealed would fit no key any more."""
+    engine = open_engine(postgres.fresh_database(migrated_template))
+    make_key(tmp_path / "key")
+    secrets = Secrets(engine, tmp_path / "key", {})
+    with ThreadPoolExecutor(2) as pool:
+        with writing(engine) as connection:
+            for name in ("seal", "smtp"):
+                secrets.set(name, "first", "ann", 1, within=connection)
+            begun = pool.submit(secrets.begin, "seal", "x", "bob", 2)
+            kept = pool.submit(secrets.set, "smtp", "y", "bob", 2)
+            until = time.monotonic() + 20
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while connection.execute(waiting).scalar() < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+        assert (begun.result(), kept.result()) == (False, None)
+    assert (secrets.get("seal"), secrets.get("smtp")) == ("first", "y")
+    engine.dispose()
+
+
+def test_a_database_that_cannot_hold_every_text_gets_no_ledger(postgres):
+    """What a server makes that was set up without a locale: a mail in another script would never be taken."""
+    url = postgres.fresh_database("template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    engine = open_engine(url)
+    with pytest.raises(DatabaseEncoding, match="SQL_ASCII"):
+        upgrade(engine)
+    assert [(each.code, each.ok) for each in check_encoding(engine)] == [("database.encoding", False)]
+    assert revision(engine) is None
+    engine.dispose()
+    postgres.drop(url)
 
 
 def test_a_statement_on_postgresql_is_planned_for_its_values_however_often_it_is_repeated(postgres):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,12 +12,13 @@ from sqlalchemy import update
 
 from gateway.demo import documents
 from gateway.errors import KeyReused, NotAllowedNow, TemporarilyRefused
-from gateway.flow import operate, outbox
+from gateway.flow import operate, operate_inbound, outbox
 from gateway.flow.dispatch import dispatch
 from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
 from gateway.flow.work_units import sweep
 from gateway.ledger import tables
+from gateway.ledger.database import open_engine
 from gateway.ledger.leases import ALONE, SharedLeases
 from gateway.ledger.standing import repeated_documents
 from gateway.ledger.statements import odd_since, statements
@@ -185,3 +187,33 @@ def test_what_waits_for_a_partner_that_was_suspended_waits_and_what_was_being_se
     dispatch(replace(stage.context(), leases=leases))
     assert stage.states("out") == ["cancelled", "sent", "sent"]
     assert second in [row["id"] for row in stage.rows("exchange") if row["state"] == "sent"]
+
+
+def test_two_people_who_stand_in_each_others_way_are_both_served(postgres, migrated_template, tmp_path, monkeypatch):
+    """One puts a mail aside, the other the interchange in it: each holds a row that the other waits for."""
+    engine = open_engine(postgres.fresh_database(migrated_template))
+    stage = Stage(tmp_path, [PROFILE, GLOBEX], engine=engine)
+    stage.mail(orders(1), sender="sales@stranger.example")
+    stage.run()
+    (exchange,) = [row["id"] for row in stage.rows("exchange")]
+    both = threading.Barrier(2, timeout=20)
+    held: list[str] = []
+
+    def meeting(name, lock):
+        def row(recorder, number):
+            found = lock(recorder, number)
+            if name not in held:
+                held.append(name)
+                recorder.connection.exec_driver_sql("SET LOCAL deadlock_timeout = '10ms'")
+                both.wait()
+            return found
+
+        monkeypatch.setattr(operate_inbound, name, row)
+
+    meeting("message_row", operate_inbound.message_row)
+    meeting("exchange_row", operate_inbound.exchange_row)
+    with ThreadPoolExecutor(2) as pool:
+        acts = [pool.submit(operate.discard, stage.context(), name, **BY) for name in ("m1", str(exchange))]
+    assert sorted(act.result().done for act in acts) == [False, True]
+    assert stage.states("in") == ["discarded"]
+    engine.dispose()

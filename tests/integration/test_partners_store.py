@@ -4,7 +4,7 @@ import time
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 from gateway.errors import ProfileOverlap, RevisionDiffers
 from gateway.ledger import database
@@ -111,3 +111,18 @@ def test_whoever_looks_at_profiles_does_not_wait_for_a_batch_that_writes(ledger_
         assert partners.text("acme").startswith('key = "acme"')
         assert certificates.list() == []
         assert time.monotonic() - began < 2
+
+
+def test_who_reads_while_others_apply_sees_the_profiles_of_one_moment(engine):
+    """A worker reads them for every job; heads and texts of two moments do not fit each other."""
+    PartnerStore(engine).apply([profile("acme")], by="ann", at=1_700_000_000_000)
+    others = create_engine(engine.url)
+
+    @event.listens_for(engine, "after_cursor_execute", once=True)
+    def apply_more(*_):
+        PartnerStore(others).set_status("acme", Status.LIVE, by="bob", at=1_700_000_000_001)
+
+    store = PartnerStore(engine)
+    assert [each.status for each in store.current()] == [Status.DRAFT]
+    assert [each.status for each in store.current()] == [Status.LIVE]
+    others.dispose()

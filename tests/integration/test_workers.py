@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
+from contextlib import closing
+from threading import Timer
 
+import psycopg
 import pytest
 from builders.shared_home import SENDERS, SharedHome
 from builders.stage import WHEN
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import select
 
 from gateway.app import open_app
 from gateway.demo.documents import bare, invoice
+from gateway.errors import ConfigurationFault
+from gateway.flow.checkpoint import keep
 from gateway.flow.collect import collect
 from gateway.flow.configuration import set_status
 from gateway.flow.inbound import process
 from gateway.flow.submit import submit
+from gateway.jobs import worker
+from gateway.jobs.queue import conninfo
+from gateway.jobs.schedule import Pacer
+from gateway.jobs.worker import Beat, Plan, run
 from gateway.ledger import database, tables
+from gateway.ledger.postgres_sessions import PARAMETERS
 from gateway.mail.host import MailHost
 from partners.model import Status
 
@@ -180,3 +192,58 @@ def test_without_its_tables_a_worker_says_how_to_make_them(shared):
     assert "gateway init --upgrade" in refused.stderr
     assert subprocess.run(shared.command("init", "--upgrade"), check=False, capture_output=True).returncode == 0
     assert shared.worker("--once").wait(60) == 0, shared.said()
+
+
+def test_upon_an_older_ledger_a_worker_does_not_work(shared):
+    """Its home has seen more of it than there is now: numbers would be given out twice."""
+    with open_app(shared.path) as app:
+        keep(shared.path, app.ledger)
+    known = json.loads((shared.path / ".checkpoint").read_bytes())
+    (shared.path / ".checkpoint").write_text(json.dumps(known | {"seq": known["seq"] + 1, "mark": "another"}))
+    shared.order(1)
+    refused = subprocess.run(shared.command("worker", "--once"), check=False, capture_output=True, text=True)
+    assert refused.returncode == 78
+    assert "ledger.behind" in refused.stderr
+    assert not shared.delivered
+
+
+def test_nothing_is_upgraded_under_a_worker(shared):
+    with open_app(shared.path) as app, database.writing(app.engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
+        alive = "INSERT INTO gateway_jobs.procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 hour')"
+        connection.exec_driver_sql(alive)
+    refused = subprocess.run(shared.command("init", "--upgrade"), check=False, capture_output=True, text=True)
+    assert refused.returncode == 75
+    assert "in use by a worker" in refused.stderr
+
+
+def test_a_worker_ends_where_it_may_not_go_on(shared):
+    """Somebody upgraded the tables, or put an older ledger back, while it ran."""
+    engine = database.open_engine(shared.url)
+    answers = iter([None, None])
+    checked = []
+
+    def check():
+        checked.append(next(answers, "newer"))
+        if checked[-1]:
+            raise ConfigurationFault(reason="a newer gateway wrote it")
+
+    said = []
+    beats = [Beat("sweep", "", 60.0)]
+    plan = Plan(conninfo(engine), PARAMETERS, check, {}, beats, stalled=0.2, say=lambda *each: said.append(each))
+    engine.dispose()
+    with closing(Pacer()) as pacer:
+        late = Timer(20, pacer.stop)
+        late.start()
+        with pytest.raises(ConfigurationFault, match="newer gateway"):
+            run(plan, pacer)
+        late.cancel()
+    assert checked == [None, None, "newer"]
+    assert said == []
+
+
+def test_a_worker_that_was_taken_for_dead_says_so():
+    """It slept, and others threw its place in the queue away: the database is not to blame."""
+    problem = ConnectorException()
+    problem.__cause__ = psycopg.errors.ForeignKeyViolation("procrastinate_jobs_worker_id_fkey")
+    assert worker._fault(problem).code == "lease.lost"

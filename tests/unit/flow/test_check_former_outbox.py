@@ -4,7 +4,7 @@ import pytest
 from builders.stage import Stage, invoice
 from msgspec.structs import replace
 
-from gateway.flow.check_running import check_former_outboxes
+from gateway.flow.check_running import check_company, check_former_outboxes
 from gateway.flow.configuration import note
 
 
@@ -39,3 +39,25 @@ def test_what_lies_where_the_outbox_was_before_is_told_by_batch_and_doctor_until
         assert list(check_former_outboxes(connection, named("", 1))) == []
     (old / "order.edi").unlink()
     assert stage.run().troubles == ()
+
+
+def test_a_home_of_another_company_upon_the_same_ledger_is_told(stage, tmp_path):
+    """Its gateway.toml was copied with the url of the database: each would take the other's mails."""
+
+    def home(name, company):
+        written = (("gateway.name", company), ("gateway.outbox", name))
+        return replace(stage.settings, home=tmp_path / name, sha256=f"{len(name):064}", written=written)
+
+    def told(settings):
+        with stage.ledger.reading() as connection:
+            return [(each.code, each.ok) for each in check_company(connection, settings)]
+
+    ours, other_machine, stranger = home("a", "Us"), home("bb", "Us"), home("ccc", "Them")
+    assert told(ours) == []
+    note(stage.ledger, ours)
+    assert told(ours) == told(other_machine) == []
+    assert told(stranger) == [("home.differs", None)]
+    note(stage.ledger, other_machine)
+    assert told(ours) == []
+    note(stage.ledger, stranger)
+    assert told(ours) == [("home.differs", None)]

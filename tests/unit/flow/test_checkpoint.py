@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 from contextlib import closing
@@ -107,6 +108,40 @@ def test_accepted_the_numbers_jump_past_what_partners_have_seen(stage):
     assert stage.sent_edi[-1][0][13] == "000000106"
     said = {row["kind"]: (row["actor"], json.loads(str(row["body"])).get("reason")) for row in stage.rows("event")}
     assert said["restore-accepted"] == said["numbers-jumped"] == ("ann", "disk died")
+
+
+def test_what_was_accepted_on_another_machine_is_no_older_ledger_here(stage):
+    """Machines that share a ledger have a checkpoint each, and one person accepts what was put back for all."""
+    copy = backup(stage)
+    send(stage, "INV-2")
+    ledger = restored(stage, copy)
+    elsewhere = stage.directory / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / checkpoint.FILE_NAME).write_bytes((stage.directory / checkpoint.FILE_NAME).read_bytes())
+    stage.now += 60_000
+    checkpoint.accept(elsewhere, ledger, actor="anna", reason="the disk died", ahead=0)
+    checkpoint.verify(stage.directory, ledger)
+    with writing(ledger.engine) as connection:
+        connection.execute(text("UPDATE control_number SET next = next - 1"))
+    with pytest.raises(LedgerBehind):
+        checkpoint.verify(stage.directory, ledger)
+
+
+def test_processes_that_share_a_home_keep_a_whole_checkpoint(tmp_path, monkeypatch):
+    """One that has its file open while another one's becomes the checkpoint takes a new one."""
+    file = tmp_path / checkpoint.FILE_NAME
+    short, long = b"1", b"2" * 100
+    lock = fcntl.flock
+
+    def late(descriptor, how):
+        monkeypatch.setattr(checkpoint.fcntl, "flock", lock)
+        checkpoint._write(file, short)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(checkpoint.fcntl, "flock", late)
+    checkpoint._write(file, long)
+    assert file.read_bytes() == long
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_series_that_the_backup_did_not_know_yet_jumps_too(tmp_path):

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from builders.stage import ACME, GLOBEX, HOUR, OURS, WHEN, Stage, acknowledgment, invoice, orders, ta1
 from sqlalchemy import update
 
 from gateway.demo import documents
-from gateway.errors import NotAllowedNow, NotFound, OutcomeUnknown, PartnerNotActive, TemporarilyRefused
+from gateway.errors import (
+    DatabaseConflict,
+    NotAllowedNow,
+    NotFound,
+    OutcomeUnknown,
+    PartnerNotActive,
+    TemporarilyRefused,
+)
 from gateway.flow import operate
+from gateway.flow.acts import acting
 from gateway.flow.possible import with_exchange
 from gateway.flow.submit import submit
 from gateway.ledger import tables
@@ -572,3 +583,23 @@ def test_a_doubt_about_what_went_to_a_partner_that_was_suspended_is_ended_but_no
     with pytest.raises(PartnerNotActive):
         act(stage, "resolve", exchange, sent=False)
     assert act(stage, "resolve", exchange, sent=True).done
+
+
+def test_every_act_of_a_person_is_done_again_where_another_transaction_was_in_its_way(stage, monkeypatch):
+    exchange = sent(stage)
+    refuses = iter([DatabaseConflict(reason="deadlock"), DatabaseConflict(reason="deadlock")])
+    begins = stage.ledger.transaction
+
+    def transaction(*names):
+        for fault in refuses:
+            raise fault
+        return begins(*names)
+
+    monkeypatch.setattr(stage.ledger, "transaction", transaction)
+    assert act(stage, "resend", exchange).done
+    names = sorted(path.stem for path in Path(operate.__file__).parent.glob("*.py") if " acting(" in path.read_text())
+    modules = [import_module(f"gateway.flow.{name}") for name in names]
+    verbs = [verb for module in modules for _, verb in inspect.getmembers(module, inspect.isfunction)]
+    acts = {verb for verb in verbs if "    with acting(" in inspect.getsource(verb) and verb is not acting}
+    assert len(acts) > 15
+    assert [verb.__name__ for verb in acts if not hasattr(verb, "__wrapped__")] == []
