@@ -330,3 +330,17 @@ def test_what_is_not_accepted_at_the_end_of_a_new_count_explains_nothing_of_the_
     night(stage)
     night(stage, after=4 * DAY)
     assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
+
+
+@pytest.mark.parametrize("last", [LAST, 2], ids=["before it wraps", "after it wrapped"])
+def test_what_is_not_accepted_where_a_new_count_wraps_explains_nothing_of_the_old_one(tmp_path, last):
+    stage = Stage(tmp_path, [profile(gap_grace="72h")])
+    night(stage, 1, 2, 4, 5)
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", LAST - 1, groups=groups, actor="anna", reason="new system")
+    for number in [LAST - 1, LAST, 1, 2][: 2 if last == LAST else 4]:
+        stage.mail(orders(number, documents.order(f"NEW-{number}", WHEN)).replace(b"*261102*2200*U", b"*261104*2200*U"))
+    stage.mail(orders(3).replace(b"*P*:", b"*I*:"))
+    night(stage)
+    night(stage, after=4 * DAY)
+    assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
