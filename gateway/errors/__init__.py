@@ -41,7 +41,7 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest, AcknowledgmentOfGone
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentForged, AcknowledgmentAsTest, AcknowledgmentOfGone
     │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
@@ -136,6 +136,7 @@ from gateway.errors.received import (
     AcknowledgmentAsTest,
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
+    AcknowledgmentForged,
     AcknowledgmentOfCancelled,
     AcknowledgmentOfGone,
     AcknowledgmentTooLate,
@@ -247,6 +248,7 @@ __all__ = [
     "AcknowledgmentAsTest",
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
+    "AcknowledgmentForged",
     "AcknowledgmentOfCancelled",
     "AcknowledgmentOfGone",
     "AcknowledgmentTooLate",

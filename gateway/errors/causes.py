@@ -114,6 +114,7 @@ CAUSES: Mapping[str, str] = {
     "payload.not-x12": "The file, or a piece of it, is cut short, damaged, or something else than X12.",
     "interchange.duplicate-number": "The partner's counter was reset, or its system numbers two interchanges alike.",
     "acknowledgment.unmatched": "It answers something that another system sent in our name, or a number of long ago.",
+    "acknowledgment.forged": "The partner's system writes a wrong number, or somebody makes up what a partner should say.",
     "acknowledgment.of-gone": "The partner answers late, or again, what was put away since by the policy of retention.",
     "acknowledgment.as-test": "The partner's test system answers, or its production marks what it sends as a test.",
     "acknowledgment.contradicting": "The partner corrected itself, or two of its systems answer.",

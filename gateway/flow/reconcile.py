@@ -13,7 +13,13 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, delete, select
 
-from gateway.errors import AcknowledgmentAsTest, AcknowledgmentOfGone, AcknowledgmentUnmatched, MessageFault
+from gateway.errors import (
+    AcknowledgmentAsTest,
+    AcknowledgmentForged,
+    AcknowledgmentOfGone,
+    AcknowledgmentUnmatched,
+    MessageFault,
+)
 from gateway.flow import anew, contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
@@ -77,7 +83,8 @@ def _interchange(
     if exchange is None:
         other = (earnest := named.in_earnest(header)) and named.interchange(recorder, earnest, ta1)
         gone = None if other else gone_before(recorder, header, "interchange", ta1.control_number, ta1.date)
-        return _orphan(context, recorder, partner, said, carrier, other.id if other else None, gone)
+        whose = "" if other or gone else named.of_another(recorder, header, ta1)
+        return _orphan(context, recorder, partner, said, carrier, other.id if other else None, gone, whose)
     repetition = _refuses_the_repetition(recorder, ta1, exchange.id)
     relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
     if repetition:
@@ -138,7 +145,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if found is None:
         other = (earnest := named.in_earnest(header)) and named.group(recorder, earnest, ack)
         gone = None if other else gone_before(recorder, header, "group", ack.control_number)
-        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None, gone)
+        whose = "" if other or gone else named.of_another(recorder, header, ack)
+        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None, gone, whose)
     group, exchange_id = int(found.group_id), int(found.exchange)
     relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
@@ -249,7 +257,8 @@ def _verdict(recorder: Recorder, exchange: int) -> Status | None:
     kinds = {Status(each) for each in said}
     if len(kinds) == 1:
         return kinds.pop()
-    return Status.PARTIALLY_ACCEPTED if Status.REJECTED in kinds else Status.ACCEPTED_WITH_ERRORS
+    lacking = kinds & {Status.REJECTED, Status.PARTIALLY_ACCEPTED}
+    return Status.PARTIALLY_ACCEPTED if lacking else Status.ACCEPTED_WITH_ERRORS
 
 
 def _keep(
@@ -296,13 +305,14 @@ def _orphan(
     carrier: int,
     in_earnest: int | None,
     gone: Gone | None,
+    whose: str,
 ) -> bool:
     """An acknowledgment of nothing that we have: ``gone`` tells of what was put away since.
 
-    Or a test that names ``in_earnest``, an exchange which was none.
+    Or a test that names ``in_earnest``, an exchange which was none; or of what went to another partner, ``whose``.
     """
-    _keep(recorder, said, "orphan", carrier)
-    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest, gone)
+    _keep(recorder, said, "forged" if whose else "orphan", carrier)
+    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest, gone, whose)
     return False
 
 
@@ -314,6 +324,7 @@ def _unmatched(
     carrier: int,
     in_earnest: int | None = None,
     gone: Gone | None = None,
+    whose: str = "",
 ) -> None:
     """The interchange that carries it keeps why somebody must ask."""
     fault: MessageFault = AcknowledgmentUnmatched(partner=partner, what=what)
@@ -322,8 +333,11 @@ def _unmatched(
         fault = AcknowledgmentOfGone(partner=partner, what=what, where=where, word=gone.word)
     if in_earnest is not None:
         fault = AcknowledgmentAsTest(partner=partner, what=what, exchange=in_earnest)
+    if whose:
+        fault = AcknowledgmentForged(partner=partner, what=what, other=whose)
     recorder.change(tables.exchange, carrier, **recorder.fault(fault))
-    recorder.event("unmatched", exchange=carrier, partner=partner, relation="orphan", reason=str(fault))
+    relation = "forged" if whose else "orphan"
+    recorder.event("unmatched", exchange=carrier, partner=partner, relation=relation, reason=str(fault))
     context.reporter.trouble(fault, f"exchange {carrier}")
 
 

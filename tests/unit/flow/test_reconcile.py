@@ -240,6 +240,20 @@ def test_a_document_that_the_partner_rejects_calls_a_person_whatever_it_says_of_
     assert stage.run().attention == ()
 
 
+@pytest.mark.parametrize("other", ["A", "E"])
+def test_a_rejected_document_in_one_of_several_groups_calls_a_person(stage, other):
+    """One group is accepted in part, the other one wholly: the interchange is no better than its worst group."""
+    data = documents.bare(*(documents.invoice(each, "PO-1", WHEN) for each in ("INV-1", "INV-2")))
+    submit(stage.context(), "acme", data + documents.bare(documents.confirmation("PO-1", WHEN)))
+    stage.run()
+    first = said(1, *BOTH, "AK9*P*2*2*1")
+    second = said(2, "AK1*PR*2", "AK2*855*0001", f"AK5*{other}", f"AK9*{other}*1*1*1")
+    summary = hears(stage, first, second)
+    assert stage.rows("exchange")[0]["verdict"] == "partially_accepted"
+    (need,) = summary.attention
+    assert (need.exchange, need.state) == (1, "partially accepted")
+
+
 def test_a_group_is_rejected_where_all_its_documents_are(stage):
     submitted(stage)
     stage.run()
@@ -271,3 +285,21 @@ def test_a_set_that_is_not_in_the_group_is_named(stage):
     (need,) = summary.attention
     assert need.state == "unmatched"
     assert "997 for a set that is not in group IN 1" in need.reason
+
+
+# ---------------------------------------------------------------- another partner's
+
+
+@pytest.mark.parametrize("kind", ["997", "TA1"])
+def test_a_number_that_went_to_another_partner_is_forged_and_moves_nothing(stage, kind):
+    submitted(stage)
+    stage.run()
+    stage.profiles = [ACME, ACME.replace("acme", "other").replace("ACME Retail", "Other").replace("ACME", "OTHR")]
+    mail = acknowledgment(1, 1) if kind == "997" else ta1(1, 1)
+    mail = mail.replace(b"ACME", b"OTHR")
+    stage.mail(mail, sender="edi@other.example")
+    (need,) = stage.run().attention
+    assert (need.state, need.code) == ("unmatched", "acknowledgment.forged")
+    assert "never went to it, but to acme" in need.reason
+    assert relations(stage) == ["forged"]
+    assert stage.states("out")[0] == "sent"
