@@ -27,7 +27,7 @@ from gateway.flow.gone_before import Gone, gone_before
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
+from gateway.x12.model import GroupAck, Header, InterchangeAck, Status
 from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
@@ -196,9 +196,10 @@ def _fewer(ack: GroupAck, sets: int) -> bool:
 def _says_the_same(recorder: Recorder, ack: GroupAck, group: int) -> bool:
     """Whether an acknowledgment says of every set that it names what was said before."""
     table = tables.transaction_set
-    rows = recorder.connection.execute(select(table).where(table.c.functional_group == group))
-    known = {(row.set_id, row.control_number): row.acknowledged for row in rows}
-    return all(known.get((each.set_id, each.control_number), each.status) == each.status for each in ack.sets)
+    rows = recorder.connection.execute(select(table).where(table.c.functional_group == group)).all()
+    known = {row.id: row.acknowledged for row in rows}
+    spoken = named.sets(rows, ack.sets)
+    return all(known.get(row, each.status) == each.status for each, row in zip(ack.sets, spoken, strict=True))
 
 
 def _sets(
@@ -210,17 +211,12 @@ def _sets(
         The verdict on the group, which is not better than those on its sets; and whether all named sets are ours.
     """
     table = tables.transaction_set
-    ours = {
-        (row.set_id, row.control_number): row.id
-        for row in recorder.connection.execute(select(table).where(table.c.functional_group == group))
-    }
-    spoken: dict[int, SetAck] = {}
-    strange = [each for each in ack.sets if (each.set_id, each.control_number) not in ours]
-    for each in ack.sets:
-        if (each.set_id, each.control_number) in ours:
-            spoken[ours[each.set_id, each.control_number]] = each
+    ours = recorder.connection.execute(select(table).where(table.c.functional_group == group)).all()
+    meant = list(zip(ack.sets, named.sets(ours, ack.sets), strict=True))
+    spoken = {row: each for each, row in meant if row is not None}
+    strange = [each for each, row in meant if row is None]
     statuses = []
-    for row in ours.values():
+    for row in (each.id for each in ours):
         said = spoken.get(row)
         status = said.status if said else _unnamed(ack.status)
         statuses.append(status)

@@ -287,6 +287,29 @@ def test_a_set_that_is_not_in_the_group_is_named(stage):
     assert "997 for a set that is not in group IN 1" in need.reason
 
 
+# ---------------------------------------------------------------- other zeros
+
+
+@pytest.mark.parametrize(("first", "second"), [("000000001", "000000002"), ("0001", "00002")])
+def test_set_numbers_that_come_back_with_other_zeros_are_the_same(stage, first, second):
+    """A translator keeps ST02 as a number: the set that it rejects is ours, and no stranger's."""
+    submitted(stage, "INV-1", "INV-2")
+    stage.run()
+    mail = said(1, "AK1*IN*1", f"AK2*810*{first}", "AK5*A", f"AK2*810*{second}", "AK5*R*5", "AK9*P*2*2*1")
+    (need,) = hears(stage, mail).attention
+    assert (need.exchange, need.state) == (1, "partially accepted")
+    assert set(relations(stage)) == {"matched"}
+    hears(stage, said(2, "AK1*IN*1", f"AK2*810*{first}", "AK5*A", f"AK2*810*{second}", "AK5*R*5", "AK9*P*2*2*1"))
+    assert relations(stage)[3:] == ["duplicate"]
+
+
+def test_a_ta1_without_zeros_before_its_number_answers_the_same_interchange(stage):
+    submitted(stage)
+    stage.run()
+    hears(stage, ta1(1, 1, "R", "022").replace(b"TA1*000000001*", b"TA1*1*"))
+    assert stage.states("out") == ["refused by the partner"]
+
+
 # ---------------------------------------------------------------- another partner's
 
 
