@@ -13,9 +13,10 @@ from servers import need
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.errors import ConfigurationFault, DatabaseUnavailable, NotInstalled
+from gateway.errors import ConfigurationFault, DatabaseConflict, DatabaseUnavailable, NotInstalled
 from gateway.ledger import database, tables
 from gateway.ledger.database import open_engine, reading, upgrade, writing
+from gateway.ledger.recording import Ledger
 
 pytestmark = pytest.mark.integration
 
@@ -253,6 +254,27 @@ def test_a_statement_on_postgresql_is_planned_for_its_values_however_often_it_is
         assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() == 0
         # What the server plans for itself, for foreign keys, it may keep.
         assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar() == "auto"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
+def test_a_transaction_that_another_one_was_in_the_way_of_is_done_again_as_a_whole(postgres, state):
+    engine = open_engine(postgres.fresh_database())
+    upgrade(engine)
+    ledger, tries = Ledger(engine, lambda: 1), []
+
+    def work(recorder):
+        tries.append(recorder)
+        make.exchange(recorder.connection)
+        if len(tries) < 3:
+            recorder.connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+        return "done"
+
+    assert ledger.write(work) == "done"
+    with reading(engine) as connection:
+        assert (len(tries), exchanges(connection)) == (3, 1)
+    with pytest.raises(DatabaseConflict), ledger.transaction() as recorder:
+        recorder.connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
     engine.dispose()
 
 
