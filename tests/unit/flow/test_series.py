@@ -7,6 +7,7 @@ from gateway.demo import documents
 from gateway.errors import NotFound
 from gateway.flow import gaps, operate
 from gateway.flow.submit import submit
+from gateway.ledger.missing import gaps_of, told_with
 from partners.numbering import LAST
 
 DAY = 24 * HOUR
@@ -207,6 +208,19 @@ def test_the_groups_of_a_missing_interchange_are_explained_with_it(tmp_path):
     assert findings(stage) == []
     night(stage, 2)  # it was sent after all
     assert findings(stage) == []
+
+
+def test_the_groups_of_a_missing_interchange_are_told_with_it(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 3)
+    night(stage)
+    with stage.ledger.reading() as connection:
+        found = gaps_of(connection, "acme", everything=True)
+        assert [(each.level, each.raised_at is None) for each in found] == [("interchange", False), ("group PO", True)]
+        assert told_with(found) == {2: 1}
+    gaps.close(stage.context(), 1, actor="anna", reason="never used")
+    with stage.ledger.reading() as connection:
+        assert told_with(gaps_of(connection, "acme", everything=True)) == {}
 
 
 ANOTHER = "ZZ:EXAMPLETWO"
