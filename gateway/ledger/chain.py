@@ -45,7 +45,7 @@ _AT_ONCE = 40  # documents in one question
 _KEYS = 200  # values of one name in a document that are told
 
 # Names whose numbers are not unique by themselves: a batch's reference, a group, a release of a blanket order.
-WEAK = frozenset({"reference", "group", "release", "original", "report", "catalog", "contract", "equipment"})
+WEAK = frozenset({"reference", "group", "release", "original", "report", "catalog", "equipment"})
 _NOTHING = frozenset({"N/A", "NONE", "NULL", "UNKNOWN", "TEST", "TBD", "VERBAL", "PHONE", "VARIOUS"})
 
 _NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.+)", re.DOTALL)
