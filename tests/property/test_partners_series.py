@@ -155,7 +155,7 @@ def declare(series: Series, start: int, *, explained: bool) -> None:
     series.epochs.append(Epoch(series.epochs[-1].number + 1, "declared", start, start - 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(anew(), st.booleans())
 def test_what_an_older_count_lacks_takes_no_number_of_a_declared_one(counts, explained):
     """Nor does its end, however often the count begins anew: what is missing is told, and what came is not."""
