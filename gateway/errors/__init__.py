@@ -42,7 +42,7 @@ that ends with it::
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
     │   ├── AcknowledgmentUnmatched, AcknowledgmentForged, AcknowledgmentAsTest, AcknowledgmentOfGone
-    │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
+    │   ├── AcknowledgmentContradicting, AcknowledgmentPartly, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -139,6 +139,7 @@ from gateway.errors.received import (
     AcknowledgmentForged,
     AcknowledgmentOfCancelled,
     AcknowledgmentOfGone,
+    AcknowledgmentPartly,
     AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
@@ -251,6 +252,7 @@ __all__ = [
     "AcknowledgmentForged",
     "AcknowledgmentOfCancelled",
     "AcknowledgmentOfGone",
+    "AcknowledgmentPartly",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlertNotTold",

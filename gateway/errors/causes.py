@@ -120,6 +120,7 @@ CAUSES: Mapping[str, str] = {
     "acknowledgment.contradicting": "The partner corrected itself, or two of its systems answer.",
     "acknowledgment.cancelled": "It was cancelled while in doubt, and the partner had it after all.",
     "acknowledgment.counts": "The partner lost some of the documents of the group, or its translator counts wrongly.",
+    "acknowledgment.partly": "The partner's systems answer group by group, and one of them found something wrong.",
     "acknowledgment.superseded": "The partner took an interchange late that was sent again under new numbers meanwhile.",
     "document.repeated": "The partner's system ran twice, or somebody sent the document again by hand.",
     "message.processing-failed": "A defect, or a machine that ran out of memory; the message was put aside so that others go on.",

@@ -251,6 +251,15 @@ class AcknowledgmentCounts(MessageFault):
     )
 
 
+class AcknowledgmentPartly(MessageFault):
+    code = "acknowledgment.partly"
+    sentence = "{partner} says {group} is {now}, and has not answered the other groups of the interchange yet."
+    advice = (
+        "`gateway exchange show` tells what is wrong. Submit the rejected documents again, corrected; what the partner "
+        "says of the others is awaited still."
+    )
+
+
 class DocumentRepeated(MessageFault):
     code = "document.repeated"
     sentence = "{partner} sent {set} {value} before, in exchange {exchange}, under another control number."

@@ -17,6 +17,7 @@ from gateway.errors import (
     AcknowledgmentAsTest,
     AcknowledgmentForged,
     AcknowledgmentOfGone,
+    AcknowledgmentPartly,
     AcknowledgmentUnmatched,
     MessageFault,
 )
@@ -177,6 +178,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
         _conclude(context, recorder, exchange, verdict)
     if relation == "contradicting":
         contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
+    elif verdict is None and status in {Status.REJECTED, Status.PARTIALLY_ACCEPTED}:
+        contradictions.rejected_in_part(context, recorder, exchange, ack, status)
     elif status is not Status.REJECTED and _fewer(ack, found.sets):
         contradictions.counts_differ(context, recorder, exchange, ack, found.sets)
     if not matched:
@@ -399,7 +402,8 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
             return
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
-    if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
+    in_part = exchange.fault_code == AcknowledgmentPartly.code  # from now on the verdict says it
+    if in_part or exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")
     recorder.change(
         tables.exchange,

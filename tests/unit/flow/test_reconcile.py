@@ -254,6 +254,24 @@ def test_a_rejected_document_in_one_of_several_groups_calls_a_person(stage, othe
     assert (need.exchange, need.state) == (1, "partially accepted")
 
 
+@pytest.mark.parametrize(("last", "state", "verdict"), [("A", "acknowledged", "partially_accepted"), ("R", "", "")])
+def test_a_rejected_group_calls_a_person_before_the_others_are_answered(stage, last, state, verdict):
+    data = documents.bare(documents.invoice("INV-1", "PO-1", WHEN))
+    submit(stage.context(), "acme", data + documents.bare(documents.confirmation("PO-1", WHEN)))
+    stage.run()
+    first = said(1, "AK1*IN*1", "AK2*810*0001", "AK5*R*5", "AK9*R*1*1*0")
+    (need,) = hears(stage, first).attention
+    assert (need.exchange, need.state, need.code) == (1, "partially accepted", "acknowledgment.partly")
+    assert "group IN 1 is rejected" in need.reason
+    assert stage.states("out") == ["sent"]
+    assert [row["kind"] for row in stage.rows("expectation")] == ["functional"]
+    second = said(2, "AK1*PR*2", "AK2*855*0001", f"AK5*{last}", f"AK9*{last}*1*1*1")
+    (need,) = hears(stage, second).attention
+    row = stage.rows("exchange")[0]
+    assert (row["state"], row["verdict"]) == (state or "refused by the partner", verdict or "rejected")
+    assert (need.exchange, need.code) == (1, "")
+
+
 def test_a_group_is_rejected_where_all_its_documents_are(stage):
     submitted(stage)
     stage.run()
