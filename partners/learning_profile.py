@@ -45,7 +45,8 @@ def propose(traffic: Traffic, known: Known, taken: Iterable[str], *, key: str = 
         (known.owners[each] for each in (*map(str, traffic.identities), *addresses) if each in known.owners), ""
     )
     chosen = key or key_for(addresses[0] if addresses else "", first, taken)
-    blocks = [_partner(traffic, known, chosen, addresses, owner), *_agreements(traffic, known)]
+    named = _key_line(chosen, "as given" if key else "from the address" if addresses else "from the identity")
+    blocks = [_partner(traffic, known, named, addresses, owner), *_agreements(traffic, known)]
     text, checks = profile_text(blocks)
     return Proposal(
         key=chosen,
@@ -65,18 +66,17 @@ def propose(traffic: Traffic, known: Known, taken: Iterable[str], *, key: str = 
 # ---------------------------------------------------------------- the partner
 
 
-def _partner(traffic: Traffic, known: Known, key: str, addresses: Sequence[str], owner: str) -> Block:
+def _partner(traffic: Traffic, known: Known, key: Line, addresses: Sequence[str], owner: str) -> Block:
     notes = ["Proposed from what was seen; nothing is exchanged before somebody looked at it and activated it."]
     if owner:
         notes.append(f"CHECK: partner {owner} has an identity or address of this already; compare the two profiles")
-    lines = [_key_line(key, addresses), *_name(traffic), _addresses(traffic, addresses, key)]
+    lines = [key, *_name(traffic), _addresses(traffic, addresses, str(key.value))]
     lines += [_identities(traffic), *_numbering(traffic), *_evidence(traffic)]
     notes += _receivers(traffic, known)
     return Block("", tuple(lines), tuple(notes))
 
 
-def _key_line(key: str, addresses: Sequence[str]) -> Line:
-    source = "from the address" if addresses else "from the identity"
+def _key_line(key: str, source: str) -> Line:
     return Line("key", key, f"{source}; names the partner in the ledger for ever, so choose it well")
 
 

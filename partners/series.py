@@ -19,6 +19,7 @@ from partners.numbering import LAST, WINDOW, distance
 
 REORDER = 100  # how far behind a number may come late, where nothing is known to be missing
 RECENT = 4  # epochs that a straggler may belong to
+STRAGGLERS = 10  # how far past its end a count may still come after another one was declared
 TOO_MANY = 300  # open findings of one series: whatever it is, it is not consecutive
 
 GAP, STEP_BACK, JUMP, IRREGULAR = "gap", "step back", "jump", "irregular"
@@ -106,13 +107,13 @@ class Series:
     # ------------------------------------------------------------ where it belongs
 
     def _goes_on(self, number: int) -> bool:
-        """Whether the newest count goes on with it, although an older one may have gone as far, or lack it.
-
-        A count that stepped back or jumped is believed to skip no more numbers than it has come far; others may.
-        """
+        """Whether the newest count goes on with it, although an older one may have gone as far, or lack it."""
         current = self.epochs[-1]
-        far = REORDER if current.reason in {DECLARED, WRAPPED} else current.highest - current.lowest + 1
-        return 0 < distance(current.highest, number) <= min(far, REORDER)
+        return 0 < distance(current.highest, number) <= reach(current.reason, current.lowest, current.highest)
+
+    def _declared(self) -> int:
+        """The newest epoch that was declared; 0 where none was."""
+        return max((each.number for each in self.epochs if each.reason == DECLARED), default=0)
 
     def _place(self, number: int) -> int:
         current = self.epochs[-1]
@@ -120,7 +121,12 @@ class Series:
             if not self.unique and current.highest - number < REORDER:
                 return current.number
             return self._step_back(number)
-        near = [(steps, -each.number, each) for each in self.epochs[-RECENT:] if (steps := self._steps(each, number))]
+        declared = self._declared()
+        near = [
+            (steps, -each.number, each)
+            for each in self.epochs[-RECENT:]
+            if (steps := self._steps(each, number, over=each.number < declared))
+        ]
         if near:
             return self._join(min(near)[2], number)
         if number > current.highest:
@@ -128,10 +134,13 @@ class Series:
             return self._begin(JUMPED, number)
         return self._step_back(number)
 
-    def _steps(self, epoch: Epoch, number: int) -> int:
-        """How far the number is from an epoch; 0 where it is too far to belong to it."""
+    def _steps(self, epoch: Epoch, number: int, *, over: bool) -> int:
+        """How far the number is from an epoch; 0 where it is too far to belong to it.
+
+        An epoch is ``over`` where a later one was declared: its stragglers still come.
+        """
         if number > epoch.highest:
-            return number - epoch.highest if number - epoch.highest <= WINDOW else 0
+            return number - epoch.highest if number - epoch.highest <= (STRAGGLERS if over else WINDOW) else 0
         if number < epoch.lowest <= number + REORDER:
             return epoch.lowest - number
         ahead = distance(epoch.highest, number)
@@ -181,8 +190,17 @@ class Series:
         return epoch.number
 
     def _gap_with(self, number: int) -> Irregularity | None:
-        """The gap of the newest count that holds the number, closed by a person or open."""
-        gaps = (each for each in self.irregularities if each.kind == GAP and each.first <= number <= each.last)
+        """The gap of the newest count that holds the number, closed by a person or open.
+
+        One that was closed in a count that is over takes nothing which a later one reaches: nobody waits for it.
+        """
+        reached = 0 < distance(self.epochs[-1].highest, number) <= WINDOW
+        over = self._declared() if reached else 0
+        gaps = (
+            each
+            for each in self.irregularities
+            if each.kind == GAP and each.first <= number <= each.last and (each.open or each.epoch >= over)
+        )
         return max(gaps, key=lambda each: (each.epoch, each.id or sys.maxsize), default=None)
 
     def _fill(self, gap: Irregularity, number: int) -> int:
@@ -231,6 +249,14 @@ class Series:
         one = Irregularity(IRREGULAR, self.epochs[-1].number, lowest, highest)
         self.irregularities.append(one)
         return one
+
+
+def reach(reason: str, lowest: int, highest: int) -> int:
+    """How many numbers further a count is believed to go on, although an older one may have been there.
+
+    One that stepped back or jumped is believed to skip no more than it has come far; others may.
+    """
+    return REORDER if reason in {DECLARED, WRAPPED} else min(REORDER, highest - lowest + 1)
 
 
 def _runs(first: int, last: int, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, bool]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.output import json_option, print_document
+from gateway.words import count
 
 if TYPE_CHECKING:
     from gateway.flow.check_result import Check
@@ -73,4 +74,4 @@ def _say(check: Check) -> None:
 def _sum_up(made: list[Check]) -> None:
     wrong = sum(each.ok is False for each in made)
     warned = sum(each.ok is None for each in made)
-    click.echo(f"{len(made)} checks: {wrong} failed, {warned} to look at.")
+    click.echo(f"{count(len(made), 'check')}: {wrong} failed, {warned} to look at.")

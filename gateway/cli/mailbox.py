@@ -54,7 +54,7 @@ def test(ctx: click.Context, name: str | None, as_json: bool) -> int:
     with open_app(ctx.obj["home"]) as app:
         wanted = [each for each in app.mailboxes if name in {None, each.name}]
         if name is not None and not wanted:
-            raise NotFound(what="mailbox", key=name)
+            raise NotFound(what="mailbox", key=name, see="gateway mailbox list")
         results = [_tested(each) for each in wanted]
     print_rows(
         results,

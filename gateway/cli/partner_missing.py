@@ -51,7 +51,7 @@ def numbers() -> None:
 def show_numbers(ctx: click.Context, key: str, everything: bool, as_json: bool) -> None:
     """Show a partner's series of numbers, and what is missing in them."""
     from gateway.app import open_app
-    from gateway.ledger.missing import gaps_of, series_of
+    from gateway.ledger.missing import gaps_of, series_of, told_with
 
     with open_app(ctx.obj["home"]) as app:
         app.partners.get(key)
@@ -61,7 +61,10 @@ def show_numbers(ctx: click.Context, key: str, everything: bool, as_json: bool) 
         print_document({"series": [each.as_dict() for each in series], "findings": [each.as_dict() for each in gaps]})
         return
     print_rows([_series_row(each) for each in series], _SERIES, as_json=False, empty=f"Nothing came from {key} yet.")
-    print_rows([_gap_row(each) for each in gaps], _GAPS, as_json=False, empty="Nothing is missing.")
+    beside = told_with(gaps)
+    print_rows(
+        [_gap_row(each, beside.get(each.id)) for each in gaps], _GAPS, as_json=False, empty="Nothing is missing."
+    )
     if any(each.closed_at is None for each in gaps):
         click.echo("What is explained is closed with: gateway partner numbers close FINDING --why …", err=True)
 
@@ -70,13 +73,14 @@ def _series_row(series: SeriesRow) -> dict[str, object]:
     return {name: getattr(series, name) for name in _SERIES} | {"began": moment(series.began)}
 
 
-def _gap_row(gap: Gap) -> dict[str, object]:
+def _gap_row(gap: Gap, beside: int | None) -> dict[str, object]:
+    silent = f"with g{beside}" if beside else "not yet: it may come in time"
     return {
         "finding": f"g{gap.id}",
         "at": moment(gap.at),
         "what": gap.what,
         "shown_by": gap.exchange,
-        "told": moment(gap.raised_at) or "not yet: it may come in time",
+        "told": moment(gap.raised_at) or ("" if gap.closed_at else silent),
         "closed": moment(gap.closed_at),
         "why": f"{gap.closed_by}: {gap.reason}" if gap.reason else gap.closed_by,
     }

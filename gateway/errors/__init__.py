@@ -41,8 +41,8 @@ that ends with it::
     │   │   └── DecompressionFailed, CompressionBomb
     │   ├── ReceiptFault                  a receipt that does not say what it should
     │   │   └── ReceiptNegative, ReceiptMismatch, ReceiptUnproven
-    │   ├── AcknowledgmentUnmatched, AcknowledgmentAsTest, AcknowledgmentOfGone
-    │   ├── AcknowledgmentContradicting, AcknowledgmentTooLate
+    │   ├── AcknowledgmentUnmatched, AcknowledgmentForged, AcknowledgmentAsTest, AcknowledgmentOfGone
+    │   ├── AcknowledgmentContradicting, AcknowledgmentPartly, AcknowledgmentTooLate
     │   └── NotX12, DuplicateNumber, DocumentRepeated, ProcessingFailed
     ├── DocumentFault                 65  a document we were asked to send that cannot be sent
     │   ├── DocumentUnreadable, DocumentInvalid, SeparatorInData
@@ -136,8 +136,10 @@ from gateway.errors.received import (
     AcknowledgmentAsTest,
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
+    AcknowledgmentForged,
     AcknowledgmentOfCancelled,
     AcknowledgmentOfGone,
+    AcknowledgmentPartly,
     AcknowledgmentTooLate,
     AcknowledgmentUnmatched,
     ArchiveLocked,
@@ -248,8 +250,10 @@ __all__ = [
     "AcknowledgmentAsTest",
     "AcknowledgmentContradicting",
     "AcknowledgmentCounts",
+    "AcknowledgmentForged",
     "AcknowledgmentOfCancelled",
     "AcknowledgmentOfGone",
+    "AcknowledgmentPartly",
     "AcknowledgmentTooLate",
     "AcknowledgmentUnmatched",
     "AlertNotTold",

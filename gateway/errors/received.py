@@ -195,6 +195,15 @@ class AcknowledgmentUnmatched(MessageFault):
     advice = "Ask the partner what it received; it may belong to another system or be forged."
 
 
+class AcknowledgmentForged(MessageFault):
+    code = "acknowledgment.forged"
+    sentence = "{partner} acknowledges {what}, which never went to it, but to {other}."
+    advice = (
+        "Nothing was changed by it. Ask {partner} what it received: it may write a wrong number, which {other} happens "
+        "to have too, or somebody pretends to know. Then `gateway exchange settle`."
+    )
+
+
 class AcknowledgmentOfGone(MessageFault):
     code = "acknowledgment.of-gone"
     sentence = "{partner} acknowledges {what}: a number that we used, and nothing in the ledger has any more{where}."
@@ -239,6 +248,15 @@ class AcknowledgmentCounts(MessageFault):
     advice = (
         "Ask the partner which documents it has. What is missing must be submitted again, under a new number; then "
         "`gateway exchange settle`."
+    )
+
+
+class AcknowledgmentPartly(MessageFault):
+    code = "acknowledgment.partly"
+    sentence = "{partner} says {group} is {now}, and has not answered the other groups of the interchange yet."
+    advice = (
+        "`gateway exchange show` tells what is wrong. Submit the rejected documents again, corrected; what the partner "
+        "says of the others is awaited still."
     )
 
 

@@ -183,7 +183,7 @@ def settle(context: Context, number: int, *, actor: str, reason: str, dry_run: b
     with acting(context, actor, dry_run=dry_run) as recorder:
         row = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
         if row is None:
-            raise NotFound(what="expected file", key=number)
+            raise NotFound(what="expected file", key=f"e{number}", see="gateway partner expected show KEY")
         file = Arrival(*row)
         if file.state == "settled":
             return before(f"e{number}", "it was put to rest")

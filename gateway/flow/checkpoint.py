@@ -29,7 +29,8 @@ from partners.numbering import LAST, distance
 
 FILE_NAME = ".checkpoint"
 AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
-_ACCEPTED = ("restore-accepted", "ledger-restored")  # events
+_ACCEPTED = "restore-accepted"  # the event
+_RESTORED = (_ACCEPTED, "ledger-restored")  # events after which an older ledger counts
 WRAPPED = 10_000_000  # two counts that are further apart are not one of them after its wrap
 
 
@@ -84,7 +85,7 @@ def verify(home: Path, ledger: Ledger) -> None:
 def _accepted(connection: Connection, known: Checkpoint) -> bool:
     """Whether an older ledger was accepted since, and its numbers are past all that were known here."""
     e = tables.event.c
-    told = select(e.seq).where(e.at > known.at, e.kind.in_(_ACCEPTED)).limit(1)
+    told = select(e.seq).where(e.at > known.at, e.kind.in_(_RESTORED)).limit(1)
     if connection.execute(told).first() is None:
         return False
     found = numbers(connection)
@@ -110,7 +111,25 @@ def keep(home: Path, ledger: Ledger) -> None:
         raise CheckpointUnwritable(path=home / FILE_NAME, reason=problem.strerror or problem) from problem
 
 
-def accept(home: Path, ledger: Ledger, *, actor: str, reason: str, ahead: int = AHEAD) -> tuple[Jump, ...]:
+def accepted_before(home: Path, ledger: Ledger) -> bool:
+    """Whether the newest thing that this home has seen is that the ledger was accepted: nothing was used since."""
+    try:
+        verify(home, ledger)
+    except (LedgerBehind, CheckpointUnreadable):
+        return False
+    e = tables.event.c
+    with ledger.reading() as connection:
+        kind = connection.execute(select(e.kind).order_by(e.seq.desc()).limit(1)).scalar()
+    return kind == _ACCEPTED
+
+
+class _UndoneError(Exception):
+    """A dry run has seen what it wanted."""
+
+
+def accept(
+    home: Path, ledger: Ledger, *, actor: str, reason: str, ahead: int = AHEAD, dry_run: bool = False
+) -> tuple[Jump, ...]:
     """Takes an older ledger as the newest there is: its numbers jump past all that may be in use.
 
     The jump is counted from the highest next number that is known of a series, since numbers may have been taken
@@ -120,15 +139,19 @@ def accept(home: Path, ledger: Ledger, *, actor: str, reason: str, ahead: int = 
         CheckpointUnreadable, CheckpointUnwritable, DatabaseUnavailable: with the reason.
     """
     known = read(home) or Checkpoint()
-    with ledger.transaction(actor) as recorder:
+    jumps: tuple[Jump, ...] = ()
+    with suppress(_UndoneError), ledger.transaction(actor) as recorder:
         found = numbers(recorder.connection)
         after = {
             name: ahead_of((each[name] for each in (found, known.numbers) if name in each), ahead)
             for name in found.keys() | known.numbers.keys()
         }
         jumps = put_numbers(recorder, after, reason=reason)
-        recorder.event("restore-accepted", found=newest(recorder.connection).seq, known=known.seq, reason=reason)
-    keep(home, ledger)
+        if dry_run:
+            raise _UndoneError
+        recorder.event(_ACCEPTED, found=newest(recorder.connection).seq, known=known.seq, reason=reason)
+    if not dry_run:
+        keep(home, ledger)
     return jumps
 
 

@@ -16,6 +16,7 @@ from gateway.errors import (
     AcknowledgmentContradicting,
     AcknowledgmentCounts,
     AcknowledgmentOfCancelled,
+    AcknowledgmentPartly,
     AcknowledgmentTooLate,
     GatewayError,
 )
@@ -114,6 +115,17 @@ def after_all(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
         return
     by = (told(recorder, "superseded", exchange=exchange.id) or {}).get("by", "?")
     _tell(context, recorder, exchange, AcknowledgmentTooLate(partner=exchange.partner, now=now, by=by))
+
+
+def rejected_in_part(
+    context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ...]], ack: GroupAck, status: Status
+) -> None:
+    """One of several groups has rejected documents: nobody need wait for the words on the others to know."""
+    if exchange.state in ABANDONED:
+        return
+    group = f"group {ack.functional_id} {ack.control_number}"
+    now = status.value.replace("_", " ")
+    _tell(context, recorder, exchange, AcknowledgmentPartly(partner=exchange.partner, group=group, now=now))
 
 
 def counts_differ(

@@ -156,7 +156,7 @@ def close(context: Context, number: int, *, actor: str, reason: str, dry_run: bo
     with acting(context, actor, dry_run=dry_run) as recorder:
         row = recorder.connection.execute(select(table).where(table.c.id == number)).one_or_none()
         if row is None:
-            raise NotFound(what="finding about numbers", key=number)
+            raise NotFound(what="finding about numbers", key=f"g{number}", see="gateway partner numbers show KEY")
         if row.closed_at is not None:
             said = "they came" if row.closed_by == ARRIVED else f"{row.closed_by} said why: {row.reason}"
             return before(f"g{number}", said)
@@ -202,7 +202,9 @@ def reset(
         wanted = select(table).where(table.c.partner == partner, levels).order_by(table.c.epoch).with_for_update()
         newest = {_key(row): row for row in recorder.connection.execute(wanted)}
         if not newest:
-            raise NotFound(what="series of numbers of partner", key=partner)
+            raise NotFound(
+                what="series of numbers of partner", key=partner, see=f"gateway partner numbers show {partner}"
+            )
         acts = []
         for key, row in newest.items():
             whose = f"{key[3]} numbers of {key[1]} to {key[2]}"

@@ -19,8 +19,8 @@ from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
 from gateway.ledger.work import taken_as_test
 from partners.model import Identity
-from partners.numbering import format_number
-from partners.series import DECLARED, GAP, REORDER, Series
+from partners.numbering import LAST, format_number
+from partners.series import DECLARED, GAP, Series, reach
 
 _HERE = "it is here, but was not accepted"
 _ELSEWHERE = "another kind of group used the number"
@@ -60,7 +60,11 @@ class _Run(Struct, frozen=True):
     epoch: int
     since: int
     lowest: int
-    highest: int
+    highest: int  # past LAST where it may have wrapped
+
+    def may_hold(self, number: int, at: int) -> bool:
+        """Whether a number that came then may belong to it."""
+        return self.since <= at and (self.lowest <= number <= self.highest or number <= self.highest - LAST)
 
 
 def _runs(recorder: Recorder, key: Key, epochs: Sequence[Any]) -> list[_Run]:
@@ -68,8 +72,8 @@ def _runs(recorder: Recorder, key: Key, epochs: Sequence[Any]) -> list[_Run]:
     for before, row in zip([None, *epochs], epochs, strict=False):
         if row.lowest is not None:
             since = 0 if before is None else row.at if row.reason == DECLARED else _after(recorder, key, before, row)
-            # What is not accepted may be the newest of a declared count, which it does not stretch.
-            ahead = REORDER if row.reason == DECLARED else 0
+            # What is not accepted may be the newest of a count that began after another, which it does not stretch.
+            ahead = 0 if before is None else reach(row.reason, row.lowest, row.highest)
             found.append(_Run(row.epoch, since, row.lowest, row.highest + ahead))
     return found
 
@@ -94,7 +98,7 @@ def _of_epoch(runs: Sequence[_Run], epoch: int, came: Iterable[tuple[int, int]])
     return {
         number
         for number, at in came
-        if epoch == max((e.epoch for e in runs if e.since <= at and e.lowest <= number <= e.highest), default=None)
+        if epoch == max((each.epoch for each in runs if each.may_hold(number, at)), default=None)
     }
 
 

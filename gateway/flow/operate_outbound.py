@@ -48,7 +48,7 @@ def resend(context: Context, number: int, *, actor: str, reason: str, dry_run: b
         if exchange.state in UNDER_WAY and told(recorder, "resent", exchange=number) is not None:
             return before(number, "it is queued again already", number)
         if exchange.state not in RESENDABLE:
-            raise not_now("exchange", exchange, "it cannot be sent again from there")
+            raise not_now("exchange", exchange, _instead(recorder, exchange))
         _require_trade(context, exchange)
         await_again(recorder, exchange)
         envelope.queue_again(recorder, exchange.id, reason=reason)
@@ -86,7 +86,7 @@ def resend_anew(context: Context, number: int, *, actor: str, reason: str, dry_r
         if old.kind != "document":
             raise not_now("exchange", old, "an acknowledgment keeps its number; send it again as it is")
         if old.state not in {*RESENDABLE, ExchangeState.READY}:
-            raise not_now("exchange", old, "it cannot be sent again from there")
+            raise not_now("exchange", old, _instead(recorder, old))
         data = archive.read(recorder.connection, [old.sha256])[old.sha256]
         document = (told(recorder, "submitted", exchange=number) or {}).get("document", "")
         usage = usage_for(context.directory.get(old.partner), None, old.usage)
@@ -105,6 +105,15 @@ def _usage_in_words(before: str, now: str, agreed: set[str]) -> str:
     if now == "T":
         return ", as a test (ISA15 T) as before"
     return "" if agreed == {now} else f", with ISA15 {now} as before"
+
+
+def _instead(recorder: Recorder, exchange: Found) -> str:
+    """Why it cannot go again, and what can."""
+    if exchange.state == ExchangeState.CANCELLED:
+        return "its number stays used; submit its documents again, under new ones (gateway send)"
+    if exchange.state == ExchangeState.SUPERSEDED:
+        return f"exchange {(told(recorder, 'superseded', exchange=exchange.id) or {}).get('by', '?')} went in its place"
+    return "it cannot be sent again from there"
 
 
 def _superseded_before(recorder: Recorder, number: int) -> Act:

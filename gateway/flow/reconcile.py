@@ -13,7 +13,14 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row, delete, select
 
-from gateway.errors import AcknowledgmentAsTest, AcknowledgmentOfGone, AcknowledgmentUnmatched, MessageFault
+from gateway.errors import (
+    AcknowledgmentAsTest,
+    AcknowledgmentForged,
+    AcknowledgmentOfGone,
+    AcknowledgmentPartly,
+    AcknowledgmentUnmatched,
+    MessageFault,
+)
 from gateway.flow import anew, contradictions, deadlines, named
 from gateway.flow.case import ACKNOWLEDGMENT_GROUP, InterchangeCase
 from gateway.flow.context import Context
@@ -21,7 +28,7 @@ from gateway.flow.gone_before import Gone, gone_before
 from gateway.ledger import tables
 from gateway.ledger.recording import Recorder
 from gateway.ledger.states import ExchangeState
-from gateway.x12.model import GroupAck, Header, InterchangeAck, SetAck, Status
+from gateway.x12.model import GroupAck, Header, InterchangeAck, Status
 from gateway.x12.received import group_codes_in_words, note_in_words
 
 # Acknowledged by the partner before we knew that it was handed over: then it was.
@@ -77,7 +84,8 @@ def _interchange(
     if exchange is None:
         other = (earnest := named.in_earnest(header)) and named.interchange(recorder, earnest, ta1)
         gone = None if other else gone_before(recorder, header, "interchange", ta1.control_number, ta1.date)
-        return _orphan(context, recorder, partner, said, carrier, other.id if other else None, gone)
+        whose = "" if other or gone else named.of_another(recorder, header, ta1)
+        return _orphan(context, recorder, partner, said, carrier, other.id if other else None, gone, whose)
     repetition = _refuses_the_repetition(recorder, ta1, exchange.id)
     relation, earlier = contradictions.relation(recorder, exchange.id, None, said.kind, said.status)
     if repetition:
@@ -138,7 +146,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
     if found is None:
         other = (earnest := named.in_earnest(header)) and named.group(recorder, earnest, ack)
         gone = None if other else gone_before(recorder, header, "group", ack.control_number)
-        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None, gone)
+        whose = "" if other or gone else named.of_another(recorder, header, ack)
+        return _orphan(context, recorder, partner, said, carrier, other.exchange if other else None, gone, whose)
     group, exchange_id = int(found.group_id), int(found.exchange)
     relation, earlier = contradictions.relation(recorder, exchange_id, group, said.kind, said.status)
     if relation == "duplicate" and not _says_the_same(recorder, ack, group):
@@ -169,6 +178,8 @@ def _group(context: Context, recorder: Recorder, partner: str, header: Header, a
         _conclude(context, recorder, exchange, verdict)
     if relation == "contradicting":
         contradictions.call_a_person(context, recorder, exchange, said.kind, earlier, said.status)
+    elif verdict is None and status in {Status.REJECTED, Status.PARTIALLY_ACCEPTED}:
+        contradictions.rejected_in_part(context, recorder, exchange, ack, status)
     elif status is not Status.REJECTED and _fewer(ack, found.sets):
         contradictions.counts_differ(context, recorder, exchange, ack, found.sets)
     if not matched:
@@ -188,9 +199,10 @@ def _fewer(ack: GroupAck, sets: int) -> bool:
 def _says_the_same(recorder: Recorder, ack: GroupAck, group: int) -> bool:
     """Whether an acknowledgment says of every set that it names what was said before."""
     table = tables.transaction_set
-    rows = recorder.connection.execute(select(table).where(table.c.functional_group == group))
-    known = {(row.set_id, row.control_number): row.acknowledged for row in rows}
-    return all(known.get((each.set_id, each.control_number), each.status) == each.status for each in ack.sets)
+    rows = recorder.connection.execute(select(table).where(table.c.functional_group == group)).all()
+    known = {row.id: row.acknowledged for row in rows}
+    spoken = named.sets(rows, ack.sets)
+    return all(known.get(row, each.status) == each.status for each, row in zip(ack.sets, spoken, strict=True))
 
 
 def _sets(
@@ -202,17 +214,12 @@ def _sets(
         The verdict on the group, which is not better than those on its sets; and whether all named sets are ours.
     """
     table = tables.transaction_set
-    ours = {
-        (row.set_id, row.control_number): row.id
-        for row in recorder.connection.execute(select(table).where(table.c.functional_group == group))
-    }
-    spoken: dict[int, SetAck] = {}
-    strange = [each for each in ack.sets if (each.set_id, each.control_number) not in ours]
-    for each in ack.sets:
-        if (each.set_id, each.control_number) in ours:
-            spoken[ours[each.set_id, each.control_number]] = each
+    ours = recorder.connection.execute(select(table).where(table.c.functional_group == group)).all()
+    meant = list(zip(ack.sets, named.sets(ours, ack.sets), strict=True))
+    spoken = {row: each for each, row in meant if row is not None}
+    strange = [each for each, row in meant if row is None]
     statuses = []
-    for row in ours.values():
+    for row in (each.id for each in ours):
         said = spoken.get(row)
         status = said.status if said else _unnamed(ack.status)
         statuses.append(status)
@@ -249,7 +256,8 @@ def _verdict(recorder: Recorder, exchange: int) -> Status | None:
     kinds = {Status(each) for each in said}
     if len(kinds) == 1:
         return kinds.pop()
-    return Status.PARTIALLY_ACCEPTED if Status.REJECTED in kinds else Status.ACCEPTED_WITH_ERRORS
+    lacking = kinds & {Status.REJECTED, Status.PARTIALLY_ACCEPTED}
+    return Status.PARTIALLY_ACCEPTED if lacking else Status.ACCEPTED_WITH_ERRORS
 
 
 def _keep(
@@ -296,13 +304,14 @@ def _orphan(
     carrier: int,
     in_earnest: int | None,
     gone: Gone | None,
+    whose: str,
 ) -> bool:
     """An acknowledgment of nothing that we have: ``gone`` tells of what was put away since.
 
-    Or a test that names ``in_earnest``, an exchange which was none.
+    Or a test that names ``in_earnest``, an exchange which was none; or of what went to another partner, ``whose``.
     """
-    _keep(recorder, said, "orphan", carrier)
-    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest, gone)
+    _keep(recorder, said, "forged" if whose else "orphan", carrier)
+    _unmatched(context, recorder, partner, f"{said.kind} for {said.names}", carrier, in_earnest, gone, whose)
     return False
 
 
@@ -314,6 +323,7 @@ def _unmatched(
     carrier: int,
     in_earnest: int | None = None,
     gone: Gone | None = None,
+    whose: str = "",
 ) -> None:
     """The interchange that carries it keeps why somebody must ask."""
     fault: MessageFault = AcknowledgmentUnmatched(partner=partner, what=what)
@@ -322,8 +332,11 @@ def _unmatched(
         fault = AcknowledgmentOfGone(partner=partner, what=what, where=where, word=gone.word)
     if in_earnest is not None:
         fault = AcknowledgmentAsTest(partner=partner, what=what, exchange=in_earnest)
+    if whose:
+        fault = AcknowledgmentForged(partner=partner, what=what, other=whose)
     recorder.change(tables.exchange, carrier, **recorder.fault(fault))
-    recorder.event("unmatched", exchange=carrier, partner=partner, relation="orphan", reason=str(fault))
+    relation = "forged" if whose else "orphan"
+    recorder.event("unmatched", exchange=carrier, partner=partner, relation=relation, reason=str(fault))
     context.reporter.trouble(fault, f"exchange {carrier}")
 
 
@@ -389,7 +402,8 @@ def _conclude(context: Context, recorder: Recorder, exchange: Row[*tuple[Any, ..
             return
         recorder.connection.execute(delete(tables.outgoing).where(tables.outgoing.c.exchange == exchange.id))
     state = ExchangeState.REFUSED if verdict is Status.REJECTED else ExchangeState.ACKNOWLEDGED
-    if exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
+    in_part = exchange.fault_code == AcknowledgmentPartly.code  # from now on the verdict says it
+    if in_part or exchange.state == ExchangeState.FAILED:  # it came there after all, by whatever way
         recorder.change(tables.exchange, exchange.id, fault_code="", fault="")
     recorder.change(
         tables.exchange,

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select
 from gateway.ledger.alerts import cannot_tell
 from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
-from gateway.ledger.needing import need_of, needs_a_person, places
+from gateway.ledger.needing import meaning_of, need_of, needs_a_person, places
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 from gateway.words import count
@@ -186,7 +186,7 @@ def _of_exchange(row: Row[Any], reason: _Reason, *, urgent: bool) -> Attention:
         row.at,
         row.partner,
         f"{way} {row.partner or row.from_address}: {_what(row)}",
-        _fault(row.fault) or reason.full or row.state,
+        _fault(row.fault) or reason.full or meaning_of(state, row.state),
         _NEXT.get(ExchangeState(row.state), "gateway exchange show {ref}").format(ref=row.id),
         urgent,
         exchange=row.id,

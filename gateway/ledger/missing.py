@@ -13,6 +13,7 @@ from gateway.ledger.tables import arrival, number_epoch, number_gap, received_nu
 from gateway.values import asdict
 
 _GAP = "gap"
+_INTERCHANGE = "interchange"
 
 
 class Gap(Struct, frozen=True):
@@ -125,6 +126,16 @@ def gaps_of(connection: Connection, partner: str, *, everything: bool = False) -
     if not everything:
         wanted = wanted.where(number_gap.c.closed_at.is_(None))
     return [Gap(*row) for row in connection.execute(wanted.order_by(number_gap.c.id))]
+
+
+def told_with(gaps: Sequence[Gap]) -> dict[int, int]:
+    """Findings about groups that nobody is told of by themselves, each with the one of their missing interchange."""
+    lost = {each.exchange: each.id for each in gaps if each.level == _INTERCHANGE and each.closed_at is None}
+    return {
+        each.id: lost[each.exchange]
+        for each in gaps
+        if each.level != _INTERCHANGE and each.raised_at is None and each.closed_at is None and each.exchange in lost
+    }
 
 
 def series_of(connection: Connection, partner: str) -> list[SeriesRow]:

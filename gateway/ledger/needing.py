@@ -26,6 +26,7 @@ _MEANING = {
     "contradicted": "What the partner acknowledged does not fit what it acknowledged before, or what became of it.",
     "not to all": "The SMTP host did not take it for everybody.",
 }
+_PARTLY = "acknowledgment.partly"  # the fault of what one of its groups was rejected of, and others await their answer
 _STATES = sorted(each.value for each in EXCHANGE_ATTENTION)
 
 Place = tuple[ColumnElement[bool] | TextClause, ...]
@@ -57,6 +58,8 @@ def need_of(state: str, verdict: str, fault_code: str) -> str:
     """What is the matter with an exchange that needs a person; its state, where that says it."""
     if state in TAKEN:
         return "not delivered" if fault_code else "partially accepted"
+    if state in GONE and fault_code == _PARTLY:
+        return "partially accepted"
     if state == ExchangeState.ACKNOWLEDGED and verdict == "partially_accepted" and not fault_code:
         return "partially accepted"
     if state in GONE and not fault_code:

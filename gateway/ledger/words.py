@@ -54,8 +54,8 @@ ALIASES: Mapping[str, str] = {
 KEY_NAMES = frozenset(
     {
         *("acknowledgment", "adjustment", "bill_of_lading", "booking", "catalog", "check", "claim", "equipment"),
-        *("forecast", "inquiry", "invoice", "order", "original", "po", "quotation", "receipt", "reference"),
-        *("release", "report", "shipment", "trace"),
+        *("contract", "delivery", "forecast", "inquiry", "invoice", "order", "original", "po", "promotion"),
+        *("quotation", "receipt", "reference", "release", "report", "shipment", "statement", "trace"),
     }
 )
 # on: since and until of one day; zone: of the times.

@@ -27,6 +27,7 @@ identities = [{identities}]  # our EDI identities, QUALIFIER:ID; the first is us
 # The ledger. SQLite needs nothing; PostgreSQL:
 # [database]
 # url = "postgresql://gateway:{{password}}@db.example.com/gateway"  # secret: database (environment or credentials)
+# Then: gateway init --upgrade makes the ledger there.
 
 # An account that we collect from; add as many as you like.
 # Then: gateway secret set mailbox.orders

@@ -15,11 +15,12 @@ from servers import need
 from sqlalchemy import func, literal, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.errors import ConfigurationFault, DatabaseEncoding, DatabaseUnavailable, NotInstalled
+from gateway.errors import ConfigurationFault, DatabaseConflict, DatabaseEncoding, DatabaseUnavailable, NotInstalled
 from gateway.flow.check_machine import check_encoding
 from gateway.ledger import database, tables
 from gateway.ledger.database import open_engine, reading, revision, upgrade, writing
 from gateway.ledger.postgres_sessions import PARAMETERS
+from gateway.ledger.recording import Ledger
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.ledger.walking import steer
 
@@ -381,6 +382,27 @@ def test_no_statement_on_postgresql_is_compiled_also_after_a_search_had_its_way_
         steer(connection, ["seqscan"])
         steer(connection)
         assert connection.exec_driver_sql("SHOW jit").scalar() == "off"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"], ids=["serialization failure", "deadlock"])
+def test_a_transaction_that_another_one_was_in_the_way_of_is_done_again_as_a_whole(postgres, state):
+    engine = open_engine(postgres.fresh_database())
+    upgrade(engine)
+    ledger, tries = Ledger(engine, lambda: 1), []
+
+    def work(recorder):
+        tries.append(recorder)
+        make.exchange(recorder.connection)
+        if len(tries) < 3:
+            recorder.connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
+        return "done"
+
+    assert ledger.write(work) == "done"
+    with reading(engine) as connection:
+        assert (len(tries), exchanges(connection)) == (3, 1)
+    with pytest.raises(DatabaseConflict), ledger.transaction() as recorder:
+        recorder.connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$")
     engine.dispose()
 
 

@@ -134,8 +134,12 @@ def test_a_number_of_a_gap_that_a_person_closed_may_come_after_all():
 
 @st.composite
 def anew(draw):
-    """Two counts of a partner, the second declared: those of each that came, in their order, and what it lost."""
-    starts = draw(st.sampled_from([(1, 1), (40, 1), (1, 20), (LAST - 20, LAST - 20), (5_000, 1)]))
+    """Counts of a partner, all but the first declared: those of each that came, in their order, and what it lost."""
+    places = st.sampled_from([1, 1, 20, 40, 5_000, LAST - 20, LAST - 5, LAST])
+    starts = draw(
+        st.sampled_from([(1, 1), (40, 1), (1, 20), (LAST - 20, LAST - 20), (5_000, 1)])
+        | st.lists(places, min_size=3, max_size=4)
+    )
     counts = []
     for start in starts:
         came = [True, *draw(st.lists(st.booleans() | st.just(True), min_size=1, max_size=60)), True]
@@ -144,21 +148,57 @@ def anew(draw):
     return counts
 
 
-@settings(max_examples=300, deadline=None)
-@given(anew(), st.booleans())
-def test_what_an_older_count_lacks_takes_no_number_of_a_declared_one(counts, explained):
-    """Nor does its end: what is missing there is told, and what came is not."""
-    (first, used, lost), (start, later, lost_later) = counts
-    series = Series(Numbering.CONSECUTIVE)
-    for each in used:
-        if each not in lost:
-            series.see(each)
-    assert series.epochs[0].lowest <= first
-    told = missing(series)
+def declare(series: Series, start: int, *, explained: bool) -> None:
+    """A person says that the count begins anew, and why the older one lacks what it lacks."""
     for each in series.open if explained else ():
         each.open, each.why = False, "never used"
     series.epochs.append(Epoch(series.epochs[-1].number + 1, "declared", start, start - 1))
-    for each in later:
-        if each not in lost_later:
+
+
+@settings(max_examples=150, deadline=None)
+@given(anew(), st.booleans())
+def test_what_an_older_count_lacks_takes_no_number_of_a_declared_one(counts, explained):
+    """Nor does its end, however often the count begins anew: what is missing is told, and what came is not."""
+    series = Series(Numbering.CONSECUTIVE)
+    told: Counter[int] = Counter()
+    for start, used, lost in counts:
+        if series.epochs:
+            declare(series, start, explained=explained)
+        for each in used:
+            if each not in lost:
+                series.see(each)
+        told = Counter(lost) + (Counter() if explained else told)
+        assert missing(series) == told
+
+
+def test_a_leap_of_a_declared_count_is_not_taken_for_the_end_of_an_older_one():
+    series = Series(Numbering.CONSECUTIVE)
+    for each in range(1, 217):
+        series.see(each)
+    declare(series, 1, explained=True)
+    for each in (*range(1, 64), 364, 365):
+        series.see(each)
+    assert missing(series) == Counter(range(64, 364))
+
+
+def test_stragglers_of_a_count_that_is_over_still_belong_to_its_end():
+    series = Series(Numbering.CONSECUTIVE)
+    for each in range(1, 400):
+        series.see(each)
+    declare(series, 1, explained=True)
+    for each in (1, 2, 400, 401, 3):
+        series.see(each)
+    assert [(each.lowest, each.highest) for each in series.epochs] == [(1, 401), (1, 3)]
+    assert series.open == []
+
+
+def test_a_gap_that_a_person_explained_takes_no_number_that_a_later_declared_count_reaches():
+    """Only who waits for a number of an older count gets it: 400 was never used there."""
+    for explained, expected in ((True, range(51, 400)), (False, [*range(300, 400), *range(401, 500)])):
+        series = Series(Numbering.CONSECUTIVE)
+        for each in (*range(1, 300), 500):
             series.see(each)
-    assert missing(series) == Counter(lost_later) + (Counter() if explained else told)
+        declare(series, 1, explained=explained)
+        for each in (*range(1, 51), 400):
+            series.see(each)
+        assert missing(series) == Counter(expected)

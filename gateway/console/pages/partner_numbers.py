@@ -15,7 +15,7 @@ from gateway.console.visit import Visit
 from gateway.errors import ConfigurationFault, NotAllowedNow, NotFound, UsageFault
 from gateway.flow import arrivals, gaps, start_numbers
 from gateway.flow.acts import Act
-from gateway.ledger.missing import arrivals_of, gaps_of, series_of
+from gateway.ledger.missing import arrivals_of, gaps_of, series_of, told_with
 
 _SHOWN = 200  # findings, and files
 _LARGEST = 999_999_999  # control number
@@ -37,6 +37,7 @@ def numbers(visit: Visit) -> Response:
         partner=one,
         series=series,
         gaps=found[-_SHOWN:][::-1],
+        beside=told_with(found),
         left_out=max(0, len(found) - _SHOWN),
         everything=everything,
         files=files,

@@ -229,7 +229,7 @@ def test_a_forged_acknowledgment(stand):
         partner="globex",
     )
     assert stand.home.states("out") == ["sent", "sent"]
-    assert relations(stand) == ["orphan"]
+    assert relations(stand) == ["forged"]
     assert acknowledgments(stand) == ["unmatched", "quarantined"]
     assert len(summary.attention) == 2
     assert len(stand.post.taken) == 2

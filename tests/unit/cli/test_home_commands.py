@@ -279,6 +279,7 @@ def test_the_doctor_reads_broken_settings_and_missing_homes_without_a_traceback(
         file.write("[smpt]\n")
     out, _ = run("doctor", wanted=78)
     assert "did you mean smtp?" in out
+    assert "1 check: 1 failed" in out
     out, _ = run("doctor", wanted=78, home=tmp_path / "absent")
     assert "gateway init" in out
 

@@ -36,10 +36,10 @@ def send(stage: Stage, number: str) -> None:
     checkpoint.keep(stage.directory, stage.ledger)
 
 
-def backup(stage: Stage):
-    """A copy of the ledger as it is now."""
-    copy = stage.directory / "backup.db"
-    with closing(sqlite3.connect(stage.directory / "ledger.db")) as source, closing(sqlite3.connect(copy)) as target:
+def backup(stage: Stage, of: str = "ledger.db", name: str = "backup.db"):
+    """A copy of a ledger as it is now."""
+    copy = stage.directory / name
+    with closing(sqlite3.connect(stage.directory / of)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     return copy
 
@@ -142,6 +142,23 @@ def test_processes_that_share_a_home_keep_a_whole_checkpoint(tmp_path, monkeypat
     checkpoint._write(file, long)
     assert file.read_bytes() == long
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_accepting_can_be_tried_and_is_safe_to_repeat(stage):
+    copy = backup(stage)
+    send(stage, "INV-2")
+    ledger = restored(stage, copy)
+    assert not checkpoint.accepted_before(stage.directory, ledger)
+    tried = checkpoint.accept(stage.directory, ledger, actor="ann", reason="disk died", ahead=100, dry_run=True)
+    with pytest.raises(LedgerBehind):
+        checkpoint.verify(stage.directory, ledger)
+    assert checkpoint.accept(stage.directory, ledger, actor="ann", reason="disk died", ahead=100) == tried
+    assert checkpoint.accepted_before(stage.directory, ledger)
+    stage.ledger, stage.engine = ledger, ledger.engine
+    accepted = backup(stage, of="backup.db", name="accepted.db")
+    send(stage, "INV-6")
+    assert not checkpoint.accepted_before(stage.directory, ledger)
+    assert not checkpoint.accepted_before(stage.directory, restored(stage, accepted))  # behind again
 
 
 def test_a_series_that_the_backup_did_not_know_yet_jumps_too(tmp_path):

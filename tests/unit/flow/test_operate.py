@@ -194,6 +194,17 @@ def test_an_acknowledgment_keeps_its_number(stage):
         act(stage, "resend_anew", 2)
 
 
+def test_what_cannot_go_again_says_what_can(stage):
+    first, second = submitted(stage), submitted(stage, "INV-2")
+    act(stage, "cancel", first)
+    with pytest.raises(NotAllowedNow, match=r"submit its documents again, under new ones \(gateway send\)"):
+        act(stage, "resend", first)
+    stage.run()
+    anew = act(stage, "resend_anew", second).exchange
+    with pytest.raises(NotAllowedNow, match=f"exchange {anew} went in its place"):
+        act(stage, "resend", second)
+
+
 def test_nothing_is_superseded_when_the_documents_cannot_be_sent_any_more(stage):
     old = sent(stage)
     stage.profiles[0] = ACME.replace('"live"', '"suspended"')

@@ -27,6 +27,7 @@ from gateway.flow import operate
 from gateway.flow.stops import stops_of
 from gateway.flow.submit import submit
 from gateway.ledger import tables
+from gateway.ledger.states import EXCHANGE_MEANING, ExchangeState
 from gateway.ledger.work import partners_to_mail
 from gateway.settings import SmtpSettings
 from partners.directory import Directory
@@ -245,6 +246,15 @@ def test_a_lost_reply_to_the_final_dot_is_in_doubt_and_a_person_resolves_it(stag
     assert stage.states("out") == ["sent"]
     first, second = stage.transport.sent
     assert first.raw == second.raw
+
+
+def test_what_is_in_doubt_says_so_in_a_sentence(stage):
+    """Where nothing else tells why, the state's meaning does, in the list as in the alert."""
+    send(stage)
+    stage.transport.after_taking = raising(OutcomeUnknown(host="memory"))
+    (need,) = stage.run().attention
+    assert need.state == "in doubt"
+    assert need.reason == EXCHANGE_MEANING[ExchangeState.IN_DOUBT]
 
 
 def test_a_doubt_is_resolved_by_the_partners_acknowledgment(stage):

@@ -240,6 +240,38 @@ def test_a_document_that_the_partner_rejects_calls_a_person_whatever_it_says_of_
     assert stage.run().attention == ()
 
 
+@pytest.mark.parametrize("other", ["A", "E"])
+def test_a_rejected_document_in_one_of_several_groups_calls_a_person(stage, other):
+    """One group is accepted in part, the other one wholly: the interchange is no better than its worst group."""
+    data = documents.bare(*(documents.invoice(each, "PO-1", WHEN) for each in ("INV-1", "INV-2")))
+    submit(stage.context(), "acme", data + documents.bare(documents.confirmation("PO-1", WHEN)))
+    stage.run()
+    first = said(1, *BOTH, "AK9*P*2*2*1")
+    second = said(2, "AK1*PR*2", "AK2*855*0001", f"AK5*{other}", f"AK9*{other}*1*1*1")
+    summary = hears(stage, first, second)
+    assert stage.rows("exchange")[0]["verdict"] == "partially_accepted"
+    (need,) = summary.attention
+    assert (need.exchange, need.state) == (1, "partially accepted")
+
+
+@pytest.mark.parametrize(("last", "state", "verdict"), [("A", "acknowledged", "partially_accepted"), ("R", "", "")])
+def test_a_rejected_group_calls_a_person_before_the_others_are_answered(stage, last, state, verdict):
+    data = documents.bare(documents.invoice("INV-1", "PO-1", WHEN))
+    submit(stage.context(), "acme", data + documents.bare(documents.confirmation("PO-1", WHEN)))
+    stage.run()
+    first = said(1, "AK1*IN*1", "AK2*810*0001", "AK5*R*5", "AK9*R*1*1*0")
+    (need,) = hears(stage, first).attention
+    assert (need.exchange, need.state, need.code) == (1, "partially accepted", "acknowledgment.partly")
+    assert "group IN 1 is rejected" in need.reason
+    assert stage.states("out") == ["sent"]
+    assert [row["kind"] for row in stage.rows("expectation")] == ["functional"]
+    second = said(2, "AK1*PR*2", "AK2*855*0001", f"AK5*{last}", f"AK9*{last}*1*1*1")
+    (need,) = hears(stage, second).attention
+    row = stage.rows("exchange")[0]
+    assert (row["state"], row["verdict"]) == (state or "refused by the partner", verdict or "rejected")
+    assert (need.exchange, need.code) == (1, "")
+
+
 def test_a_group_is_rejected_where_all_its_documents_are(stage):
     submitted(stage)
     stage.run()
@@ -271,3 +303,44 @@ def test_a_set_that_is_not_in_the_group_is_named(stage):
     (need,) = summary.attention
     assert need.state == "unmatched"
     assert "997 for a set that is not in group IN 1" in need.reason
+
+
+# ---------------------------------------------------------------- other zeros
+
+
+@pytest.mark.parametrize(("first", "second"), [("000000001", "000000002"), ("0001", "00002")])
+def test_set_numbers_that_come_back_with_other_zeros_are_the_same(stage, first, second):
+    """A translator keeps ST02 as a number: the set that it rejects is ours, and no stranger's."""
+    submitted(stage, "INV-1", "INV-2")
+    stage.run()
+    mail = said(1, "AK1*IN*1", f"AK2*810*{first}", "AK5*A", f"AK2*810*{second}", "AK5*R*5", "AK9*P*2*2*1")
+    (need,) = hears(stage, mail).attention
+    assert (need.exchange, need.state) == (1, "partially accepted")
+    assert set(relations(stage)) == {"matched"}
+    hears(stage, said(2, "AK1*IN*1", f"AK2*810*{first}", "AK5*A", f"AK2*810*{second}", "AK5*R*5", "AK9*P*2*2*1"))
+    assert relations(stage)[3:] == ["duplicate"]
+
+
+def test_a_ta1_without_zeros_before_its_number_answers_the_same_interchange(stage):
+    submitted(stage)
+    stage.run()
+    hears(stage, ta1(1, 1, "R", "022").replace(b"TA1*000000001*", b"TA1*1*"))
+    assert stage.states("out") == ["refused by the partner"]
+
+
+# ---------------------------------------------------------------- another partner's
+
+
+@pytest.mark.parametrize("kind", ["997", "TA1"])
+def test_a_number_that_went_to_another_partner_is_forged_and_moves_nothing(stage, kind):
+    submitted(stage)
+    stage.run()
+    stage.profiles = [ACME, ACME.replace("acme", "other").replace("ACME Retail", "Other").replace("ACME", "OTHR")]
+    mail = acknowledgment(1, 1) if kind == "997" else ta1(1, 1)
+    mail = mail.replace(b"ACME", b"OTHR")
+    stage.mail(mail, sender="edi@other.example")
+    (need,) = stage.run().attention
+    assert (need.state, need.code) == ("unmatched", "acknowledgment.forged")
+    assert "never went to it, but to acme" in need.reason
+    assert relations(stage) == ["forged"]
+    assert stage.states("out")[0] == "sent"

@@ -7,6 +7,7 @@ from gateway.demo import documents
 from gateway.errors import NotFound
 from gateway.flow import gaps, operate
 from gateway.flow.submit import submit
+from gateway.ledger.missing import gaps_of, told_with
 from partners.numbering import LAST
 
 DAY = 24 * HOUR
@@ -209,6 +210,19 @@ def test_the_groups_of_a_missing_interchange_are_explained_with_it(tmp_path):
     assert findings(stage) == []
 
 
+def test_the_groups_of_a_missing_interchange_are_told_with_it(tmp_path):
+    stage = Stage(tmp_path)
+    night(stage, 1, 3)
+    night(stage)
+    with stage.ledger.reading() as connection:
+        found = gaps_of(connection, "acme", everything=True)
+        assert [(each.level, each.raised_at is None) for each in found] == [("interchange", False), ("group PO", True)]
+        assert told_with(found) == {2: 1}
+    gaps.close(stage.context(), 1, actor="anna", reason="never used")
+    with stage.ledger.reading() as connection:
+        assert told_with(gaps_of(connection, "acme", everything=True)) == {}
+
+
 ANOTHER = "ZZ:EXAMPLETWO"
 
 
@@ -326,6 +340,20 @@ def test_what_is_not_accepted_at_the_end_of_a_new_count_explains_nothing_of_the_
         gaps.reset(stage.context(), "acme", 1, groups=groups, actor="anna", reason="new system")
     for number in (1, 2):
         stage.mail(orders(number, documents.order(f"NEW-{number}", WHEN)))
+    stage.mail(orders(3).replace(b"*P*:", b"*I*:"))
+    night(stage)
+    night(stage, after=4 * DAY)
+    assert told(stage) == ["from acme: interchange number 3 of ZZ:ACMERETAIL did not come"]
+
+
+@pytest.mark.parametrize("last", [LAST, 2], ids=["before it wraps", "after it wrapped"])
+def test_what_is_not_accepted_where_a_new_count_wraps_explains_nothing_of_the_old_one(tmp_path, last):
+    stage = Stage(tmp_path, [profile(gap_grace="72h")])
+    night(stage, 1, 2, 4, 5)
+    for groups in (False, True):
+        gaps.reset(stage.context(), "acme", LAST - 1, groups=groups, actor="anna", reason="new system")
+    for number in [LAST - 1, LAST, 1, 2][: 2 if last == LAST else 4]:
+        stage.mail(orders(number, documents.order(f"NEW-{number}", WHEN)).replace(b"*261102*2200*U", b"*261104*2200*U"))
     stage.mail(orders(3).replace(b"*P*:", b"*I*:"))
     night(stage)
     night(stage, after=4 * DAY)

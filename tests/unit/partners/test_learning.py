@@ -50,6 +50,12 @@ def test_every_line_says_from_what_it_was_inferred():
     assert 'versions = ["004010"]  # from GS08 in file1.edi' in lines
 
 
+def test_a_key_that_was_given_says_so():
+    (given,), _ = learn([seen(1)], (), KNOWN, key="chosen")
+    assert 'key = "chosen"  # as given; names the partner' in given.text
+    assert 'key = "123456789"  # from the identity; names' in one(seen(1))[0].text
+
+
 def test_a_first_interchange_gives_a_draft_that_waits_for_its_address():
     proposal, partner = one(seen(1))
     assert partner.status is Status.DRAFT

@@ -6,6 +6,7 @@ import pytest
 from builders.x12 import transaction_set
 
 from gateway.x12 import DEFAULT_KEYS, ElementPath, Separators, default_keys, extract
+from gateway.x12.guideline import standard
 
 MARKS = Separators("*", ">", "~", "^")
 TEXT = (
@@ -115,6 +116,47 @@ def test_a_claim_can_be_followed_from_the_provider_to_the_payment():
     assert keys_of("276", "BHT*0010*13*R", "TRN*1*T-1", "REF*EJ*C-77")["claim"] == ["C-77"]
     assert keys_of("277", "TRN*2*T-1", "REF*EJ*C-77", version="005010X212") == {"trace": ["T-1"], "claim": ["C-77"]}
     assert keys_of("835", "TRN*1*EFT-1", "CLP*C-77*1*100*80") == {"check": ["EFT-1"], "claim": ["C-77"]}
+
+
+def _segments_of(structure):
+    for tag, _use, _times, *loop in structure:
+        yield tag.partition("_")[0]
+        for each in loop:
+            yield from _segments_of(each)
+
+
+def test_every_default_key_stands_where_some_version_of_its_set_has_such_an_element():
+    """A path that no version has finds nothing, ever, and nobody would notice."""
+    absent = {(set_id, name) for set_id, keys in DEFAULT_KEYS.items() for name in keys}
+    asked = {version: standard._entry(version, "dictionary.json")["segments"] for version in ("004010", "005030")}
+    for version, segments in asked.items():
+        for set_id, name in sorted(absent):
+            if set_id not in standard.catalog()["versions"][version]:
+                continue
+            paths = DEFAULT_KEYS[set_id][name]
+            has = set(_segments_of(standard._entry(version, f"sets/{set_id}.json")))
+            for path in (paths,) if isinstance(paths, ElementPath) else paths:
+                if path.segment in has and path.element <= len(segments[path.segment]):
+                    absent.discard((set_id, name))
+    assert absent == set()
+
+
+def test_an_answer_to_a_tender_names_its_numbers_in_the_segment_of_its_version():
+    """N9 of a 990 became L11 after 004030."""
+    for numbers in (["N9*PO*4711", "N9*BM*BOL-3"], ["L11*4711*PO", "L11*BOL-3*BM"]):
+        assert keys_of("990", "B1*ABCD*LOAD-5*20261102*A", *numbers) == {
+            "shipment": ["LOAD-5"], "po": ["4711"], "bill_of_lading": ["BOL-3"],
+        }  # fmt: skip
+
+
+def test_less_common_sets_have_their_keys_too():
+    assert keys_of("303", "B1*ABCD*S-1", "Y5*BKG-1")["booking"] == ["BKG-1"]
+    assert keys_of("180", "BGN*00*RET-1*20261102", "PRF*4711") == {"reference": ["RET-1"], "po": ["4711"]}
+    assert keys_of("404", "ZC1*S-1", "N9*BM*BOL-1", "N7*ABCX*1234") == {
+        "shipment": ["S-1"], "bill_of_lading": ["BOL-1"], "equipment": ["1234"],
+    }  # fmt: skip
+    assert keys_of("894", "G82*D*DEL-1*1*2*3*4*20261102**4711") == {"delivery": ["DEL-1"], "po": ["4711"]}
+    assert keys_of("811", "BIG*20261104*INV-2*20261102*4711") == {"invoice": ["INV-2"], "po": ["4711"]}
 
 
 def test_an_ocean_status_is_found_by_container_booking_and_bill():
