@@ -12,6 +12,7 @@ from gateway.errors import DatabaseUnavailable, SealInvalid
 from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
 from gateway.ledger.moved_file import opened, sha256_of
+from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.moved_proof import leaves_at_home, problems_of, seqs_in
 from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.seals import SealKey
@@ -31,7 +32,9 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
 
     Raises:
         MovedArchiveUnreadable: it cannot be read at all.
+        MovedArchiveLost: no file is there, and a person said that it is lost.
     """
+    refuse_lost(home, path)
     with reading(home) as connection:
         known = connection.execute(select(moved_archive.c.id).where(moved_archive.c.sha256 == sha256_of(path))).first()
     if known is None:

@@ -15,8 +15,15 @@ from builders.stage import HOUR, Stage, acknowledgment, invoice, orders, ta1
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
-from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArchiveUnwritable
-from gateway.flow import recall, retain
+from gateway.errors import (
+    MovedArchiveAltered,
+    MovedArchiveLost,
+    MovedArchiveUnreadable,
+    MovedArchiveUnwritable,
+    NotAllowedNow,
+    NotFound,
+)
+from gateway.flow import lost_archive, recall, retain
 from gateway.flow.seal import seal
 from gateway.flow.submit import submit
 from gateway.ledger import daily, database, holds, moved, moved_write, retention_purge, tables, tree
@@ -177,6 +184,11 @@ def test_an_acknowledgment_of_what_was_put_away_names_the_archive(stage, kind):
     assert f"search {word} --archive" in faults[0]["advice"]
     with opened(path) as archive:
         assert search(archive, parse_query([word, "direction=out"]))
+    path.unlink()
+    lost_archive.say_lost(stage.context(), 1, actor="ann", reason="the disk broke")
+    stage.mail(acknowledgment(93, 1) if kind == "997" else ta1(93, 1))
+    stage.run()
+    assert f"{path} (lost)" in str(stage.rows("exchange")[-1]["fault"])
 
 
 def test_what_came_back_stays_until_it_is_released(stage):
@@ -310,6 +322,80 @@ def test_a_run_that_is_ended_anywhere_is_taken_up_by_the_next(stage, after, monk
     found["event"] = [row for row in found["event"] if row["kind"] != "recalled"]
     assert found == before
     assert_whole(stage)
+
+
+@pytest.fixture
+def half(stage, monkeypatch):
+    """A stage with an archive that is being put away: the run was asked to end after the first two of its mails."""
+    old(stage)
+    monkeypatch.setattr(moved, "_AT_ONCE", 1)
+    before = len(numbers(stage)[1])
+    context = replace(stage.context(), stopping=lambda: len(numbers(stage)[1]) < before)
+    assert retain.apply(context, move_to=stage.directory / "old").messages == 2
+    return stage
+
+
+def put_away_on(stage):
+    """What the next run puts away, and what it complains of."""
+    context = stage.context()
+    gone = retain.apply(context, move_to=stage.directory / "old")
+    return gone, context.reporter.troubles
+
+
+def test_of_an_archive_that_is_known_to_be_lost_no_batch_asks_and_the_rest_goes_into_another(half):
+    path, _ = moved_out(half)
+    gone_to = path.rename(path.with_suffix(".carried-off"))
+    _, troubles = put_away_on(half)
+    assert [(where, type(fault)) for where, fault in troubles] == [("archive", MovedArchiveUnreadable)]
+    act = lost_archive.say_lost(half.context(), 1, actor="ann", reason="the disk broke")
+    assert act.done
+    assert put_away_on(half)[1] == []
+    first, second = moved.archives(half.ledger)
+    assert (first.moved_at, second.moved_at is not None) == (None, True)
+    for ask in (verify(half.engine, path), recalled(half, path)):
+        with pytest.raises(MovedArchiveLost, match=r"archive 1, .* is lost: ann said so on .* \(the disk broke\)\."):
+            list(ask)
+    gone_to.rename(path)
+    assert lost_archive.say_found(half.context(), 1, actor="ben", reason="a copy").done
+    assert put_away_on(half)[1] == []
+    assert all(each.moved_at for each in moved.archives(half.ledger))
+    assert list(verify(half.engine, path)) == []
+    assert_whole(half)
+
+
+def recalled(stage, path):
+    yield recall.recall(stage.context(), path, None, actor="me", reason="x")
+
+
+def test_that_an_archive_is_lost_or_found_is_said_once_and_not_where_it_is_not_so(half):
+    path, _ = moved_out(half)
+    written = path.read_bytes()
+
+    def said():
+        return [each for each in half.kinds() if each.startswith("archive-")]
+
+    def act(verb, number=1, **options):
+        return verb(half.context(), number, actor="ann", reason="so it is", **options).sentence
+
+    with pytest.raises(NotAllowedNow, match="archive 1 is at its place"):
+        act(lost_archive.say_lost)
+    with pytest.raises(NotFound, match="2"):
+        act(lost_archive.say_lost, 2)
+    assert act(lost_archive.say_found) == "done before: nobody says that it is lost; nothing was changed"
+    path.chmod(0o600)
+    path.write_bytes(written[:-1] + b"!")
+    act(lost_archive.say_lost, dry_run=True)
+    assert said() == []
+    assert "it had 4 exchanges and 4 mails, and what of them has not left" in act(lost_archive.say_lost)
+    assert act(lost_archive.say_lost).startswith("done before: ann said on ")
+    with pytest.raises(MovedArchiveAltered):
+        act(lost_archive.say_found)
+    assert said() == ["archive-lost"]
+    path.write_bytes(written)
+    act(lost_archive.say_found, dry_run=True)
+    assert said() == ["archive-lost"]
+    assert act(lost_archive.say_found).endswith("is what was written, and counts again")
+    assert said() == ["archive-lost", "archive-found"]
 
 
 def test_what_a_run_that_was_killed_left_of_an_archive_is_gone_after_the_next(stage, monkeypatch):
