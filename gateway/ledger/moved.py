@@ -173,6 +173,7 @@ def _record(recorder: Recorder, written: Written) -> int:
         sha256=written.sha256,
         exchanges=written.exchanges,
         messages=written.messages,
+        digests=written.digests,
     )
     return number
 

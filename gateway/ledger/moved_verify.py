@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.errors import DatabaseUnavailable, SealInvalid
 from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
+from gateway.ledger.moved_digests import wrong_rows
 from gateway.ledger.moved_file import opened, sha256_of
 from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.moved_proof import leaves_at_home, problems_of, seqs_in
@@ -41,18 +42,21 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
         yield f"{path.name} is none of the archives that this ledger recorded: it was changed, or is another ledger's."
     with opened(path, archive_vault(home)) as engine:
         try:
-            yield from _wrong(home, engine, key)
+            yield from _wrong(home, engine, key, known=known is not None)
         except _NOT_AS_WRITTEN as problem:  # whatever somebody wrote into it; what was found before stands
             yield f"The archive cannot be looked at to its end: {problem}"
 
 
-def _wrong(home: Engine, engine: Engine, key: SealKey | None) -> Iterator[str]:
+def _wrong(home: Engine, engine: Engine, key: SealKey | None, *, known: bool) -> Iterator[str]:
     with reading(engine) as archive:
         for (said,) in archive.execute(text("PRAGMA integrity_check")):
             if said != "ok":
                 yield f"The file: {said}"
         yield from damage.contents(archive, lambda _: True)  # the file is as recorded; its keys stayed at home
         yield from damage.missing(archive)
+        if not known:
+            with reading(home) as connection:
+                yield from wrong_rows(connection, archive)
         yield from problems_of(archive, seqs_in(archive))
         yield from _at_home(home, archive)
         yield from _sealed(archive, key)

@@ -237,6 +237,40 @@ def test_an_archive_is_checked_against_the_ledger_and_the_seals(stage):
             recall.recall(stage.context(), altered, None, actor="me", reason="x")
 
 
+ROWS = [
+    (
+        "UPDATE exchange SET partner = 'globex' WHERE id = (SELECT max(id) FROM exchange)",
+        ["exchange {x} in", "not what"],
+    ),
+    ("UPDATE business_key SET value = 'PO-2'", ["business key of exchange", "not what"]),
+    ("DELETE FROM transaction_set", ["transaction set", "is missing"]),
+    ("INSERT INTO payload VALUES (9999, 1, 9, '', '', '', 'none', 1, '')", ["payload 9999", "was added"]),
+    ("UPDATE retention_mark SET value = replace(value, '1', '2')", ["not those that the ledger recorded"]),
+    ("DELETE FROM retention_mark", ["holds no digests"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"), ROWS, ids=[statement.partition(" SET")[0][:30] for statement, _ in ROWS]
+)
+def test_of_an_archive_that_was_altered_the_row_is_named(stage, statement, said):
+    """Only the SHA-256 of the file was told, and nobody knew what was wrong in it."""
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    altered = shutil.copy(path, stage.directory / "altered.db")
+    altered.chmod(0o600)
+    with closing(sqlite3.connect(altered)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        (x,) = connection.execute("SELECT max(id) FROM exchange").fetchone()
+        connection.execute(statement)
+        connection.commit()
+    first, second, *_ = verify(stage.engine, altered)
+    assert "none of the archives" in first
+    assert all(each.format(x=x) in second.lower() for each in said), second
+
+
 @pytest.mark.parametrize("carried", [False, True])
 def test_the_same_month_twice_makes_two_archives_of_two_names(stage, carried):
     """Also where the first was carried away: the second would replace it there."""
