@@ -12,7 +12,7 @@ from gateway.errors import DatabaseUnavailable, SealInvalid
 from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
 from gateway.ledger.moved_digests import wrong_rows
-from gateway.ledger.moved_file import opened, sha256_of
+from gateway.ledger.moved_file import opened, reason_of, sha256_of
 from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.moved_proof import leaves_at_home, problems_of, seqs_in
 from gateway.ledger.payload_keys import archive_vault
@@ -44,7 +44,7 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
         try:
             yield from _wrong(home, engine, key, known=known is not None)
         except _NOT_AS_WRITTEN as problem:  # whatever somebody wrote into it; what was found before stands
-            yield f"The archive cannot be looked at to its end: {problem}"
+            yield f"The archive cannot be looked at to its end: {reason_of(problem)}."
 
 
 def _wrong(home: Engine, engine: Engine, key: SealKey | None, *, known: bool) -> Iterator[str]:

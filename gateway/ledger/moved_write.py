@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, event, select
 
-from gateway.errors import DatabaseUnavailable, MovedArchiveUnwritable
+from gateway.errors import DatabaseUnavailable, MovedArchiveAltered, MovedArchiveUnwritable
 from gateway.ledger import archive as contents
 from gateway.ledger import daily, text
 from gateway.ledger.database import open_engine, reading, upgrade, writing
@@ -86,7 +86,7 @@ def _unfinished(directory: Path, at: int, known: Collection[str]) -> Iterator[tu
             yield work, target
     except OSError as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem.strerror or problem) from problem
-    except DatabaseUnavailable as problem:
+    except (DatabaseUnavailable, MovedArchiveAltered) as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem) from problem
 
 

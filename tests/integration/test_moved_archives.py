@@ -517,6 +517,12 @@ def test_what_somebody_wrote_into_an_archive_ends_no_verification(stage, stateme
     first, *_, last = verify(stage.engine, path)
     assert "none of the archives" in first
     assert "cannot be looked at to its end" in last
+    if statement.startswith("DROP"):
+        table = statement.rpartition(" ")[2]
+        assert last.endswith(f": it has no table {table}.")
+        said = f"{path} is not what was written: it has no table {table}"
+        with pytest.raises(MovedArchiveAltered, match=said), opened(path) as archive:
+            story(archive, 1)
 
 
 def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch):
