@@ -279,8 +279,8 @@ def _again(connection: Connection, partner: str, beginning: str, since: int) -> 
 
 def _submitted(*which: ColumnElement[bool]) -> Select[Any]:
     x, e = tables.exchange.c, tables.event.c
-    columns = (x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key)
-    columns += (x.types, x.versions, e.seq, e.body)
+    of_exchange = (x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key)
+    columns = (*of_exchange, x.types, x.versions, e.seq, e.body)
     told = and_(e.exchange == x.id, e.kind == word("submitted"))
     return select(*columns).select_from(tables.exchange.join(tables.event, told)).where(*which).order_by(x.id)
 

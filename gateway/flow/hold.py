@@ -52,7 +52,8 @@ def add(
     with acting(context, actor, dry_run=dry_run) as recorder:
         known = holds.same(recorder, words, query, exchanges=exchanges, messages=messages, reason=reason)
         if known is not None:
-            return before(known.id, f"hold {known.id} of {known.actor} keeps the same for the same reason")
+            number, maker = known
+            return before(number, f"hold {number} of {maker} keeps the same for the same reason")
         number = holds.add(recorder, words, query, exchanges=exchanges, messages=messages, reason=reason)
         found = len(set(exchanges)), len(set(messages))
         if query is not None:

@@ -109,8 +109,8 @@ def same(
     exchanges: Collection[int] = (),
     messages: Collection[int] = (),
     reason: str,
-) -> Row[Any] | None:
-    """The oldest hold that holds the same for the same reason and was not released; nobody makes one meanwhile.
+) -> tuple[int, str] | None:
+    """Number and maker of the oldest open hold of the same for the same reason; nobody makes one meanwhile.
 
     Raises:
         QueryInvalid: the query asks for something that changes by itself.
@@ -127,7 +127,7 @@ def same(
     for row in recorder.connection.execute(wanted.order_by(h.id)).all():
         known = json.loads(row.query)
         if known == criteria or (json.loads(row.words) == list(words) and _is_within(criteria, known)):
-            return row
+            return int(row.id), str(row.actor)
     return None
 
 
@@ -236,7 +236,7 @@ def _is_within(asked: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     rest = ({name: value for name, value in each.items() if name not in times} for each in (asked, known))
     if next(rest) != next(rest) or {*times} & asked.keys() != {*times} & known.keys():
         return False
-    return asked.get("since", 0) >= known.get("since", 0) and asked.get("until", 0) <= known.get("until", 0)
+    return bool(asked.get("since", 0) >= known.get("since", 0) and asked.get("until", 0) <= known.get("until", 0))
 
 
 def _refuse_absent(connection: Connection, exchanges: Collection[int], messages: Collection[int]) -> None:
