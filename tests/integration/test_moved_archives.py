@@ -125,6 +125,68 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
 
 
+def test_an_acknowledgment_gets_no_number_of_one_that_left(stage):
+    """The exchange that it spoke of left, and its row with it: the next got its number, and nothing brought it back."""
+    life(stage)
+    stage.now += 500 * DAY
+    submit(stage.context(), "acme", invoice("INV-2"))
+    stage.mail(orders(3))
+    stage.run()
+    x, m = numbers(stage)
+    before = everything(stage.engine, x, m)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    (group,) = (row["control_number"] for row in before["functional_group"] if row["exchange"] == x[4])
+    stage.mail(acknowledgment(4, int(str(group))))
+    stage.run()
+    for each in moved.archives(stage.ledger):
+        recall.recall(stage.context(), Path(each.file), None, actor="me", reason="x")
+    found = everything(stage.engine, x, m)
+    kept = [row["id"] for row in before["acknowledgment"]]
+    assert [row["id"] for row in found["acknowledgment"]][: len(kept)] == kept
+    assert len(found["acknowledgment"]) == 2 * len(kept)
+    assert_whole(stage)
+
+
+def test_a_receipt_keeps_the_mail_that_it_speaks_of_while_its_number_is_the_newest(stage):
+    life(stage)
+    x, m = numbers(stage)
+    with stage.ledger.transaction() as recorder:
+        recorder.add(tables.receipt, at=stage.now, direction="in", message=m[3], exchange=x[0], original=m[0])
+    stage.now += 500 * DAY
+    life(stage, 2)
+    retain.apply(stage.context())
+    on_sqlite = stage.engine.dialect.name == "sqlite"
+    assert {m[0], m[3]} & set(numbers(stage)[1]) == ({m[0], m[3]} if on_sqlite else set())
+
+
+def test_an_alert_whose_number_another_has_by_now_comes_back_under_a_new_one(stage):
+    """As SQLite gives numbers of what left again; PostgreSQL gives none."""
+    old(stage)
+    x, _ = numbers(stage)
+    raised = {"kind": "overdue", "partner": "acme", "topic": "x", "state": "closed", **of_alert(stage)}
+    with stage.ledger.transaction() as recorder:
+        recorder.connection.execute(insert(tables.alert), {**raised, "exchange": x[0]})
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert stage.rows("alert") == []
+    with stage.ledger.transaction() as recorder:
+        recorder.connection.execute(insert(tables.alert), {**raised, "exchange": x[4], "at": stage.now + 1})
+    path, _ = moved_out(stage)
+    for each in (Query(type="850"), None, None):
+        recall.recall(stage.context(), path, each, actor="the auditor", reason="an audit")
+    assert sorted(row["exchange"] for row in stage.rows("alert")) == [x[0], x[4]]
+
+
+def of_alert(stage):
+    return {
+        "at": stage.now,
+        "last_at": stage.now,
+        "reference": "1",
+        "subject": "s",
+        "side": "ours",
+        "next_command": "n",
+    }
+
+
 def test_bytes_whose_own_time_is_over_are_in_no_archive(stage):
     stage.settings = replace(
         stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=30))
