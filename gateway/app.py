@@ -40,6 +40,7 @@ from gateway.ledger.database import check, open_engine, settle
 from gateway.ledger.keys import Keys
 from gateway.ledger.leases import ALONE, Leases, SharedLeases
 from gateway.ledger.moved_file import opened
+from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.payload_keys import Vault
 from gateway.ledger.recording import Ledger, Wake
 from gateway.ledger.seals import SealKey, new_key, private_key
@@ -376,7 +377,8 @@ def open_app(
         archive: look into this archive, which was moved out, in place of the ledger; nothing can be written then.
 
     Raises:
-        HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable, MovedArchiveUnreadable
+        HomeMissing, SettingsInvalid, HomeInUse, MigrationsBehind, DatabaseUnavailable
+        MovedArchiveUnreadable, MovedArchiveLost: with ``archive``
         LedgerBehind, CheckpointUnwritable: with ``lock`` and ``verify``
     """
     with ExitStack() as stack:
@@ -388,6 +390,7 @@ def open_app(
         if verify:
             check(app.engine)
         if archive is not None:
+            refuse_lost(app.home_engine, archive)
             app.engine = stack.enter_context(opened(archive, app.vault.elsewhere(app.home_engine)))
         if not (lock and verify):
             yield app

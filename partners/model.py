@@ -334,10 +334,10 @@ class Partner(Struct, frozen=True):
         return fitting[0] if fitting else None
 
     def agreement_named(self, name: str, direction: Direction, sets: Iterable[tuple[str, str]]) -> Agreement | None:
-        """The agreement of that name; else the first that is about one of ``sets`` (id and version) by now.
+        """The agreement of that name and direction; else the first that is about one of ``sets`` by now.
 
-        The name of one may be made of its sets: it is another one when a set is added.
+        ``sets`` are ids with versions. The name of one may be made of its sets: it is another one when a set is added.
         """
-        found = next((each for each in self.agreements if each.name == name), None)
+        found = next((each for each in self.agreements if (each.name, each.direction) == (name, direction)), None)
         fitting = (self.agreement_for(direction, *each) for each in sets)
         return found or next((each for each in fitting if each is not None), None)

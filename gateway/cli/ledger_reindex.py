@@ -7,6 +7,7 @@ import sys
 import click
 
 from gateway.cli.output import json_option, print_document
+from gateway.words import count
 
 
 @click.command("reindex")
@@ -31,10 +32,10 @@ def reindex(ctx: click.Context, as_json: bool) -> None:
         counting("exchanges and mails") as advance,
     ):
 
-        def tell(count: int) -> None:
+        def tell(more: int) -> None:
             nonlocal done
-            before, done = done, done + count
-            advance(count)
+            before, done = done, done + more
+            advance(more)
             if before // 100_000 != done // 100_000 and not sys.stderr.isatty():
                 click.echo(f"{done:,} rows …", err=True)
 
@@ -43,4 +44,4 @@ def reindex(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_document({"looked_at": done})
         return
-    click.echo(f"{done:,} exchanges and mails looked at; the index is new.", err=True)
+    click.echo(f"{count(done, 'exchange or mail', 'exchanges and mails')} looked at; the index is new.", err=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ archive_option: Callable[[Any], Any] = click.option(
 """For commands that open the home with ``looking``; their functions get no parameter of it."""
 
 
-def looking(ctx: click.Context) -> AbstractContextManager[App]:
+@contextmanager
+def looking(ctx: click.Context) -> Iterator[App]:
     """The home, opened to look into its ledger, or into the archive that ``--archive`` names.
 
     Raises:
@@ -38,4 +39,23 @@ def looking(ctx: click.Context) -> AbstractContextManager[App]:
     from gateway.app import open_app
 
     archive = ctx.obj.get("archive")
-    return open_app(ctx.obj["home"]) if archive is None else open_app(ctx.obj["home"], archive=archive)
+    if archive is None:
+        with open_app(ctx.obj["home"]) as app:
+            yield app
+        return
+    with open_app(ctx.obj["home"], archive=archive) as app:
+        _say_what_was_lost(app, archive)
+        yield app
+
+
+def _say_what_was_lost(app: App, archive: Path) -> None:
+    from gateway.cli.output import print_line
+    from gateway.ledger.database import reading
+    from gateway.ledger.moved_lost import lost_at
+
+    with reading(app.home_engine) as connection:
+        found = lost_at(connection, archive)
+    if found is not None:
+        number, said = found
+        print_line(f"In this place was archive {number}: {said.words}.", err=True)
+        print_line("What lies here now is told by `gateway ledger archive verify`.", err=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.output import json_option, print_document, print_rows
+from gateway.cli.whole_file import written_whole
 from gateway.errors import NotAllowedNow, UsageFault
 from gateway.words import count
 
@@ -103,10 +105,10 @@ def _write(found: Import, directory: Path, *, force: bool) -> None:
             raise NotAllowedNow(what="the file", key=path, state="there already", reason="--force replaces it")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            path.write_bytes(text.encode())
     except OSError as problem:
         raise UsageFault(reason=f"{directory} cannot be written to: {problem.strerror}") from problem
+    for path, text in files.items():
+        written_whole(path, partial(Path.write_bytes, data=text.encode()))
 
 
 def _say(found: Import, output_dir: Path | None, *, dry_run: bool, as_json: bool) -> None:

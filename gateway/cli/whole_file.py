@@ -26,6 +26,7 @@ def written_whole(target: Path, write: Callable[[Path], int]) -> int:
             return write(target)
         unfinished = place.with_name(f".{place.name}.{os.getpid()}")
         count = write(unfinished)
+        _sync(unfinished)  # else a power cut might leave the name, and nothing in it
         unfinished.replace(place)
     except OSError as problem:
         raise UsageFault(reason=f"{target} cannot be written: {problem.strerror}") from problem
@@ -34,3 +35,11 @@ def written_whole(target: Path, write: Callable[[Path], int]) -> int:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
     return count
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -60,7 +60,8 @@ that ends with it::
         ├── NotFound, NotAllowedNow, PartnerNotReady, QueryInvalid, BackupExists
         ├── PasswordRefused, RequestInvalid, RevisionDiffers
         ├── UserUnknown, UserTaken, UserVouchedFor, ApiTokenUnknown, ApiTokenTaken
-        └── ContentPutAway, ContentErased, HeldBack, MovedArchiveUnreadable, MovedArchiveAltered, NotAsRecorded
+        ├── MovedArchiveUnreadable, MovedArchiveLost, MovedArchiveAltered
+        └── ContentPutAway, ContentErased, HeldBack, NotAsRecorded
 """
 
 from __future__ import annotations
@@ -194,6 +195,7 @@ from gateway.errors.retention import (
     ContentPutAway,
     HeldBack,
     MovedArchiveAltered,
+    MovedArchiveLost,
     MovedArchiveUnreadable,
     MovedArchiveUnwritable,
     PayloadKeyUnreadable,
@@ -332,6 +334,7 @@ __all__ = [
     "MessageTooSlow",
     "MigrationsBehind",
     "MovedArchiveAltered",
+    "MovedArchiveLost",
     "MovedArchiveUnreadable",
     "MovedArchiveUnwritable",
     "NoAgreement",

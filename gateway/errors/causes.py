@@ -166,6 +166,7 @@ CAUSES: Mapping[str, str] = {
     "content.put-away": "The time for which such bytes are kept was over.",
     "content.erased": "Somebody forgot the key on purpose, as the law or the partner asked.",
     "moved-archive.unreadable": "The file is another one, is damaged, or was made by a newer gateway.",
+    "moved-archive.lost": "A person said that the archive is lost, and no file lies at its place.",
     "moved-archive.altered": "Somebody or something changed the file after it was written.",
     "not-allowed-now": "The thing is in a state in which this would do harm or nothing.",
     "hold.held-back": "Somebody put a legal hold on it.",

@@ -47,13 +47,28 @@ class StillInFiles(TryAgainLater):
 class MovedArchiveUnreadable(NotFound):
     code = "moved-archive.unreadable"
     sentence = "{path} is no archive of a ledger that can be read: {reason}"
-    advice = "`gateway ledger archive list` names the archives that were written, with the SHA-256 of each."
+    advice = (
+        "`gateway ledger archive list` names the archives that were written, with the SHA-256 of each. "
+        "If one is lost for good, say so: `gateway ledger archive lost NUMBER`."
+    )
+
+
+class MovedArchiveLost(MovedArchiveUnreadable):
+    code = "moved-archive.lost"
+    sentence = "The archive {archive}, {path}, is lost: {by} said so on {at} ({reason})."
+    advice = (
+        "Nothing can be read from it. If it is found, put it back to its place: "
+        "`gateway ledger archive found {archive}` lets it count again."
+    )
 
 
 class MovedArchiveAltered(NotAllowedNow):
     code = "moved-archive.altered"
     sentence = "The archive {path} is not what was written: {reason}"
-    advice = "Nothing was taken from it: take a copy that is whole. `gateway ledger archive verify` tells more."
+    advice = (
+        "Nothing was taken from it: take a copy that is whole. `gateway ledger archive verify` tells more. "
+        "If there is none any more, say so: `gateway ledger archive lost NUMBER`."
+    )
     exit_code = 65
 
 

@@ -39,16 +39,21 @@ PAUSE = 0.05  # seconds between two looks at the ledger
 
 
 class Hand(Struct, frozen=True):
-    """A step of the second process: how much waits for it, and how much must wait before it is worth a round."""
+    """A step of the second process: how much waits for it, and how much must wait before it is worth a round.
+
+    ``thorough``: a round does all that can be done, so what it leaves waits for something else, and calls for no other.
+    """
 
     name: str
     step: Step
     waiting: Callable[[Connection, int], int]
     least: int
+    thorough: bool = False
 
 
 DELIVER = Hand("deliver", deliver_some, lambda connection, _: deliveries_waiting(connection), 50)
-HANDS = (DELIVER, Hand("dispatch", dispatch, mails_waiting, 500))  # each round of the latter is a login
+DISPATCH = Hand("dispatch", dispatch, mails_waiting, 500, thorough=True)  # each round is a login
+HANDS = (DELIVER, DISPATCH)
 _YOURS, _NOBODYS = b"\1", b"\0"  # what the child says of ``DELIVER`` when it is to end
 
 
@@ -140,6 +145,7 @@ class _Worker(Thread):
         self._context = replace(context, reporter=self.notes)
         self._hand = hand
         self._asked = asked
+        self._left = 0  # of what waits: so much was left by the last round
 
     def run(self) -> None:
         """Rounds, until it was asked to end or one came to nothing."""
@@ -148,7 +154,19 @@ class _Worker(Thread):
             finishing = self._asked.wait(PAUSE)
             if finishing and self.delivers:
                 return
-            self.well = _round(self._context, self._hand, finishing=finishing)
+            hand = replace(self._hand, waiting=self._new, step=self._thoroughly)
+            self.well = _round(self._context, hand, finishing=finishing)
+
+    def _new(self, connection: Connection, now: int) -> int:
+        waiting = self._hand.waiting(connection, now)
+        self._left = min(self._left, waiting)
+        return waiting - self._left
+
+    def _thoroughly(self, context: Context) -> None:
+        self._hand.step(context)
+        if self._hand.thorough:
+            with context.ledger.reading() as connection:
+                self._left = self._hand.waiting(connection, context.clock())
 
 
 def _round(context: Context, hand: Hand, *, finishing: bool) -> bool:

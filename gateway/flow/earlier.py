@@ -14,9 +14,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from gateway.errors import KeyReused
@@ -46,7 +48,7 @@ class Key(Struct, frozen=True):
 
 
 class Carrier(Struct, frozen=True):
-    """An exchange that was submitted under a key."""
+    """An exchange that was submitted under a key; ``agreement`` has the name that it has by now."""
 
     exchange: int
     at: int
@@ -56,6 +58,8 @@ class Carrier(Struct, frozen=True):
     state: str
     control_number: str
     key: str
+    types: str
+    versions: str
     seq: int  # of the event that tells of it
     document: str  # SHA-256 of what the business handed in
 
@@ -125,7 +129,7 @@ def known(connection: Connection, partner: Partner, key: Key, document: str, *, 
         KeyReused: the key was chosen for something else.
     """
     names = [each for word in key.words for each in _names(word)]
-    found = {each.key: each for each in _carriers(connection, names)}
+    found = {each.key: _by_now(partner, each) for each in _carriers(connection, names)}
     taken = {each.key: each.exchange for each in found.values()}
     if key.chosen:
         mine = _of_chosen(found, key.words[0], partner.key, document)
@@ -139,7 +143,7 @@ def known(connection: Connection, partner: Partner, key: Key, document: str, *, 
     counted = [each for each in rows if _counts(connection, each, _now(partner, each, test=test))]
     if rows and not counted and key.again:
         first = min(each.at for each in rows)
-        meant = list(_again(connection, partner.key, key.again, first))
+        meant = [_by_now(partner, each) for each in _again(connection, partner.key, key.again, first)]
         counted = [each for each in meant if _counts(connection, each, _now(partner, each, test=test))]
         return Known(tuple(counted), bool(counted), taken)
     missing = {each.agreement for each in rows} - {each.agreement for each in counted}
@@ -219,10 +223,18 @@ def _refuse_other_use(carrier: Carrier, partner: Partner, word: str, document: s
         raise KeyReused(name=name, key=word, other=other, exchange=carrier.exchange)
 
 
+def _by_now(partner: Partner, carrier: Carrier) -> Carrier:
+    """An earlier exchange under the name that its agreement has by now: the same, or one that is about its sets."""
+    if carrier.partner != partner.key:
+        return carrier
+    sets = product(carrier.types.split(), carrier.versions.split())
+    agreement = partner.agreement_named(carrier.agreement, Direction.OUT, sets)
+    return carrier if agreement is None else replace(carrier, agreement=agreement.name)
+
+
 def _now(partner: Partner, carrier: Carrier, *, test: bool) -> str:
     """The usage that an earlier exchange would have if it were submitted now."""
-    outbound = (each for each in partner.agreements if each.direction is Direction.OUT)
-    agreement = next((each for each in outbound if each.name == carrier.agreement), None)
+    agreement = partner.agreement_named(carrier.agreement, Direction.OUT, ())
     return usage_for(partner, agreement, carrier.usage, test=test)
 
 
@@ -267,7 +279,8 @@ def _again(connection: Connection, partner: str, beginning: str, since: int) -> 
 
 def _submitted(*which: ColumnElement[bool]) -> Select[Any]:
     x, e = tables.exchange.c, tables.event.c
-    columns = (x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key, e.seq, e.body)
+    of_exchange = (x.id, x.at, x.partner, x.agreement, x.usage, x.state, x.control_number, x.idempotency_key)
+    columns = (*of_exchange, x.types, x.versions, e.seq, e.body)
     told = and_(e.exchange == x.id, e.kind == word("submitted"))
     return select(*columns).select_from(tables.exchange.join(tables.event, told)).where(*which).order_by(x.id)
 

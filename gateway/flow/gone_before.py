@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 
 from gateway.flow.identify import identity
 from gateway.ledger import tables
+from gateway.ledger.moved_lost import lost
 from gateway.ledger.recording import Recorder
 from gateway.x12.model import Header
 
@@ -83,10 +84,12 @@ def _is_here(recorder: Recorder, header: Header, level: str, number: str) -> boo
 def _archives(recorder: Recorder, date: str) -> tuple[str, ...]:
     """The archives that were moved out, the newest first; of the day that is told, where there is one of it."""
     m = tables.moved_archive.c
-    rows = recorder.connection.execute(select(m.file, m.first_at, m.last_at).order_by(m.last_at.desc())).all()
+    wanted = select(m.id, m.file, m.first_at, m.last_at).order_by(m.last_at.desc())
+    rows = recorder.connection.execute(wanted).all()
+    known = lost(recorder.connection) if rows else {}
     try:
         day = int(datetime.strptime(date, "%y%m%d").replace(tzinfo=UTC).timestamp() * 1000)
     except ValueError:
         day = None
     of_day = [row for row in rows if day is not None and row.first_at - _DAY <= day <= row.last_at + _DAY]
-    return tuple(row.file for row in (of_day or rows)[:_NAMED])
+    return tuple(f"{row.file} (lost)" if row.id in known else row.file for row in (of_day or rows)[:_NAMED])

@@ -34,7 +34,7 @@ def add(
     reason: str,
     dry_run: bool = False,
 ) -> Act:
-    """Makes a legal hold.
+    """Makes a legal hold, where none keeps the same for the same reason already.
 
     Args:
         context: the ledger.
@@ -52,6 +52,10 @@ def add(
     exchanges = [each.exchange for each in named if each.exchange is not None]
     messages = [each.message for each in named if each.message is not None]
     with acting(context, actor, dry_run=dry_run) as recorder:
+        known = holds.same(recorder, words, query, exchanges=exchanges, messages=messages, reason=reason)
+        if known is not None:
+            number, maker = known
+            return before(number, f"hold {number} of {maker} keeps the same for the same reason")
         number = holds.add(recorder, words, query, exchanges=exchanges, messages=messages, reason=reason)
         found = len(set(exchanges)), len(set(messages))
         if query is not None:

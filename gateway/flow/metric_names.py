@@ -38,7 +38,10 @@ METRICS: Mapping[str, Metric] = {
     "gateway_mailbox_not_taken": Metric("Mails on its server that could not be taken.", ("mailbox",)),
     # exchanges
     "gateway_exchanges": Metric("Exchanges in each state but those in which nearly every one ends.", ("state",)),
-    "gateway_needs_attention": Metric("Exchanges in a state that needs a person.", ("partner",)),
+    "gateway_needs_attention": Metric(
+        "What needs a person, as `gateway status` counts it: exchanges, mails, and all else by the kind of its alert.",
+        ("partner", "what"),
+    ),
     "gateway_messages": Metric("Mails in each state that does not last.", ("state",)),
     "gateway_acknowledgments_awaited": Metric("Acknowledgments and receipts that we wait for.", ("partner",)),
     "gateway_acknowledgments_overdue": Metric("Those of them that are late.", ("partner",)),

@@ -22,6 +22,7 @@ from gateway.flow.context import Context
 from gateway.flow.expiry import lasting_of_ours, lasting_of_partner
 from gateway.flow.exposition import CONTENT_TYPE, Family, Sample, label, text
 from gateway.flow.metric_names import METRICS
+from gateway.flow.standing import how_many
 from gateway.ledger import batches, figures
 from gateway.ledger.batches import Batch
 from gateway.ledger.figures import most
@@ -53,6 +54,7 @@ def metrics(context: Context) -> str:
         families += _batch(newest)
         families += _mailboxes(context, connection, newest)
         families += _exchanges(connection)
+        families.append(_attention(context, connection, now))
         families += _waiting(connection, now)
         families += _traffic(connection, now)
         families += _alerts(connection)
@@ -127,8 +129,21 @@ _WATCHED = ("quarantined", "in doubt", "overdue", "failed", "bounced", "rejected
 
 def _exchanges(connection: Connection) -> Iterator[Family]:
     yield _each("gateway_exchanges", dict.fromkeys(_WATCHED, 0) | figures.states(connection))
-    yield _each("gateway_needs_attention", _by_partner(figures.attention_by_partner(connection)))
     yield _each("gateway_messages", figures.messages(connection))
+
+
+def _attention(context: Context, connection: Connection, now: int) -> Family:
+    found = how_many(connection, context.settings, list(context.directory), context.keys.keys, now)
+    sums: dict[str, int] = {}
+    for (partner, _), number in found.items():
+        sums[partner] = sums.get(partner, 0) + number
+    kept = most(sums, PARTNERS, OTHERS).keys()
+    total: dict[tuple[str, ...], float] = {}
+    for (partner, what), number in found.items():
+        stranger = _STRANGERS if what in ("exchange", "mail") else ""
+        key = (partner or stranger) if partner in kept else OTHERS, what
+        total[key] = total.get(key, 0) + number
+    return _many("gateway_needs_attention", total)
 
 
 def _waiting(connection: Connection, now: int) -> Iterator[Family]:

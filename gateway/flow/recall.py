@@ -19,6 +19,7 @@ from gateway.ledger.conditions import Conditions
 from gateway.ledger.database import reading
 from gateway.ledger.moved import keys_in
 from gateway.ledger.moved_file import opened, sha256_of
+from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.query import Query
 from gateway.ledger.recording import Recorder
 from gateway.ledger.retention_policy import Policies, Spans
@@ -91,6 +92,7 @@ def check_known(context: Context, path: Path) -> None:
     Raises:
         MovedArchiveUnreadable, MovedArchiveAltered: it is not.
     """
+    refuse_lost(context.ledger.engine, path)
     found = sha256_of(path)
     with context.ledger.reading() as connection:
         known = connection.execute(select(moved_archive.c.id).where(moved_archive.c.sha256 == found)).first()

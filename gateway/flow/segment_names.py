@@ -9,6 +9,7 @@ from msgspec import Struct
 from gateway.errors import GuidelineInvalid, UnknownPartner
 from gateway.flow.segment_stream import Cut, RawSegment
 from gateway.flow.strictness import inbound_policy, outbound_policy
+from gateway.flow.terms import terms_of
 from gateway.ledger.rows import ExchangeRow
 from gateway.x12.envelope import FIELD_NAMES
 from gateway.x12.guideline import SetJudge, Step, UnknownJudge, judge_for, standard
@@ -123,9 +124,9 @@ def policy_for(directory: Directory, row: ExchangeRow) -> ExaminePolicy:
     """Whose guidelines give names to an exchange's segments: those that its partner's profile names, as it is now."""
     try:
         partner = directory.get(row.partner)
-        agreement = next((each for each in partner.agreements if each.name == row.agreement), None)
         if row.direction == "in":
             return inbound_policy(partner)
+        agreement = terms_of(directory, row.partner, row.agreement, " ".join(row.types), " ".join(row.versions))
         return outbound_policy(partner, agreement) if agreement is not None else ExaminePolicy()
     except (UnknownPartner, GuidelineInvalid):
         return ExaminePolicy()

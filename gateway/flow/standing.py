@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -11,17 +13,18 @@ from sqlalchemy import Connection
 
 from gateway.flow import logins
 from gateway.flow.expiry import attention_for
-from gateway.flow.needs import MACHINE, MET, outbox_of, topic_of
+from gateway.flow.needs import MACHINE, MET, kind_of, outbox_of, topic_of
 from gateway.flow.outbox import refused_documents
 from gateway.flow.outbox_files import spelt
 from gateway.ledger import alerts
 from gateway.ledger.alerts import Alert
-from gateway.ledger.attention import Attention, attention
+from gateway.ledger.attention import Attention, attention, beside, by_partner
 from gateway.ledger.keys import OwnKey
 from gateway.settings import Settings
 from partners.model import Partner
 
 Told = TypeVar("Told", Attention, Alert)
+_MOST = 1000
 _TEST = "gateway mailbox test"
 
 
@@ -54,7 +57,7 @@ def standing(
     keys: Sequence[OwnKey],
     tokens: Mapping[str, logins.Source],
     now: int,
-    limit: int = 1000,
+    limit: int = _MOST,
     only: str = "",
 ) -> Standing:
     """Everything that needs a person.
@@ -77,14 +80,43 @@ def standing(
     newest = alerts.by_topic(connection, spoken_for)
     known = {topic: each for topic, each in newest.items() if each.state in alerts.STANDING}
     refused = refused_documents(settings.outbox)
-    outbox = outbox_of(settings, shared=connection.dialect.name == "postgresql")
-    listed = {f"{outbox}{spelt(each.parent.parent.name)}/{spelt(each.name)}" for each in refused}
-    met = [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.topic not in spoken_for]
+    met = _met(connection, settings, refused)
     return Standing(
         tuple((each, known.get(topic_of(each))) for each in found),
-        tuple(_workable(each, settings) for each in met if each.reference not in listed),
+        tuple(_workable(each, settings) for each in met if each.topic not in spoken_for),
         tuple(map(str, refused)),
     )
+
+
+def how_many(
+    connection: Connection, settings: Settings, partners: Iterable[Partner], keys: Sequence[OwnKey], now: int
+) -> dict[tuple[str, str], int]:
+    """How much ``standing`` has, by partner and kind, without a look at each: exchange and mail are kinds, too.
+
+    What providers refuse counts as what the last batch met of it. Of each other kind a thousand are counted at most.
+    """
+    exchanges, mails = by_partner(connection)
+    found = Counter({(partner, "exchange"): number for partner, number in exchanges.items()})
+    found += Counter({(partner, "mail"): number for partner, number in mails.items()})
+    things = beside(connection, _MOST)
+    things += logins.attention_for(settings.oauth, now)
+    things += attention_for(partners, keys, now)
+    found += Counter((each.partner, kind_of(each)) for each in things)
+    spoken_for = {topic_of(each) for each in things}
+    refused = refused_documents(settings.outbox)
+    found += Counter(
+        (each.partner, each.kind)
+        for each in _met(connection, settings, refused)
+        if each.topic not in spoken_for and each.exchange is None and each.message is None
+    )
+    return dict(found + Counter((spelt(each.parent.parent.name), "document refused") for each in refused))
+
+
+def _met(connection: Connection, settings: Settings, refused: Iterable[Path]) -> list[Alert]:
+    """Alerts of what only a batch can meet, but not of the documents that are listed as refused."""
+    outbox = outbox_of(settings, shared=connection.dialect.name == "postgresql")
+    listed = {f"{outbox}{spelt(each.parent.parent.name)}/{spelt(each.name)}" for each in refused}
+    return [each for each in alerts.of_kinds(connection, MET | MACHINE) if each.reference not in listed]
 
 
 def _workable(thing: Told, settings: Settings) -> Told:

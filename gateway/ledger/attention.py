@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select, text
 
 from gateway.ledger.alerts import cannot_tell
 from gateway.ledger.at_rest import opened_sentences, opened_text
 from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
-from gateway.ledger.needing import meaning_of, need_of, needs_a_person, places
+from gateway.ledger.needing import meaning_of, need_of, needs_a_person, places, those_in_need
 from gateway.ledger.states import ExchangeState, MessageState
 from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
 from gateway.words import count
@@ -100,12 +100,28 @@ def attention(connection: Connection, limit: int = 1000, only: str = "") -> list
             select(message).where(_messages(), *_of(message, only)).order_by(message.c.id.desc()).limit(limit)
         )
     ]
-    found += [_of_gap(each) for each in raised_gaps(connection, limit, only)]
-    found += [_of_arrival(each) for each in missed_arrivals(connection, limit, only)]
-    if not only:
-        found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
-        found += [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
+    found += beside(connection, limit, only)
     return sorted(found, key=lambda each: (each.urgent, each.at), reverse=True)[:limit]
+
+
+def beside(connection: Connection, limit: int, only: str = "") -> list[Attention]:
+    """What of it is no exchange and no mail of the ledger."""
+    found = [_of_gap(each) for each in raised_gaps(connection, limit, only)]
+    found += [_of_arrival(each) for each in missed_arrivals(connection, limit, only)]
+    if only:
+        return found
+    found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
+    return found + [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
+
+
+def by_partner(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """How many exchanges, and how many mails, of each partner need a person."""
+    # By an expression, so that no index of partners is walked instead of what leads to those that need a person.
+    x, m = (func.coalesce(table.c.partner, "") for table in (exchange, message))
+    of_exchanges = select(x, func.count()).where(exchange.c.id.in_(those_in_need())).group_by(text("1"))
+    of_mails = select(m, func.count()).where(_messages()).group_by(text("1"))
+    exchanges, mails = ({str(key): n for key, n in connection.execute(each).all()} for each in (of_exchanges, of_mails))
+    return exchanges, mails
 
 
 def how_many(connection: Connection, most: int) -> int:

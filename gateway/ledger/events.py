@@ -129,6 +129,8 @@ EVENT_KINDS: Mapping[str, str] = {
     "hold-released": "legal hold {hold} released[: {reason}]",
     "purged": "put away by policy[: {what}][ ({policy})]",
     "moved": "{exchanges|exchange} and {messages|mail} written into the archive {file}, SHA-256 {sha256}",
+    "archive-lost": "the archive {archive}, {file}, is known to be lost[: {reason}]",
+    "archive-found": "the archive {archive}, {file}, was found and counts again[: {reason}]",
     "recalled": "brought back from the archive {file}[: {reason}]",
     "payload-key-forgotten": "the key of {partner} for {period} was forgotten: {contents|content} erased[: {reason}]",
     "encrypted": "what was kept of {partner} in clear lies encrypted now: {contents|content}",
@@ -200,6 +202,7 @@ _ACTS = frozenset(
         *("user-added", "user-role", "user-password", "user-disabled", "user-enabled", "user-removed"),
         *("sessions-ended", "token-added", "token-revoked"),
         *("held", "hold-released", "recalled", "payload-key-forgotten", "encrypted"),
+        *("archive-lost", "archive-found"),
         *("alert-muted", "alert-tested", "number-explained", "numbers-reset", "expected-settled"),
     }
 )

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, sel
 
 from gateway.ledger.alerts import RULE, STANDING, cannot_tell
 from gateway.ledger.daily_tables import daily_count, day_column, month_and_day
-from gateway.ledger.search_tables import ATTENTION, UNUSUAL_STATE
+from gateway.ledger.search_tables import UNUSUAL_STATE
 from gateway.ledger.states import MessageState
 from gateway.ledger.tables import alert, exchange, expectation, message, not_taken, outgoing, seal, transaction_set
 
@@ -38,13 +38,6 @@ def states(connection: Connection) -> dict[str, int]:
     """How many exchanges are in each state but those in which nearly every exchange ends."""
     state = exchange.c.state
     return _counts(connection.execute(select(state, func.count()).where(text(UNUSUAL_STATE)).group_by(state)).all())
-
-
-def attention_by_partner(connection: Connection) -> dict[str, int]:
-    """How many exchanges of each partner are in a state that needs a person."""
-    # Grouped by an expression, so that the index of what needs a person is taken and not that of partners.
-    partner = func.coalesce(exchange.c.partner, "")
-    return _counts(connection.execute(select(partner, func.count()).where(text(ATTENTION)).group_by(text("1"))).all())
 
 
 def messages(connection: Connection) -> dict[str, int]:

@@ -93,12 +93,42 @@ def add(
         reason=reason,
         words=json.dumps(list(words), ensure_ascii=False),
         query=json.dumps(criteria, ensure_ascii=False, sort_keys=True),
-        exchanges=json.dumps(sorted(exchanges)),
-        messages=json.dumps(sorted(messages)),
+        exchanges=json.dumps(sorted(set(exchanges))),
+        messages=json.dumps(sorted(set(messages))),
     )
     numbers = [*map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))]
     recorder.event("held", hold=number, words=" ".join([*words, *numbers]), reason=reason)
     return number
+
+
+def same(
+    recorder: Recorder,
+    words: Sequence[str],
+    query: Query | None,
+    *,
+    exchanges: Collection[int] = (),
+    messages: Collection[int] = (),
+    reason: str,
+) -> tuple[int, str] | None:
+    """Number and maker of the oldest open hold of the same for the same reason; nobody makes one meanwhile.
+
+    Raises:
+        QueryInvalid: the query asks for something that changes by itself.
+    """
+    criteria = _criteria(query)
+    _alone(recorder.connection)
+    h = hold.c
+    wanted = select(h.id, h.actor, h.words, h.query).where(
+        h.released_at.is_(None),
+        h.reason == reason,
+        h.exchanges == json.dumps(sorted(set(exchanges))),
+        h.messages == json.dumps(sorted(set(messages))),
+    )
+    for row in recorder.connection.execute(wanted.order_by(h.id)).all():
+        known = json.loads(row.query)
+        if known == criteria or (json.loads(row.words) == list(words) and _is_within(criteria, known)):
+            return int(row.id), str(row.actor)
+    return None
 
 
 def extend(recorder: Recorder, number: int, exchanges: Collection[int], messages: Collection[int], reason: str) -> None:
@@ -198,6 +228,15 @@ def _criteria(query: Query | None) -> dict[str, Any]:
     if "also" in told:
         told["also"] = [each | {"values": list(each["values"])} for each in told["also"]]
     return told
+
+
+def _is_within(asked: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether two queries differ in their times alone, and the one asks nothing more: words as ``since=7d``."""
+    times = ("since", "until")
+    rest = ({name: value for name, value in each.items() if name not in times} for each in (asked, known))
+    if next(rest) != next(rest) or {*times} & asked.keys() != {*times} & known.keys():
+        return False
+    return bool(asked.get("since", 0) >= known.get("since", 0) and asked.get("until", 0) <= known.get("until", 0))
 
 
 def _refuse_absent(connection: Connection, exchanges: Collection[int], messages: Collection[int]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Row, select
 from gateway.errors import GatewayError, MovedArchiveAltered, MovedArchiveUnreadable
 from gateway.ledger.database import reading
 from gateway.ledger.moved_file import opened, sha256_of
+from gateway.ledger.moved_lost import lost
 from gateway.ledger.moved_rows import are_same, numbers
 from gateway.ledger.moved_write import Written, write
 from gateway.ledger.recording import Ledger, Recorder
@@ -80,10 +81,15 @@ def move(ledger: Ledger, directory: Path, keys: Sequence[Key], purge: Purge, sto
 
 
 def finish(ledger: Ledger, purge: Purge, stopping: Stopping, trouble: Trouble) -> Gone:
-    """What earlier runs wrote into archives and did not put away goes now; an archive that is gone is told of."""
+    """What earlier runs wrote into archives and did not put away goes now; an archive that is gone is told of.
+
+    One that a person knows to be lost is not asked for (see ``moved_lost``).
+    """
     total = Gone()
+    with ledger.reading() as connection:
+        known = lost(connection)
     for each in archives(ledger):
-        if each.moved_at is not None or stopping():
+        if each.moved_at is not None or each.id in known or stopping():
             continue
         path = Path(each.file)
         try:
@@ -167,6 +173,7 @@ def _record(recorder: Recorder, written: Written) -> int:
         sha256=written.sha256,
         exchanges=written.exchanges,
         messages=written.messages,
+        digests=written.digests,
     )
     return number
 

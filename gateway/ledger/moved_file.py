@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from gateway.errors import MovedArchiveUnreadable
-from gateway.ledger.database import newest, open_engine, revisions, upgrade
+from gateway.errors import DatabaseUnavailable, MovedArchiveAltered, MovedArchiveUnreadable
+from gateway.ledger.database import newest, open_engine, revisions, shown, upgrade
 from gateway.ledger.payload_keys import Vault
 
 _CHUNK = 1 << 20  # bytes
@@ -34,7 +34,9 @@ def opened(path: Path, vault: Vault | None = None) -> Iterator[Engine]:
 
     Raises:
         MovedArchiveUnreadable: it is none, or a newer gateway wrote it.
+        MovedArchiveAltered: within the block, by what reads it: tables are missing, or the file is damaged.
     """
+    place = path
     with ExitStack() as stack:
         if _revision(path) != newest():
             path = stack.enter_context(_brought_up(path))
@@ -44,7 +46,21 @@ def opened(path: Path, vault: Vault | None = None) -> Iterator[Engine]:
         event.listen(engine, "begin", _begin)
         if vault is not None:
             vault.attach(engine)
-        yield engine
+        try:
+            yield engine
+        except DatabaseUnavailable as fault:
+            if fault.details.get("url") != shown(engine.url):
+                raise
+            raise MovedArchiveAltered(path=place, reason=reason_of(fault)) from fault
+
+
+def reason_of(problem: BaseException) -> str:
+    """What keeps an archive from being read, in words about an archive."""
+    said = str(getattr(problem.__cause__, "orig", None) or problem)
+    for begins, what in (("no such table: ", "table"), ("no such column: ", "column")):
+        if said.startswith(begins):
+            return f"it has no {what} {said.removeprefix(begins)}"
+    return said
 
 
 def _uri(path: Path) -> str:

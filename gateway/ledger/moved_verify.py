@@ -11,7 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.errors import DatabaseUnavailable, SealInvalid
 from gateway.ledger import damage, seals, tree
 from gateway.ledger.database import reading
-from gateway.ledger.moved_file import opened, sha256_of
+from gateway.ledger.moved_digests import wrong_rows
+from gateway.ledger.moved_file import opened, reason_of, sha256_of
+from gateway.ledger.moved_lost import refuse_lost
 from gateway.ledger.moved_proof import leaves_at_home, problems_of, seqs_in
 from gateway.ledger.payload_keys import archive_vault
 from gateway.ledger.seals import SealKey
@@ -31,25 +33,30 @@ def verify(home: Engine, path: Path, key: SealKey | None = None) -> Iterator[str
 
     Raises:
         MovedArchiveUnreadable: it cannot be read at all.
+        MovedArchiveLost: no file is there, and a person said that it is lost.
     """
+    refuse_lost(home, path)
     with reading(home) as connection:
         known = connection.execute(select(moved_archive.c.id).where(moved_archive.c.sha256 == sha256_of(path))).first()
     if known is None:
         yield f"{path.name} is none of the archives that this ledger recorded: it was changed, or is another ledger's."
     with opened(path, archive_vault(home)) as engine:
         try:
-            yield from _wrong(home, engine, key)
+            yield from _wrong(home, engine, key, known=known is not None)
         except _NOT_AS_WRITTEN as problem:  # whatever somebody wrote into it; what was found before stands
-            yield f"The archive cannot be looked at to its end: {problem}"
+            yield f"The archive cannot be looked at to its end: {reason_of(problem)}."
 
 
-def _wrong(home: Engine, engine: Engine, key: SealKey | None) -> Iterator[str]:
+def _wrong(home: Engine, engine: Engine, key: SealKey | None, *, known: bool) -> Iterator[str]:
     with reading(engine) as archive:
         for (said,) in archive.execute(text("PRAGMA integrity_check")):
             if said != "ok":
                 yield f"The file: {said}"
         yield from damage.contents(archive, lambda _: True)  # the file is as recorded; its keys stayed at home
         yield from damage.missing(archive)
+        if not known:
+            with reading(home) as connection:
+                yield from wrong_rows(connection, archive)
         yield from problems_of(archive, seqs_in(archive))
         yield from _at_home(home, archive)
         yield from _sealed(archive, key)

@@ -17,10 +17,11 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, event, select
 
-from gateway.errors import DatabaseUnavailable, MovedArchiveUnwritable
+from gateway.errors import DatabaseUnavailable, MovedArchiveAltered, MovedArchiveUnwritable
 from gateway.ledger import archive as contents
 from gateway.ledger import daily, text
 from gateway.ledger.database import open_engine, reading, upgrade, writing
+from gateway.ledger.moved_digests import write_digests
 from gateway.ledger.moved_file import opened, sha256_of, sync
 from gateway.ledger.moved_place import reserved
 from gateway.ledger.moved_proof import problems_of, seqs_in, write_proof
@@ -33,7 +34,10 @@ _AT_ONCE = 100  # units that are copied at once
 
 
 class Written(Struct, frozen=True):
-    """An archive that was written. ``first_at`` and ``last_at``: of the oldest and the newest unit in it."""
+    """An archive that was written. ``first_at`` and ``last_at``: of the oldest and the newest unit in it.
+
+    ``digests``: the hash of the digests of its rows (see ``moved_digests``).
+    """
 
     path: Path
     sha256: str
@@ -43,6 +47,7 @@ class Written(Struct, frozen=True):
     events: int
     first_at: int
     last_at: int
+    digests: str
 
 
 def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
@@ -61,7 +66,7 @@ def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
         known = {Path(file).name for file in connection.execute(select(moved_archive.c.file)).scalars()}
     with _unfinished(directory, first, known) as (work, target):
         with _blank(work) as archive:
-            seqs = _copy(engine, archive, units)
+            seqs, digests = _copy(engine, archive, units)
         _read_back(engine, work, units, target)
         work.chmod(0o400)
         sync(work)
@@ -69,7 +74,7 @@ def write(engine: Engine, directory: Path, units: Sequence[Unit]) -> Written:
         work.rename(target)
         sync(directory)
         x, m = numbers(units)
-        return Written(target, sha256, size, len(x), len(m), seqs, first, last)
+        return Written(target, sha256, size, len(x), len(m), seqs, first, last, digests)
 
 
 @contextmanager
@@ -81,7 +86,7 @@ def _unfinished(directory: Path, at: int, known: Collection[str]) -> Iterator[tu
             yield work, target
     except OSError as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem.strerror or problem) from problem
-    except DatabaseUnavailable as problem:
+    except (DatabaseUnavailable, MovedArchiveAltered) as problem:
         raise MovedArchiveUnwritable(path=directory, reason=problem) from problem
 
 
@@ -107,8 +112,8 @@ def _for_writing(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _copy(engine: Engine, archive: Engine, units: Sequence[Unit]) -> int:
-    """Copies everything; returns the number of events."""
+def _copy(engine: Engine, archive: Engine, units: Sequence[Unit]) -> tuple[int, str]:
+    """Copies everything; returns the number of events, and the hash of the digests of the rows."""
     for start in range(0, len(units), _AT_ONCE):
         some = units[start : start + _AT_ONCE]
         with reading(engine) as home, writing(archive) as target:
@@ -118,7 +123,7 @@ def _copy(engine: Engine, archive: Engine, units: Sequence[Unit]) -> int:
         write_proof(home, target, seqs)
         for month in daily.months(target):
             daily.rebuild(target, month)
-    return len(seqs)
+        return len(seqs), write_digests(target)
 
 
 def _copy_units(home: Connection, target: Connection, units: Sequence[Unit]) -> None:

@@ -93,13 +93,16 @@ def _newest(connection: Connection, judge: Judge) -> set[Key]:
 _OF_EXCHANGES: tuple[Column[Any], ...] = (
     *(table.c.exchange for table in (functional_group, transaction_set, finding, received_number)),
     exchange.c.id,
+    # Of these a row goes with whichever of its units goes first: all of them stay.
     acknowledgment.c.carrier,
+    acknowledgment.c.exchange,
+    receipt.c.exchange,
 )
-_OF_MAILS: tuple[Column[Any], ...] = (message.c.id, payload.c.message, receipt.c.message)
+_OF_MAILS: tuple[Column[Any], ...] = (message.c.id, payload.c.message, receipt.c.message, receipt.c.original)
 
 
 def _last(connection: Connection, owners: Sequence[Column[Any]]) -> set[int]:
-    """The exchange or mail of the last row of each table."""
+    """The exchange or mail of the last row of each table, by each column that names one."""
     wanted = [select(owner).order_by(owner.table.c.id.desc()).limit(1) for owner in owners]
     found = [connection.execute(each).scalar() for each in wanted]
     return {number for number in found if number is not None}

@@ -34,6 +34,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PIECE = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}+>")
 
+_USUAL_HEAD = 8_192  # bytes: few header blocks are longer
+
 EMPTY: tuple[str, ...] = ()
 
 
@@ -83,10 +85,19 @@ def split_entity(raw: Raw, start: int, end: int, limits: Limits) -> tuple[Header
 
 
 def _blank_line(raw: Raw, start: int, end: int) -> tuple[int, int]:
-    """Where the headers end and the body begins: the first empty line, whatever line ends are mixed; else -1."""
-    found = raw.find(b"\n\r\n", start, end)
-    bare = raw.find(b"\n\n", start, found if found >= 0 else end)
-    return (bare, bare + 2) if bare >= 0 else (found, found + 3)
+    """Where the headers end and the body begins: the first empty line, whatever line ends are mixed; else -1.
+
+    Nearby first: in a mail with bare LF nothing else would end the search for CR LF before ``end``.
+    """
+    near = min(end, start + _USUAL_HEAD)
+    for reach in (near, end) if near < end else (end,):
+        found = raw.find(b"\n\r\n", start, reach)
+        bare = raw.find(b"\n\n", start, found if found >= 0 else reach)
+        if bare >= 0:
+            return bare, bare + 2
+        if found >= 0:
+            return found, found + 3
+    return -1, -1
 
 
 def _parse(block: bytes, limits: Limits) -> Headers:

@@ -182,7 +182,7 @@ def test_a_report_takes_saved_queries_too(home):
 
 
 def test_the_index_is_made_anew(home):
-    assert home("reindex").stderr == "1 exchanges and mails looked at; the index is new.\n"
+    assert home("reindex").stderr == "1 exchange or mail looked at; the index is new.\n"
     assert json.loads(home("search", "sunday", "--json").output)["id"] == 1
 
 

@@ -34,7 +34,7 @@ def test_both_databases_give_the_same_figures(ledger_engine, tmp_path):
     assert found["gateway_acknowledgments_overdue"] == {(("partner", "acme"),): 1}
     assert found["gateway_exchanges"][(("state", "overdue"),)] == 1
     assert found["gateway_exchanges"][(("state", "quarantined"),)] == 1
-    assert found["gateway_needs_attention"][(("partner", "acme"),)] == 1
+    assert found["gateway_needs_attention"][(("partner", "acme"), ("what", "exchange"))] == 1
     assert found["gateway_messages"][(("state", "stored"),)] == 0
     assert found["gateway_alerts"][(("kind", "overdue"), ("state", "open"))] == 1
     assert found["gateway_mailbox_failures"] == {(("mailbox", "orders"),): 0}

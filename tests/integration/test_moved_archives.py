@@ -15,8 +15,15 @@ from builders.stage import HOUR, Stage, acknowledgment, invoice, orders, ta1
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
-from gateway.errors import MovedArchiveAltered, MovedArchiveUnreadable, MovedArchiveUnwritable
-from gateway.flow import recall, retain
+from gateway.errors import (
+    MovedArchiveAltered,
+    MovedArchiveLost,
+    MovedArchiveUnreadable,
+    MovedArchiveUnwritable,
+    NotAllowedNow,
+    NotFound,
+)
+from gateway.flow import lost_archive, recall, retain
 from gateway.flow.seal import seal
 from gateway.flow.submit import submit
 from gateway.ledger import daily, database, holds, moved, moved_write, retention_purge, tables, tree
@@ -118,6 +125,68 @@ def test_an_archive_has_all_that_left_and_comes_back_as_it_was(stage):
     assert (again.exchanges, again.messages, again.hold) == (0, 0, None)
 
 
+def test_an_acknowledgment_gets_no_number_of_one_that_left(stage):
+    """The exchange that it spoke of left, and its row with it: the next got its number, and nothing brought it back."""
+    life(stage)
+    stage.now += 500 * DAY
+    submit(stage.context(), "acme", invoice("INV-2"))
+    stage.mail(orders(3))
+    stage.run()
+    x, m = numbers(stage)
+    before = everything(stage.engine, x, m)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    (group,) = (row["control_number"] for row in before["functional_group"] if row["exchange"] == x[4])
+    stage.mail(acknowledgment(4, int(str(group))))
+    stage.run()
+    for each in moved.archives(stage.ledger):
+        recall.recall(stage.context(), Path(each.file), None, actor="me", reason="x")
+    found = everything(stage.engine, x, m)
+    kept = [row["id"] for row in before["acknowledgment"]]
+    assert [row["id"] for row in found["acknowledgment"]][: len(kept)] == kept
+    assert len(found["acknowledgment"]) == 2 * len(kept)
+    assert_whole(stage)
+
+
+def test_a_receipt_keeps_the_mail_that_it_speaks_of_while_its_number_is_the_newest(stage):
+    life(stage)
+    x, m = numbers(stage)
+    with stage.ledger.transaction() as recorder:
+        recorder.add(tables.receipt, at=stage.now, direction="in", message=m[3], exchange=x[0], original=m[0])
+    stage.now += 500 * DAY
+    life(stage, 2)
+    retain.apply(stage.context())
+    on_sqlite = stage.engine.dialect.name == "sqlite"
+    assert {m[0], m[3]} & set(numbers(stage)[1]) == ({m[0], m[3]} if on_sqlite else set())
+
+
+def test_an_alert_whose_number_another_has_by_now_comes_back_under_a_new_one(stage):
+    """As SQLite gives numbers of what left again; PostgreSQL gives none."""
+    old(stage)
+    x, _ = numbers(stage)
+    raised = {"kind": "overdue", "partner": "acme", "topic": "x", "state": "closed", **of_alert(stage)}
+    with stage.ledger.transaction() as recorder:
+        recorder.connection.execute(insert(tables.alert), {**raised, "exchange": x[0]})
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    assert stage.rows("alert") == []
+    with stage.ledger.transaction() as recorder:
+        recorder.connection.execute(insert(tables.alert), {**raised, "exchange": x[4], "at": stage.now + 1})
+    path, _ = moved_out(stage)
+    for each in (Query(type="850"), None, None):
+        recall.recall(stage.context(), path, each, actor="the auditor", reason="an audit")
+    assert sorted(row["exchange"] for row in stage.rows("alert")) == [x[0], x[4]]
+
+
+def of_alert(stage):
+    return {
+        "at": stage.now,
+        "last_at": stage.now,
+        "reference": "1",
+        "subject": "s",
+        "side": "ours",
+        "next_command": "n",
+    }
+
+
 def test_bytes_whose_own_time_is_over_are_in_no_archive(stage):
     stage.settings = replace(
         stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=30))
@@ -177,6 +246,11 @@ def test_an_acknowledgment_of_what_was_put_away_names_the_archive(stage, kind):
     assert f"search {word} --archive" in faults[0]["advice"]
     with opened(path) as archive:
         assert search(archive, parse_query([word, "direction=out"]))
+    path.unlink()
+    lost_archive.say_lost(stage.context(), 1, actor="ann", reason="the disk broke")
+    stage.mail(acknowledgment(93, 1) if kind == "997" else ta1(93, 1))
+    stage.run()
+    assert f"{path} (lost)" in str(stage.rows("exchange")[-1]["fault"])
 
 
 def test_what_came_back_stays_until_it_is_released(stage):
@@ -223,6 +297,40 @@ def test_an_archive_is_checked_against_the_ledger_and_the_seals(stage):
         assert any(said in each for each in found), found
         with pytest.raises(MovedArchiveAltered, match="never wrote one"):
             recall.recall(stage.context(), altered, None, actor="me", reason="x")
+
+
+ROWS = [
+    (
+        "UPDATE exchange SET partner = 'globex' WHERE id = (SELECT max(id) FROM exchange)",
+        ["exchange {x} in", "not what"],
+    ),
+    ("UPDATE business_key SET value = 'PO-2'", ["business key of exchange", "not what"]),
+    ("DELETE FROM transaction_set", ["transaction set", "is missing"]),
+    ("INSERT INTO payload VALUES (9999, 1, 9, '', '', '', 'none', 1, '')", ["payload 9999", "was added"]),
+    ("UPDATE retention_mark SET value = replace(value, '1', '2')", ["not those that the ledger recorded"]),
+    ("DELETE FROM retention_mark", ["holds no digests"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"), ROWS, ids=[statement.partition(" SET")[0][:30] for statement, _ in ROWS]
+)
+def test_of_an_archive_that_was_altered_the_row_is_named(stage, statement, said):
+    """Only the SHA-256 of the file was told, and nobody knew what was wrong in it."""
+    old(stage)
+    retain.apply(stage.context(), move_to=stage.directory / "old")
+    path, _ = moved_out(stage)
+    altered = shutil.copy(path, stage.directory / "altered.db")
+    altered.chmod(0o600)
+    with closing(sqlite3.connect(altered)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        (x,) = connection.execute("SELECT max(id) FROM exchange").fetchone()
+        connection.execute(statement)
+        connection.commit()
+    first, second, *_ = verify(stage.engine, altered)
+    assert "none of the archives" in first
+    assert all(each.format(x=x) in second.lower() for each in said), second
 
 
 @pytest.mark.parametrize("carried", [False, True])
@@ -312,6 +420,80 @@ def test_a_run_that_is_ended_anywhere_is_taken_up_by_the_next(stage, after, monk
     assert_whole(stage)
 
 
+@pytest.fixture
+def half(stage, monkeypatch):
+    """A stage with an archive that is being put away: the run was asked to end after the first two of its mails."""
+    old(stage)
+    monkeypatch.setattr(moved, "_AT_ONCE", 1)
+    before = len(numbers(stage)[1])
+    context = replace(stage.context(), stopping=lambda: len(numbers(stage)[1]) < before)
+    assert retain.apply(context, move_to=stage.directory / "old").messages == 2
+    return stage
+
+
+def put_away_on(stage):
+    """What the next run puts away, and what it complains of."""
+    context = stage.context()
+    gone = retain.apply(context, move_to=stage.directory / "old")
+    return gone, context.reporter.troubles
+
+
+def test_of_an_archive_that_is_known_to_be_lost_no_batch_asks_and_the_rest_goes_into_another(half):
+    path, _ = moved_out(half)
+    gone_to = path.rename(path.with_suffix(".carried-off"))
+    _, troubles = put_away_on(half)
+    assert [(where, type(fault)) for where, fault in troubles] == [("archive", MovedArchiveUnreadable)]
+    act = lost_archive.say_lost(half.context(), 1, actor="ann", reason="the disk broke")
+    assert act.done
+    assert put_away_on(half)[1] == []
+    first, second = moved.archives(half.ledger)
+    assert (first.moved_at, second.moved_at is not None) == (None, True)
+    for ask in (verify(half.engine, path), recalled(half, path)):
+        with pytest.raises(MovedArchiveLost, match=r"archive 1, .* is lost: ann said so on .* \(the disk broke\)\."):
+            list(ask)
+    gone_to.rename(path)
+    assert lost_archive.say_found(half.context(), 1, actor="ben", reason="a copy").done
+    assert put_away_on(half)[1] == []
+    assert all(each.moved_at for each in moved.archives(half.ledger))
+    assert list(verify(half.engine, path)) == []
+    assert_whole(half)
+
+
+def recalled(stage, path):
+    yield recall.recall(stage.context(), path, None, actor="me", reason="x")
+
+
+def test_that_an_archive_is_lost_or_found_is_said_once_and_not_where_it_is_not_so(half):
+    path, _ = moved_out(half)
+    written = path.read_bytes()
+
+    def said():
+        return [each for each in half.kinds() if each.startswith("archive-")]
+
+    def act(verb, number=1, **options):
+        return verb(half.context(), number, actor="ann", reason="so it is", **options).sentence
+
+    with pytest.raises(NotAllowedNow, match="archive 1 is at its place"):
+        act(lost_archive.say_lost)
+    with pytest.raises(NotFound, match="2"):
+        act(lost_archive.say_lost, 2)
+    assert act(lost_archive.say_found) == "done before: nobody says that it is lost; nothing was changed"
+    path.chmod(0o600)
+    path.write_bytes(written[:-1] + b"!")
+    act(lost_archive.say_lost, dry_run=True)
+    assert said() == []
+    assert "it had 4 exchanges and 4 mails, and what of them has not left" in act(lost_archive.say_lost)
+    assert act(lost_archive.say_lost).startswith("done before: ann said on ")
+    with pytest.raises(MovedArchiveAltered):
+        act(lost_archive.say_found)
+    assert said() == ["archive-lost"]
+    path.write_bytes(written)
+    act(lost_archive.say_found, dry_run=True)
+    assert said() == ["archive-lost"]
+    assert act(lost_archive.say_found).endswith("is what was written, and counts again")
+    assert said() == ["archive-lost", "archive-found"]
+
+
 def test_what_a_run_that_was_killed_left_of_an_archive_is_gone_after_the_next(stage, monkeypatch):
     old(stage)
     place = stage.directory / "old"
@@ -397,6 +579,12 @@ def test_what_somebody_wrote_into_an_archive_ends_no_verification(stage, stateme
     first, *_, last = verify(stage.engine, path)
     assert "none of the archives" in first
     assert "cannot be looked at to its end" in last
+    if statement.startswith("DROP"):
+        table = statement.rpartition(" ")[2]
+        assert last.endswith(f": it has no table {table}.")
+        said = f"{path} is not what was written: it has no table {table}"
+        with pytest.raises(MovedArchiveAltered, match=said), opened(path) as archive:
+            story(archive, 1)
 
 
 def test_an_archive_of_an_earlier_version_is_read_from_a_copy(stage, monkeypatch):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from gateway.cli.main import root
-from gateway.errors import ContentErased, ContentPutAway, NotAllowedNow, NotFound
+from gateway.errors import ContentErased, ContentPutAway, MovedArchiveLost, NotAllowedNow, NotFound
 from gateway.flow.submit import submit
 from gateway.ledger.secrets import make_key
 from partners.profile import read_profile
@@ -103,6 +103,38 @@ def test_from_a_plan_to_an_archive_and_back(home):
     assert "not what was written" in gateway(home, "ledger", "archive", "list")[0]
     listed = json.loads(gateway(home, "ledger", "hold", "list", "--json")[0])
     assert listed["exchanges"] == [int(number)]
+
+
+def test_whoever_looks_for_an_archive_that_is_lost_is_told_who_said_so(home):
+    gateway(home, "ledger", "retain", "--apply")
+    path = home.directory / "archives" / "ledger-2019-03.db"
+    kept = path.rename(path.with_suffix(".away"))
+
+    def state():
+        return json.loads(gateway(home, "ledger", "archive", "list", "--json")[0])["lost"]
+
+    assert state() is None
+    why = ("--why", "the disk broke", "--by", "ann")
+    assert "dry run" in gateway(home, "ledger", "archive", "lost", "1", *why, "--dry-run")[0]
+    assert state() is None
+    assert gateway(home, "ledger", "archive", "lost", "1", *why)[0].startswith("archive 1: ")
+    assert gateway(home, "ledger", "archive", "lost", "1", *why)[0].startswith("archive 1: done before: ann said on")
+    assert {key: state()[key] for key in ("by", "reason")} == {"by": "ann", "reason": "the disk broke"}
+    assert gateway(home, "ledger", "archive", "list")[0].rstrip().endswith("lost")
+    for words in (("search", "type=850"), ("show", "1")):
+        with pytest.raises(MovedArchiveLost, match="ann said so on"):
+            gateway(home, "ledger", *words, "--archive", str(path))
+    told, code = gateway(home, "ledger", "archive", "verify", str(kept))
+    assert (told.splitlines()[0], code) == (f"{kept} is what was written.", 0)
+    assert "Of archive 1: ann said on" in told
+    kept.rename(path)
+    assert gateway(home, "ledger", "archive", "list")[0].rstrip().endswith("lost, and at its place again")
+    result = CliRunner().invoke(
+        root, ["--home", str(home.directory), "ledger", "search", "type=850", "--archive", str(path)], obj={}
+    )
+    assert "In this place was archive 1: ann said on" in result.stderr
+    assert gateway(home, "ledger", "archive", "found", "1", "--why", "a copy", "--json")[0].count('"done": true') == 1
+    assert state() is None
 
 
 @pytest.mark.parametrize(("word", "said"), [("m99999", "no mail m99999"), ("99999", "no exchange 99999")])

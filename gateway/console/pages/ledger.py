@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from msgspec import Struct
 from sqlalchemy import func, select
 from starlette.responses import Response
@@ -19,6 +17,7 @@ from gateway.ledger.backup import room_for
 from gateway.ledger.changes import KINDS, changes
 from gateway.ledger.holds import holds
 from gateway.ledger.moved import archives
+from gateway.ledger.moved_lost import lost, state_of
 from gateway.ledger.search_tables import saved_query
 from gateway.ledger.tables import exchange, message, seal
 from gateway.values import asdict
@@ -34,6 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "keys and secrets": ("key-added", "key-exported", "key-retired", "secret-set", "secret-removed", "authorized"),
     "numbers": ("numbers-started", "numbers-jumped", "numbers-reset", "number-explained", "expected-settled"),
     "holds": ("held", "hold-released", "recalled"),
+    "archives": ("archive-lost", "archive-found"),
     "backups": ("backup-made", "ledger-restored", "restore-accepted"),
     "batches asked for": ("batch-asked",),
     "users": (
@@ -122,10 +122,9 @@ def backups(visit: Visit) -> Response:
         found = backups_in(directory)[:_SHOWN] if directory is not None else []
     except OSError:
         found = []
-    moved = [
-        Place(asdict(each), _state(each.file, moved=each.moved_at is not None))
-        for each in archives(app.ledger)[::-1][:_SHOWN]
-    ]
+    with app.ledger.reading() as connection:
+        known = lost(connection)
+    moved = [Place(asdict(each), state_of(each, known.get(each.id))) for each in archives(app.ledger)[::-1][:_SHOWN]]
     return visit.page(
         "backups.html",
         settings=app.settings.backup,
@@ -148,12 +147,6 @@ def _backup(visit: Visit, now: int) -> tuple[str, int | None]:
     except (OSError, ConfigurationFault) as problem:
         return f"The backups cannot be looked at: {problem}", None
     return late, found[0][0].at if found else None
-
-
-def _state(file: str, *, moved: bool) -> str:
-    if not Path(file).exists():
-        return "not at its place"
-    return "moved out" if moved else "being moved out"
 
 
 PAGES = (

@@ -53,3 +53,24 @@ def test_an_export_of_bots_is_imported_with_files_for_what_is_no_profile(run, tm
     assert "--force" in run(*again, wanted=2)[1]
     found = json.loads(run("partner", "import", "--from", "bots", index, "--json")[0])
     assert {each["change"] for each in found["rows"]} == {"unchanged", "left out"}
+
+
+def test_a_file_that_was_begun_is_there_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    """The process dies while it writes: half a profile would be taken for one by whoever reads the directory next."""
+    out = tmp_path / "out"
+    words = ("partner", "import", "--from", "bots", SAMPLES / "botsindex.py", "--output-dir", out, "--force")
+    write = Path.write_bytes
+
+    def dying(path, data):
+        write(path, data[:40])
+        raise KeyboardInterrupt
+
+    for before in (None, b"what was there before"):
+        if before is not None:
+            (out / "birch-retail.toml").write_bytes(before)
+        monkeypatch.setattr(Path, "write_bytes", dying)
+        run(*words, wanted=1)
+        monkeypatch.setattr(Path, "write_bytes", write)
+        assert {each.name: each.read_bytes() for each in out.iterdir()} == (
+            {} if before is None else {"birch-retail.toml": before}
+        )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
-from builders.stage import Stage, orders
+from builders.stage import ACME, Stage, invoice, orders
 from msgspec.structs import replace
 
 from gateway.errors import DeliveryFailed
 from gateway.flow import alongside, night
 from gateway.flow.deliver import deliver
 from gateway.flow.inbound import process
-from gateway.ledger.waiting import deliveries_waiting
+from gateway.flow.submit import submit
+from gateway.ledger.waiting import deliveries_waiting, mails_waiting
 
 BIG = 6
 
@@ -149,3 +151,61 @@ def test_a_small_batch_needs_no_second_process(big, monkeypatch):
     monkeypatch.setattr(alongside, "WORTH_IT", BIG + 1)
     big.run()
     assert len(big.delivered) == BIG
+
+
+class Looks:
+    """Stands for the event by which the second process is asked to end: it is, after so many looks at the ledger."""
+
+    def __init__(self, *meanwhile):
+        self.meanwhile = list(meanwhile)
+
+    def wait(self, _):
+        if not self.meanwhile:
+            return True
+        self.meanwhile.pop(0)()
+        return False
+
+
+def nothing():
+    """What happens between most looks."""
+
+
+@pytest.fixture
+def kept_back(stage):
+    """A stage where three mails wait for a partner that was suspended, and two mails are worth a round of sending."""
+    stage.rounds = []
+
+    def write(number, partner="acme"):
+        submit(stage.context(), partner, invoice(f"INV-{number}"), name=f"{number}.edi")
+
+    def send(context):
+        alongside.DISPATCH.step(context)
+        with context.ledger.reading() as connection:
+            stage.rounds.append(mails_waiting(connection, stage.now))
+
+    def look(*meanwhile):
+        hand = replace(alongside.DISPATCH, step=send, least=2)
+        alongside._Worker(stage.context(), hand, Looks(*meanwhile)).run()
+        return stage.rounds
+
+    for number in (1, 2, 3):
+        write(number)
+    stage.profiles[0] = ACME.replace('"live"', '"suspended"')
+    stage.write, stage.look = write, look
+    return stage
+
+
+def test_mails_that_are_kept_back_call_for_no_round_after_round(kept_back):
+    assert kept_back.look(*[nothing] * 5) == [3]
+    assert kept_back.sent == []
+
+
+def test_what_comes_beside_mails_that_are_kept_back_goes_as_soon_as_it_is_worth_a_round(kept_back):
+    first, second = (partial(kept_back.write, number, "globex") for number in (4, 5))
+    assert kept_back.look(nothing, first, second, nothing, nothing) == [3, 3]
+    assert [each["To"] for each in kept_back.sent] == ["edi@globex.example"] * 2
+
+
+def test_what_is_less_than_a_round_goes_at_the_end(kept_back):
+    assert kept_back.look(nothing, partial(kept_back.write, 4, "globex"), nothing) == [3, 3]
+    assert len(kept_back.sent) == 1

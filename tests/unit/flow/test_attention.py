@@ -8,7 +8,7 @@ import pytest
 from builders.stage import Stage
 
 from gateway.ledger import tables
-from gateway.ledger.attention import attention, how_many, needs_attention
+from gateway.ledger.attention import attention, by_partner, how_many, needs_attention
 from gateway.ledger.states import ExchangeState, MessageState
 
 CODES = ("", "sending.some-refused", "acknowledgment.contradicting", "delivery.failed", "sendinh", "acknowledgmenu.x")
@@ -47,6 +47,15 @@ def test_all_that_meets_the_condition_is_found_and_nothing_else(world):
     assert 100 < len(wanted) < len(ids)
     assert len(listed) == len(set(listed))
     assert set(listed) == wanted
+
+
+@pytest.mark.unrecorded
+def test_counts_by_partner_are_those_of_the_list(world):
+    with world.ledger.reading() as connection:
+        listed = attention(connection, 100_000)
+        exchanges, mails = by_partner(connection)
+    assert exchanges == {"acme": sum(each.exchange is not None for each in listed)}
+    assert mails == {"": 4}
 
 
 @pytest.mark.unrecorded

@@ -11,6 +11,7 @@ from gateway.flow import operate
 from gateway.flow import submit as module
 from gateway.flow.earlier import Known
 from gateway.flow.submit import submit
+from gateway.flow.terms import terms_of
 from gateway.ledger import tables
 
 TESTING = ACME.replace('status = "live"', 'status = "testing"')
@@ -236,3 +237,37 @@ def test_a_key_whose_names_are_taken_by_an_older_key_is_refused(tmp_path):
     with pytest.raises(KeyReused, match="another document \\(exchange 1\\)"):
         submit(stage.context(), "acme", BOTH, key="order")
     assert len(stage.rows("exchange")) == 1
+
+
+# ---------------------------------------------------------------- an agreement with another name by now
+
+
+def test_what_went_as_a_test_stands_in_no_way_after_its_agreement_got_another_name(stage):
+    """The document was called submitted before, and never went in earnest."""
+    stage.profiles = [ACME.replace('sets = ["810", "855"]', 'sets = ["810"]\nenvelope.usage = "T"')]
+    assert not send(stage).repeated
+    stage.profiles = [ACME.replace('name = "invoices"', 'name = "invoices and confirmations"')]
+    assert not send(stage).repeated
+    assert send(stage).repeated
+    assert went(stage) == [("ready", "T"), ("ready", "P")]
+
+
+def test_a_part_that_went_does_not_go_again_after_its_agreement_got_another_name(stage):
+    stage.profiles = [TWO]
+    submit(stage.context(), "acme", BOTH)
+    operate.cancel(stage.context(), 2, **BY)
+    stage.profiles = [TWO.replace('name = "invoices"', 'name = "bills"')]
+    submit(stage.context(), "acme", BOTH)
+    assert [(row["types"], row["state"]) for row in stage.rows("exchange")] == [
+        *(("810", "ready"), ("855", "cancelled")),
+        ("855", "ready"),
+    ]
+
+
+def test_an_agreement_about_what_comes_is_none_about_what_went_whatever_its_name(stage):
+    send(stage)
+    stage.profiles = [
+        ACME.replace('name = "invoices"', 'name = "bills"').replace('name = "orders"', 'name = "invoices"')
+    ]
+    terms = terms_of(stage.context().directory, "acme", "invoices", "810", "004010")
+    assert terms.name == "bills"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builders.stage import Stage, orders
+from msgspec.structs import replace
 
 from gateway.errors import NotFound, QueryInvalid
 from gateway.flow.hold import add, release
@@ -114,3 +115,36 @@ def test_a_hold_of_a_later_version_holds_more_rather_than_less(stage):
     with stage.ledger.transaction() as recorder:
         recorder.change(tables.hold, 1, query='{"colour": "red"}')
     assert held(stage)[0] == [1, 2, 3, 4]
+
+
+def test_the_same_hold_again_is_told_and_not_made(stage):
+    """Four tabs of a browser made four, and each had to be released."""
+    assert hold(stage, "type=850", "partner=acme").done
+    again = hold(stage, "partner=acme", "type=850")
+    assert (again.done, again.reference) == (False, "1")
+    assert again.sentence == "done before: hold 1 of ann keeps the same for the same reason; nothing was changed"
+    assert hold(stage, numbers=["3", "m1"]).done
+    assert not hold(stage, numbers=["m1", "3", "3"]).done
+    assert stage.kinds().count("held") == len(stage.rows("hold")) == 2
+
+
+def test_words_that_mean_a_moment_make_the_same_hold_again(stage):
+    first, later = (replace(parse_query(["type=850"]), since=each) for each in (stage.now - 7, stage.now))
+
+    def again(words, query):
+        return add(stage.context(), words, query, (), actor="ann", reason="a dispute").done
+
+    assert again(["type=850", "since=7d"], first)
+    assert not again(["type=850", "since=7d"], later)
+    assert again(["type=850", "since=6d"], later)
+    assert again(["type=850", "since=7d"], replace(first, since=stage.now - 8))
+
+
+def test_another_scope_another_reason_and_a_hold_that_was_released_make_another_hold(stage):
+    hold(stage, "type=850")
+    assert hold(stage, "type=850", "partner=acme").done
+    assert hold(stage, "type=850", numbers=["3"]).done
+    query = parse_query(["type=850"])
+    assert add(stage.context(), ["type=850"], query, (), actor="ann", reason="another dispute").done
+    release(stage.context(), 1, actor="bob", reason="settled")
+    assert hold(stage, "type=850").reference == "5"

@@ -9,11 +9,13 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 
+from gateway.demo import documents
 from gateway.errors import MailboxUnavailable, SettingsInvalid
 from gateway.flow.exposition import Family, Sample, label, text
 from gateway.flow.keyring import Keyring
 from gateway.flow.metric_names import METRICS
 from gateway.flow.metrics import OTHERS, metrics, write_metrics
+from gateway.flow.standing import standing
 from gateway.flow.submit import submit
 from gateway.ledger import tables
 from gateway.ledger.figures import most
@@ -114,12 +116,36 @@ def test_what_is_awaited_and_overdue_is_counted_by_partner(stage):
     found = figures(stage)
     assert found["gateway_acknowledgments_overdue"] == {(("partner", "acme"),): 1}
     assert one(found, "gateway_exchanges", state="overdue") == 1
-    assert found["gateway_needs_attention"] == {(("partner", "acme"),): 1}
+    assert found["gateway_needs_attention"] == {(("partner", "acme"), ("what", "exchange")): 1}
     stage.mail(acknowledgment(7, 1))
     stage.run()
     found = figures(stage)
     assert found["gateway_acknowledgments_awaited"] == {}
     assert found["gateway_needs_attention"] == {}
+
+
+def test_what_needs_a_person_is_as_much_as_the_status_counts(stage, monkeypatch):
+    """It counted states alone: a document that was partly refused, or a mailbox that is away, was nothing to it."""
+    stage.mail(orders(1, documents.order("PO-1", WHEN), ["ST*850*0002", "BEG*00", "SE*3*0002"]))
+    stage.mail(orders(3), sender="stranger@x.example")
+    stage.mail(b"no interchange at all", sender="stranger@x.example")
+    box = stage.settings.outbox / "acme"
+    box.mkdir(parents=True)
+    (box / "odd.edi").write_bytes(b"neither set nor interchange")
+
+    def away(_):
+        raise MailboxUnavailable(mailbox="orders", host="h", reason="down")
+
+    stage.run()
+    monkeypatch.setattr(type(stage.mailbox), "session", away)
+    stage.run()
+    context = stage.context()
+    with stage.ledger.reading() as connection:
+        found = standing(connection, stage.settings, list(context.directory), [], {}, stage.now)
+    told = figures(stage)["gateway_needs_attention"]
+    assert sum(told.values()) == len(found.needs) + len(found.met) + len(found.refused)
+    assert {dict(labels)["what"] for labels in told} == {"exchange", "mail", "document refused", "mailbox"}
+    assert told[(("partner", "acme"), ("what", "exchange"))] == 1
 
 
 def test_what_waits_says_since_when(stage):

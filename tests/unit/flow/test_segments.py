@@ -149,6 +149,18 @@ def test_a_partners_own_guideline_is_the_one_that_is_asked_for_names(tmp_path):
     assert segments(stage.engine, number, policy=policy).segments == segments(stage.engine, number).segments
 
 
+def test_the_guideline_for_ours_is_found_after_the_agreement_got_another_name(tmp_path):
+    path = "guidelines/acme.toml"
+    text = ACME.replace('sets = ["810", "855"]', f'sets = ["810", "855"]\nguideline = "{path}"')
+    named = 'name = "ACME"\nbase = "004010 810"\n[elements."BIG.02"]\nlongest = 9\n'
+    stage = Stage(tmp_path, [with_guidelines(text, {path: named})])
+    number = submit(stage.context(), "acme", invoice(), name="inv.edi").exchanges[0]
+    row = story(stage.engine, number).exchange
+    stage.profiles = [with_guidelines(text.replace('name = "invoices"', 'name = "bills"'), {path: named})]
+    policy = policy_for(stage.context().directory, row)
+    assert [each.guideline.name for each in policy.agreed if each.guideline] == ["ACME"]
+
+
 def test_an_unknown_partner_gives_the_standards_names(stage):
     number = received(stage, orders(1))
     row = replace(story(stage.engine, number).exchange, partner="gone")
