@@ -9,8 +9,10 @@ nothing is collected or sent with a ledger that is behind it.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +32,7 @@ from partners.numbering import LAST, distance
 FILE_NAME = ".checkpoint"
 AHEAD = 1_000  # numbers skipped in each series when an older ledger is accepted
 _ACCEPTED = "restore-accepted"  # the event
-_RESTORED = (_ACCEPTED, "ledger-restored")  # events after which an older ledger counts
+_RESTORED = "ledger-restored"  # the event; its own machine has finished once its checkpoint is written
 WRAPPED = 10_000_000  # two counts that are further apart are not one of them after its wrap
 
 
@@ -71,7 +73,7 @@ def verify(home: Path, ledger: Ledger) -> None:
         found = marked(connection, known.seq)
         if found.mark == known.mark:
             return
-        if _accepted(connection, known):
+        if _accepted(connection, known, place_of(home)):
             return
         last = newest(connection)
         oldest = connection.execute(select(func.min(tables.event.c.seq))).scalar() or 0
@@ -82,11 +84,19 @@ def verify(home: Path, ledger: Ledger) -> None:
         )
 
 
-def _accepted(connection: Connection, known: Checkpoint) -> bool:
-    """Whether an older ledger was accepted since, and its numbers are past all that were known here."""
+def place_of(home: Path) -> str:
+    """What tells this home from those on other machines that share its ledger."""
+    return hashlib.sha256(f"{socket.gethostname()} {home.resolve()}".encode()).hexdigest()[:24]
+
+
+def _accepted(connection: Connection, known: Checkpoint, place: str) -> bool:
+    """Whether an older ledger was accepted since, and its numbers are past all that were known here.
+
+    A restore here that did not come to its end is none: nothing goes out before somebody has looked.
+    """
     e = tables.event.c
-    told = select(e.seq).where(e.at > known.at, e.kind.in_(_RESTORED)).limit(1)
-    if connection.execute(told).first() is None:
+    told = select(e.kind, e.body).where(e.at > known.at, e.kind.in_((_ACCEPTED, _RESTORED)))
+    if all(row.kind == _RESTORED and json.loads(row.body).get("place") == place for row in connection.execute(told)):
         return False
     found = numbers(connection)
     return all(ahead_of((found.get(name, 1), known.numbers[name]), 0) == found.get(name) for name in known.numbers)

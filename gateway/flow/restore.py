@@ -192,7 +192,7 @@ def _settle(
         recorder.event(
             "ledger-restored", backup=wish.backup.name, made_at=manifest.at, newest=manifest.reached.newest.seq,
             found=found or None, known=known.seq if known else None, outcome=outcome, kept=Path(kept).name,
-            reason=wish.reason,
+            reason=wish.reason, place=checkpoint.place_of(context.settings.home),
         )  # fmt: skip
         now = recorder.now
     return Restored(

@@ -297,19 +297,23 @@ def _taking(name: str, holder: str, term: int) -> ReturningInsert[int]:
 
 
 def _renewing(held: Iterable[Lease], term: int) -> ReturningUpdate[str]:
-    return _locked(held, skip=True).values(until=database_now() + term).returning(lease.c.name)
+    # Nor those that were given back since somebody looked.
+    kept = _locked(held, skip=True, only=lease.c.until > 0)
+    return kept.values(until=database_now() + term).returning(lease.c.name)
 
 
-def _locked(held: Iterable[Lease], *, skip: bool = False) -> Update:
+def _locked(held: Iterable[Lease], *, skip: bool = False, only: ColumnElement[bool] | None = None) -> Update:
     """UPDATE of the rows that are as we know them, locked in one order for all. ``skip``: not those in use."""
     row = tuple_(lease.c.name, lease.c.holder, lease.c.epoch)
     known = [(each.name, each.holder, each.epoch) for each in held]
-    mine = select(lease.c.name).where(row.in_(known)).order_by(lease.c.name).with_for_update(skip_locked=skip)
+    wanted = select(lease.c.name).where(row.in_(known), *([] if only is None else [only]))
+    mine = wanted.order_by(lease.c.name).with_for_update(skip_locked=skip)
     return update(lease).where(lease.c.name.in_(mine))
 
 
 def _renewing_claims(messages: Sequence[int], holder: str, term: int) -> Update:
-    mine = select(claim.c.message).where(claim.c.message.in_(messages), claim.c.holder == holder)
+    given = claim.c.message.in_(messages)
+    mine = select(claim.c.message).where(given, claim.c.holder == holder, claim.c.until > 0)  # else given back
     return (
         update(claim)
         .where(claim.c.message.in_(mine.order_by(claim.c.message).with_for_update(skip_locked=True)))

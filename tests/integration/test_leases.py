@@ -8,7 +8,7 @@ import time
 import pytest
 from builders.stage import Stage, orders
 from msgspec.structs import replace
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gateway.errors import LeaseLost
 from gateway.flow.collect import collect
@@ -16,7 +16,7 @@ from gateway.flow.dispatch import dispatch
 from gateway.flow.inbound import process
 from gateway.flow.reporter import Tally
 from gateway.ledger import database, tables
-from gateway.ledger.claims import claiming
+from gateway.ledger.claims import claiming, give_back
 from gateway.ledger.leases import SharedLeases, holding
 
 pytestmark = pytest.mark.integration
@@ -92,6 +92,32 @@ def test_a_lease_lives_for_as_long_as_its_process_and_no_longer(engine, ours, sl
         assert not sleeper.is_fresh(lost)
     finally:
         other.close()
+
+
+def test_what_is_given_back_while_it_is_being_renewed_is_free(engine, sleeper, monkeypatch):
+    """Else nobody could have it for another term, and a restore was refused after the last worker had ended."""
+    lease, renewing = sleeper.take("outbox:here"), sleeper._renew
+
+    def late(held):
+        sleeper.release(lease)
+        renewing(held)
+
+    monkeypatch.setattr(sleeper, "_renew", late)
+    sleeper.renew()
+    with database.reading(engine) as connection:
+        assert connection.execute(select(tables.lease.c.until)).scalars().all() == [0]
+
+
+def test_a_message_that_is_given_back_while_its_claim_is_renewed_is_free(tmp_path, engine, sleeper):
+    stage = Stage(tmp_path, engine=engine)
+    stage.mail(orders(1))
+    collect(stage.context())
+    with claiming(stage.ledger, sleeper, 1, 10**9, 5, tmp_path) as (claims, _):
+        with database.writing(engine) as connection:
+            give_back(connection, claims)
+        sleeper.renew()
+    with database.reading(engine) as connection:
+        assert connection.execute(select(tables.claim.c.until)).scalars().all() == [0]
 
 
 def test_a_zombies_commit_is_refused(tmp_path, engine, ours, sleeper):
