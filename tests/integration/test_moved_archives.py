@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders.stage import HOUR, Stage, acknowledgment, invoice, orders, ta1
+from builders.stage import HOUR, Stage, acknowledgment, empty_ledger, invoice, orders, ta1
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, text
 
@@ -51,6 +51,12 @@ def stage(tmp_path, ledger_engine):
         stage.settings, retention=RetentionSettings(ledger=timedelta(days=400), payload=timedelta(days=400))
     )
     return stage
+
+
+@pytest.fixture(autouse=True)
+def archives_copied_from_one(monkeypatch):
+    """To migrate an empty ledger for every archive takes longer than most tests; those of the commands do."""
+    monkeypatch.setattr(moved_write, "upgrade", lambda engine: shutil.copyfile(empty_ledger(), engine.url.database))
 
 
 def life(stage, number=1):
