@@ -16,7 +16,7 @@ from gateway.flow.outbox import refused_documents
 from gateway.flow.outbox_files import spelt
 from gateway.ledger import alerts
 from gateway.ledger.alerts import Alert
-from gateway.ledger.attention import Attention, attention
+from gateway.ledger.attention import Attention, attention, left_out
 from gateway.ledger.keys import OwnKey
 from gateway.settings import Settings
 from partners.model import Partner
@@ -28,6 +28,7 @@ _TEST = "gateway mailbox test"
 class Standing(Struct, frozen=True):
     """What needs a person now. ``needs`` are things with the alert that was raised of each; urgent ones come first.
 
+    ``left_out`` is how many more the ledger knows of, all of them older or less urgent.
     ``met`` are alerts of what only a batch can meet (a host that is away, a full disk); ``refused`` are documents in
     the outbox that could not be sent, beside each of which lies the reason.
     """
@@ -35,6 +36,7 @@ class Standing(Struct, frozen=True):
     needs: tuple[tuple[Attention, Alert | None], ...]
     met: tuple[Alert, ...]
     refused: tuple[str, ...]
+    left_out: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -44,6 +46,7 @@ class Standing(Struct, frozen=True):
             ],
             "alerts": [each.as_dict() for each in self.met],
             "refused_documents": list(self.refused),
+            "left_out": self.left_out,
         }
 
 
@@ -70,6 +73,7 @@ def standing(
         only: of these those of this partner, however many others have.
     """
     found = [_workable(each, settings) for each in attention(connection, limit, only)]
+    missing = left_out(connection, len(found), limit, only)
     found += logins.attention_for_tokens(tokens)
     found += logins.attention_for(settings.oauth, now)
     found += attention_for(partners, keys, now)
@@ -84,6 +88,7 @@ def standing(
         tuple((each, known.get(topic_of(each))) for each in found),
         tuple(_workable(each, settings) for each in met if each.reference not in listed),
         tuple(map(str, refused)),
+        missing,
     )
 
 
