@@ -148,26 +148,29 @@ def overdue(ctx: click.Context, partner: str, as_json: bool) -> int:
 
 def _print(ctx: click.Context, partner: str, *, as_json: bool, only_overdue: bool, empty: str) -> int:
     from gateway.app import open_app
+    from gateway.flow.awaiting import agreed_name
     from gateway.ledger.awaited import awaited
-    from gateway.ledger.events import awaited_name
 
     with open_app(ctx.obj["home"]) as app:
         found = awaited(app.engine, partner=partner, only_overdue=only_overdue)
+        directory = app.directory()
+        names = [agreed_name(directory, each) for each in found]
     if as_json:
-        print_rows((each.as_dict() for each in found), (), as_json=True)
+        rows = (each.as_dict() | {"awaiting": name} for each, name in zip(found, names, strict=True))
+        print_rows(rows, (), as_json=True)
         return 0
-    rows = [
+    table = [
         {
             "partner": each.partner,
             "exchange": each.exchange,
             "types": each.types,
             "control_number": each.control_number,
-            "awaiting": awaited_name(each.kind),
+            "awaiting": name,
             "handed_over": moment(each.handed_over_at),
             "due": moment(each.due_at),
             "how_long": each.how_long,
         }
-        for each in found
+        for each, name in zip(found, names, strict=True)
     ]
-    print_rows(rows, _COLUMNS, as_json=False, empty=empty)
+    print_rows(table, _COLUMNS, as_json=False, empty=empty)
     return 0

@@ -101,10 +101,14 @@ def _upgrade(place: Path, *, as_json: bool) -> None:
         _refuse_workers(app, before)
         upgrade(app.engine)
         with guarded(app.engine):
-            install(app.engine)
+            queue = install(app.engine)
         note(app.ledger, app.settings)
     if as_json:
-        print_document({"home": str(place), "revision": newest(), "before": before})
+        print_document({"home": str(place), "revision": newest(), "before": before, "queue": queue})
+    elif before == newest() and queue:
+        click.echo(
+            f"The database is at revision {newest()} already; the queue of the workers was missing, and was made."
+        )
     elif before == newest():
         click.echo(f"The database is at revision {newest()} already; nothing was changed.")
     else:

@@ -72,11 +72,11 @@ def print_summary(summary: Summary) -> None:
     for name, number in summary.counts.items():
         click.echo(f"  {number:>6}  {name}")
     if summary.attention:
-        number = len(summary.attention)
+        number = len(summary.attention) + summary.left_out
         click.echo(f"\n{number} {'needs' if number == 1 else 'need'} a person (gateway status tells it again):")
         for each in summary.attention[:20]:
             print_line(f"  {each.reference:>6}  {each.state}: {each.what}")
             print_line(f"          {each.reason}")
             click.echo(f"          → {each.next_command}")
-        if len(summary.attention) > 20:
-            click.echo(f"          … and {len(summary.attention) - 20} more")
+        if number > 20:
+            click.echo(f"          … and {number - 20} more")

@@ -41,13 +41,19 @@ def command(ctx: click.Context, as_json: bool) -> int:
         print_document(found.as_dict() | {"counts": numbers, "last_batch": batch, "workers": working})
         return 0
     click.echo(_batch(batch, working=working))
-    total = len(found.needs) + len(found.met) + len(found.refused)  # as the console's first page counts
+    total = (
+        len(found.needs) + len(found.met) + len(found.refused) + found.left_out
+    )  # as the console's first page counts
     click.echo(f"{total} {'needs' if total == 1 else 'need'} a person." if total else "Nothing needs a person.")
     for each, one in found.needs:
         print_line(f"  {each.reference:>6}  {moment(each.at)}  {'URGENT, ' * each.urgent}{each.state}: {each.what}")
         print_line(f"          {each.reason}")
         click.echo(f"          → {each.next_command}")
         _say_told(one, rules)
+    if found.left_out:
+        click.echo(f"  … and {found.left_out} more; urgent ones are listed first, then the newest. All of them:")
+        click.echo("          → gateway ledger search attention")
+        click.echo("          → gateway ledger search --mails attention")
     if found.met:
         click.echo("Met by the last batch:")
     for one in found.met:

@@ -1,4 +1,7 @@
-"""Standard output and error whose disk may be full: of error lines are lost, of output somebody is told."""
+"""Standard output and error whose disk may be full: of error lines are lost, of output somebody is told.
+
+A pipe that nobody reads any more ends a command quietly, with exit code 0.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from threading import current_thread, main_thread
 from typing import IO, Any, cast
 
 
@@ -62,8 +66,12 @@ class Stream:
             raise
         except OSError as problem:
             self.note(problem)
-            if not self._lossy:
-                raise
+            if self._lossy:
+                return
+            if isinstance(problem, BrokenPipeError) and current_thread() is main_thread():
+                # Whoever read has enough. As the error itself click and rich would make exit code 1 of it.
+                sys.exit(0)
+            raise
 
 
 class _Beneath(Stream):

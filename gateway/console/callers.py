@@ -60,6 +60,12 @@ class Callers:
             raise ScopeMissing(token=found.name, scope=scope)
         return found
 
+    def may_still(self, request: Request, scope: str) -> bool:
+        """Whether the token of a request that was let in is still good for ``scope``."""
+        with reading(self._site.app.home_engine) as connection:
+            found = api_tokens.find(connection, _shown(request))
+        return found is not None and not found.trouble(self._site.clock()) and scope in found.scopes
+
     def _count(self, token: ApiToken) -> None:
         """Takes one of the requests that a token may make; a second's worth may be saved up to ten."""
         rate = (self._site.app.settings.console or ConsoleSettings()).api_rate / 60

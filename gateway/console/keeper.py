@@ -70,6 +70,12 @@ class Keeper:
             self._later.submit(self._touch, found.id, now)
         return Session(User(found.user, Role.of(found.role)), found.csrf, found.id)
 
+    def may_still(self, session: Session, role: Role) -> bool:
+        """Whether nobody ended the session, disabled its user or took the role; that it grew old does not matter."""
+        with reading(self.site.app.home_engine) as connection:
+            found = sessions.role_of(connection, session.id)
+        return found is not None and Role.of(found) >= role
+
     def _touch(self, id_: str, now: int) -> None:
         with suppress(DatabaseUnavailable), writing(self.site.app.home_engine) as connection:
             sessions.touch(connection, id_, now)

@@ -55,6 +55,10 @@ class People(Protocol):
         """Whose session the request belongs to; None where nobody signed in."""
         ...
 
+    def may_still(self, session: Session, role: Role) -> bool:
+        """Whether that session was not ended since, and its user has at least ``role`` still."""
+        ...
+
 
 class Somebody(Struct, frozen=True):
     """Everybody is one and the same: what tests of pages use."""
@@ -66,3 +70,7 @@ class Somebody(Struct, frozen=True):
         """Always the same."""
         del request
         return Session(self.user, self.csrf)
+
+    def may_still(self, session: Session, role: Role) -> bool:
+        """As ever."""
+        return session.user.role >= role

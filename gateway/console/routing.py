@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +24,7 @@ from gateway.console.rendering import rendered
 from gateway.console.site import Site
 from gateway.console.turns import in_turn
 from gateway.console.visit import LARGEST_FILE, SAID, Upload, Visit
+from gateway.console.watching import watched
 
 Page = Callable[[Visit], Response]
 CSRF = "csrf"  # the field of every form
@@ -35,7 +37,8 @@ def view(path: str, page: Page, role: Role = Role.VIEWER) -> Route:
         visit = await run_in_threadpool(_visit, request, role)
         if visit is None:
             return _to_sign_in(request)
-        response = await run_in_threadpool(page, visit)
+        people: People = request.app.state.people
+        response = watched(await run_in_threadpool(page, visit), partial(people.may_still, visit.session, role))
         if SAID in request.cookies and response.status_code < 300:
             response.delete_cookie(SAID, path="/", httponly=True, samesite="strict")
         return response

@@ -30,11 +30,12 @@ from gateway.flow.reporter import Chorus, HearsBatches, Reporter, Tally
 from gateway.flow.retain import retain
 from gateway.flow.seal import seal_when_due
 from gateway.ledger import tables
-from gateway.ledger.attention import Attention, attention
+from gateway.ledger.attention import Attention, attention, left_out
 from gateway.ledger.leases import SharedLeases, take_turns_over
 
 Step = Callable[[Context], None]
 
+_LISTED = 1000  # things that need a person; the others are counted
 _TWO = 2  # processes: this one, and one that delivers and sends
 
 
@@ -96,6 +97,7 @@ class Summary(Struct, frozen=True):
     counts: dict[str, int]
     troubles: tuple[tuple[str, GatewayError], ...]
     attention: tuple[Attention, ...] = field(default=())
+    left_out: int = 0  # how many more things need a person
 
     @property
     def exit_code(self) -> int:
@@ -123,6 +125,7 @@ class Summary(Struct, frozen=True):
             "counts": self.counts,
             "troubles": [{"where": where, **fault.as_dict()} for where, fault in self.troubles],
             "attention": [each.as_dict() for each in self.attention],
+            "left_out": self.left_out,
             "exit_code": self.exit_code,
         }
 
@@ -176,9 +179,10 @@ def _begin(context: Context) -> tuple[int, int]:
 
 def _end(context: Context, tally: Tally, batch: int, started_at: int, diary: Diary) -> Summary:
     with context.ledger.reading() as connection:
-        waiting = tuple(attention(connection))
+        waiting = tuple(attention(connection, _LISTED))
+        more = left_out(connection, len(waiting), _LISTED)
     waiting += tuple(logins.attention_for(context.settings.oauth, context.clock()))
     waiting += tuple(attention_for(context.directory, context.keys.keys, context.clock()))
-    summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting)
+    summary = Summary(batch, started_at, context.clock(), dict(tally.counts), tuple(tally.troubles), waiting, more)
     diary.end(summary.ended_at, summary.exit_code, summary.counts, summary.troubles)
     return summary

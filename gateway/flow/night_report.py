@@ -72,7 +72,7 @@ def night_report(context: Context, summary: Summary) -> NightReport:
         batch = batches.one(connection, summary.batch)
         partners = _partners(connection, summary.started_at, context.clock())
     settings = context.settings
-    return NightReport(settings.name, str(settings.home), batch, summary.attention, partners)
+    return NightReport(settings.name, str(settings.home), batch, summary.attention, partners, summary.left_out)
 
 
 def _partners(connection: Connection, since: int, now: int) -> tuple[PartnerNight, ...]:

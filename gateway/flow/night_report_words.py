@@ -43,12 +43,18 @@ class NightReport(Struct, frozen=True):
     batch: Batch
     attention: tuple[Attention, ...]
     partners: tuple[PartnerNight, ...] = ()
+    left_out: int = 0  # things that need a person and are not in ``attention``
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What did not work, step by step; what the ledger's own rows tell is left to ``attention``."""
         found = [each for step in self.batch.steps for each in step.troubles]
         return tuple(each for each in found if not each.where.startswith(("message m", "exchange ")))
+
+    @property
+    def more(self) -> int:
+        """How many things need a person that the mail does not name."""
+        return max(0, len(self.attention) - LISTED) + self.left_out
 
     @property
     def is_good(self) -> bool:
@@ -60,7 +66,7 @@ class NightReport(Struct, frozen=True):
         """The subject of the mail: how it went, in a few words."""
         told = []
         if self.attention:
-            number = len(self.attention)
+            number = len(self.attention) + self.left_out
             told.append(f"{number} thing{' needs' if number == 1 else 's need'} a person")
         if self.batch.exit_code and not (self.attention and self.batch.exit_code == 65):
             told.append(self.batch.result)
@@ -108,7 +114,7 @@ def _lines(report: NightReport) -> Iterator[str]:
     batch = report.batch
     yield f"Night {batch.id} of the EDI gateway of {report.our_name} ({report.home})"
     yield f"{_when(batch.started_at)}, {took(batch.took)}: {batch.result}."
-    yield from _attention(report.attention)
+    yield from _attention(report)
     yield from _troubles(report.troubles)
     yield ""
     yield "What it did:"
@@ -126,7 +132,8 @@ def _lines(report: NightReport) -> Iterator[str]:
     yield "To get this mail less often, or more: [report] when in gateway.toml"
 
 
-def _attention(things: Sequence[Attention]) -> Iterator[str]:
+def _attention(report: NightReport) -> Iterator[str]:
+    things = report.attention
     if not things:
         return
     yield ""
@@ -137,8 +144,8 @@ def _attention(things: Sequence[Attention]) -> Iterator[str]:
         yield f"  {each.reference}  {each.state}{urgent}: {sentence(each.what)}"
         yield f"      {why(each)}"
         yield f"      next: {each.next_command}"
-    if len(things) > LISTED:
-        yield f"  and {len(things) - LISTED} more"
+    if report.more:
+        yield f"  and {report.more} more"
 
 
 def _troubles(troubles: Sequence[Trouble]) -> Iterator[str]:

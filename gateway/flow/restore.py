@@ -92,6 +92,7 @@ def restore(settings: Settings, url: str, wish: Wish, opened: Opened, watcher: W
 
     Raises:
         BackupDamaged, BackupUnfit: the backup cannot be used.
+        DatabaseEncoding: the database cannot hold every text; nothing was changed.
         LedgerNewer: the present ledger is not known to be older, and ``replace`` was not said.
         HomeInUse: a worker is at work, or somebody has the ledger open.
         ProgramMissing, ProgramTooOld, RestoreFailed, DatabaseUnavailable: with the reason; nothing was changed.

@@ -18,7 +18,7 @@ from gateway.flow.outbox import refused_documents
 from gateway.flow.outbox_files import spelt
 from gateway.ledger import alerts
 from gateway.ledger.alerts import Alert
-from gateway.ledger.attention import Attention, attention, beside, by_partner
+from gateway.ledger.attention import Attention, attention, beside, by_partner, left_out
 from gateway.ledger.keys import OwnKey
 from gateway.settings import Settings
 from partners.model import Partner
@@ -31,6 +31,7 @@ _TEST = "gateway mailbox test"
 class Standing(Struct, frozen=True):
     """What needs a person now. ``needs`` are things with the alert that was raised of each; urgent ones come first.
 
+    ``left_out`` is how many more the ledger knows of, all of them older or less urgent.
     ``met`` are alerts of what only a batch can meet (a host that is away, a full disk); ``refused`` are documents in
     the outbox that could not be sent, beside each of which lies the reason.
     """
@@ -38,6 +39,7 @@ class Standing(Struct, frozen=True):
     needs: tuple[tuple[Attention, Alert | None], ...]
     met: tuple[Alert, ...]
     refused: tuple[str, ...]
+    left_out: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -47,6 +49,7 @@ class Standing(Struct, frozen=True):
             ],
             "alerts": [each.as_dict() for each in self.met],
             "refused_documents": list(self.refused),
+            "left_out": self.left_out,
         }
 
 
@@ -73,6 +76,7 @@ def standing(
         only: of these those of this partner, however many others have.
     """
     found = [_workable(each, settings) for each in attention(connection, limit, only)]
+    missing = left_out(connection, len(found), limit, only)
     found += logins.attention_for_tokens(tokens)
     found += logins.attention_for(settings.oauth, now)
     found += attention_for(partners, keys, now)
@@ -85,6 +89,7 @@ def standing(
         tuple((each, known.get(topic_of(each))) for each in found),
         tuple(_workable(each, settings) for each in met if each.topic not in spoken_for),
         tuple(map(str, refused)),
+        missing,
     )
 
 

@@ -135,9 +135,11 @@ def start_numbers(
     if force and not reason:
         raise UsageFault(reason="Numbers that may have been used can be used again only with a reason (--why).")
     with acting(context, actor, dry_run=dry_run) as recorder:
-        return [
-            done for each in starts for done in _begin(recorder, each, _pair(context, each), reason=reason, force=force)
-        ]
+        wanted = [(each, _pair(context, each)) for each in starts]
+        # Two people lock the counts of several partners in one order.
+        for partner, ours, theirs in sorted({(each.partner, *pair) for each, pair in wanted}):
+            counters.locked(recorder.connection, partner, ours, theirs)
+        return [done for each, pair in wanted for done in _begin(recorder, each, pair, reason=reason, force=force)]
 
 
 def pairs(directory: Directory, partner: Partner) -> list[tuple[str, str]]:
@@ -186,10 +188,11 @@ def _pair(context: Context, wanted: Start) -> tuple[str, str]:
 
 
 def _begin(recorder: Recorder, wanted: Start, pair: Sequence[str], *, reason: str, force: bool) -> Iterator[Started]:
+    counts = counters.locked(recorder.connection, wanted.partner, pair[0], pair[1])
     for level, number in (("interchange", wanted.interchange), ("group", wanted.group)):
         if number is None:
             continue
-        count = counters.locked(recorder.connection, wanted.partner, pair[0], pair[1], level)
+        count = counts[level]
         if number < count.next and not force:
             raise NotAllowedNow(
                 what=f"our {level} count to",

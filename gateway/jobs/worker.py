@@ -90,7 +90,7 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
         except ConfigurationFault:
             raise
         except Exception as problem:
-            fault = _fault(problem)
+            fault = _fault(problem, plan.conninfo)
             if once:
                 raise fault from problem
             plan.say("queue", fault)
@@ -102,7 +102,7 @@ def run(plan: Plan, pacer: Pacer, *, once: bool = False) -> None:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _fault(problem: Exception) -> GatewayError:
+def _fault(problem: Exception, conninfo: str) -> GatewayError:
     if isinstance(problem, GatewayError):
         return problem
     if isinstance(problem.__cause__, psycopg.errors.ForeignKeyViolation):
@@ -110,8 +110,19 @@ def _fault(problem: Exception) -> GatewayError:
     away = (exceptions.ConnectorException, psycopg.Error, psycopg_pool.PoolTimeout, OSError)
     if isinstance(problem, away):
         cause = problem.__cause__ or problem
+        if isinstance(cause, psycopg_pool.PoolTimeout):
+            cause = _behind(cause, conninfo)
         return DatabaseUnavailable(reason=" ".join(str(cause).split()) or type(cause).__name__)
     return unexpected("the queue of jobs", problem)
+
+
+def _behind(problem: Exception, conninfo: str) -> Exception:
+    """Why no connection could be had: the pool says how long it tried, and what the server answered only to its log."""
+    try:
+        psycopg.connect(conninfo, connect_timeout=10).close()
+    except psycopg.Error as reason:
+        return reason
+    return problem
 
 
 async def _engine(plan: Plan, pacer: Pacer, *, once: bool) -> None:

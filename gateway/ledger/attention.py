@@ -8,14 +8,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, select, text
 
 from gateway.ledger.alerts import cannot_tell
 from gateway.ledger.at_rest import opened_sentences, opened_text
-from gateway.ledger.missing import Arrival, Gap, missed_arrivals, raised_gaps
+from gateway.ledger.missing import MISSED, RAISED, Arrival, Gap, missed_arrivals, raised_gaps
 from gateway.ledger.needing import meaning_of, need_of, needs_a_person, places, those_in_need
 from gateway.ledger.states import ExchangeState, MessageState
-from gateway.ledger.tables import acknowledgment, alert, exchange, expectation, finding, message, not_taken
+from gateway.ledger.tables import (
+    acknowledgment,
+    alert,
+    arrival,
+    exchange,
+    expectation,
+    finding,
+    message,
+    not_taken,
+    number_gap,
+)
 from gateway.words import count
 
 _NEXT: dict[ExchangeState, str] = {
@@ -87,12 +97,11 @@ def attention(connection: Connection, limit: int = 1000, only: str = "") -> list
     """Everything that needs a person now: what is urgent, then the rest, each newest first.
 
     What a person settled or discarded is not in it. ``only``: of this partner alone, however much there is of others.
+    Of more than ``limit`` the urgent ones stay, then the newest; ``left_out`` tells how many are not in it.
     """
-    rows = _rows(connection, limit, only)
+    urgent = _urgent(connection, limit, only)
+    rows = _rows(connection, limit, only, urgent)
     reasons = _reasons(connection, rows)
-    urgent = set(
-        connection.execute(select(expectation.c.exchange).where(expectation.c.escalated_at.is_not(None))).scalars()
-    )
     found = [_of_exchange(row, reasons.get(row.id, _Reason()), urgent=row.id in urgent) for row in rows]
     found += [
         _of_message(row)
@@ -110,7 +119,8 @@ def beside(connection: Connection, limit: int, only: str = "") -> list[Attention
     found += [_of_arrival(each) for each in missed_arrivals(connection, limit, only)]
     if only:
         return found
-    found += [_of_not_taken(row) for row in connection.execute(select(not_taken).limit(limit))]
+    newest = select(not_taken).order_by(not_taken.c.at.desc()).limit(limit)
+    found += [_of_not_taken(row) for row in connection.execute(newest)]
     return found + [_of_rule(row) for row in connection.execute(select(alert).where(cannot_tell()))]
 
 
@@ -122,6 +132,25 @@ def by_partner(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
     of_mails = select(m, func.count()).where(_messages()).group_by(text("1"))
     exchanges, mails = ({str(key): n for key, n in connection.execute(each).all()} for each in (of_exchanges, of_mails))
     return exchanges, mails
+
+
+def left_out(connection: Connection, listed: int, limit: int, only: str = "") -> int:
+    """How many more things need a person than the ``listed`` ones that ``attention`` gave for this ``limit``."""
+    if listed < limit:
+        return 0
+    counted = [
+        _count(exchange, exchange.c.id.in_(those_in_need()), *_of(exchange, only)),
+        _count(message, _messages(), *_of(message, only)),
+        _count(number_gap, *RAISED, *_of(number_gap, only)),
+        _count(arrival, *MISSED, *_of(arrival, only)),
+    ]
+    if not only:
+        counted += [_count(not_taken), _count(alert, cannot_tell())]
+    return sum(connection.execute(each).scalar_one() for each in counted) - listed
+
+
+def _count(table: Table, *which: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).select_from(table).where(*which)
 
 
 def how_many(connection: Connection, most: int) -> int:
@@ -141,15 +170,25 @@ def _of(table: Table, only: str) -> list[ColumnElement[bool]]:
     return [table.c.partner == only] if only else []
 
 
-def _rows(connection: Connection, limit: int, only: str) -> list[Row[Any]]:
-    """The newest exchanges that need a person."""
+def _urgent(connection: Connection, limit: int, only: str) -> list[int]:
+    """The exchanges that were told before and still stand, the newest first."""
+    x = exchange.c
+    again = select(expectation.c.exchange).where(expectation.c.escalated_at.is_not(None))
+    wanted = select(x.id).where(x.id.in_(again), needs_a_person(), *_of(exchange, only))
+    return list(connection.execute(wanted.order_by(x.at.desc(), x.id.desc()).limit(limit)).scalars())
+
+
+def _rows(connection: Connection, limit: int, only: str, first: Sequence[int]) -> list[Row[Any]]:
+    """The exchanges that need a person: those that come ``first``, and the newest of the others."""
     found: list[Row[Any]] = []
-    for chunk in _chunks(_newest(connection, limit, only)):
+    wanted = dict.fromkeys([*first, *_newest(connection, limit, only)])
+    for chunk in _chunks(list(wanted)):
         rows = connection.execute(select(exchange).where(needs_a_person(), exchange.c.id.in_(chunk)))
-        found += sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
+        found += rows
         if len(found) >= limit:
             break
-    return found[:limit]
+    leading = set(first)
+    return sorted(found, key=lambda row: (row.id in leading, row.at, row.id), reverse=True)[:limit]
 
 
 def _newest(connection: Connection, limit: int, only: str = "") -> list[int]:

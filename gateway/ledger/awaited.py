@@ -31,6 +31,8 @@ class Awaited(Struct, frozen=True):
     due_at: int | None
     left: int | None
     urgent: bool = False
+    agreement: str = ""
+    versions: str = ""  # GS08 of its groups, with blanks between
 
     @property
     def overdue(self) -> bool:
@@ -77,7 +79,7 @@ def awaited(
     moment = int(time.time() * 1000) if now is None else now
     e, x = expectation.c, exchange.c
     columns = (e.partner, e.exchange, e.kind, x.types, x.control_number, x.state, x.handed_over_at, e.due_at)
-    statement = select(*columns, e.escalated_at).join(exchange, x.id == e.exchange)
+    statement = select(*columns, e.escalated_at, x.agreement, x.versions).join(exchange, x.id == e.exchange)
     if partner:
         statement = statement.where(e.partner == partner)
     if only_overdue:
@@ -90,8 +92,12 @@ def awaited(
     order = (e.due_at, e.exchange, e.kind)
     statement = statement.order_by(*order if within is not None else (e.due_at.is_(None), *order)).limit(limit)
     with reading(engine) as connection:
-        rows = connection.execute(statement).all()
+        rows = connection.execute(statement).mappings().all()
     return [
-        Awaited(*row[:-1], left=None if row.due_at is None else row.due_at - moment, urgent=row[-1] is not None)
+        Awaited(
+            left=None if row["due_at"] is None else row["due_at"] - moment,
+            urgent=row["escalated_at"] is not None,
+            **{name: value for name, value in row.items() if name != "escalated_at"},
+        )
         for row in rows
     ]

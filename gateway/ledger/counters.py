@@ -9,7 +9,7 @@ from gateway.ledger import archive
 from gateway.ledger.tables import control_number
 from gateway.values import asdict
 
-LEVELS = ("interchange", "group")
+LEVELS = ("interchange", "group")  # in the order in which they are locked, everywhere
 
 
 class Counter(Struct, frozen=True):
@@ -46,14 +46,20 @@ def beginning(connection: Connection, ours: str, theirs: str, level: str) -> int
     return connection.execute(select(func.max(table.c.next)).where(*same)).scalar() or 1
 
 
-def locked(connection: Connection, partner: str, ours: str, theirs: str, level: str) -> Counter:
-    """One count, begun if there is none yet (see ``beginning``); it is ours until the transaction ends."""
+def locked(connection: Connection, partner: str, ours: str, theirs: str) -> dict[str, Counter]:
+    """Both counts of a pair by level, begun if there are none yet; they are ours until the transaction ends.
+
+    Also where only one is to be set: were a group's count begun alone, who takes numbers would lock it first.
+    """
     table = control_number
-    key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
-    first = {"next": beginning(connection, ours, theirs, level)}
-    connection.execute(archive.insert(connection, table).on_conflict_do_nothing(), key | first)
-    wanted = select(table.c.next).where(*(table.c[name] == value for name, value in key.items()))
-    return Counter(**key, next=connection.execute(wanted.with_for_update()).scalar_one())
+    found: dict[str, Counter] = {}
+    for level in LEVELS:
+        key = {"partner": partner, "ours": ours, "theirs": theirs, "level": level}
+        first = {"next": beginning(connection, ours, theirs, level)}
+        connection.execute(archive.insert(connection, table).on_conflict_do_nothing(), key | first)
+        wanted = select(table.c.next).where(*(table.c[name] == value for name, value in key.items()))
+        found[level] = Counter(**key, next=connection.execute(wanted.with_for_update()).scalar_one())
+    return found
 
 
 def put(connection: Connection, counter: Counter) -> None:

@@ -14,6 +14,8 @@ from gateway.values import asdict
 
 _GAP = "gap"
 _INTERCHANGE = "interchange"
+RAISED = (number_gap.c.closed_at.is_(None), number_gap.c.raised_at.is_not(None))
+MISSED = (arrival.c.missed_at.is_not(None), arrival.c.exchange.is_(None), arrival.c.settled_at.is_(None))
 
 
 class Gap(Struct, frozen=True):
@@ -113,11 +115,12 @@ class Arrival(Struct, frozen=True):
 
 
 def raised_gaps(connection: Connection, limit: int = 1000, only: str = "") -> list[Gap]:
-    """What people were told of and nobody explained; ``only``: of this partner."""
-    wanted = select(number_gap).where(number_gap.c.closed_at.is_(None), number_gap.c.raised_at.is_not(None))
+    """What people were told of and nobody explained, the newest; ``only``: of this partner."""
+    wanted = select(number_gap).where(*RAISED)
     if only:
         wanted = wanted.where(number_gap.c.partner == only)
-    return [Gap(*row) for row in connection.execute(wanted.order_by(number_gap.c.id).limit(limit))]
+    newest = wanted.order_by(number_gap.c.raised_at.desc(), number_gap.c.id.desc()).limit(limit)
+    return [Gap(*row) for row in connection.execute(newest)]
 
 
 def gaps_of(connection: Connection, partner: str, *, everything: bool = False) -> list[Gap]:
@@ -173,8 +176,7 @@ def series_of(connection: Connection, partner: str) -> list[SeriesRow]:
 
 def missed_arrivals(connection: Connection, limit: int = 1000, only: str = "") -> list[Arrival]:
     """Files that did not come, and that nobody put to rest; ``only``: of this partner."""
-    missed = (arrival.c.missed_at.is_not(None), arrival.c.exchange.is_(None), arrival.c.settled_at.is_(None))
-    wanted = select(arrival).where(*missed)
+    wanted = select(arrival).where(*MISSED)
     if only:
         wanted = wanted.where(arrival.c.partner == only)
     return [Arrival(*row) for row in connection.execute(wanted.order_by(arrival.c.id.desc()).limit(limit))]

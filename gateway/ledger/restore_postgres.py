@@ -18,13 +18,13 @@ from typing import IO
 
 from sqlalchemy import Connection, Engine, make_url, text
 
-from gateway.errors import BackupUnfit, HomeInUse, RestoreFailed
+from gateway.errors import BackupUnfit, DatabaseEncoding, HomeInUse, RestoreFailed
 from gateway.ledger import backup_postgres
 from gateway.ledger import postgres_programs as programs
 from gateway.ledger.backup_files import MEGABYTE, Watcher
 from gateway.ledger.backup_manifest import Manifest
 from gateway.ledger.backup_postgres import schema_of, server_version, strangers
-from gateway.ledger.database import guarded, open_engine, reading, writing
+from gateway.ledger.database import guarded, narrow_encoding, open_engine, reading, writing
 from gateway.ledger.postgres_programs import Program, ProgramFailedError
 from gateway.ledger.postgres_schemas import identifier, looking_at, move
 
@@ -64,10 +64,12 @@ class PostgresPlace:
         """Restores beside the present ledger; gives the url of what was restored.
 
         Raises:
-            BackupUnfit, ProgramMissing, ProgramTooOld: it cannot be restored here.
+            BackupUnfit, DatabaseEncoding, ProgramMissing, ProgramTooOld: it cannot be restored here.
             HomeInUse: somebody works on the ledger.
             RestoreFailed: with the reason; nothing was changed.
         """
+        if encoding := narrow_encoding(self._engine):
+            raise DatabaseEncoding(encoding=encoding)
         self.discard()
         dump = self._backup / manifest.ledger.name
         with reading(self._engine) as connection:

@@ -79,6 +79,13 @@ def find(connection: Connection, number: str, now: int, limits: Limits) -> Known
     return None if row is None else KnownSession(**row)
 
 
+def role_of(connection: Connection, id_: str) -> str | None:
+    """The role that the user of a session has now, however old it is; None where it was ended, or they are disabled."""
+    wanted = select(console_user.c.role).join(console_session, console_session.c.user == console_user.c.name)
+    wanted = wanted.where(console_session.c.id == id_, console_user.c.disabled_at.is_(None))
+    return connection.execute(wanted).scalar_one_or_none()
+
+
 def of_user(connection: Connection, user: str, now: int, limits: Limits) -> list[KnownSession]:
     """The sessions of a user that count, the last used first."""
     s = console_session.c

@@ -76,7 +76,10 @@ class Numbers:
         return self._next[series]
 
     def _ask(self, series: Series) -> None:
-        """Both levels of a pair at once: who takes a number of one mostly takes one of the other too."""
+        """Both levels of a pair at once: who takes a number of one mostly takes one of the other too.
+
+        The interchange's before the group's, as everybody locks them (``counters.LEVELS``).
+        """
         self._asked.add(series[:-1])
         pair = dict(zip(_KEY, series[:-1], strict=False))
         for level, number in bulk.asked(self._connection, "next numbers", _next, pair):
@@ -156,7 +159,7 @@ def _highest_of(names: Sequence[str]) -> Select[Any]:
 def _next() -> Select[Any]:
     table = tables.control_number
     pair = [table.c[name] == bindparam(name) for name in _KEY[:-1]]
-    return select(table.c.level, table.c.next).where(*pair).order_by(table.c.level).with_for_update()
+    return select(table.c.level, table.c.next).where(*pair).order_by(table.c.level.desc()).with_for_update()
 
 
 def _first(connection: Connection) -> Any:

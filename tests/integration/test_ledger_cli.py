@@ -23,6 +23,7 @@ from gateway.errors import GatewayError, NotFound, QueryInvalid, UsageFault
 from gateway.ledger import database, tables
 from gateway.ledger.recording import Ledger
 from gateway.settings.model import Limits
+from partners.directory import Directory
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +53,13 @@ def run(tmp_path, monkeypatch):
     def open_app(home):
         assert home == tmp_path
         settings = SimpleNamespace(limits=Limits())
-        yield SimpleNamespace(engine=engine, now=lambda: 0, ledger=Ledger(engine, lambda: 0, "ann"), settings=settings)
+        yield SimpleNamespace(
+            engine=engine,
+            now=lambda: 0,
+            ledger=Ledger(engine, lambda: 0, "ann"),
+            settings=settings,
+            directory=lambda: Directory([], []),
+        )
 
     monkeypatch.setattr(gateway.app, "open_app", open_app)
 

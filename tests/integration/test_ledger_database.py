@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -18,9 +19,11 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import ConfigurationFault, DatabaseConflict, DatabaseEncoding, DatabaseUnavailable, NotInstalled
 from gateway.flow.check_machine import check_encoding
 from gateway.ledger import database, tables
+from gateway.ledger.backup_files import Nobody
 from gateway.ledger.database import open_engine, reading, revision, upgrade, writing
 from gateway.ledger.postgres_sessions import PARAMETERS
 from gateway.ledger.recording import Ledger
+from gateway.ledger.restore_postgres import PostgresPlace
 from gateway.ledger.secrets import Secrets, make_key
 from gateway.ledger.walking import steer
 
@@ -345,7 +348,7 @@ def test_of_two_that_keep_the_same_secret_at_once_neither_fails_and_the_key_of_s
     engine.dispose()
 
 
-def test_a_database_that_cannot_hold_every_text_gets_no_ledger(postgres):
+def test_a_database_that_cannot_hold_every_text_gets_no_ledger_and_no_backup(postgres, tmp_path):
     """What a server makes that was set up without a locale: a mail in another script would never be taken."""
     url = postgres.fresh_database("template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
     engine = open_engine(url)
@@ -353,6 +356,8 @@ def test_a_database_that_cannot_hold_every_text_gets_no_ledger(postgres):
         upgrade(engine)
     assert [(each.code, each.ok) for each in check_encoding(engine)] == [("database.encoding", False)]
     assert revision(engine) is None
+    with closing(PostgresPlace(url, tmp_path, tmp_path)) as place, pytest.raises(DatabaseEncoding, match="SQL_ASCII"):
+        place.stage(None, Nobody())
     engine.dispose()
     postgres.drop(url)
 

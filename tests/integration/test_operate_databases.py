@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders.stage import ACME, GLOBEX, WHEN, Stage, acknowledgment, invoice, orders, ta1
 from msgspec.structs import replace
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from gateway.demo import documents
 from gateway.errors import KeyReused, NotAllowedNow, TemporarilyRefused
@@ -17,7 +18,7 @@ from gateway.flow.dispatch import dispatch
 from gateway.flow.start_numbers import Start, start_numbers
 from gateway.flow.submit import submit
 from gateway.flow.work_units import sweep
-from gateway.ledger import tables
+from gateway.ledger import recording, tables
 from gateway.ledger.database import open_engine
 from gateway.ledger.leases import ALONE, SharedLeases
 from gateway.ledger.standing import repeated_documents
@@ -187,6 +188,42 @@ def test_what_waits_for_a_partner_that_was_suspended_waits_and_what_was_being_se
     dispatch(replace(stage.context(), leases=leases))
     assert stage.states("out") == ["cancelled", "sent", "sent"]
     assert second in [row["id"] for row in stage.rows("exchange") if row["state"] == "sent"]
+
+
+def test_numbers_are_started_while_others_take_some_and_nobody_is_in_the_way(
+    postgres, migrated_template, tmp_path, monkeypatch
+):
+    """Both wait for the same counts: who has the first one gets the second, for all lock them in one order."""
+    monkeypatch.setattr(recording, "_TRIES", 1)  # a deadlock would be told
+    engine = open_engine(postgres.fresh_database(migrated_template))
+    stage = Stage(tmp_path, [PROFILE, GLOBEX], engine=engine)
+    submit(stage.context(), "acme", invoice("INV-1"))
+    table = tables.control_number
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    def begun(pool, work, *arguments, **options):
+        """Runs until it waits for a lock."""
+        before = asked(waiting)
+        future = pool.submit(work, *arguments, **options)
+        patience = time.monotonic() + 60
+        while asked(waiting) == before:
+            assert not future.done()
+            assert time.monotonic() < patience
+        return future
+
+    def asked(question):
+        with engine.connect() as connection:
+            return connection.execute(question).scalar_one()
+
+    with ThreadPoolExecutor(2) as pool:
+        with engine.begin() as connection:
+            connection.execute(select(table).where(table.c.level == "interchange").with_for_update())
+            started = begun(pool, start_numbers, stage.context(), [Start("acme", 50, 70)], actor="anna")
+            submitted = begun(pool, submit, stage.context(), "acme", invoice("INV-2"))
+        assert [each.done for each in started.result(60)] == [True, True]
+        assert submitted.result(60).control_numbers == ("000000050",)
+    assert [row["control_number"] for row in stage.rows("functional_group")] == ["1", "70"]
+    engine.dispose()
 
 
 def test_two_people_who_stand_in_each_others_way_are_both_served(postgres, migrated_template, tmp_path, monkeypatch):

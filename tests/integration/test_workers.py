@@ -14,7 +14,8 @@ import pytest
 from builders.shared_home import SENDERS, SharedHome
 from builders.stage import WHEN
 from procrastinate.exceptions import ConnectorException
-from sqlalchemy import select
+from psycopg_pool import PoolTimeout
+from sqlalchemy import make_url, select
 
 from gateway.app import open_app
 from gateway.demo.documents import bare, invoice
@@ -190,7 +191,9 @@ def test_without_its_tables_a_worker_says_how_to_make_them(shared):
     refused = subprocess.run(shared.command("worker"), check=False, capture_output=True, text=True)
     assert refused.returncode == 78
     assert "gateway init --upgrade" in refused.stderr
-    assert subprocess.run(shared.command("init", "--upgrade"), check=False, capture_output=True).returncode == 0
+    for said in ("the queue of the workers was missing, and was made", "nothing was changed"):
+        upgraded = subprocess.run(shared.command("init", "--upgrade"), check=True, capture_output=True, text=True)
+        assert said in upgraded.stdout
     assert shared.worker("--once").wait(60) == 0, shared.said()
 
 
@@ -246,4 +249,22 @@ def test_a_worker_that_was_taken_for_dead_says_so():
     """It slept, and others threw its place in the queue away: the database is not to blame."""
     problem = ConnectorException()
     problem.__cause__ = psycopg.errors.ForeignKeyViolation("procrastinate_jobs_worker_id_fkey")
-    assert worker._fault(problem).code == "lease.lost"
+    assert worker._fault(problem, "").code == "lease.lost"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_worker_without_a_connection_says_why_there_was_none(postgres, wrapped):
+    """The pool knows only how long it tried: not that the role is unknown, the password wrong, or all places taken."""
+    waited = PoolTimeout("couldn't get a connection after 10.00 sec")
+    problem: Exception = waited
+    if wrapped:
+        problem = ConnectorException()
+        problem.__cause__ = waited
+    url = make_url(postgres.url("postgres")).set(username="nobody-here", password="x")
+    engine = database.open_engine(url.render_as_string(hide_password=False))
+    fault = worker._fault(problem, conninfo(engine))
+    assert fault.code == "database.unavailable"
+    assert "nobody-here" in str(fault)
+    assert "10.00 sec" not in str(fault)
+    there = database.open_engine(postgres.url("postgres"))  # where one can be had by now, the pool's own words are left
+    assert "10.00 sec" in str(worker._fault(problem, conninfo(there)))

@@ -44,7 +44,7 @@ def _standing(call: Call) -> Response:
         if only:
             # Of the gateway itself, and of others, such a token learns nothing.
             theirs = [_told(each) for each, _ in found.needs if each.partner == only]
-            return JSONResponse({"attention": theirs})
+            return JSONResponse({"attention": theirs, "left_out": found.left_out})
         numbers = counts(connection, app.now() - _WEEK)
         numbers[KEPT_BACK] = sum(kept_back(connection, stops_of(app.partners.current())).values())
         told = found.as_dict() | {"counts": numbers, "last_batch": last_batch(connection)}

@@ -158,6 +158,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "attention": listed({"type": "object"}),
             "alerts": listed({"type": "object"}),
             "refused_documents": listed(TEXT),
+            "left_out": NUMBER,
             "counts": {"type": "object", "additionalProperties": NUMBER},
             "last_batch": {"type": ["object", "null"]},
         },

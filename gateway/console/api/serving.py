@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from gateway.console.answers import fault_problem, for_whom, know
 from gateway.console.api.declared import HEADER, JSON, PATH, QUERY, Body, Call, Operation, Parameter
 from gateway.console.callers import Callers
 from gateway.console.turns import in_turn
+from gateway.console.watching import watched
 from gateway.errors import ApiTokenRefused, GatewayError, RequestInvalid, TooManyRequests, TryAgainLater, Unavailable
 from gateway.ledger.api_tokens import ApiToken
 
@@ -33,7 +35,8 @@ def route(operation: Operation) -> Route:
             know(request)
             body = await _body(request, operation.body) if operation.body else b""
             if operation.method == "GET":
-                return await run_in_threadpool(_called, operation, request, token, body)
+                answer = await run_in_threadpool(_called, operation, request, token, body)
+                return watched(answer, partial(callers.may_still, request, operation.scope))
             return await in_turn(request, _called, operation, request, token, body)
         except GatewayError as problem:
             fault = for_whom(request, problem)

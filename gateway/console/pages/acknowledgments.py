@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,9 +11,9 @@ from starlette.responses import Response
 from gateway.console.routing import view
 from gateway.console.visit import Visit
 from gateway.errors import NotFound
+from gateway.flow.awaiting import agreed_name
 from gateway.ledger.answered import answered
 from gateway.ledger.awaited import awaited
-from gateway.ledger.events import awaited_name
 from gateway.ledger.query import Query
 from gateway.ledger.reports.answers import Answers, answers
 from gateway.ledger.reports.scope import Scope
@@ -45,7 +46,6 @@ def show(visit: Visit) -> Response:
         "tabs": [(_link(name, partner), text, name == tab) for name, text in (*_TABS, _TAB_OF_SHARE)],
         "everybody": _link(tab, ""),
         "link": _link,
-        "name": awaited_name,
         "most": MOST,
     }
     return visit.page(f"acknowledgments_{tab}.html", 200, **values, **makers[tab](visit, partner))
@@ -63,6 +63,7 @@ def _awaited(visit: Visit, partner: str) -> dict[str, Any]:
     begin, skip = _number(visit.asked("from")), _number(visit.asked("skip"))  # so many that are due then were shown
     found = awaited(visit.app.engine, partner=partner, now=now, within=(begin, None), limit=MOST + 1 + skip)[skip:]
     shown, following = found[:MOST], ""
+    name = partial(agreed_name, visit.app.directory())
     if len(found) > MOST:
         due = found[MOST].due_at or 0
         same = sum(each.due_at == due for each in shown) + (skip if due == begin else 0)
@@ -72,6 +73,7 @@ def _awaited(visit: Visit, partner: str) -> dict[str, Any]:
         "due": [each for each in shown if not each.overdue],
         "next": following,
         "is_first": not begin,
+        "name": name,
         "odd": {} if begin else odd_since(visit.app.engine, now - 7 * _DAY),
     }
 

@@ -280,3 +280,21 @@ def test_the_segments_of_a_file_are_json_documents():
     done = CliRunner().invoke(root, ["x12", "show", "-", "--json"], input=broken)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["segment"] for each in found if each["findings"]] == ["BEG"]
+
+
+# ---------------------------------------------------------------- a pipe that nobody reads any more
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "x12 sets", "x12 sets --json", "x12 generate 850 --version 004010", "completion bash"]
+)
+def test_a_reader_that_has_enough_ends_a_command_quietly(words, capfd, monkeypatch):
+    """As ``gateway … | head`` does: exit code 0 and no word, for help, tables, lines of JSON and raw bytes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as ended:
+            main(words.split())
+    assert ended.value.code == 0
+    assert capfd.readouterr() == ("", "")

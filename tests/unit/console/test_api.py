@@ -14,12 +14,14 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
+from gateway.console import watching
 from gateway.console.api import OPERATIONS, acting, documents, exchanges, reports
 from gateway.console.build import build
 from gateway.console.callers import Callers
 from gateway.console.door import Entrance
 from gateway.console.people import Role, Somebody, User
 from gateway.console.site import Site
+from gateway.console.watching import DownloadEndedError
 from gateway.jobs.lock import HomeLock
 from gateway.ledger import api_tokens, saved
 from gateway.ledger.api_tokens import SCOPES
@@ -190,6 +192,23 @@ def test_a_token_that_was_revoked_or_has_ended_counts_no_more(site, program):
     site.clock = lambda: real() + 2_000
     assert "was revoked" in gone("GET", "/exchanges", 401)["detail"]
     assert "has expired" in late("GET", "/exchanges", 401)["detail"]
+
+
+def test_a_download_under_way_ends_with_its_token(site, program, monkeypatch):
+    """What was revoked gets no further piece, and no end that looks like one."""
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+    gone = program(name="gone")
+
+    def pieces(_pieces, _home):
+        yield b"one"  # read before the answer begins
+        site.app.ledger.write(lambda recorder: api_tokens.revoke(recorder, "gone"))
+        yield b"two"
+
+    number = numbers(site, direction="in")[0]
+    assert gone("GET", f"/exchanges/{number}/raw", 200).content
+    monkeypatch.setattr(exchanges, "spooled", pieces)
+    with pytest.raises(DownloadEndedError):
+        gone("GET", f"/exchanges/{number}/raw", 200)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
@@ -717,7 +736,7 @@ def test_the_token_of_one_partner_sees_nothing_of_others(site, acme):
     acme("GET", "/partners/globex/profile", 404)
     acme("POST", "/documents?partner=globex", 404, content=INVOICE)
     assert {each["partner"] for each in acme("GET", "/status", 200)["attention"]} <= {"acme"}
-    assert set(acme("GET", "/status", 200)) == {"attention"}
+    assert set(acme("GET", "/status", 200)) == {"attention", "left_out"}
     acme("GET", "/reports/statement", 404, params={"partner": "globex", "month": _month(site)})
     acme("GET", "/reports/volumes", 404, params={"q": "partner=globex"})
     rows = acme("GET", "/reports/volumes", 200, params={"by": "partner", "q": "since=10d"})["rows"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from gateway.console import watching
 from gateway.console.pages import downloads
 from gateway.console.pages.downloads import download, encoded, spooled
+from gateway.console.watching import DownloadEndedError, watched
+from gateway.errors import DatabaseUnavailable
 
 
 def _got(make):
@@ -57,3 +62,44 @@ def test_pieces_are_read_to_their_end_before_any_is_given(tmp_path, monkeypatch)
 def test_lines_are_gathered_and_broken_characters_replaced():
     """A lone surrogate must not end an export."""
     assert list(encoded(["a\n", "b\n", "\ud800\n"], at_once=2)) == [b"a\nb\n", b"?\n"]
+
+
+class Flow:
+    """A download of two pieces, sent as a server sends it; ``may`` is asked before each of them."""
+
+    def __init__(self, may):
+        self.sent = []
+        self.ended = False
+        answer = watched(download(iter([b"one", b"two"]), "a.edi"), may)
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "GET", "headers": []}
+        try:
+            asyncio.run(answer(scope, self._receive, self._send))
+        except DownloadEndedError:
+            self.ended = True
+
+    async def _receive(self):
+        raise NotImplementedError
+
+    async def _send(self, message):
+        self.sent.append((message.get("body"), message.get("more_body")))
+
+
+def test_a_download_breaks_off_when_whoever_asked_may_not_any_more(monkeypatch):
+    """Its last piece is never followed by an end: the client sees that it is not whole."""
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+    answers = iter([True, False])
+    cut = Flow(lambda: next(answers))
+    assert (cut.sent[1:], cut.ended) == ([(b"one", True)], True)
+
+
+def test_whoever_cannot_be_asked_about_and_whoever_may_get_the_whole(monkeypatch):
+    """A database that is away for a moment ends no download; nobody is asked about all the time."""
+    whole = [(b"one", True), (b"two", True), (b"", False)]
+
+    def away():
+        raise DatabaseUnavailable(reason="it is away")
+
+    assert Flow(lambda: False).sent[1:] == whole  # too quick to be asked
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+    assert Flow(lambda: True).sent[1:] == whole
+    assert Flow(away).sent[1:] == whole

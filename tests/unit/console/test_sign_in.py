@@ -13,15 +13,17 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from gateway.app import open_app
-from gateway.console import callers
+from gateway.console import callers, watching
 from gateway.console.build import build
 from gateway.console.door import Entrance
 from gateway.console.keeper import PLAIN, SECURE, Keeper
+from gateway.console.pages.downloads import download
 from gateway.console.people import Role, Somebody, User
 from gateway.console.places import local
 from gateway.console.routing import act, view
 from gateway.console.server import _defects_told
 from gateway.console.site import Site
+from gateway.console.watching import DownloadEndedError
 from gateway.errors import DatabaseUnavailable
 from gateway.flow.log import logging_to
 from gateway.ledger import passwords, sessions, users
@@ -46,6 +48,10 @@ def _shown(visit):
     return visit.page("fault.html", sentence=f"hello {visit.user.name}", advice=visit.session.csrf, code="", status=200)
 
 
+def _file(visit):
+    return download(visit.site.pieces(), "a.edi")
+
+
 def _done(visit):
     return visit.to("/", "done")
 
@@ -55,6 +61,7 @@ PAGES = (
     view("/exchanges", _shown),
     view("/rare", _shown, Role.ADMINISTRATOR),
     act("/done", _done),
+    view("/file", _file, Role.OPERATOR),
 )
 
 
@@ -630,3 +637,43 @@ def test_a_defect_is_told_to_the_log_by_its_name_alone():
         logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=problem)
     assert "kind=RuntimeError" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
+
+
+# ---------------------------------------------------------------- downloads under way
+
+
+@pytest.mark.parametrize("ended", ["disabled", "signed out", "lowered", "removed"])
+def test_a_download_under_way_ends_with_the_right_to_it(site, keeper, client, monkeypatch, ended):
+    """Whose user is disabled, whose session ends or whose role is taken gets no further piece."""
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+    acts = {
+        "disabled": lambda recorder: users.disable(recorder, "olga"),
+        "signed out": lambda recorder: sessions.end_all(recorder.connection, "olga"),
+        "lowered": lambda recorder: users.set_role(recorder, "olga", "viewer"),
+        "removed": lambda recorder: users.remove(recorder, "olga"),
+    }
+
+    def pieces():
+        yield b"one"
+        keeper.ledger("root").write(acts[ended])
+        yield b"two"
+
+    monkeypatch.setattr(site, "pieces", pieces, raising=False)
+    client.post("/sign-in", data=OLGA)
+    with pytest.raises(DownloadEndedError):
+        client.get("/file")
+
+
+def test_a_download_under_way_goes_on_when_its_session_grows_old(site, client, clock, monkeypatch):
+    """Nobody clicks while a big file comes: that is no reason to break it off."""
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+
+    def pieces():
+        yield b"one"
+        clock.now += 10**10
+        yield b"two"
+
+    monkeypatch.setattr(site, "pieces", pieces, raising=False)
+    client.post("/sign-in", data=OLGA)
+    assert client.get("/file").content == b"onetwo"
+    assert client.get("/file").status_code == 303

@@ -8,7 +8,7 @@ import pytest
 from builders.stage import Stage
 
 from gateway.ledger import tables
-from gateway.ledger.attention import attention, by_partner, how_many, needs_attention
+from gateway.ledger.attention import attention, by_partner, how_many, left_out, needs_attention
 from gateway.ledger.states import ExchangeState, MessageState
 
 CODES = ("", "sending.some-refused", "acknowledgment.contradicting", "delivery.failed", "sendinh", "acknowledgmenu.x")
@@ -135,3 +135,42 @@ def test_no_look_walks_through_all_exchanges(world):
             written = str(wanted.compile(connection.engine, compile_kwargs={"literal_binds": True}))
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}")]
             assert "USING" in next(each for each in plan if "exchange" in each), plan
+
+
+@pytest.mark.unrecorded
+@pytest.mark.parametrize("limit", [1, 3, 10, 600])
+def test_urgent_things_stay_in_a_bounded_list_however_old(world, limit):
+    """The oldest things that need a person are urgent: they lead the list, and hide nothing newer of the others."""
+    with world.ledger.transaction() as recorder:
+        oldest = [each for each in attention(recorder.connection, 100_000) if each.exchange is not None][-3:]
+        for each in oldest:
+            due = {"exchange": each.exchange, "partner": "acme", "within": 1, "due_at": 1, "kind": "TA1"}
+            recorder.connection.execute(tables.expectation.insert(), due | {"overdue_at": 3, "escalated_at": 4})
+    with world.ledger.reading() as connection:
+        whole = attention(connection, 100_000)
+        some = attention(connection, limit)
+    assert [each.exchange for each in whole[:3]] == [each.exchange for each in oldest]
+    assert [each.reference for each in some[:3]] == [each.reference for each in whole[: min(3, limit)]]
+    assert [each.at for each in some] == [each.at for each in whole[:limit]]
+
+
+@pytest.mark.unrecorded
+@pytest.mark.parametrize("only", ["", "acme", "globex"])
+def test_what_a_bounded_list_leaves_out_is_counted(world, only):
+    """Exchanges, mails, gaps, missed files, mailboxes: each thing that is not listed counts."""
+    with world.ledger.transaction() as recorder:
+        gap = {"at": 1, "theirs": "ZZ:A", "ours": "ZZ:B", "level": "interchange", "epoch": 1, "kind": "gap"}
+        gap |= {"first": 1, "last": 2, "exchange": 1, "raised_at": 2}
+        came = {"rule": "orders", "agreement": "", "opens_at": 1, "due_at": 1, "missed_at": 2}
+        for partner in ("acme", "globex"):
+            recorder.connection.execute(tables.number_gap.insert(), gap | {"partner": partner})
+            recorder.connection.execute(tables.arrival.insert(), came | {"partner": partner})
+        refused = {"mailbox": "orders", "uid": "1", "at": 1, "size": 1, "fault_code": "mail.too-large", "fault": ""}
+        recorder.connection.execute(tables.not_taken.insert(), refused)
+    with world.ledger.reading() as connection:
+        whole = len(attention(connection, 100_000, only))
+        assert whole > 1
+        assert left_out(connection, whole, 100_000, only) == 0
+        for limit in (1, whole - 1, whole):
+            listed = attention(connection, limit, only)
+            assert len(listed) + left_out(connection, len(listed), limit, only) == whole
