@@ -82,7 +82,8 @@ def acknowledgment_separators(report: InterchangeReport) -> Separators:
     repetition = m.repetition or next(each for each in "^!%&" if each not in taken)
     used = (*taken, repetition)
     if len(set(used)) == len(used) and all(len(each) == 1 and not each.isalnum() and each != " " for each in used):
-        return replace(m, repetition=repetition)
+        suffix = "" if m.element in m.suffix or m.component in m.suffix else m.suffix
+        return replace(m, repetition=repetition, suffix=suffix)
     return Separators("*", ":", "~", "^", m.suffix)
 
 

@@ -244,7 +244,14 @@ def test_a_received_ta1_without_a_verdict_is_not_taken_for_one():
 
 
 @pytest.mark.parametrize(
-    "text", [interchange(), interchange().replace("*>~", "*a~"), interchange().replace("*>~", "**~")]
+    "text",
+    [
+        interchange(),
+        interchange().replace("*>~", "*a~"),
+        interchange().replace("*>~", "**~"),
+        interchange().replace("~", "~\r\n").replace(">~", "\n~"),
+        interchange().replace("~", "~\r\n").replace(">~", "\r~"),
+    ],
 )
 @pytest.mark.parametrize("version", ["00401", "00501"])
 def test_every_interchange_can_be_answered_in_separators_that_separate(text, version):
