@@ -43,6 +43,7 @@ _COMPANION_DATA = (
 _WRITTEN_INTO_TEXT = re.compile(
     rb"^(?:begin [0-7]{3,4} ([^\r\n]{1,300})|=ybegin [^\r\n]*line=\d|SVNB[A-Za-z0-9+/]{20})", re.MULTILINE
 )
+_SIGNS = (b"begin ", b"=ybegin ", b"SVNB")
 _FILES = 20  # of them in one text that are looked at
 
 
@@ -63,11 +64,11 @@ def is_told(part: Part) -> bool:
 
 def is_missed(part: Part) -> bool:
     """Whether a part without X12 beside others that have some was meant as EDI, or cannot be looked into."""
-    if part.content_type.startswith(DECORATION):
+    if part.content_type.startswith("image/"):
         return False
     if is_disguised(part.data):
         return True
-    if _is_letter(part):
+    if part.content_type.startswith(DECORATION) or _is_letter(part):
         return False
     if _has_edi_type(part) or _held(part) or unread_kind(part.data):
         return True
@@ -79,6 +80,8 @@ def is_missed(part: Part) -> bool:
 
 def is_disguised(data: bytes) -> bool:
     """Whether a file that may be EDI was written into a text: by uuencode, by yEnc, or an ISA in base64."""
+    if not any(sign in data for sign in _SIGNS):
+        return False
     names = (found[1] for found in islice(_WRITTEN_INTO_TEXT.finditer(data, 0, _SEARCHED), _FILES))
     return any(not name or not name.strip().lower().endswith(_COMPANION_NAMES) for name in names)
 

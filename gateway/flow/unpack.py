@@ -183,11 +183,11 @@ def _stands_elsewhere(part: Part, payloads: list[PayloadCase]) -> bool:
 
 def _may_be_edi(part: Part) -> bool:
     """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
+    if is_disguised(part.encoded):
+        return True
     if part.content_type.startswith(DECORATION):
         return False
-    if part.content_type not in WORDS or part.file_name or b"ISA" in part.data:
-        return True
-    return is_disguised(part.encoded)
+    return part.content_type not in WORDS or bool(part.file_name) or b"ISA" in part.data
 
 
 def examine(case: Case, policy: ExaminePolicy) -> None:

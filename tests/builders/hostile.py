@@ -357,6 +357,8 @@ MAILS: dict[str, Mail] = {
     "a second file that yEnc wrote into the text": beside(part(b"Hello\r\n=ybegin line=128 size=9 name=a.edi\r\n", TEXT), held="yEnc"),
     "a second file in base64 within words": beside(part(b"Hello\r\n\r\n" + encoded(OTHER), TEXT), held="base64 stands in it"),
     "a second file within a mail that came as a file": beside(file(b"Subject: x\r\n\r\n" + encoded(OTHER), b"fwd.eml"), held="base64 stands in it"),
+    "a second file that uuencode wrote into HTML": beside(part(uuencoded(OTHER)[:300], HTML), held="uuencode"),
+    "a second file in HTML, declared as uuencoded": Mail(mixed(file(EDI), part(uuencoded(OTHER), HTML, b"Content-Transfer-Encoding: uuencode")), "content.damaged"),
     "a logo that uuencode wrote into the text": beside(part(b"begin 644 logo.gif\r\n#25-!\r\nend\r\n", TEXT)),
     "a second file that is EDIFACT": beside(file(b"UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'", b"two.txt", b"text/plain"), held="EDIFACT"),
     "a second file in EBCDIC": beside(file(OTHER.decode().encode("cp037"), b"two"), held="EBCDIC"),
