@@ -41,9 +41,10 @@ _COMPANION_DATA = (
 
 # A file that was written into a text; the first of them says its name.
 _WRITTEN_INTO_TEXT = re.compile(
-    rb"^(?:begin [0-7]{3,4} ([^\r\n]{1,300})|=ybegin [^\r\n]*line=\d|SVNB[A-Za-z0-9+/]{20})", re.MULTILINE
+    rb"^(?:begin [0-7]{3,4} ([^\r\n]{1,300})|=ybegin [^\r\n]*line=\d|SVNB[A-Za-z0-9+/]{20}|-----BEGIN PGP MESSAGE)",
+    re.MULTILINE,
 )
-_SIGNS = (b"begin ", b"=ybegin ", b"SVNB")
+_SIGNS = (b"begin ", b"=ybegin ", b"SVNB", b"-----BEGIN PGP MESSAGE")
 _FILES = 20  # of them in one text that are looked at
 
 
@@ -79,7 +80,7 @@ def is_missed(part: Part) -> bool:
 
 
 def is_disguised(data: bytes) -> bool:
-    """Whether a file that may be EDI was written into a text: by uuencode, by yEnc, or an ISA in base64."""
+    """Whether what may be EDI was written into a text: by uuencode, by yEnc, by PGP, or an ISA in base64."""
     if not any(sign in data for sign in _SIGNS):
         return False
     names = (found[1] for found in islice(_WRITTEN_INTO_TEXT.finditer(data, 0, _SEARCHED), _FILES))

@@ -20,6 +20,7 @@ _ESCAPES = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*\r?\n")
 _UUENCODED = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,300}\r?\n", re.MULTILINE)
 _PADDED = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_PIECES = 1_000
 _HEAD = 4_096  # bytes in which the sign of an encoding is looked for
 _WRAPPED_LINES = 2  # as many lines must agree on their width, unless what must have a fixed width was broken
 
@@ -64,7 +65,7 @@ def base64_in_pieces(encoded: bytes) -> bytes | None:
     """Base64 that was made of several pieces, each padded at its own end, and put together."""
     packed = encoded.translate(None, b" \t\r\n")
     pieces = _PADDED.findall(packed)
-    if len(pieces) < 2 or sum(map(len, pieces)) != len(packed):
+    if not 1 < len(pieces) <= _PIECES or sum(map(len, pieces)) != len(packed):
         return None
     found = [_decoded(each) if len(each) % 4 == 0 else None for each in pieces]
     return b"".join(each for each in found if each is not None) if None not in found else None

@@ -349,6 +349,9 @@ MAILS: dict[str, Mail] = {
     "by a list, quoted": Mail(plain(b"> " + EDI.replace(b"\r\n", b"\r\n> "), b"Precedence: bulk"), payloads=0, kind="auto-reply"),
     "an answer that quotes an interchange in a line": Mail(plain(b"You wrote: " + EDI, b"Auto-Submitted: auto-replied"), payloads=0, kind="auto-reply"),
     # ---------------------------------------------------------------- not X12, beside a good file
+    "a second interchange in UTF-16 in one file": left(EDI + OTHER.decode().encode("utf-16"), "it is X12 in UTF-16"),
+    "a second interchange in one text, uuencoded": Mail(plain(EDI + b"\r\n" + uuencoded(OTHER)), held=("uuencode",)),
+    "a second interchange in one text, in base64": Mail(plain(EDI + b"\r\n" + encoded(OTHER)), held=("base64 stands in it",)),
     "a second file that lost its first byte": beside(file(OTHER[1:], b"two.edi"), held="two.edi is not X12: segments stand in it"),
     "a second file that lost its first byte, in text": beside(part(OTHER[1:], TEXT, b'Content-Disposition: attachment; filename="two.txt"'), held="two.txt is not X12: segments"),
     "a second file that lost it, under no telling name": beside(file(OTHER[1:], b"data.bin"), held="data.bin is not X12: segments"),
@@ -359,6 +362,8 @@ MAILS: dict[str, Mail] = {
     "a second file within a mail that came as a file": beside(file(b"Subject: x\r\n\r\n" + encoded(OTHER), b"fwd.eml"), held="base64 stands in it"),
     "a second file that uuencode wrote into HTML": beside(part(uuencoded(OTHER)[:300], HTML), held="uuencode"),
     "a second file in HTML, declared as uuencoded": Mail(mixed(file(EDI), part(uuencoded(OTHER), HTML, b"Content-Transfer-Encoding: uuencode")), "content.damaged"),
+    "a second interchange that PGP encrypted in the text": beside(part(b"Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", TEXT), held="PGP"),
+    "PGP in the text alone": Mail(plain(b"Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n"), "payload.not-x12", 0),
     "a logo that uuencode wrote into the text": beside(part(b"begin 644 logo.gif\r\n#25-!\r\nend\r\n", TEXT)),
     "a second file that is EDIFACT": beside(file(b"UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'", b"two.txt", b"text/plain"), held="EDIFACT"),
     "a second file in EBCDIC": beside(file(OTHER.decode().encode("cp037"), b"two"), held="EBCDIC"),
