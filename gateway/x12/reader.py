@@ -21,6 +21,7 @@ CHUNK = 1 << 18
 LONGEST_SEGMENT = 1 << 20  # characters; BIN and BDS may be longer
 KEPT = 4096  # characters that are kept of a segment that is longer
 BINARY_HEAD = 64  # characters in which a binary segment must have told its length
+SAMPLE = 200  # bytes that are kept of what stands between interchanges
 STAND_IN = 64  # characters that stand for the payload of a binary segment
 
 UNTERMINATED = "unterminated"
@@ -45,7 +46,7 @@ class Window(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """What stood between interchanges: how many bytes that are not blank, the first of them, and where."""
+    """What stood between interchanges: how many bytes but for blanks around them, the first of them, and where."""
 
     count: int = 0
     sample: bytes = b""
@@ -306,9 +307,19 @@ def _begins_segment(text: str, at: int, start: int, terminator: str = "") -> boo
 
 
 def _add(junk: Skipped, text: str, offset: int) -> Skipped:
-    solid = text.removeprefix(_BYTE_ORDER_MARK).strip(BLANKS) if offset == 0 else text.strip(BLANKS)
-    if not solid:
+    """Adds what was passed over next. It counts from the first byte that is not blank to the last, in any pieces."""
+    if not text:
         return junk
-    if junk.count:
-        return Skipped(junk.count + len(solid), junk.sample, junk.offset)
-    return Skipped(len(solid), solid[:200].encode("latin-1", "replace"), offset + text.find(solid))
+    solid = text.removeprefix(_BYTE_ORDER_MARK).strip(BLANKS) if offset == 0 else text.strip(BLANKS)
+    if not junk.count:
+        if not solid:
+            return junk
+        start = text.find(solid)
+        return Skipped(len(solid), _sample(text[start:]), offset + start)
+    sample = junk.sample + _sample(text) if len(junk.sample) < SAMPLE else junk.sample
+    count = offset + len(text.rstrip(BLANKS)) - junk.offset if solid else junk.count
+    return Skipped(count, sample[:SAMPLE], junk.offset)
+
+
+def _sample(text: str) -> bytes:
+    return text[:SAMPLE].encode("latin-1", "replace")
