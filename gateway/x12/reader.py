@@ -143,7 +143,8 @@ class Reader:
             if self._undecided(end) and self._more():
                 continue
             binary = self._binary(marks, end or len(text))
-            if binary == pos:
+            if binary >= 0 and not text[pos:binary].strip(BLANKS):
+                self.pos = binary  # blanks between segments are no segment
                 return self._binary_segment(marks)
             inner = self._inner_opening(binary if binary > 0 else end or len(text))
             if inner >= 0:
@@ -151,7 +152,7 @@ class Reader:
                 self._inner = self.base + inner
                 return self._cut(marks, end) if end > 0 else self._rest(inner)
             if binary > pos:
-                end = binary
+                end = text.rfind(marks.segment, pos, binary) + 1
             if end:
                 return self._cut(marks, end)
             if self.ended:
@@ -257,6 +258,9 @@ class Reader:
         """Whether a segment with a length begins at ``at``, or one of which too little is held to tell."""
         if not _begins_segment(self.text, at, self.pos, marks.segment):
             return False
+        end = max(self.pos, self.text.rfind(marks.segment, self.pos, at) + 1)
+        if self.text[end:at].strip(BLANKS):
+            return False  # many blanks within a value, before the letters of the name
         head = self.text[at : at + BINARY_HEAD]
         return len(head) < BINARY_HEAD or binary_head(marks.element).match(head) is not None
 

@@ -319,6 +319,21 @@ def test_binary_segments_are_read_by_their_length(chunk, terminator):
     assert not [each for each in report.sets[0].findings if each.code == "segment.binary-length"]
 
 
+@pytest.mark.parametrize("blanks", [" ", "\r\n", "\r\n  "])
+@pytest.mark.parametrize("chunk", [1, 1 << 18])
+def test_blanks_before_a_binary_segment_are_no_segment(blanks, chunk):
+    words = "a word \n" * 600  # more than is read at first
+    text = words + interchange(group(transaction_set(body=("BEG*00", f"{blanks}BIN*5*a~b*c", "REF*PO*1"))))
+    (one,) = only(text, chunk=chunk).sets
+    assert "segment.empty" not in codes(one.findings)
+    assert one.segments == 5
+
+
+def test_blanks_before_the_letters_of_a_binary_segment_stay_in_their_value():
+    text = interchange(group(transaction_set(body=("BEG*00", "MSG*x" + " " * 9 + "BIN*5*a", "REF*PO*1"))))
+    assert only(text).sets[0].segments == 5
+
+
 def test_a_binary_segment_of_another_length_is_a_fault():
     body = ("ORI*X", "BIN*3*abcdef")
     report = only(interchange(group(transaction_set(kind="102", body=body), kind="OR")))
