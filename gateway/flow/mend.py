@@ -7,7 +7,9 @@ counts and control numbers fit. Then it is taken and the repair is told in words
 from __future__ import annotations
 
 import hashlib
+import html
 import re
+from collections.abc import Iterator
 from itertools import islice
 
 from msgspec import Struct
@@ -25,7 +27,10 @@ _MANGLED = re.compile(rb"\xc2\xa0|\xe2\x80[\x98-\x9d\xa6]|\xe2\x80\x93")  # in U
 _MANGLED_WINDOWS = re.compile(rb"[\xa0\x91-\x94\x85\x96]")  # in windows-1252
 _ISA = re.compile(rb"(?:\A|\n|\xbf) ?ISA[^A-Za-z0-9\s]")
 _ISA_BEGINS = re.compile(rb"ISA([^A-Za-z0-9\s])\d\d\1")
+_TAG = re.compile(r"<[^<>]{0,2000}>")
 _TRIES = 20
+_UUENCODE = "uuencode undone: it is a whole interchange"
+_IN_HTML = "the interchange stands in HTML, which does not keep blanks and line ends"
 _BLANKS_AFTER = b"[ \t]+(?=\r?\n)"
 _BOM = b"\xef\xbb\xbf"
 _OPENING = 400  # bytes from the ISA on in which its damage shows
@@ -54,7 +59,7 @@ def mend(part: Part) -> Mended:
     if at < 0:
         return Mended(data, at)
     if part.content_type == "text/html":
-        raise _damage(part, "the interchange stands in HTML, which does not keep blanks and line ends")
+        raise _damage(part, _IN_HTML)
     repaired = _rejoined(part, data, at)
     if repaired is not None:
         data, words = repaired
@@ -78,12 +83,10 @@ def _damage(part: Part, reason: str) -> ContentDamaged:
 def _decoded(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
     """The bytes that the sender meant, whatever was said of their encoding, and where their X12 begins or -1."""
     if part.damage:
-        small = len(part.encoded) <= _LARGEST and part.encoded.count(b"\n") <= _LINES
-        found = repairs.base64_with_junk(part.encoded) if small and part.encoding == "base64" else None
-        if found is None or not is_intact(found):
-            raise _damage(part, part.damage)
-        words = "foreign characters in its base64 left out, or its end filled up: it is a whole interchange"
-        return found, find_isa(found), (words,)
+        for words, found in _undamaged(part):
+            if found is not None and is_intact(found):
+                return found, find_isa(found), (words,)
+        raise _damage(part, part.damage)
     data = part.data
     if b"=" in data and len(data) <= _LARGEST and data.count(b"\n") <= _LINES:
         soft = repairs.undeclared_quoted_printable(data)
@@ -91,6 +94,20 @@ def _decoded(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
             return soft, find_isa(soft), ("quoted-printable undone, though the part does not declare it",)
     at = find_isa(data)
     return (data, at, ()) if at >= 0 else _disguised(part)
+
+
+def _undamaged(part: Part) -> Iterator[tuple[str, bytes | None]]:
+    """What a part may have been whose transfer encoding could not be undone as it was declared."""
+    if len(part.encoded) > _LARGEST or part.encoded.count(b"\n") > _LINES:
+        return
+    if part.encoding == "base64":
+        words = "foreign characters in its base64 left out, or its end filled up: it is a whole interchange"
+        yield words, repairs.base64_with_junk(part.encoded)
+        yield "its base64 undone piece by piece: it is whole", repairs.base64_in_pieces(part.encoded)
+    elif part.encoding != "quoted-printable":
+        yield _UUENCODE, repairs.uudecoded(part.encoded)
+    if b"=" not in part.encoded and b"%" not in part.encoded:  # an escape would be taken for a value
+        yield "nothing undone, though the part declares an encoding: it is a whole interchange as it came", part.encoded
 
 
 def _disguised(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
@@ -104,6 +121,10 @@ def _disguised(part: Part) -> tuple[bytes, int, tuple[str, ...]]:
     packed = repairs.undeclared_base64(part.data)
     if packed is not None and is_intact(packed):
         return packed, find_isa(packed), ("base64 undone, though the part does not declare it",)
+    if b"begin " in part.data and len(part.data) <= _LARGEST and part.data.count(b"\n") <= _LINES:
+        unpacked = repairs.uudecoded(part.data)
+        if unpacked is not None and is_intact(unpacked):
+            return unpacked, find_isa(unpacked), (_UUENCODE,)
     return part.data, -1, ()
 
 
@@ -161,6 +182,9 @@ def _torn_isa(part: Part, data: bytes) -> int:
     Raises:
         ContentDamaged: it is text, and its ISA cannot be put together again.
     """
+    # Of two forms of the same words the plain one is read.
+    if part.content_type == "text/html" and part.within != "multipart/alternative" and _in_html(data):
+        raise _damage(part, _IN_HTML)
     found = [match.end() - 4 for match in islice(_ISA.finditer(data), _TRIES)]
     for at in found:
         if _terminator_across_lines(data, at):
@@ -172,6 +196,18 @@ def _torn_isa(part: Part, data: bytes) -> int:
         if any(_ISA_BEGINS.match(data, at) for at in found):
             raise _damage(part, "its ISA is damaged beyond recognition, as by blanks or line ends that were changed")
     return -1
+
+
+def _in_html(data: bytes) -> bool:
+    """Whether an interchange stands in HTML once its tags are gone and its blanks are blanks."""
+    if b"ISA" not in data or len(data) > _LARGEST:
+        return False
+    return find_isa(without_tags(data.replace(b"\xc2\xa0", b" ")).replace(b"\xa0", b" ")) >= 0
+
+
+def without_tags(data: bytes) -> bytes:
+    """The words of HTML, character references undone."""
+    return html.unescape(_TAG.sub("", data.decode("latin-1"))).encode("latin-1", "replace")
 
 
 def _is_body(part: Part) -> bool:

@@ -7,6 +7,7 @@ it. What was meant as EDI, or cannot be looked into, is another matter: nothing 
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from gateway import x12
 from gateway.errors import NotX12
@@ -29,12 +30,22 @@ _COMPANIONS = (
     *(".vcf", ".ics", ".eml", ".msg", ".mp3", ".mp4", ".mov", ".wav", ".asc", ".sig", ".p7s", ".p7c"),
     *(".p7b", ".cer", ".crt", ".der", "winmail.dat"),
 )
+_COMPANION_NAMES = tuple(each.encode("ascii") for each in _COMPANIONS)
 _COMPANION_DATA = (
     *(b"%PDF", b"{\\rtf", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),  # the last: an older text or sheet of Microsoft's
     *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\1\0", b"\xd7\xcd\xc6\x9a"),
     *(b"\0\5\x16\0", b"\0\5\x16\7", b"\0\0\0\1Bud1"),  # what a Mac packs beside a file
     *(b"-----BEGIN PGP SIGNATURE", b"BEGIN:V", tnef.SIGNATURE),
 )
+
+
+# A file that was written into a text; the first of them says its name.
+_WRITTEN_INTO_TEXT = re.compile(
+    rb"^(?:begin [0-7]{3,4} ([^\r\n]{1,300})|=ybegin [^\r\n]*line=\d|SVNB[A-Za-z0-9+/]{20}|-----BEGIN PGP MESSAGE)",
+    re.MULTILINE,
+)
+_SIGNS = (b"begin ", b"=ybegin ", b"SVNB", b"-----BEGIN PGP MESSAGE")
+_FILES = 20  # of them in one text that are looked at
 
 
 def not_x12(name: str, data: bytes) -> NotX12:
@@ -54,6 +65,10 @@ def is_told(part: Part) -> bool:
 
 def is_missed(part: Part) -> bool:
     """Whether a part without X12 beside others that have some was meant as EDI, or cannot be looked into."""
+    if part.content_type.startswith("image/"):
+        return False
+    if is_disguised(part.data):
+        return True
     if part.content_type.startswith(DECORATION) or _is_letter(part):
         return False
     if _has_edi_type(part) or _held(part) or unread_kind(part.data):
@@ -62,6 +77,14 @@ def is_missed(part: Part) -> bool:
     if name.endswith(_COMPANIONS) or part.data.startswith(_COMPANION_DATA):
         return False
     return _EDI_NAME.search(name) is not None or _is_opaque(part)
+
+
+def is_disguised(data: bytes) -> bool:
+    """Whether what may be EDI was written into a text: by uuencode, by yEnc, by PGP, or an ISA in base64."""
+    if not any(sign in data for sign in _SIGNS):
+        return False
+    names = (found[1] for found in islice(_WRITTEN_INTO_TEXT.finditer(data, 0, _SEARCHED), _FILES))
+    return any(not name or not name.strip().lower().endswith(_COMPANION_NAMES) for name in names)
 
 
 def _beginning(data: bytes) -> str:

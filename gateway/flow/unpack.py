@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 
@@ -13,8 +12,8 @@ from gateway import x12
 from gateway.errors import ContentDamaged, ContentMissing, LoopDetected, MessageFault, MessageMalformed
 from gateway.flow.case import Case, InterchangeCase, PayloadCase
 from gateway.flow.intact import find_isa
-from gateway.flow.mend import WORDS, essence, mend, squeezed
-from gateway.flow.strange import DECORATION, LOOK, is_missed, is_told, not_x12
+from gateway.flow.mend import WORDS, essence, mend, squeezed, without_tags
+from gateway.flow.strange import DECORATION, LOOK, is_disguised, is_missed, is_told, not_x12
 from gateway.mail.archives import contents
 from gateway.mail.letters import open_headers, open_letter
 from gateway.mail.model import Letter, Part
@@ -23,7 +22,6 @@ from gateway.x12.model import ExaminePolicy, InterchangeReport
 from gateway.x12.sniff import what_instead
 
 _OUR_MESSAGE_ID = re.compile(r"<[0-9a-f]{40}@[^<>@]+>")  # gateway.mail.compose.message_id
-_TAG = re.compile(r"<[^<>]{0,2000}>")
 _SPOILED = 10  # parts of one mail that are compared with its sound ones
 _OTHER_FORMS = "its alternative forms carry different EDI"
 _TEXT = 1_000_000  # bytes of text that are compared with a file
@@ -178,16 +176,15 @@ def _stands_elsewhere(part: Part, payloads: list[PayloadCase]) -> bool:
     """Whether a copy in the text that a mail client spoiled is the same, but for blanks, as a payload that is sound."""
     if part.content_type not in WORDS or part.file_name or len(part.data) > _TEXT:
         return False
-    text = part.data
-    if part.content_type == "text/html":
-        text = html.unescape(_TAG.sub("", text.decode("latin-1"))).encode("latin-1", "replace")
-    text = squeezed(text)
+    text = squeezed(without_tags(part.data) if part.content_type == "text/html" else part.data)
     sound = [each.data for each in payloads if len(each.data) <= _TEXT]
     return any(squeezed(each, find_isa(each)) in text for each in sound)
 
 
 def _may_be_edi(part: Part) -> bool:
     """A damaged part counts unless it is plainly something else: a logo, or words that hold no ISA."""
+    if is_disguised(part.encoded):
+        return True
     if part.content_type.startswith(DECORATION):
         return False
     return part.content_type not in WORDS or bool(part.file_name) or b"ISA" in part.data

@@ -22,7 +22,9 @@ _LOOKED_AT = 64_000  # bytes of a bounce's words
 _QUOTED_ID = re.compile(r"^[> \t]*message-id:[ \t]*(?:\r?\n[> \t]+)?(<[^<>\s]{1,250}>)", re.IGNORECASE | re.MULTILINE)
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?:^|[^\d.])([45]\d\d[ -][^\r\n]{3,400})", re.MULTILINE)
-_FOR = re.compile(r"^[ \t]*<?([^\s<>()\[\],;:@\"\\]{1,64}@[^\s<>()\[\],;:@\"\\]{1,255}?)>?:?[ \t]*\r?$", re.MULTILINE)
+_FOR = re.compile(
+    r"^[ \t]*<?([^\s<>()\[\],;:@\"\\]{1,64}@[^\s<>()\[\],;:@\"\\]{1,255}?)(?:>?:?[ \t]*\r?$|>:[ \t])", re.MULTILINE
+)
 _LATE = re.compile(
     r"(?:delivery|message)[^.\n]{0,60}\bdelay|will (?:keep|continue) (?:trying|to try)|still being retried"
     r"|not yet been delivered|warning: message",

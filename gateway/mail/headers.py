@@ -30,6 +30,7 @@ _CHARSETS = re.compile(
 _TYPE = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,127})\s*/\s*([A-Za-z0-9!#$&^_.+-]{1,127})\s*(?=[;(]|$)")
 _PARAMETER = re.compile(r";\s*+([A-Za-z0-9!#$&^_.+*%'-]{1,100}+)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"?|[^;]*+)", re.DOTALL)
 _PARAMETERS = 300
+_LABELS = frozenset({"name", "filename"})
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PIECE = re.compile(r"(.+?)(?:\*(\d{1,4}))?(\*)?")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,996}+>")
@@ -60,9 +61,14 @@ class Headers(Struct, frozen=True):
             MessageMalformed: when it is there twice with different values: readers would disagree.
         """
         found = self.values.get(name, EMPTY)
-        if len(found) > 1 and len({each.strip() for each in found}) > 1:
+        if len(found) > 1 and len({_comparable(name, each) for each in found}) > 1:
             raise MessageMalformed(reason=f"{len(found)} different {name} headers in one part")
         return found[0] if found else ""
+
+
+def _comparable(name: str, value: str) -> str:
+    """A value without what does not count: upper and lower case, in an encoding (RFC 2045 section 6.1)."""
+    return value.strip().lower() if name == "content-transfer-encoding" else value.strip()
 
 
 def split_entity(raw: Raw, start: int, end: int, limits: Limits) -> tuple[Headers, int]:
@@ -228,7 +234,7 @@ def parameters(value: str) -> dict[str, str]:
     """The parameters of a Content-Type or Content-Disposition, RFC 2231 pieces joined and decoded.
 
     Raises:
-        MessageMalformed: when a parameter is there twice with different values.
+        MessageMalformed: when a parameter is there twice with different values, unless it is a name, a mere label.
     """
     plain: dict[str, str] = {}
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
@@ -237,7 +243,9 @@ def parameters(value: str) -> dict[str, str]:
             break
         name, text = match[1].lower(), _unquoted(match[2])
         if "*" not in name:
-            if plain.setdefault(name, text) != text:
+            if name == "boundary" and "(" in text and not match[2].startswith('"'):
+                text = text.partition("(")[0].rstrip()  # a comment: no token has a parenthesis
+            if plain.setdefault(name, text) != text and name not in _LABELS:
                 raise MessageMalformed(reason=f"two different parameters {name[:40]!r} in one header")
         elif found := _PIECE.fullmatch(name):
             pieces.setdefault(found[1], {}).setdefault(int(found[2] or 0), (text, found[3] is not None))

@@ -13,21 +13,25 @@ from gateway.mail.bounces import STATUS_TYPES, read_bounces, read_words
 from gateway.mail.decode import Raw
 from gateway.mail.headers import Headers, decoded, message_ids, split_entity
 from gateway.mail.model import Bounce, Letter, Part
-from gateway.mail.structure import Entity, Span, Splitter
+from gateway.mail.structure import Entity, Span, Splitter, below_layers
 from gateway.settings.model import Limits
 
 _RECEIPT_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
-_BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
-_ANSWERING_HEADERS = (
-    "x-autoreply",
-    "x-autorespond",
-    "x-auto-reply-from",
-    "x-mail-autoreply",
-    "list-id",
-    "list-unsubscribe",
-)
+_BULK = frozenset({"bulk", "junk", "list"})
+_ANSWERS = frozenset({"auto_reply", "auto-reply"})
+_ANSWERING_HEADERS = ("x-autoreply", "x-autorespond", "x-auto-reply-from", "x-mail-autoreply")
+_BULK_HEADERS = ("list-id", "list-unsubscribe")
+_MAILER = re.compile(r"(?:^|[\s<])(?:mailer-daemon|postmaster)(?:@|>|\s*(?:\(|$))", re.IGNORECASE)
 _WORDS = frozenset({"text/plain", "text/html", "text/enriched"})
 _EDI = re.compile(rb"(?:\A|\n|\xbf)[ \t]*+ISA[^A-Za-z0-9\s]")
+# The same in any place of a line, in UTF-16 or EBCDIC, or as a file that was written into a text.
+_EDI_ANYWHERE = re.compile(
+    rb"ISA([^A-Za-z0-9\s])\d\d\1|I\0S\0A|\xc9\xe2\xc1[^\n]\xf0"
+    rb"|^(?:SVNB[A-Za-z0-9+/]{20}|begin [0-7]{3,4} \S|=ybegin )",
+    re.MULTILINE,
+)
+_QUOTED = re.compile(rb"[ \t]*[>|]")
+_QUOTATIONS = 100  # in one text that are passed over
 _ID = 998  # characters of a line (RFC 5322 section 2.1.1), hence of a Message-ID
 _ENVELOPE_HEADERS = ("delivered-to", "x-original-to", "envelope-to")
 
@@ -130,16 +134,17 @@ def _kind(top: Entity, limits: Limits) -> tuple[str, tuple[Bounce, ...]]:
             return "receipt", ()
     if _is_from_a_mailer(top.headers):
         return "bounce", read_words(top)
-    if _answers_by_itself(top.headers) and not any(_may_be_edi(part) for part in _own_leaves(top)):
+    answers = _answers_by_itself(top.headers)
+    if (answers or _is_bulk(top.headers)) and not any(
+        _may_be_edi(part) or (not answers and _holds_edi(part.data)) for part in _own_leaves(top)
+    ):
         return "auto-reply", ()
     return "letter", ()
 
 
 def _report(top: Entity) -> Entity | None:
     """The multipart/report that the mail is, perhaps signed (RFC 3335 wants receipts signed)."""
-    entity = top
-    while entity.content_type == "multipart/signed" and entity.children:
-        entity = entity.children[0]
+    entity = below_layers(top)
     if entity.content_type == "multipart/report" or entity.content_type in STATUS_TYPES | _RECEIPT_TYPES:
         return entity
     return None
@@ -147,21 +152,27 @@ def _report(top: Entity) -> Entity | None:
 
 def _is_from_a_mailer(headers: Headers) -> bool:
     """A bounce in no standard's format: it has the null sender and comes from the mail system itself."""
-    if headers.first("return-path").replace(" ", "") != "<>":
+    path = headers.first("return-path").replace(" ", "")
+    if path != "<>" and (path or "x-failed-recipients" not in headers.values):
         return False
-    sender, _ = single_sender(headers.all("from"))
-    return sender.partition("@")[0].lower() in {"mailer-daemon", "postmaster"}
+    senders = headers.all("from")
+    return len(senders) == 1 and _MAILER.search(senders[0]) is not None
 
 
 def _answers_by_itself(headers: Headers) -> bool:
-    """Whether a program wrote it that answers, or tells everybody the same: it is read by nobody, never answered."""
+    """Whether a program wrote it that answers: it is read by nobody, never answered, and may quote what we sent."""
     automatic = _auto_submitted(headers)
     return (
         automatic == "auto-replied"
-        or headers.first("precedence").strip().lower() in _BULK
+        or headers.first("precedence").strip().lower() in _ANSWERS
         or any(name in headers.values for name in _ANSWERING_HEADERS)
         or (automatic not in {"", "no"} and "x-auto-response-suppress" in headers.values)
     )
+
+
+def _is_bulk(headers: Headers) -> bool:
+    """Whether it tells everybody the same: a list or a gateway may carry an order all the same, in any form."""
+    return headers.first("precedence").strip().lower() in _BULK or any(name in headers.values for name in _BULK_HEADERS)
 
 
 def _own_leaves(entity: Entity) -> list[Part]:
@@ -176,3 +187,11 @@ def _own_leaves(entity: Entity) -> list[Part]:
 def _may_be_edi(part: Part) -> bool:
     """Whether a part may carry what we are here for: any file, and words that begin like an interchange."""
     return bool(part.file_name) or part.content_type not in _WORDS or _EDI.search(part.data) is not None
+
+
+def _holds_edi(data: bytes) -> bool:
+    """Whether words hold an interchange anywhere, in any form, but for a quotation."""
+    for count, found in enumerate(_EDI_ANYWHERE.finditer(data)):
+        if count >= _QUOTATIONS or not _QUOTED.match(data, data.rfind(b"\n", 0, found.start()) + 1):
+            return True
+    return False

@@ -10,7 +10,7 @@ from gateway.mail.addresses import address_list
 from gateway.mail.decode import Raw
 from gateway.mail.headers import Headers, decoded, message_ids, split_entity, to_text
 from gateway.mail.receipts import Mic, Receipt, ReceiptRequest
-from gateway.mail.structure import Entity, Span, Splitter
+from gateway.mail.structure import Entity, Span, Splitter, below_layers
 from gateway.settings.model import Limits
 
 RECEIPT_TYPES = frozenset({"message/disposition-notification", "message/global-disposition-notification"})
@@ -58,8 +58,7 @@ def receipt_in(raw: Raw, limits: Limits) -> Receipt | None:
         MessageFault: past the bounds of ``limits``, or when the entity cannot be read.
     """
     entity = Splitter(limits).entity(Span(raw, 0, len(raw)))
-    while entity.content_type == "multipart/signed" and entity.children:
-        entity = entity.children[0]
+    entity = below_layers(entity)
     return read_receipt(entity, limits) if entity.content_type in {"multipart/report", *RECEIPT_TYPES} else None
 
 

@@ -18,6 +18,9 @@ _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _NOT_BASE64 = bytes(each for each in range(256) if not re.fullmatch(rb"[A-Za-z0-9+/=]", bytes([each])))
 _ESCAPES = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]*\r?\n")
+_UUENCODED = re.compile(rb"^begin [0-7]{3,4} [^\r\n]{1,300}\r?\n", re.MULTILINE)
+_PADDED = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_PIECES = 1_000
 _HEAD = 4_096  # bytes in which the sign of an encoding is looked for
 _WRAPPED_LINES = 2  # as many lines must agree on their width, unless what must have a fixed width was broken
 
@@ -56,6 +59,37 @@ def base64_with_junk(encoded: bytes) -> bytes | None:
     if not full or width % 4 or any(len(each) >= width and _BASE64_LINE.fullmatch(each) for each in tail):
         return None
     return _decoded(b"".join(clean[:full]) + last)
+
+
+def base64_in_pieces(encoded: bytes) -> bytes | None:
+    """Base64 that was made of several pieces, each padded at its own end, and put together."""
+    packed = encoded.translate(None, b" \t\r\n")
+    pieces = _PADDED.findall(packed)
+    if not 1 < len(pieces) <= _PIECES or sum(map(len, pieces)) != len(packed):
+        return None
+    found = [_decoded(each) if len(each) % 4 == 0 else None for each in pieces]
+    return b"".join(each for each in found if each is not None) if None not in found else None
+
+
+def uudecoded(data: bytes) -> bytes | None:
+    """The files that uuencode wrote into a text, one after the other; None where there is none, or one is damaged."""
+    begin = _UUENCODED.search(data)
+    if begin is None:
+        return None
+    pieces: list[bytes] = []
+    within = False
+    for line in data[begin.start() :].split(b"\n"):
+        text = line.rstrip(b"\r")
+        if not within:
+            within = _UUENCODED.match(line + b"\n") is not None
+        elif text == b"end":
+            within = False
+        else:
+            try:
+                pieces.append(binascii.a2b_uu(text))
+            except binascii.Error:
+                return None
+    return None if within else b"".join(pieces)
 
 
 def undeclared_base64(data: bytes) -> bytes | None:

@@ -21,6 +21,8 @@ _NEVER_READ = {
     "message/partial": "it is one piece of a message that was split",
     "message/external-body": "it only points to content elsewhere, which is never fetched",
 }
+_REPORTS = frozenset({"multipart/report", "multipart/signed"})
+_FOOTERS = frozenset({"text/plain", "text/html"})
 _INNER = "?"
 _FALSE_BOUNDARIES = 100_000
 _DEEPEST = 100  # whatever the settings say: Python's own stack is a bound too
@@ -114,6 +116,22 @@ class Splitter:
                 return
             span = Span(raw, 0, len(raw))
         entity.children.append(self.entity(span, prefix, depth + 1, forwarded=_INNER))
+
+
+def below_layers(entity: Entity) -> Entity:
+    """What is under the signature of a mail, and beside the footer that a host on the way put behind a report."""
+    if entity.content_type == "multipart/mixed":
+        inner = [each for each in entity.children if each.content_type in _REPORTS]
+        if len(inner) == 1 and all(each is inner[0] or _is_footer(each) for each in entity.children):
+            entity = inner[0]
+    while entity.content_type == "multipart/signed" and entity.children:
+        entity = entity.children[0]
+    return entity
+
+
+def _is_footer(entity: Entity) -> bool:
+    part = entity.part
+    return part is not None and part.content_type in _FOOTERS and not part.file_name and b"ISA" not in part.data
 
 
 def _leaf(entity: Entity, within: str) -> Part:

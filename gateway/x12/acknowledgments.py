@@ -30,6 +30,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9 .,\-/()&%=?_\"]")
 # What newer code lists have and those before 005010 have not, by scope.
 _OLDER = {
     ("group", "19"): "6",
+    ("set", "18"): "6",
     ("set", "19"): "6",
     ("set", "23"): "7",
     ("element", "11"): "10",
@@ -67,7 +68,7 @@ def acknowledgment_version(group: GroupReport, kind: str) -> str:
     """GS08 of the group that carries the acknowledgment."""
     if kind == "999" and group.functional_id in _GROUPS_OF_GUIDE_999:
         return GUIDE_999
-    version = group.version[:6] if re.fullmatch(r"00\d{4}.*", group.version) else "004010"
+    version = group.version[:6] if re.match(r"00[1-9]\d{3}", group.version) else "004010"
     return max(version, _FIRST_WITH_IMPLEMENTATION) if kind == "999" else version
 
 
@@ -81,7 +82,8 @@ def acknowledgment_separators(report: InterchangeReport) -> Separators:
     repetition = m.repetition or next(each for each in "^!%&" if each not in taken)
     used = (*taken, repetition)
     if len(set(used)) == len(used) and all(len(each) == 1 and not each.isalnum() and each != " " for each in used):
-        return replace(m, repetition=repetition)
+        suffix = "" if m.element in m.suffix or m.component in m.suffix else m.suffix
+        return replace(m, repetition=repetition, suffix=suffix)
     return Separators("*", ":", "~", "^", m.suffix)
 
 

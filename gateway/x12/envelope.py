@@ -106,6 +106,13 @@ def envelope_finding(
     )
 
 
+def extra_element(elements: Sequence[str], most: int) -> int:
+    """The number of the first element that a segment of ``most`` has too many, or 0; empty ones do not count."""
+    if len(elements) <= most + 1:
+        return 0
+    return next((n for n, each in enumerate(elements[most + 1 :], most + 1) if each.strip()), 0)
+
+
 def separator_faults(marks: Separators) -> str:
     """Why nothing can be cut with these separators, as a sentence, or an empty text."""
     element, segment = marks.element, marks.segment

@@ -94,7 +94,7 @@ def _junk_finding(junk: Skipped, where: str) -> Finding:
         f"{said} {where} this one.",
         "interchange",
         offset=junk.offset,
-        value=junk.sample.decode("latin-1")[:99],
+        value=junk.sample[: min(99, junk.count)].decode("latin-1"),
     )
 
 

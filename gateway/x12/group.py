@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from gateway.words import count
-from gateway.x12.envelope import CLIP, as_count, envelope_finding, same_number
+from gateway.x12.envelope import CLIP, as_count, envelope_finding, extra_element, same_number
 from gateway.x12.facts import groups, known_groups
 from gateway.x12.model import ExaminePolicy, Finding, GroupReport, Level, Separators, SetReport, Status
 from gateway.x12.packed import SetReports
@@ -67,6 +67,24 @@ class OpenSet:
         finding = envelope_finding("set", f"set.{code}", message, x12, level=level, segment=segment, offset=offset)
         self.findings.add(replace(finding, position=1 if header else self.judge.count))
 
+    def check_width(self, elements: Sequence[str], most: int) -> None:
+        """Notes an element of ST or SE beyond the last one of the standard: it harms nobody."""
+        number = extra_element(elements, most)
+        if number:
+            tag = elements[0].strip()
+            finding = envelope_finding(
+                "element",
+                "element.too-many",
+                f"{tag}{number:02} stands there, and {tag} has {most} elements.",
+                "3",
+                level=Level.WARNING,
+                segment=tag,
+                element=number,
+                offset=self._start if tag == "ST" else self.trailer_at,
+                value=elements[number].strip(),
+            )
+            self.findings.add(replace(finding, position=1 if tag == "ST" else self.judge.count))
+
     def take(self, pieces: Sequence[str], offset: int) -> None:
         """Takes over what the judge has found on these segments, so that a huge set with many faults stays small.
 
@@ -103,6 +121,7 @@ class OpenSet:
             self.trailer_at = end
             self.say("trailer-missing", "The transaction set ends without an SE segment.", "2", segment="SE")
             return
+        self.check_width(judge.trailer, 2)
         trailer = [each.strip()[:CLIP] for each in (*judge.trailer[1:3], "", "")]
         if as_count(trailer[0]) != judge.count:
             message = f"SE01 says {trailer[0] or 'nothing'}, the set has {count(judge.count, 'segment')}."
@@ -164,7 +183,8 @@ class OpenGroup:
 
     def check_trailer(self, elements: list[str], here: int) -> None:
         """Judges the GE segment, given as its elements."""
-        count, number = (each.strip()[:CLIP] for each in elements[1:3])
+        self.check_width(elements, 2, here)
+        count, number = (each.strip()[:CLIP] for each in (*elements, "", "")[1:3])
         self._declared = as_count(count)
         if self._declared != len(self._sets):
             message = f"GE01 says {count or 'nothing'}, the group has {len(self._sets)} transaction sets."
@@ -174,6 +194,14 @@ class OpenGroup:
         if number != self.fields[6] and not same_number(number, self.fields[6]):
             message = f"GE02 is {number!r}, the GS has the control number {self.fields[6]!r}."
             self.say("number-mismatch", message, "4", segment="GE", offset=here)
+
+    def check_width(self, elements: Sequence[str], most: int, here: int) -> None:
+        """Notes an element of GS or GE beyond the last one of the standard: no code of a 997 tells it."""
+        number = extra_element(elements, most)
+        if number:
+            tag = elements[0]
+            message = f"{tag}{number:02} stands there, and {tag} has {most} elements."
+            self.say("element-extra", message, "", segment=tag, offset=here, level=Level.WARNING)
 
     def miss_trailer(self, offset: int) -> None:
         """Notes that the group ends without GE."""

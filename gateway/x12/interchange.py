@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 from msgspec.structs import replace
 
 from gateway.words import count
-from gateway.x12.envelope import CLIP, as_count, check_gs, check_service, envelope_finding, same_number
+from gateway.x12.envelope import CLIP, as_count, check_gs, check_service, envelope_finding, extra_element, same_number
 from gateway.x12.facts import known_groups
 from gateway.x12.group import OpenGroup, OpenSet
 from gateway.x12.isa import BLANKS
@@ -179,6 +179,7 @@ class OpenInterchange:
         fields = [each.strip()[:CLIP] for each in (*elements, *[""] * 9)[:9]]
         group = self._group = OpenGroup(fields, here, self._policy, self._room())
         group.findings.extend(check_gs(fields, here, known_groups()))
+        group.check_width(elements, 8, here)
         if group.findings.gravest > 1:
             self._say("content", f"The GS segment of group {fields[6]} is invalid.", "024", here, Level.WARNING)
         number = fields[6].lstrip("0")
@@ -193,7 +194,7 @@ class OpenInterchange:
         if self._group is None:
             self._say("trailer-alone", "A GE segment stands outside any group.", "022", here)
             return
-        self._group.check_trailer([*elements, "", ""], here)
+        self._group.check_trailer(elements, here)
         self._close_group(end, trailer=True)
 
     def _iea(self, elements: list[str], here: int, _: int) -> None:
@@ -207,6 +208,11 @@ class OpenInterchange:
             level = Level.WARNING if same_number(fields[2], number) else Level.ERROR
             message = f"IEA02 is {fields[2]!r}, the ISA has the control number {number!r}."
             self._say("number-mismatch", message, "001", here, level, segment="IEA", element=2, value=fields[2])
+        extra = extra_element(elements, 2)
+        if extra:
+            message = f"IEA{extra:02} stands there, and IEA has 2 elements."
+            value = elements[extra].strip()
+            self._say("element-extra", message, "022", here, Level.WARNING, segment="IEA", element=extra, value=value)
         self._closed = True
 
     def _ta1(self, elements: list[str], here: int, _: int) -> None:
@@ -261,6 +267,7 @@ class OpenInterchange:
         judge = self._judge_for(fields[0], group.version, fields[2], self._marks, self._policy)
         self._set = OpenSet(fields, group.version, here, judge, self._marks, self._room())
         group.check_header(self._set)
+        self._set.check_width(elements, 3)
         self._unexpected_seen = False
         return True
 

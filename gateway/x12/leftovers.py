@@ -6,15 +6,18 @@ opens are the rest of an interchange that was damaged or cut, and no acknowledgm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from gateway.x12.examine import no_interchange
 from gateway.x12.isa import BLANKS
-from gateway.x12.model import InterchangeReport
+from gateway.x12.model import InterchangeReport, Separators
 from gateway.x12.sniff import holds_segments, looks_like, what_instead
 
 _BLANKS = BLANKS.encode("latin-1")
 _OTHER_EDI = ("edifact", "ebcdic-x12")
+# An ISA in UTF-16, and a file that was written into a text by uuencode, yEnc or base64.
+_WRITTEN = re.compile(rb"I\0S\0A\0|\0I\0S\0A|^(?:begin [0-7]{3,4} \S|=ybegin |SVNB[A-Za-z0-9+/]{20})", re.MULTILINE)
 
 
 def leftovers(data: bytes, reports: Sequence[InterchangeReport]) -> Iterator[InterchangeReport]:
@@ -35,9 +38,13 @@ def leftovers(data: bytes, reports: Sequence[InterchangeReport]) -> Iterator[Int
         rest = data[before.end if before else 0 : after.start if after else len(data)]
         end = (before.end if before else 0) + len(rest.rstrip(_BLANKS))
         rest = rest.strip(_BLANKS)
-        if rest and (holds_segments(rest, beside.separators) or looks_like(rest) in _OTHER_EDI):
+        if rest and _is_edi(rest, beside.separators):
             reason = f"What stands {_place(before, after)} is no interchange: {what_instead(rest)}."
             yield no_interchange(reason, end - len(rest), end)
+
+
+def _is_edi(rest: bytes, marks: Separators) -> bool:
+    return holds_segments(rest, marks) or looks_like(rest) in _OTHER_EDI or _WRITTEN.search(rest) is not None
 
 
 def _is_open(report: InterchangeReport) -> bool:

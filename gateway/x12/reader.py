@@ -21,6 +21,7 @@ CHUNK = 1 << 18
 LONGEST_SEGMENT = 1 << 20  # characters; BIN and BDS may be longer
 KEPT = 4096  # characters that are kept of a segment that is longer
 BINARY_HEAD = 64  # characters in which a binary segment must have told its length
+SAMPLE = 200  # bytes that are kept of what stands between interchanges
 STAND_IN = 64  # characters that stand for the payload of a binary segment
 
 UNTERMINATED = "unterminated"
@@ -45,7 +46,7 @@ class Window(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """What stood between interchanges: how many bytes that are not blank, the first of them, and where."""
+    """What stood between interchanges: how many bytes but for blanks around them, the first of them, and where."""
 
     count: int = 0
     sample: bytes = b""
@@ -142,7 +143,8 @@ class Reader:
             if self._undecided(end) and self._more():
                 continue
             binary = self._binary(marks, end or len(text))
-            if binary == pos:
+            if binary >= 0 and not text[pos:binary].strip(BLANKS):
+                self.pos = binary  # blanks between segments are no segment
                 return self._binary_segment(marks)
             inner = self._inner_opening(binary if binary > 0 else end or len(text))
             if inner >= 0:
@@ -150,7 +152,7 @@ class Reader:
                 self._inner = self.base + inner
                 return self._cut(marks, end) if end > 0 else self._rest(inner)
             if binary > pos:
-                end = binary
+                end = text.rfind(marks.segment, pos, binary) + 1
             if end:
                 return self._cut(marks, end)
             if self.ended:
@@ -256,6 +258,9 @@ class Reader:
         """Whether a segment with a length begins at ``at``, or one of which too little is held to tell."""
         if not _begins_segment(self.text, at, self.pos, marks.segment):
             return False
+        end = max(self.pos, self.text.rfind(marks.segment, self.pos, at) + 1)
+        if self.text[end:at].strip(BLANKS):
+            return False  # many blanks within a value, before the letters of the name
         head = self.text[at : at + BINARY_HEAD]
         return len(head) < BINARY_HEAD or binary_head(marks.element).match(head) is not None
 
@@ -306,9 +311,19 @@ def _begins_segment(text: str, at: int, start: int, terminator: str = "") -> boo
 
 
 def _add(junk: Skipped, text: str, offset: int) -> Skipped:
-    solid = text.removeprefix(_BYTE_ORDER_MARK).strip(BLANKS) if offset == 0 else text.strip(BLANKS)
-    if not solid:
+    """Adds what was passed over next. It counts from the first byte that is not blank to the last, in any pieces."""
+    if not text:
         return junk
-    if junk.count:
-        return Skipped(junk.count + len(solid), junk.sample, junk.offset)
-    return Skipped(len(solid), solid[:200].encode("latin-1", "replace"), offset + text.find(solid))
+    solid = text.removeprefix(_BYTE_ORDER_MARK).strip(BLANKS) if offset == 0 else text.strip(BLANKS)
+    if not junk.count:
+        if not solid:
+            return junk
+        start = text.find(solid)
+        return Skipped(len(solid), _sample(text[start:]), offset + start)
+    sample = junk.sample + _sample(text) if len(junk.sample) < SAMPLE else junk.sample
+    count = offset + len(text.rstrip(BLANKS)) - junk.offset if solid else junk.count
+    return Skipped(count, sample[:SAMPLE], junk.offset)
+
+
+def _sample(text: str) -> bytes:
+    return text[:SAMPLE].encode("latin-1", "replace")

@@ -113,5 +113,9 @@ _HINTS = (
     (re.compile(rb"I\0S\0A|\0I\0S\0A"), "it is X12 in UTF-16, send it in ASCII or Latin-1"),
     (re.compile(rb"isa[^a-z0-9]00"), "its ISA is written in lower case"),
     (re.compile(rb"ISA[^A-Za-z0-9 \t\r\n]"), "its ISA is cut short or damaged beyond recognition"),
+    (re.compile(rb"^begin [0-7]{3,4} \S", re.MULTILINE), "a file stands in it that uuencode wrote into a text"),
+    (re.compile(rb"^=ybegin ", re.MULTILINE), "a file stands in it that yEnc wrote into a text"),
+    (re.compile(rb"^-----BEGIN PGP MESSAGE", re.MULTILINE), "a message that PGP encrypted stands in it"),
+    (re.compile(rb"^SVNB[A-Za-z0-9+/]{20}", re.MULTILINE), "base64 stands in it that begins like an ISA"),
     (re.compile(rb"\A\s*(?:ST|GS)[*|^~]"), "it begins with a set or group, without the ISA that should surround it"),
 )

@@ -9,6 +9,7 @@ repairs must tell, and of what in it nothing can be made beside good interchange
 from __future__ import annotations
 
 import base64
+import binascii
 import gzip
 import io
 import re
@@ -83,6 +84,12 @@ def wrapped(data: bytes, width: int, end: bytes = b"\r\n") -> bytes:
 def encoded(data: bytes, width: int = 76) -> bytes:
     """Base64 in lines."""
     return wrapped(base64.b64encode(data), width)
+
+
+def uuencoded(data: bytes) -> bytes:
+    """A file as uuencode writes it into a text."""
+    lines = [binascii.b2a_uu(data[at : at + 45], backtick=True).rstrip(b"\n") for at in range(0, len(data), 45)]
+    return b"\r\n".join((b"begin 644 orders.edi", *lines, b"`", b"end", b""))
 
 
 def quoted(data: bytes) -> bytes:
@@ -273,8 +280,21 @@ MAILS: dict[str, Mail] = {
     "base64 of another alphabet": Mail(plain(LINES.replace(b"+", b"-").replace(b"/", b"_") + b"-_-_", B64), "content.damaged", 0),
     "quoted-printable, broken escape": Mail(plain(quoted(ONE).replace(b"=2A", b"=XA", 1), QP), "content.damaged", 0),
     "an encoding that clients misspell": Mail(plain(EDI, b"Content-Transfer-Encoding: 8-Bit")),
-    "an encoding nobody knows": Mail(mixed(part(EDI, X12, b"Content-Transfer-Encoding: x-rot13")), "content.damaged", 0),
+    "an encoding nobody knows": Mail(mixed(part(EDI.replace(b"Springfield", b"Spring%66ield", 1), X12, b"Content-Transfer-Encoding: x-rot13")), "content.damaged", 0),
     "uuencoded": Mail(mixed(part(b"begin 644 a.edi\r\n#25-!\r\nend\r\n", b'Content-Type: application/octet-stream; name="a.edi"')), "payload.not-x12", 0),
+    "uuencoded, in the body": Mail(plain(b"Orders of today:\r\n" + uuencoded(EDI) + FOOTER), repairs=("uuencode undone",)),
+    "uuencoded, as it is declared": Mail(mixed(part(uuencoded(ONE), X12, b"Content-Transfer-Encoding: x-uuencode")), repairs=("uuencode undone",)),
+    "uuencoded, two files in the body": Mail(plain(uuencoded(ONE) + b"\r\n" + uuencoded(OTHER)), repairs=("uuencode undone",)),
+    "uuencoded, cut short": Mail(plain(uuencoded(EDI)[:300]), "payload.not-x12", 0),
+    "uuencoded, as it is declared, cut short": Mail(plain(uuencoded(EDI)[:300], b"Content-Transfer-Encoding: x-uuencode"), "content.damaged", 0),
+    "base64 declared, and none there": Mail(mixed(part(EDI, X12, B64)), repairs=("nothing undone",)),
+    "an encoding nobody knows, and none there": Mail(mixed(part(EDI, X12, b"Content-Transfer-Encoding: us-ascii")), repairs=("nothing undone",)),
+    "base64 in two padded pieces": Mail(mixed(part(encoded(EDI[:100]) + encoded(EDI[100:]), X12, B64)), repairs=("piece by piece",)),
+    "base64 declared twice, in upper and lower case": Mail(mixed(part(encoded(EDI), X12, B64, B64.upper()))),
+    "a boundary with a comment behind it": Mail(
+        HEAD + b"Content-Type: multipart/mixed; boundary=b (made by us)\r\n\r\n--b\r\n" + file(EDI) + b"\r\n--b--\r\n"
+    ),
+    "a file with two names": Mail(mixed(part(EDI, X12, b'Content-Disposition: attachment; filename="a.edi"; filename="b.edi"'))),
     # ---------------------------------------------------------------- archives
     "zip": Mail(mixed(file(zipped(("a.edi", EDI)), b"a.zip")), repairs=(ARCHIVE,)),
     "zip with two files and a letter": Mail(mixed(file(zipped(("a.edi", EDI), ("b.edi", OTHER), ("readme.txt", b"hi")), b"a.zip")), payloads=2, repairs=(ARCHIVE,)),
@@ -316,13 +336,35 @@ MAILS: dict[str, Mail] = {
     "plain and HTML that says something else": Mail(mixed(part(EDI, TEXT), part(b"<pre>" + OTHER + b"</pre>", HTML), kind=b"alternative"), "message.malformed"),
     "two plain forms that differ": Mail(mixed(part(EDI, TEXT), part(OTHER, TEXT), kind=b"alternative"), "message.malformed"),
     "HTML alone": Mail(plain(b"<pre>" + EDI + b"</pre>", HTML), "content.damaged", 0),
+    "HTML alone, its blanks kept": Mail(plain(HTML_COPY, HTML), "content.damaged", 0),
+    "a good file, and another in HTML": Mail(mixed(file(EDI), part(HTML_COPY.replace(b"000000001", b"000000009"), HTML)), "content.damaged"),
+    "a good file, and the same in HTML": Mail(mixed(file(EDI), part(HTML_COPY, HTML))),
     "the same file twice": Mail(mixed(file(EDI), file(EDI, b"copy.edi")), payloads=2),
     "one good file, one damaged": Mail(mixed(file(EDI), part(b"SVNB!", X12, B64)), "content.damaged"),
+    # ---------------------------------------------------------------- lists and gateways that write to everybody
+    "by a list, behind words": Mail(plain(b"Order: " + EDI, b"Precedence: bulk"), repairs=("text before",)),
+    "by a list, in UTF-16": Mail(plain(base64.b64encode(EDI.decode().encode("utf-16")), b"List-Id: <edi.acme.example>", B64), repairs=("UTF-16",)),
+    "by a list, uuencoded": Mail(plain(uuencoded(EDI), b"Precedence: list"), repairs=("uuencode undone",)),
+    "by a list, in HTML": Mail(plain(b"<pre>" + EDI + b"</pre>", b"List-Unsubscribe: <mailto:u@acme.example>", HTML), "content.damaged", 0),
+    "by a list, quoted": Mail(plain(b"> " + EDI.replace(b"\r\n", b"\r\n> "), b"Precedence: bulk"), payloads=0, kind="auto-reply"),
+    "an answer that quotes an interchange in a line": Mail(plain(b"You wrote: " + EDI, b"Auto-Submitted: auto-replied"), payloads=0, kind="auto-reply"),
     # ---------------------------------------------------------------- not X12, beside a good file
+    "a second interchange in UTF-16 in one file": left(EDI + OTHER.decode().encode("utf-16"), "it is X12 in UTF-16"),
+    "a second interchange in one text, uuencoded": Mail(plain(EDI + b"\r\n" + uuencoded(OTHER)), held=("uuencode",)),
+    "a second interchange in one text, in base64": Mail(plain(EDI + b"\r\n" + encoded(OTHER)), held=("base64 stands in it",)),
     "a second file that lost its first byte": beside(file(OTHER[1:], b"two.edi"), held="two.edi is not X12: segments stand in it"),
     "a second file that lost its first byte, in text": beside(part(OTHER[1:], TEXT, b'Content-Disposition: attachment; filename="two.txt"'), held="two.txt is not X12: segments"),
     "a second file that lost it, under no telling name": beside(file(OTHER[1:], b"data.bin"), held="data.bin is not X12: segments"),
     "a second file that lost its ISA": beside(file(OTHER[106:], b"two.edi", b"application/EDI-X12"), held="without the ISA"),
+    "a second file that uuencode wrote into the text, cut short": beside(part(uuencoded(OTHER)[:300], TEXT), held="uuencode"),
+    "a second file that yEnc wrote into the text": beside(part(b"Hello\r\n=ybegin line=128 size=9 name=a.edi\r\n", TEXT), held="yEnc"),
+    "a second file in base64 within words": beside(part(b"Hello\r\n\r\n" + encoded(OTHER), TEXT), held="base64 stands in it"),
+    "a second file within a mail that came as a file": beside(file(b"Subject: x\r\n\r\n" + encoded(OTHER), b"fwd.eml"), held="base64 stands in it"),
+    "a second file that uuencode wrote into HTML": beside(part(uuencoded(OTHER)[:300], HTML), held="uuencode"),
+    "a second file in HTML, declared as uuencoded": Mail(mixed(file(EDI), part(uuencoded(OTHER), HTML, b"Content-Transfer-Encoding: uuencode")), "content.damaged"),
+    "a second interchange that PGP encrypted in the text": beside(part(b"Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n", TEXT), held="PGP"),
+    "PGP in the text alone": Mail(plain(b"Hello\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ\r\n"), "payload.not-x12", 0),
+    "a logo that uuencode wrote into the text": beside(part(b"begin 644 logo.gif\r\n#25-!\r\nend\r\n", TEXT)),
     "a second file that is EDIFACT": beside(file(b"UNB+UNOC:3+A:1+B:1+260101:1200+1'UNZ+0+1'", b"two.txt", b"text/plain"), held="EDIFACT"),
     "a second file in EBCDIC": beside(file(OTHER.decode().encode("cp037"), b"two"), held="EBCDIC"),
     "a second file in 7-Zip": beside(file(b"7z\xbc\xaf\x27\x1c\0\4", b"two.7z"), held="a 7-Zip archive"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from builders.x12 import group, interchange, transaction_set
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,14 @@ def test_an_interchange_cut_at_any_byte_is_never_accepted():
 @given(st.integers(1, 400))
 def test_the_chunk_size_does_not_change_the_reports(chunk):
     assert list(examine(SAMPLE, chunk=chunk)) == list(examine(SAMPLE))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 600])
+def test_the_chunk_size_does_not_change_what_is_said_of_words_around(chunk):
+    """More than is read at first: words with blanks between and behind them, before an interchange and after it."""
+    words = b"\xef\xbb\xbf \n" + b"a word  \r\n" * 500
+    text = words + SAMPLE + words + b" " * 500
+    assert list(examine(text, chunk=chunk)) == list(examine(text))
 
 
 # ---------------------------------------------------------------- write and read

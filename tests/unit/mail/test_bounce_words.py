@@ -76,3 +76,49 @@ def test_a_report_whose_status_cannot_be_read_is_read_as_words():
         f"--b\r\nContent-Type: message/rfc822\r\n\r\n{QUOTED}\r\nx\r\n--b--\r\n"
     )
     assert [each.original_message_id for each in opened(text).bounces] == ["<42@us.example>"]
+
+
+@pytest.mark.parametrize(
+    "sender", ["MAILER-DAEMON", "MAILER-DAEMON@mx.example (Mail Delivery System)", "Mail <Postmaster>"]
+)
+def test_a_mailer_is_known_however_it_writes_its_address(sender):
+    head = HEAD.replace("MAILER-DAEMON@mx.example", sender)
+    letter = open_letter(f"{head}\r\n<edi@acme.example>: 550 5.1.1 no such user\r\n\r\n{QUOTED}".encode(), Limits())
+    assert letter.kind == "bounce"
+    assert [each.recipient for each in letter.bounces] == ["edi@acme.example"]
+
+
+def test_a_person_called_postmaster_is_no_mailer():
+    head = HEAD.replace("MAILER-DAEMON@mx.example", "Postmaster <joe@acme.example>")
+    assert open_letter(f"{head}\r\n{QUOTED}".encode(), Limits()).kind == "letter"
+
+
+def test_a_bounce_is_known_where_no_host_wrote_down_the_null_sender():
+    """Some POP3 servers leave Return-Path away; Exim names whom it could not reach."""
+    head = HEAD.removeprefix("Return-Path: <>\r\n")
+    assert open_letter((head + EXIM).encode(), Limits()).kind == "bounce"
+    assert open_letter((head + QMAIL).encode(), Limits()).kind == "letter"
+
+
+REPORT = (
+    'Content-Type: multipart/report; boundary="r"\r\n\r\n--r\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n--r\r\n'
+    "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+    "Final-Recipient: rfc822; edi@acme.example\r\nAction: failed\r\nStatus: 5.1.1\r\n--r\r\n"
+    f"Content-Type: message/rfc822\r\n\r\n{QUOTED}\r\nISA*00*\r\n--r--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("footer", "kind"),
+    [
+        ("Content-Type: text/plain\r\n\r\nThis mail was scanned.", "bounce"),
+        ("Content-Type: text/plain; name=orders.edi\r\n\r\nISA*00*", "letter"),
+    ],
+)
+def test_a_report_is_read_under_the_footer_that_a_host_put_behind_it(footer, kind):
+    """But nothing that may be an order is passed over for it."""
+    head = HEAD.replace("Return-Path: <>\r\n", "")
+    mail = f'{head}Content-Type: multipart/mixed; boundary="m"\r\n\r\n--m\r\n{REPORT}--m\r\n{footer}\r\n--m--\r\n'
+    letter = open_letter(mail.encode(), Limits())
+    assert letter.kind == kind
+    assert [each.status for each in letter.bounces] == (["5.1.1"] if kind == "bounce" else [])

@@ -101,12 +101,12 @@ def test_a_rejected_group_accepts_no_set(text, trailer):
         (transaction_set(trailer="0009"), "AK5*R*3"),
         (transaction_set(kind="899", body=("XX*1",)), "AK5*R*1"),
         (transaction_set().replace("SE*6*0001~", ""), "AK5*R*2"),
-        (transaction_set(kind="855", body=("BAK*00*AC*PO1*20261101",)), "AK5*R*18"),
+        (transaction_set(kind="855", body=("BAK*00*AC*PO1*20261101",)), "AK5*R*6"),
         (transaction_set() + transaction_set(), "AK5*R*7"),
     ],
 )
 def test_a_rejected_set_has_its_code(bad, answer):
-    """A control number used twice is 7 before 005010, where 23 is not in the list."""
+    """Before 005010 a control number used twice is 7, and a set of another group 6: 18 is in no list before 004030."""
     written = lines(
         functional_acknowledgment(examined(interchange(group(bad, count=bad.count("ST*")))).groups[0], "997", "set")
     )
@@ -116,6 +116,12 @@ def test_a_rejected_set_has_its_code(bad, answer):
 def test_missing_identifiers_never_leave_a_mandatory_element_empty():
     text = interchange(group(transaction_set(kind="", number="", trailer=""), number="", trailer=""))
     assert lines(functional_acknowledgment(examined(text).groups[0], "997", "set"))[:2] == ["AK1*PO*0", "AK2*000*0000"]
+
+
+@pytest.mark.parametrize("version", ["000000", "0000001200", "4010", ""])
+def test_a_version_that_never_was_is_answered_in_the_usual_one(version):
+    (one,) = examined(interchange(group(version=version))).groups
+    assert acknowledgment_version(one, "997") == "004010"
 
 
 def test_copied_values_are_clipped_and_free_of_separators():
@@ -238,7 +244,14 @@ def test_a_received_ta1_without_a_verdict_is_not_taken_for_one():
 
 
 @pytest.mark.parametrize(
-    "text", [interchange(), interchange().replace("*>~", "*a~"), interchange().replace("*>~", "**~")]
+    "text",
+    [
+        interchange(),
+        interchange().replace("*>~", "*a~"),
+        interchange().replace("*>~", "**~"),
+        interchange().replace("~", "~\r\n").replace(">~", "\n~"),
+        interchange().replace("~", "~\r\n").replace(">~", "\r~"),
+    ],
 )
 @pytest.mark.parametrize("version", ["00401", "00501"])
 def test_every_interchange_can_be_answered_in_separators_that_separate(text, version):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders.x12 import SET_850, group, interchange, isa, retold, transaction_set
 
-from gateway.x12 import ExaminePolicy, Level, Status, examine
+from gateway.x12 import ExaminePolicy, Level, Status, examine, functional_acknowledgment
 
 
 def reports(text, **options):
@@ -130,6 +130,33 @@ def test_what_is_only_odd_is_accepted_with_errors(text, note):
     report = only(text)
     assert report.status is Status.ACCEPTED_WITH_ERRORS
     assert report.ta1 == ("E", note)
+
+
+@pytest.mark.parametrize(
+    ("segment", "codes", "ta1"),
+    [
+        ("IEA*1*000000001", ["interchange.element-extra"], ("E", "022")),
+        ("GE*1*1", ["group.element-extra"], ("A", "000")),
+        ("GS*PO*SND*RCV*20261101*1200*1*X*004010", ["group.element-extra"], ("A", "000")),
+        ("SE*6*0001", ["element.too-many"], ("A", "000")),
+        ("ST*850*0001*", ["element.too-many"], ("A", "000")),
+    ],
+)
+def test_an_element_too_many_in_the_envelope_is_noted(segment, codes, ta1):
+    """Accepted, for it harms nobody; separators alone at the end are no element."""
+    text = interchange()
+    assert only(text.replace(f"{segment.rstrip('*')}~", f"{segment}**~")).status is Status.ACCEPTED
+    report = only(text.replace(f"{segment.rstrip('*')}~", f"{segment}*X~"))
+    (group_,) = report.groups
+    assert [each.code for each in (*report.findings, *group_.findings, *group_.sets[0].findings)] == codes
+    assert report.ta1 == ta1
+    assert group_.sets[0].status is (Status.ACCEPTED_WITH_ERRORS if "element.too-many" in codes else Status.ACCEPTED)
+
+
+def test_an_element_too_many_in_a_trailer_has_its_place():
+    (group_,) = only(interchange().replace("SE*6*0001~", "SE*6*0001*X~")).groups
+    answer = functional_acknowledgment(group_, "997", "set").body.translate(str.maketrans("\x1d\x1e", "*~"))
+    assert "~AK3*SE*6**8~AK4*3**3*X~AK5*E*5~" in answer
 
 
 def test_from_00402_on_the_repetition_separator_is_read():
@@ -290,6 +317,21 @@ def test_binary_segments_are_read_by_their_length(chunk, terminator):
     assert report.ta1 == ("A", "000")
     assert report.sets[0].segments == 4
     assert not [each for each in report.sets[0].findings if each.code == "segment.binary-length"]
+
+
+@pytest.mark.parametrize("blanks", [" ", "\r\n", "\r\n  "])
+@pytest.mark.parametrize("chunk", [1, 1 << 18])
+def test_blanks_before_a_binary_segment_are_no_segment(blanks, chunk):
+    words = "a word \n" * 600  # more than is read at first
+    text = words + interchange(group(transaction_set(body=("BEG*00", f"{blanks}BIN*5*a~b*c", "REF*PO*1"))))
+    (one,) = only(text, chunk=chunk).sets
+    assert "segment.empty" not in codes(one.findings)
+    assert one.segments == 5
+
+
+def test_blanks_before_the_letters_of_a_binary_segment_stay_in_their_value():
+    text = interchange(group(transaction_set(body=("BEG*00", "MSG*x" + " " * 9 + "BIN*5*a", "REF*PO*1"))))
+    assert only(text).sets[0].segments == 5
 
 
 def test_a_binary_segment_of_another_length_is_a_fault():
