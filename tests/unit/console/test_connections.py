@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from builders import loops
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from uvicorn import Config
@@ -64,7 +65,7 @@ def run(opened: Any, work: Any) -> None:
     async def within() -> None:
         await work(opened)
 
-    asyncio.run(within())
+    loops.run(within())
 
 
 async def _answered() -> None:
@@ -174,7 +175,7 @@ def through_the_door(receive: Any) -> list[dict[str, Any]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Door(app, Entrance())(dict(SCOPE), receive, send))
+    loops.run(Door(app, Entrance())(dict(SCOPE), receive, send))
     return sent
 
 
@@ -222,5 +223,5 @@ def test_an_origin_that_is_no_address_is_anothers(origin):
         sent.append(message)
 
     scope = SCOPE | {"headers": [(b"host", b"x"), (b"origin", origin)]}
-    asyncio.run(Door(PlainTextResponse("taken"), Entrance(origin="https://x.example"))(scope, None, send))
+    loops.run(Door(PlainTextResponse("taken"), Entrance(origin="https://x.example"))(scope, None, send))
     assert sent[0]["status"] == 403

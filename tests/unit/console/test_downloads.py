@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
+from builders import loops
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -73,7 +72,7 @@ class Flow:
         answer = watched(download(iter([b"one", b"two"]), "a.edi"), may)
         scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "GET", "headers": []}
         try:
-            asyncio.run(answer(scope, self._receive, self._send))
+            loops.run(answer(scope, self._receive, self._send))
         except DownloadEndedError:
             self.ended = True
 

@@ -9,6 +9,7 @@ import threading
 from urllib.parse import parse_qs
 
 import pytest
+from builders import loops
 from httpx2 import ASGITransport, AsyncClient
 from starlette.testclient import TestClient
 
@@ -103,7 +104,7 @@ def test_acts_that_wait_take_no_page_from_anybody(home):
                 done = await asyncio.gather(*acts)
             return shown.status_code, {each.status_code for each in done}
 
-    assert asyncio.run(visits()) == (200, {303})
+    assert loops.run(visits()) == (200, {303})
     site.close()
 
 
