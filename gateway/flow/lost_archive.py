@@ -10,11 +10,13 @@ from gateway.flow.context import Context
 from gateway.ledger.leases import take_turns_over
 from gateway.ledger.moved import Archive, archives, check_file
 from gateway.ledger.moved_lost import FOUND, LOST, lost
+from gateway.ledger.recording import insisting
 from gateway.words import count
 
 _TURN = "moved archives"
 
 
+@insisting
 def say_lost(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """From now on an archive is known to be lost, and no batch asks for it; what was recorded of it stays.
 
@@ -39,6 +41,7 @@ def say_lost(context: Context, number: int, *, actor: str, reason: str, dry_run:
     return Act(str(number), sentence)
 
 
+@insisting
 def say_found(context: Context, number: int, *, actor: str, reason: str, dry_run: bool = False) -> Act:
     """An archive that was known to be lost lies at its place again, whole, and counts as before.
 

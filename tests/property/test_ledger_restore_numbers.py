@@ -42,7 +42,7 @@ class Numbers(RuleBasedStateMachine):
     def begin(self, first: int) -> None:
         """The count of a partner begins somewhere, perhaps just before it wraps."""
         with self.stage.ledger.transaction() as recorder:
-            count = counters.locked(recorder.connection, *PAIR)
+            count = counters.locked(recorder.connection, *PAIR[:3])[PAIR[3]]
             counters.put(recorder.connection, replace(count, next=first))
             recorder.event("numbers-started", partner="acme", next=first)
         checkpoint.keep(self.stage.directory, self.stage.ledger)
