@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from functools import partial
 from threading import Lock, Timer
 from typing import IO, Any
 
+_KEPT = 600.0  # seconds after which the system's authorities are read again
 _AFTER = 0.5  # seconds by which the timeout of the socket comes later: there is one sentence for both
 
 
@@ -113,8 +116,23 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Https(urllib.request.HTTPSHandler):
+    """Reads the system's authorities when they are needed, not once a request: that takes longer than all the rest."""
+
+    def __init__(self) -> None:
+        urllib.request.AbstractHTTPHandler.__init__(self)  # its own makes a context before anybody asks for one
+        self._context: ssl.SSLContext | None = None
+        self._until = 0.0
+
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_SafeConnection, limit=_limit_of(req)), req)
+        return self.do_open(partial(_SafeConnection, limit=_limit_of(req), context=self.context()), req)
+
+    def context(self) -> ssl.SSLContext:
+        """What a connection is verified by; threads that ask at the same moment may make two, which are equal."""
+        context, now = self._context, time.monotonic()
+        if context is None or now >= self._until:
+            context = ssl.create_default_context()
+            self._context, self._until = context, now + _KEPT
+        return context
 
 
 def _limit_of(request: urllib.request.Request) -> _Limit:

@@ -319,7 +319,7 @@ def in_order(query: Query, rows: list[dict[str, Any]], names: dict[str, str]) ->
 
 
 CHECKED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 COLUMNS = {
     "at": "at",

@@ -22,7 +22,7 @@ from gateway.mail.host import MailHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-SECONDS = float(os.environ.get("WORKERS_CHAOS", "15"))
+SECONDS = float(os.environ.get("WORKERS_CHAOS", "10"))
 LEASE = 2  # seconds
 
 

@@ -77,7 +77,9 @@ def getter(ca_file: str, timeout: float, table: str = "") -> Get:
 
 def _asked(request: urllib.request.Request, ca_file: str, timeout: float, table: str) -> Said:
     _check(request.full_url)
-    handlers = (urllib.request.HTTPSHandler(context=tls_context(ca_file, table=table)), _NoRedirect())
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+    if request.type == "https":
+        handlers.append(urllib.request.HTTPSHandler(context=tls_context(ca_file, table=table)))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
             return _said(answer.status, answer.read(_LARGEST + 1))
