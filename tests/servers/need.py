@@ -6,6 +6,8 @@ import os
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,10 +36,16 @@ def absent(reason: str) -> None:
     pytest.skip(reason)
 
 
+_numbers = count(os.getpid() * 997)  # processes begin far from each other
+
+
 def free_port() -> int:
-    """A loopback port that nobody uses right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A loopback port that nobody uses right now, and that no outgoing connection gets before a server has it."""
+    for number in _numbers:
+        port = 10_000 + number % 20_000  # Linux gives 32768 and above away by itself
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError
 
 
 def as_user(name: str, command: list[str]) -> list[str]:
