@@ -47,8 +47,7 @@ class Hold(Struct, frozen=True):
     @property
     def subject(self) -> str:
         """What it holds, as it was written."""
-        numbers = [*map(str, self.exchanges), *(f"m{each}" for each in self.messages)]
-        return " ".join([*self.words, *numbers])
+        return _subject(self.words, self.exchanges, self.messages)
 
 
 class Held(Struct, frozen=True):
@@ -56,6 +55,11 @@ class Held(Struct, frozen=True):
 
     exchanges: Mapping[int, int]
     messages: Mapping[int, int]
+
+
+def _subject(words: Sequence[str], exchanges: Collection[int], messages: Collection[int]) -> str:
+    """What a hold holds, as it is written."""
+    return " ".join([*words, *map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))])
 
 
 def add(
@@ -96,8 +100,7 @@ def add(
         exchanges=json.dumps(sorted(set(exchanges))),
         messages=json.dumps(sorted(set(messages))),
     )
-    numbers = [*map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))]
-    recorder.event("held", hold=number, words=" ".join([*words, *numbers]), reason=reason)
+    recorder.event("held", hold=number, words=_subject(words, exchanges, messages), reason=reason)
     return number
 
 
@@ -139,8 +142,7 @@ def extend(recorder: Recorder, number: int, exchanges: Collection[int], messages
         "messages": json.dumps(sorted({*json.loads(row.messages), *messages})),
     }
     recorder.change(hold, number, **more)
-    numbers = [*map(str, sorted(exchanges)), *(f"m{each}" for each in sorted(messages))]
-    recorder.event("held", hold=number, words=" ".join(numbers), reason=reason)
+    recorder.event("held", hold=number, words=_subject((), exchanges, messages), reason=reason)
 
 
 def release(recorder: Recorder, number: int, *, reason: str) -> bool:

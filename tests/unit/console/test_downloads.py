@@ -77,7 +77,7 @@ class Flow:
             self.ended = True
 
     async def _receive(self):
-        raise NotImplementedError
+        raise AssertionError("a download is only sent: nothing is asked for")
 
     async def _send(self, message):
         self.sent.append((message.get("body"), message.get("more_body")))
